@@ -1,0 +1,61 @@
+# Every target sets up what it needs and is quick when there is nothing to set up.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXAMPLES ?= 100000
+
+.PHONY: help setup check format unit test soak demo bench up down lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## virtual environment with everything pinned by requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what requirements.lock pins into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+check: $(STAMP) ## format, lint, types, import rules, schemas, unit tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hub schemas check
+	$(BIN)/pytest -q tests/unit
+
+format: $(STAMP) ## rewrite files in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+unit: $(STAMP) ## unit tests only
+	$(BIN)/pytest -q tests/unit
+
+test: check ## everything that must pass: check, then all tests on the real engine
+	$(BIN)/pytest -q tests --ignore tests/unit
+
+soak: $(STAMP) ## the differential fuzz and property tests at length (EXAMPLES=100000)
+	HUB_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m soak tests
+
+demo: $(STAMP) ## midnight in Ninh Binh, end to end on the real engine
+	$(BIN)/hub demo
+
+bench: $(STAMP) ## 1,000,000 citizen events through the whole job, beside the COPY-only limit
+	$(BIN)/python -m tests.bench.main_job
+
+up: $(STAMP) ## start the embedded Kafka and PostgreSQL
+	$(BIN)/hub up
+
+down: $(STAMP) ## stop them
+	$(BIN)/hub down
+
+lock: $(STAMP) ## pin dependencies anew
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## remove the virtual environment and the embedded engine's data
+	rm -rf $(VENV) .hub

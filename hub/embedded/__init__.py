@@ -1,0 +1,1 @@
+"""Room `embedded`; see docs/architecture.md."""

@@ -1,0 +1,43 @@
+"""The envelope: the fields every event carries, in this order, before its data fields.
+
+``event_id`` is fixed(16) with logicalType uuid; ``occurred_at`` is the time at the source, ``recorded_at`` the time the hub's
+connector published; both timestamp-micros UTC. ``source_epoch`` rises when a source restarts its version count;
+(``source_epoch``, ``source_version``) rises per key and orders a source's events.
+"""
+
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """What the source did."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    CORRECT = "CORRECT"
+    REVOKE = "REVOKE"
+    SNAPSHOT = "SNAPSHOT"
+
+
+class UnitScheme(StrEnum):
+    """Which list of administrative unit codes an event speaks (Decisions 124/2004/QD-TTg and 19/2025/QD-TTg)."""
+
+    GSO_2004 = "GSO_2004"
+    GSO_2025 = "GSO_2025"
+
+
+ENVELOPE_FIELDS: tuple[str, ...] = (
+    "event_id",
+    "occurred_at",
+    "recorded_at",
+    "source_system",
+    "source_agency",
+    "source_epoch",
+    "source_version",
+    "operation",
+    "correlation_id",
+    "causation_id",
+    "actor",
+    "purpose",
+    "legal_basis",
+    "unit_scheme",
+)

@@ -1,0 +1,59 @@
+"""What can become of an event, and why.
+
+The seven outcomes are exhaustive: every record that is read gets exactly one of them (I5).
+"""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of one event (design: the way of an event)."""
+
+    APPLIED = "applied"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    PARKED = "parked"
+    REJECTED = "rejected"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Reason(StrEnum):
+    """Why an event was rejected or dead-lettered: a closed list, shown to operators and counted per source."""
+
+    # can never be read
+    TOMBSTONE = "TOMBSTONE"
+    EMPTY = "EMPTY"
+    TOO_LARGE = "TOO_LARGE"
+    BAD_MAGIC = "BAD_MAGIC"
+    UNKNOWN_SCHEMA_ID = "UNKNOWN_SCHEMA_ID"
+    WRONG_SUBJECT = "WRONG_SUBJECT"
+    NOT_DECODABLE = "NOT_DECODABLE"
+    TRAILING_BYTES = "TRAILING_BYTES"
+    DECODER_TIMEOUT = "DECODER_TIMEOUT"
+    DECODER_CRASH = "DECODER_CRASH"
+    # read, but contradicts itself
+    INVALID_VALUE = "INVALID_VALUE"
+    KEY_MISMATCH = "KEY_MISMATCH"
+    # policy says no
+    SOURCE_UNKNOWN = "SOURCE_UNKNOWN"
+    SOURCE_NOT_ALLOWED = "SOURCE_NOT_ALLOWED"
+    BEFORE_START = "BEFORE_START"
+    AFTER_CUT_OVER = "AFTER_CUT_OVER"
+    VERSION_REUSED = "VERSION_REUSED"
+
+
+OUTCOME_OF_REASON: dict[Reason, Outcome] = {
+    reason: Outcome.REJECTED
+    if reason
+    in {
+        Reason.SOURCE_UNKNOWN,
+        Reason.SOURCE_NOT_ALLOWED,
+        Reason.BEFORE_START,
+        Reason.AFTER_CUT_OVER,
+        Reason.VERSION_REUSED,
+    }
+    else Outcome.DEAD_LETTERED
+    for reason in Reason
+}
+"""Which outcome a reason belongs to; every reason has one."""

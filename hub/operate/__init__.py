@@ -1,0 +1,1 @@
+"""Room `operate`; see docs/architecture.md."""

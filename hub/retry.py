@@ -1,0 +1,76 @@
+"""The only retry policies (tenacity): frozen values, retrying an allow-list of errors with backoff and jitter."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tenacity
+
+from hub.model.errors import RetryableError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how long to retry a ``RetryableError``.
+
+    Fields:
+        first_s, most_s: bounds of the exponential wait between tries; the wait is jittered over its upper half.
+        give_up_after_s: total time after which the last error is raised; None: never given up.
+    """
+
+    first_s: float
+    most_s: float
+    give_up_after_s: float | None
+
+    def retrying(
+        self,
+        sleep: Callable[[float], None] | None = None,
+        before_sleep: Callable[[tenacity.RetryCallState], None] | None = None,
+    ) -> tenacity.Retrying:
+        """Return a retrying iterator for blocking code; ``sleep`` is injected by tests."""
+        extra = {} if sleep is None else {"sleep": sleep}
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            wait=self._wait(),
+            stop=self._stop(),
+            before_sleep=before_sleep or log_retry,
+            reraise=True,
+            **extra,  # type: ignore[arg-type]
+        )
+
+    def retrying_async(
+        self, before_sleep: Callable[[tenacity.RetryCallState], None] | None = None
+    ) -> tenacity.AsyncRetrying:
+        """Return a retrying iterator for asynchronous code."""
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            wait=self._wait(),
+            stop=self._stop(),
+            before_sleep=before_sleep or log_retry,
+            reraise=True,
+        )
+
+    def _wait(self) -> tenacity.wait.wait_base:
+        base = tenacity.wait_exponential(multiplier=self.first_s / 2, max=self.most_s / 2)
+        return base + tenacity.wait_random(0, self.first_s / 2)
+
+    def _stop(self) -> tenacity.stop.stop_base:
+        if self.give_up_after_s is None:
+            return tenacity.stop_never
+        return tenacity.stop_after_delay(self.give_up_after_s)
+
+
+ENVIRONMENT = RetryPolicy(first_s=0.2, most_s=15.0, give_up_after_s=None)
+"""A worker or connector whose broker or database is away: for ever."""
+
+SHORT_COMMAND = RetryPolicy(first_s=0.2, most_s=1.0, give_up_after_s=5.0)
+"""A short command: a few seconds, then exit code 3."""
+
+
+def log_retry(state: tenacity.RetryCallState) -> None:
+    """Log one retry: which error, which try, how long until the next."""
+    error = state.outcome.exception() if state.outcome else None
+    wait_s = state.next_action.sleep if state.next_action else 0.0
+    _log.warning("try %d failed (%s); next in %.1f s", state.attempt_number, error, wait_s)

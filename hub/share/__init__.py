@@ -1,0 +1,1 @@
+"""Room `share`; see docs/architecture.md."""

@@ -1,0 +1,77 @@
+"""Names and shapes of everything on Kafka: topics, consumer groups, headers. Each name exists here, once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hub.model.entities import ENTITIES, KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Entity
+
+INTAKE_GROUP = "hub.intake"
+"""Consumer group of the workers."""
+
+MAX_RECORD_BYTES = 1_048_576
+"""A larger event is dead-lettered as TOO_LARGE without being decoded."""
+
+MAX_LOG_RECORD_BYTES = 16 * 1_048_576
+"""What the event topics let in, so that an oversized record gets an outcome instead of failing unseen at its producer."""
+
+HEADER_REASON = "hub.reason"
+HEADER_ORIGIN = "hub.origin"
+"""``<topic>/<partition>/<offset>`` of the record a dead letter or redriven event came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the hub wants it: name, partitions and topic-level configuration."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def event_topic(subject: str) -> str:
+    """Return the topic of a subject: ``citizen.changed`` travels on ``hub.citizen.changed.v1``."""
+    return f"hub.{subject}.v1"
+
+
+def subject_of(topic: str) -> str:
+    """Return the subject an event topic carries; the inverse of ``event_topic``."""
+    return topic.removeprefix("hub.").removesuffix(".v1")
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Return where copies of a topic's dead letters go."""
+    return f"{topic}.dlq"
+
+
+def record_topic(entity: Entity) -> str:
+    """Return the compacted topic of an entity's golden records."""
+    return f"hub.{entity.name}.record.v1"
+
+
+def all_subjects() -> tuple[str, ...]:
+    """Return every subject that has a schema."""
+    return (*SUBJECTS, *KEYS_OF_OTHER_SUBJECTS)
+
+
+def merged_topics() -> tuple[str, ...]:
+    """Return the event topics that the worker subscribes to: those that feed an entity."""
+    return tuple(event_topic(subject) for subject in SUBJECTS)
+
+
+def topics(partitions: int) -> tuple[Topic, ...]:
+    """Return every topic, event topics with ``partitions`` partitions each."""
+    events = [
+        Topic(
+            event_topic(subject),
+            partitions,
+            {"retention.ms": "-1", "max.message.bytes": str(MAX_LOG_RECORD_BYTES), "cleanup.policy": "delete"},
+        )
+        for subject in all_subjects()
+    ]
+    dead = [Topic(dead_letter_topic(topic.name), 1, {"retention.ms": "-1"}) for topic in events]
+    records = [
+        Topic(record_topic(entity), partitions, {"cleanup.policy": "compact"})
+        for entity in ENTITIES
+        if entity.record_topic
+    ]
+    return (*events, *dead, *records)

@@ -1,0 +1,1 @@
+"""Room `warehouse`; see docs/architecture.md."""
