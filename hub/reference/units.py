@@ -1,6 +1,7 @@
-"""The administrative units as intervals: each unit of both code lists, how long it stood, what came before and after it.
+"""The administrative units as intervals: each unit of both code lists, how long it stood, what came before and after.
 
-Reads the tables beside this module. Intervals are half open: ``valid_to`` is the first day on which the unit no longer stands.
+Reads the tables beside this module. Intervals are half open: ``valid_to`` is the first day on which the unit no longer
+stands.
 """
 
 import csv
