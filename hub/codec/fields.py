@@ -1,0 +1,150 @@
+"""The fields of a schema as the hub sees them: kind, nullability, class of data, version that introduced them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class DataClass(StrEnum):
+    """How far a field's values may travel; masking everywhere reads it. Ordered from open to closed."""
+
+    PUBLIC = "PUBLIC"
+    INTERNAL = "INTERNAL"
+    PERSONAL = "PERSONAL"
+    SENSITIVE = "SENSITIVE"
+
+
+class FieldKind(StrEnum):
+    """What a field holds, in the few kinds that the hub handles column by column."""
+
+    STRING = "string"
+    INT = "int"
+    LONG = "long"
+    BOOLEAN = "boolean"
+    DOUBLE = "double"
+    ENUM = "enum"
+    UUID = "uuid"
+    """``fixed`` of 16 bytes."""
+    TIMESTAMP = "timestamp"
+    """``timestamp-micros``, UTC."""
+    DATE = "date"
+    JSON = "json"
+    """An array or a record; a column holds its canonical JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field of a schema.
+
+    Fields:
+        since: number of the schema version that introduced it.
+        symbols: the symbols of an ENUM; the closed list of a STRING inside a list, when it has one.
+        text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
+        items: the fields of the record, or of the array's records, of a JSON.
+        is_array: a JSON is an array and not a single record.
+    """
+
+    name: str
+    kind: FieldKind
+    nullable: bool
+    data_class: DataClass
+    vn_name: str
+    doc: str
+    since: int = 1
+    symbols: tuple[str, ...] = ()
+    text_format: str = ""
+    items: tuple["FieldSpec", ...] = ()
+    is_array: bool = False
+
+
+class UnsupportedTypeError(ValueError):
+    """A schema uses an Avro type that the hub does not carry; the message names it."""
+
+
+_PLAIN = {
+    "string": FieldKind.STRING,
+    "int": FieldKind.INT,
+    "long": FieldKind.LONG,
+    "boolean": FieldKind.BOOLEAN,
+    "double": FieldKind.DOUBLE,
+}
+_LOGICAL = {("long", "timestamp-micros"): FieldKind.TIMESTAMP, ("int", "date"): FieldKind.DATE}
+_UUID_BYTES = 16
+
+
+def fields_of(schema: Mapping[str, Any], since: Mapping[str, int] | None = None) -> tuple[FieldSpec, ...]:
+    """Return the fields of a record schema, in order.
+
+    Args:
+        schema: the parsed JSON of an Avro record.
+        since: the version that introduced each top-level field; 1 where it is silent.
+
+    Raises:
+        UnsupportedTypeError: naming the first field whose type the hub does not carry.
+    """
+    return _fields(schema, since or {}, {})
+
+
+def _fields(
+    schema: Mapping[str, Any], since: Mapping[str, int], named: dict[str, Mapping[str, Any]], namespace: str = ""
+) -> tuple[FieldSpec, ...]:
+    namespace = schema.get("namespace", namespace)
+    return tuple(_field(field, since.get(field["name"], 1), named, namespace) for field in schema["fields"])
+
+
+def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, Any]], namespace: str) -> FieldSpec:
+    avro, nullable = _without_null(field)
+    if isinstance(avro, str) and avro not in _PLAIN:
+        avro = named.get(avro) or named.get(f"{namespace}.{avro}") or {"type": avro}
+    if isinstance(avro, str):
+        avro = {"type": avro}
+    name = avro.get("name")
+    if name:
+        named[f"{avro.get('namespace', namespace)}.{name}"] = avro
+    kind = _kind(field["name"], avro)
+    items: tuple[FieldSpec, ...] = ()
+    if kind is FieldKind.JSON:
+        record = avro["items"] if avro["type"] == "array" else avro
+        if not isinstance(record, dict) or record.get("type") != "record":
+            raise UnsupportedTypeError(f"{field['name']}: a list of something else than records")
+        items = _fields(record, {}, named, namespace)
+    return FieldSpec(
+        name=field["name"],
+        kind=kind,
+        nullable=nullable,
+        data_class=DataClass(field.get("data_class", DataClass.SENSITIVE)),
+        vn_name=field.get("vn_name", ""),
+        doc=field.get("doc", ""),
+        since=since,
+        symbols=tuple(avro.get("symbols", field.get("allowed", ()))),
+        text_format=field.get("format", ""),
+        items=items,
+        is_array=avro["type"] == "array",
+    )
+
+
+def _without_null(field: Mapping[str, Any]) -> tuple[Any, bool]:
+    avro = field["type"]
+    if not isinstance(avro, list):
+        return avro, False
+    others = [branch for branch in avro if branch != "null"]
+    if len(others) != 1 or len(avro) != len(others) + 1:
+        raise UnsupportedTypeError(f"{field['name']}: a union other than of null and one type")
+    return others[0], True
+
+
+def _kind(name: str, avro: Mapping[str, Any]) -> FieldKind:
+    plain = avro["type"]
+    logical = avro.get("logicalType")
+    if plain in ("array", "record"):
+        return FieldKind.JSON
+    if plain == "enum":
+        return FieldKind.ENUM
+    if plain == "fixed" and avro.get("size") == _UUID_BYTES:
+        return FieldKind.UUID
+    if logical is not None and (plain, logical) in _LOGICAL:
+        return _LOGICAL[(plain, logical)]
+    if logical is None and plain in _PLAIN:
+        return _PLAIN[plain]
+    raise UnsupportedTypeError(f"{name}: type {plain!r}" + (f" with logical type {logical!r}" if logical else ""))
