@@ -1,0 +1,30 @@
+"""Why a row could not become an event."""
+
+from enum import StrEnum
+
+
+class RejectReason(StrEnum):
+    """Why a row could not become an event: a closed list, stored with the reject."""
+
+    REQUIRED_MISSING = "REQUIRED_MISSING"
+    UNMAPPED_WORD = "UNMAPPED_WORD"
+    BAD_DATE = "BAD_DATE"
+    PARTIAL_DATE = "PARTIAL_DATE"
+    BAD_NUMBER = "BAD_NUMBER"
+    BAD_BOOLEAN = "BAD_BOOLEAN"
+    BAD_TEXT = "BAD_TEXT"
+    BAD_LIST = "BAD_LIST"
+    BAD_PAYLOAD = "BAD_PAYLOAD"
+    VERSION_MISSING = "VERSION_MISSING"
+    TIME_MISSING = "TIME_MISSING"
+    NOT_ENCODABLE = "NOT_ENCODABLE"
+    TOO_LARGE = "TOO_LARGE"
+
+
+class Unmappable(Exception):
+    """A row that cannot become an event: the reason, and the field it is about (None: the whole row)."""
+
+    def __init__(self, reason: RejectReason, field: str | None = None) -> None:
+        super().__init__(f"{reason} {field or ''}".strip())
+        self.reason = reason
+        self.field = field
