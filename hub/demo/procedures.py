@@ -82,7 +82,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         ("Gia hạn giấy phép xây dựng", 5, 15_000),
     ),
     *_field(
-        "G09-BT07",
+        "G07-BT07",
         "Bảo trợ xã hội",
         "COMMUNE",
         ("Hỗ trợ chi phí mai táng", 5, 0),
@@ -90,7 +90,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         ("Xác định mức độ khuyết tật", 25, 0),
     ),
     *_field(
-        "G16-GT08",
+        "G04-GT08",
         "Đường bộ",
         "PROVINCE",
         ("Đổi giấy phép lái xe", 5, 115_000),
