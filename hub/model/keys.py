@@ -13,6 +13,7 @@ EntityKey = NewType("EntityKey", bytes)
 """16 bytes."""
 
 SEPARATOR = "|"
+KEY_BYTES = 16
 
 
 def key_text(entity: str, parts: Sequence[str]) -> str:
@@ -28,7 +29,7 @@ def entity_key(secret: str, entity: str, parts: Sequence[str]) -> EntityKey:
         entity: the entity's name, e.g. ``citizen``.
         parts: the values of the entity's key fields, in declared order.
     """
-    return EntityKey(hmac.digest(secret.encode(), key_text(entity, parts).encode(), "sha256")[:16])
+    return EntityKey(hmac.digest(secret.encode(), key_text(entity, parts).encode(), "sha256")[:KEY_BYTES])
 
 
 def as_uuid(key: bytes) -> UUID:

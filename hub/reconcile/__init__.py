@@ -1,1 +1,1 @@
-"""Room `reconcile`; see docs/architecture.md."""
+"""The merge: a staged batch becomes claims, records, conflicts, reviews and outcomes, in the caller's transaction."""

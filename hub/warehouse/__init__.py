@@ -1,1 +1,1 @@
-"""Room `warehouse`; see docs/architecture.md."""
+"""The warehouse: tables, transactions, offsets, audit, migrations. PostgreSQL is where the truth is."""

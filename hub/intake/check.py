@@ -1,0 +1,142 @@
+"""Check a subject's decoded rows: values against rules, the key against the entity, the source against policy.
+
+Column-wise throughout; a row gets the first reason that applies. Rows without a reason go on to the merge.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+
+import polars as pl
+import polars_hash  # noqa: F401 - registers the `chash` namespace
+
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.content_hash import content_hash
+from hub.codec.fields import FieldKind
+from hub.model.entities import Aspect, Entity
+from hub.model.envelope import Operation
+from hub.model.keys import KEY_BYTES, SEPARATOR
+from hub.model.outcomes import OUTCOME_OF_REASON, Reason
+from hub.model.policy import Policy
+from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """The policy as a frame, one row per source: number, subjects it may speak of, from when until when."""
+
+    frame: pl.DataFrame
+
+    @classmethod
+    def of(cls, policy: Policy, numbers: Mapping[str, int]) -> "SourceRules":
+        """Build it from the policy and the warehouse's source numbers."""
+        rows = [
+            {
+                "source_system": source.code,
+                "source": numbers[source.code],
+                "_subjects": sorted(source.subjects),
+                "_from": source.valid_from,
+                "_until": source.valid_until,
+            }
+            for source in policy.sources.values()
+        ]
+        instant = pl.Datetime("us", "UTC")
+        schema = {
+            "source_system": pl.String,
+            "source": pl.Int16,
+            "_subjects": pl.List(pl.String),
+            "_from": instant,
+            "_until": instant,
+        }
+        return cls(pl.DataFrame(rows, schema=schema))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Rows that pass (with source, content_hash, revoked), and rows that do not (with source, reason, detail)."""
+
+    passed: pl.DataFrame
+    refused: pl.DataFrame
+
+
+def check(
+    frame: pl.DataFrame, version: SchemaVersion, entity: Entity, aspect: Aspect, sources: SourceRules, secret: str
+) -> Checked:
+    """Split a subject's rows.
+
+    Args:
+        frame: decoded fields of ``version``, and ``key`` (Binary): the Kafka key of each record.
+        version: the schema they were read as.
+        entity, aspect: what the subject feeds.
+        sources: who may speak of what.
+        secret: of the keyed hash.
+    """
+    rules = sources.frame.with_columns(_allowed=pl.col("_subjects").list.contains(aspect.subject)).drop("_subjects")
+    checks = [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
+    judged = frame.join(rules, on="source_system", how="left", maintain_order="left").with_columns(
+        _wrong=pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False),
+        content_hash=content_hash(version),
+        revoked=pl.col("operation") == Operation.REVOKE.value,
+    )
+    internal = ["_allowed", "_from", "_until", "_wrong"]
+    refused = judged.filter("_wrong").with_columns(
+        reason=pl.coalesce([pl.when(wrong).then(pl.lit(name.value)) for name, _, wrong in checks]),
+        detail=pl.coalesce([pl.when(wrong).then(pl.lit(text)) for _, text, wrong in checks]),
+    )
+    return Checked(judged.filter(~pl.col("_wrong")).drop(internal), refused.drop(internal))
+
+
+def outcome_column(reason: str = "reason") -> pl.Expr:
+    """Return the outcome that belongs to each row's reason."""
+    return pl.col(reason).replace_strict(
+        {name.value: outcome.value for name, outcome in OUTCOME_OF_REASON.items()}, return_dtype=pl.String
+    )
+
+
+_Check = tuple[Reason, str, pl.Expr]
+"""Reason, its text for the operator (never a value), and where it applies."""
+
+_SOURCE_REASONS: Sequence[_Check] = (
+    (Reason.SOURCE_UNKNOWN, "source_system is not in the policy", pl.col("source").is_null()),
+    (Reason.SOURCE_NOT_ALLOWED, "the policy does not let this source speak of this subject", ~pl.col("_allowed")),
+    (Reason.BEFORE_START, "occurred before the source's valid_from", pl.col("occurred_at") < pl.col("_from")),
+    (Reason.AFTER_CUT_OVER, "occurred at or after the source's cut-over", pl.col("occurred_at") >= pl.col("_until")),
+)
+
+
+@cache
+def _value_reasons(version: SchemaVersion) -> tuple[_Check, ...]:
+    checks: list[_Check] = []
+    for spec in version.fields:
+        if spec.kind is FieldKind.TIMESTAMP:
+            bounds = datetime(LEAST_YEAR, 1, 1, tzinfo=UTC), datetime(MOST_YEAR, 12, 31, tzinfo=UTC)
+            wrong = ~pl.col(spec.name).is_between(*bounds)
+            checks.append((Reason.INVALID_VALUE, f"{spec.name}: outside {LEAST_YEAR}-{MOST_YEAR}", wrong))
+        elif spec.kind is FieldKind.DATE:
+            wrong = ~pl.col(spec.name).is_between(date(LEAST_YEAR, 1, 1), date(MOST_YEAR, 12, 31))
+            checks.append((Reason.INVALID_VALUE, f"{spec.name}: outside {LEAST_YEAR}-{MOST_YEAR}", wrong))
+        if spec.name in RULES:
+            checks.extend(_rule_checks(spec.name, RULES[spec.name]))
+    return tuple(checks)
+
+
+def _rule_checks(name: str, rule: Rule) -> list[_Check]:
+    checks: list[_Check] = []
+    if rule.pattern is not None:
+        wrong = ~pl.col(name).str.contains(rule.pattern)
+        checks.append((Reason.INVALID_VALUE, f"{name}: does not match {rule.pattern}", wrong))
+    if rule.least is not None:
+        checks.append((Reason.INVALID_VALUE, f"{name}: less than {rule.least}", pl.col(name) < rule.least))
+    if rule.most is not None:
+        checks.append((Reason.INVALID_VALUE, f"{name}: more than {rule.most}", pl.col(name) > rule.most))
+    return checks
+
+
+def _key_reason(entity: Entity, secret: str) -> _Check:
+    parts = pl.concat_str([pl.col(name) for name in entity.key], separator=SEPARATOR)
+    text = pl.concat_str([pl.lit(f"{entity.name}:"), parts])
+    hashed: pl.Expr = text.chash.hmac_sha256(key=secret)  # type: ignore[attr-defined]
+    expected = hashed.str.decode("hex").bin.slice(0, KEY_BYTES)
+    mismatch = pl.col("key").ne_missing(expected)
+    return (Reason.KEY_MISMATCH, "the Kafka key is not the keyed hash of the entity's key", mismatch)

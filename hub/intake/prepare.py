@@ -1,0 +1,159 @@
+"""From polled records to a batch that can be committed: decode, check, order, and collect what was refused.
+
+Pure but for the decoder's child process: no broker, no database. Live stream, replay and tests prepare their batches here.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from hub.codec.catalogue import load_catalogue
+from hub.intake.check import SourceRules, check, outcome_column
+from hub.intake.turns import with_turns
+from hub.intake.decoder import GuardedDecoder, Poison
+from hub.model.entities import SUBJECTS
+from hub.model.outcomes import OUTCOME_OF_REASON, Reason
+from hub.topology import MAX_RECORD_BYTES, subject_of
+from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
+from hub.warehouse.entity_tables import aspect_tables
+
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """The records of one log partition, in offset order. ``expected`` is the stored offset they follow on."""
+
+    log: int
+    topic: str
+    partition: int
+    expected: int
+    offsets: Sequence[int]
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+
+
+class Preparer:
+    """Prepares batches with one decoder child, one policy and one key secret."""
+
+    def __init__(self, decoder: GuardedDecoder, sources: SourceRules, secret: str) -> None:
+        self._decoder = decoder
+        self._sources = sources
+        self._secret = secret
+        self._catalogue = load_catalogue()
+
+    def prepare(self, polled: Sequence[Polled]) -> Batch:
+        """Return the batch of some partitions' records, each record in it exactly once."""
+        accepted: list[Accepted] = []
+        refused: list[pl.DataFrame] = []
+        letters: list[pl.DataFrame] = []
+        for topic in sorted({part.topic for part in polled}):
+            parts = [part for part in polled if part.topic == topic and part.offsets]
+            if not parts:
+                continue
+            rows = self._prepare_subject(subject_of(topic), parts)
+            if not rows.accepted.frame.is_empty():
+                accepted.append(rows.accepted)
+            refused.append(rows.refused)
+            letters.append(rows.dead_letters)
+        advances = tuple(
+            Advance(part.log, part.topic, part.partition, part.expected, part.offsets[-1] + 1, len(part.offsets))
+            for part in polled
+            if part.offsets
+        )
+        return Batch(
+            advances,
+            tuple(accepted),
+            pl.concat([pl.DataFrame(schema=AUDIT_SCHEMA), *refused]),
+            pl.concat([pl.DataFrame(schema=DEAD_LETTER_SCHEMA), *letters]),
+        )
+
+    def _prepare_subject(self, subject: str, parts: Sequence[Polled]) -> "_Rows":
+        values = [value for part in parts for value in part.values] if len(parts) > 1 else list(parts[0].values)
+        places = _places(parts)
+        decoded = self._decoder.decode(subject, values)
+        entity, aspect = SUBJECTS[subject]
+        version = self._catalogue.latest(subject)
+        placed = decoded.frame.join(places, on="row", how="left", maintain_order="left")
+        checked = check(placed, version, entity, aspect, self._sources, self._secret)
+        passed = with_turns(checked.passed, aspect_tables(subject).identity)
+        poison = _poison_rows(decoded.poison, places)
+        wrong = checked.refused.with_columns(outcome=outcome_column())
+        refused = pl.concat([_audit_rows(wrong), poison])
+        return _Rows(Accepted(subject, passed), refused, _dead_letters(refused, places, values, decoded.poison))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    accepted: Accepted
+    refused: pl.DataFrame
+    dead_letters: pl.DataFrame
+
+
+def _places(parts: Sequence[Polled]) -> pl.DataFrame:
+    """One row per record, in order: row, log, log_offset, key."""
+    frames = [
+        pl.DataFrame(
+            {"log_offset": part.offsets, "key": part.keys}, schema={"log_offset": pl.Int64, "key": pl.Binary}
+        ).with_columns(log=pl.lit(part.log, pl.Int16))
+        for part in parts
+    ]
+    return pl.concat(frames).with_row_index("row")
+
+
+def _audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
+    """Reduce refused rows to what the audit log keeps. A key that is not one of the hub's is left out."""
+    is_key = pl.col("key").bin.size() == 16
+    return refused.with_columns(key=pl.when(is_key).then(pl.col("key"))).select(
+        pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items()
+    )
+
+
+def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame:
+    if not poison:
+        return pl.DataFrame(schema=AUDIT_SCHEMA)
+    found = pl.DataFrame(
+        {
+            "row": [item.row for item in poison],
+            "reason": [item.reason.value for item in poison],
+            "detail": [item.detail for item in poison],
+            "outcome": [OUTCOME_OF_REASON[item.reason].value for item in poison],
+        },
+        schema={"row": pl.UInt32, "reason": pl.String, "detail": pl.String, "outcome": pl.String},
+    )
+    placed = found.join(places, on="row", how="left", maintain_order="left")
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in placed.columns]
+    return _audit_rows(placed.with_columns(absent))
+
+
+def _dead_letters(
+    refused: pl.DataFrame, places: pl.DataFrame, values: Sequence[bytes | None], poison: Sequence[Poison]
+) -> pl.DataFrame:
+    """Return the bytes and coordinates of dead letters; the row path, since what failed is few."""
+    dead = refused.filter(pl.col("outcome") == OUTCOME_OF_REASON[Reason.NOT_DECODABLE].value)
+    if dead.is_empty():
+        return pl.DataFrame(schema=DEAD_LETTER_SCHEMA)
+    schema_ids: Mapping[int, int | None] = {item.row: item.schema_id for item in poison}
+    found = dead.select("log", "log_offset", "reason", "detail").join(places, on=["log", "log_offset"], how="left")
+    rows = []
+    for row in found.iter_rows(named=True):
+        value = values[row["row"]]
+        rows.append(
+            {
+                "log": row["log"],
+                "log_offset": row["log_offset"],
+                "reason": row["reason"],
+                "detail": row["detail"],
+                "schema_id": schema_ids.get(row["row"], _schema_id(value)),
+                "record_key": row["key"],
+                "record_value": value if value is not None and len(value) <= MAX_RECORD_BYTES else None,
+                "value_bytes": len(value or b""),
+                "value_sha256": hashlib.sha256(value or b"").digest(),
+            }
+        )
+    return pl.DataFrame(rows, schema=DEAD_LETTER_SCHEMA)
+
+
+def _schema_id(value: bytes | None) -> int | None:
+    return int.from_bytes(value[1:5], "big") if value and len(value) >= 5 else None

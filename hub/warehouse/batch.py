@@ -1,0 +1,89 @@
+"""What one transaction of the worker stores: the unit that intake prepares and reconcile commits."""
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from hub.model.outcomes import Outcome
+
+TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
+"""A row against the earlier rows of its (identity, source) in the same batch; computed before staging (hub.intake.turns)."""
+
+AUDIT_SCHEMA = pl.Schema(
+    {
+        "log": pl.Int16,
+        "log_offset": pl.Int64,
+        "outcome": pl.String,
+        "source": pl.Int16,
+        "source_epoch": pl.Int32,
+        "source_version": pl.Int64,
+        "content_hash": pl.Int64,
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "key": pl.Binary,
+        "event_id": pl.Binary,
+        "reason": pl.String,
+        "detail": pl.String,
+    }
+)
+"""Columns of rows whose outcome is decided before the merge."""
+
+DEAD_LETTER_SCHEMA = pl.Schema(
+    {
+        "log": pl.Int16,
+        "log_offset": pl.Int64,
+        "reason": pl.String,
+        "detail": pl.String,
+        "schema_id": pl.Int64,
+        "record_key": pl.Binary,
+        "record_value": pl.Binary,
+        "value_bytes": pl.Int32,
+        "value_sha256": pl.Binary,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How a batch moves one log partition: from the offset it expects to be stored to the next one to read."""
+
+    log: int
+    topic: str
+    partition: int
+    expected: int
+    next_offset: int
+    consumed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A subject's rows to be merged: decoded fields of its schema, and log, log_offset, key, source, content_hash, turn, newest."""
+
+    subject: str
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records polled together, decoded and checked.
+
+    Fields:
+        advances: one per log partition; the fence (design: the truth is in PostgreSQL).
+        accepted: rows to merge, by subject.
+        refused: rows already decided (``AUDIT_SCHEMA``): rejected or dead-lettered.
+        dead_letters: the dead-lettered ones with their bytes (``DEAD_LETTER_SCHEMA``).
+    """
+
+    advances: tuple[Advance, ...]
+    accepted: tuple[Accepted, ...]
+    refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=AUDIT_SCHEMA))
+    dead_letters: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEAD_LETTER_SCHEMA))
+
+    @property
+    def consumed(self) -> int:
+        """Records in the batch."""
+        return sum(advance.consumed for advance in self.advances)
+
+    def outcomes_refused(self) -> dict[Outcome, int]:
+        """Count the rows decided before the merge, by outcome."""
+        counts = self.refused.group_by("outcome").len().iter_rows()
+        return {Outcome(name): number for name, number in counts}

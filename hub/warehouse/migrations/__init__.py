@@ -1,0 +1,1 @@
+"""Alembic's migrations of the tables every warehouse has; run by ``hub db migrate``."""

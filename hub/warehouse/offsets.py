@@ -1,0 +1,75 @@
+"""Where the hub stands in the log, and the fence that keeps two workers from moving the same partition (I1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, column, select, update, values
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.errors import ConcurrentUpdateError
+from hub.warehouse.batch import Advance
+from hub.warehouse.tables import log_partition
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The stored place in one log partition. ``next_offset`` is the first offset not yet durable."""
+
+    log: int
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
+def ensure_positions(connection: Connection, begins: dict[tuple[str, int], int]) -> dict[tuple[str, int], Position]:
+    """Return the stored positions of partitions, storing where the log begins for those seen for the first time.
+
+    Args:
+        connection: in a transaction of its own.
+        begins: first offset that the log holds, by (topic, partition).
+    """
+    if begins:
+        rows = [
+            {"topic": topic, "partition": partition, "first_offset": first, "next_offset": first}
+            for (topic, partition), first in sorted(begins.items())
+        ]
+        connection.execute(insert(log_partition).on_conflict_do_nothing(), rows)
+    return {place: position for place, position in read_positions(connection).items() if place in begins}
+
+
+def read_positions(connection: Connection) -> dict[tuple[str, int], Position]:
+    """Return every stored position by (topic, partition)."""
+    rows = connection.execute(
+        select(
+            log_partition.c.id,
+            log_partition.c.topic,
+            log_partition.c.partition,
+            log_partition.c.first_offset,
+            log_partition.c.next_offset,
+        )
+    )
+    return {(row.topic, row.partition): Position(*row) for row in rows}
+
+
+def advance_positions(connection: Connection, advances: Sequence[Advance]) -> None:
+    """Move the stored offsets of a batch's partitions: the fence, so it comes first in the batch's transaction.
+
+    Raises:
+        ConcurrentUpdateError: a stored offset is not the one the batch began at: another worker holds the partition.
+    """
+    moves = values(
+        column("log", SmallInteger),
+        column("expected", BigInteger),
+        column("next_offset", BigInteger),
+        column("consumed", Integer),
+        name="moves",
+    ).data([(move.log, move.expected, move.next_offset, move.consumed) for move in sorted(advances, key=lambda m: m.log)])
+    moved = connection.execute(
+        update(log_partition)
+        .values(next_offset=moves.c.next_offset, consumed=log_partition.c.consumed + moves.c.consumed)
+        .where(log_partition.c.id == moves.c.log, log_partition.c.next_offset == moves.c.expected)
+    ).rowcount
+    if moved != len(advances):
+        places = ", ".join(f"{move.topic}/{move.partition}@{move.expected}" for move in advances)
+        raise ConcurrentUpdateError(f"{moved} of {len(advances)} stored offsets were as expected ({places})")

@@ -1,0 +1,63 @@
+"""The policy's sources in the warehouse: a number for each, and its rank in every aspect it may speak of."""
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.entities import ENTITIES, Aspect
+from hub.model.errors import ConfigError
+from hub.model.policy import Policy, Source
+from hub.warehouse.tables import authority, source
+
+
+def rank_of(aspect: Aspect, of: Source) -> int | None:
+    """Return a source's rank in an aspect, 0 the highest; None when its role has no authority there."""
+    return aspect.authority.index(of.role) if of.role in aspect.authority else None
+
+
+def policy_problems(policy: Policy) -> list[str]:
+    """Return the sources that may speak of a subject in which their role has no authority."""
+    return [
+        f"policy: source {of.code}: role {of.role.value} has no authority in {aspect.subject}"
+        for of in policy.sources.values()
+        for entity in ENTITIES
+        for aspect in entity.aspects
+        if aspect.subject in of.subjects and rank_of(aspect, of) is None
+    ]
+
+
+def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
+    """Store the policy's sources and ranks; return each source's number by its code.
+
+    A source keeps its number for ever. A changed rank would make stored records wrong without anyone deciding again, so it is
+    refused here.
+
+    Raises:
+        ConfigError: a source without authority, or whose rank differs from the one stored.
+    """
+    problems = policy_problems(policy)
+    for of in policy.sources.values():
+        connection.execute(
+            insert(source)
+            .values(code=of.code, agency=of.agency, role=of.role.value)
+            .on_conflict_do_nothing(index_elements=["code"])
+        )
+    numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
+    stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
+    for entity in ENTITIES:
+        for aspect in entity.aspects:
+            name = f"{entity.name}.{aspect.name}"
+            for of in policy.sources.values():
+                rank = rank_of(aspect, of)
+                before = stored.get((name, numbers[of.code]))
+                if rank is None or aspect.subject not in of.subjects:
+                    continue
+                if before is None:
+                    connection.execute(insert(authority).values(aspect=name, source=numbers[of.code], rank=rank))
+                elif before != rank:
+                    problems.append(
+                        f"policy: source {of.code} had rank {before} in {name} and would get {rank}; "
+                        "records decided by the old rank would stay: load it into a new database schema and replay"
+                    )
+    if problems:
+        raise ConfigError(problems)
+    return {code: number for code, number in numbers.items() if code in policy.sources}

@@ -1,0 +1,151 @@
+"""The tables every warehouse has, whatever its entities: log partitions, audit, dead letters, conflicts, reviews.
+
+Names are unqualified; the connection's ``search_path`` chooses the schema, so that a replay runs the same statements on a shadow.
+Autovacuum and fillfactor settings stand in the migrations.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ENUM, JSONB
+
+from hub.model.outcomes import Outcome
+
+metadata = MetaData()
+
+outcome_type = ENUM(*(outcome.value for outcome in Outcome), name="outcome", metadata=metadata, create_type=False)
+utc_time = DateTime(timezone=True)
+
+source = Table(
+    "source",
+    metadata,
+    Column("id", SmallInteger, Identity(always=False), primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("agency", Text, nullable=False),
+    Column("role", Text, nullable=False),
+)
+"""Source systems of the policy; claims and audit rows refer to them by a small number."""
+
+authority = Table(
+    "authority",
+    metadata,
+    Column("aspect", Text, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("aspect", "source"),
+)
+"""Rank of a source in an aspect; 0 is the highest authority. Derived from the policy's roles and the entities' declarations."""
+
+log_partition = Table(
+    "log_partition",
+    metadata,
+    Column("id", SmallInteger, Identity(always=False), primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("consumed", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("topic", "partition"),
+)
+"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records, not offsets."""
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
+    Column("worker", Text, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+)
+"""One row per committed transaction of the worker; audit rows refer to it."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("batch", BigInteger, nullable=False),
+    Column("outcome", outcome_type, nullable=False),
+    Column("source", SmallInteger),
+    Column("source_epoch", Integer),
+    Column("source_version", BigInteger),
+    Column("content_hash", BigInteger),
+    Column("occurred_at", utc_time),
+    Column("key", Uuid),
+    Column("event_id", Uuid),
+    Column("reason", Text),
+    Column("detail", Text),
+    PrimaryKeyConstraint("log", "log_offset"),
+)
+"""One row per record read: its outcome and why (I5). Append-only; ordered by offset within a log partition: the outbox of share."""
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("schema_id", BigInteger),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary),
+    Column("value_bytes", Integer, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("log", "log_offset"),
+)
+"""Records that can never succeed. ``record_value`` is null for a tombstone and for a value too large to keep twice."""
+
+conflict = Table(
+    "conflict",
+    metadata,
+    Column("aspect", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("held_by", SmallInteger, nullable=False),
+    Column("opened_at", utc_time, nullable=False, server_default=func.now()),
+    Column("closed_at", utc_time),
+    PrimaryKeyConstraint("aspect", "key", "part", "field", "source"),
+)
+"""Two sources disagree about a field: ``source`` contradicts the record, held by ``held_by``. The values stand in the claims."""
+
+review = Table(
+    "review",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("aspect", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("detail", JSONB, nullable=False),
+    Column("opened_at", utc_time, nullable=False, server_default=func.now()),
+    Column("closed_at", utc_time),
+    UniqueConstraint("kind", "aspect", "key", "part", "field", "source"),
+)
+"""Questions for an officer, e.g. AMBIGUOUS_UNIT with its candidates. Closed when the question no longer stands."""
+
+share_position = Table(
+    "share_position",
+    metadata,
+    Column("log", SmallInteger, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+)
+"""How far share has followed the audit log of each log partition."""
