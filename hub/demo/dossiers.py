@@ -15,7 +15,7 @@ DOSSIERS = 6_000
 AGENCIES = {"35": "H25", "36": "H40", "37": "H42"}
 """Agency code (Decision 20/2020/QD-TTg) of the three provinces by their old unit code; H42 goes on after midnight."""
 
-_OLD_SHARES = {"35": 25, "36": 40, "37": 25}
+_OLD_SHARES: dict[str | None, int] = {"35": 25, "36": 40, "37": 25}
 _NEW_SHARE = 10
 """Of 100 dossiers, how many are filed after midnight with the new shared system."""
 
@@ -69,7 +69,7 @@ class Dossier:
 def make_dossiers(seed: int, count: int, people: Sequence[Person]) -> list[Dossier]:
     """Return ``count`` dossiers with 4 to 8 steps each, the same for the same arguments."""
     rng = random.Random(seed + 1)
-    shares: dict[str | None, int] = {**_OLD_SHARES, None: _NEW_SHARE}
+    shares = {**_OLD_SHARES, None: _NEW_SHARE}
     adults = [person for person in people if person.birth_year <= 2006]
     return [
         _dossier(rng, number, province, adults)
@@ -87,7 +87,7 @@ def _dossier(rng: random.Random, number: int, province: str | None, adults: Sequ
     local = submitted + timedelta(hours=7)
     office = rng.randint(10, 49)
     return Dossier(
-        code=f"{agency}.{office}-{local:%y%m%d}-{number % 100_000:05d}",
+        code=f"{agency}.{office}-{local:%y%m%d}-{number:05d}",
         province=province,
         procedure=procedure,
         applicant=adults[int(rng.random() * len(adults))],
