@@ -14,7 +14,7 @@ SEED = 20_250_701
 OVERTIME = timedelta(minutes=7)
 """How long after midnight an officer still types into an old system: those steps are rejected."""
 
-_LATE_EVERY, _OVERTIME_EVERY, _SWAPPED_EVERY = 25, 40, 15
+_LATE_EVERY, _OVERTIME_EVERY, _OVERTAKEN_EVERY = 25, 40, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +24,34 @@ class Story:
     Fields:
         late: codes of dossiers whose last step before midnight reaches the old system's database only after midnight.
         overtime: codes of dossiers on which an officer works in the old system after midnight.
-        swapped: codes of dossiers whose second and third step were written in the wrong order.
+        overtaken: codes of dossiers whose third step reaches the database after later ones, out of order.
     """
 
     people: tuple[Person, ...]
     dossiers: tuple[Dossier, ...]
     late: frozenset[str]
     overtime: frozenset[str]
-    swapped: frozenset[str]
+    overtaken: frozenset[str]
 
     def of_province(self, province: str) -> tuple[Dossier, ...]:
         """Return the dossiers filed with the old system of that province."""
         return tuple(dossier for dossier in self.dossiers if dossier.province == province)
 
     def recorded_before(self, dossier: Dossier) -> tuple[Step, ...]:
-        """Return the steps that stand in the old system at midnight, in the order in which they were written."""
+        """Return the steps that stand in the old system at midnight, in order."""
         steps = list(dossier.steps_before_midnight)
         if dossier.code in self.late:
             steps.pop()
-        if dossier.code in self.swapped:
-            steps[1], steps[2] = steps[2], steps[1]
+        if dossier.code in self.overtaken:
+            steps.pop(2)
         return tuple(steps)
 
     def recorded_late(self, dossier: Dossier) -> tuple[Step, ...]:
-        """Return the steps that reach the old system after midnight: late ones, and work after the cut-over."""
+        """Return the steps that reach the old system after midnight: late and overtaken ones, and overtime."""
         before = dossier.steps_before_midnight
         late = (before[-1],) if dossier.code in self.late else ()
+        if dossier.code in self.overtaken:
+            late = (before[2], *late)
         if dossier.code not in self.overtime:
             return late
         last = before[-1]
@@ -69,7 +71,7 @@ def make_story(scale: float, seed: int = SEED) -> Story:
         dossiers=tuple(dossiers),
         late=_codes(eligible[::_LATE_EVERY]),
         overtime=_codes(eligible[1::_OVERTIME_EVERY]),
-        swapped=_codes(eligible[2::_SWAPPED_EVERY]),
+        overtaken=_codes(eligible[2::_OVERTAKEN_EVERY]),
     )
 
 

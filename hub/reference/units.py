@@ -24,6 +24,7 @@ OLD_LIST_DAY = date(2004, 7, 8)
 REFORM_DAY = date(2025, 7, 1)
 
 _OLD, _NEW = UnitScheme.GSO_2004, UnitScheme.GSO_2025
+_OLD_LAW = "124/2004/QĐ-TTg"
 _REFORM_LAW = "202/2025/QH15"
 
 UNIT_TYPES = {
@@ -60,8 +61,8 @@ class UnitInterval:
 
     Fields:
         version: rises per (scheme, code).
-        change_kind: how the interval began; for a unit of the old list that ended with the reform, how it ended.
-        legal_basis: the act behind ``change_kind``.
+        change_kind: how the interval began, in the schema's words; UNKNOWN for units of the old list.
+        legal_basis: the act behind it.
     """
 
     scheme: UnitScheme
@@ -181,35 +182,24 @@ def _predecessors(code: str) -> tuple[Link, ...]:
     )
 
 
-def _fate_kind(old_name: str, rows: list[dict[str, str]]) -> str:
-    """How an old commune ended: split, merged with others, renamed, of another type, or going on as it was."""
-    if len(rows) > 1:
-        return "SPLIT"
-    if len(_sources()[rows[0]["new_code"]]) > 1:
+def _kind(old_names: list[str], new_name: str) -> str:
+    """How a unit of the new list came about; one that only went on is CREATE, as new in its list."""
+    if len(old_names) > 1:
         return "MERGE"
-    return _rename_kind(old_name, rows[0]["new_name"])
-
-
-def _rename_kind(old_name: str, new_name: str) -> str:
+    (old_name,) = old_names
     if old_name == new_name:
         return "CREATE"
     return "TYPE_CHANGE" if _bare(old_name) == _bare(new_name) else "RENAME"
 
 
 def _old(level: Literal["PROVINCE", "DISTRICT", "COMMUNE"], code: str, name: str, parent: str | None) -> UnitInterval:
-    return UnitInterval(_OLD, code, level, name, parent, OLD_LIST_DAY, REFORM_DAY, "ABOLISH", _REFORM_LAW)
+    return UnitInterval(_OLD, code, level, name, parent, OLD_LIST_DAY, REFORM_DAY, "UNKNOWN", _OLD_LAW)
 
 
 def _old_provinces() -> Iterator[UnitInterval]:
-    rows = _rows("province_map_63_to_34.csv")
-    merged = {code for code in (row["new_code"] for row in rows) if sum(row["new_code"] == code for row in rows) > 1}
-    for row in rows:
-        kind = "MERGE" if row["new_code"] in merged else _rename_kind(row["old_name"], row["new_name"])
-        yield dataclasses.replace(
-            _old("PROVINCE", row["old_code"], row["old_name"], None),
-            change_kind=kind,
-            successors=(Link(_NEW, row["new_code"], "FULL", True),),
-        )
+    for row in _rows("province_map_63_to_34.csv"):
+        link = Link(_NEW, row["new_code"], "FULL", True)
+        yield dataclasses.replace(_old("PROVINCE", row["old_code"], row["old_name"], None), successors=(link,))
 
 
 def _old_districts() -> Iterator[UnitInterval]:
@@ -226,9 +216,7 @@ def _old_communes() -> Iterator[UnitInterval]:
     for row in _rows("commune_old_2025-06-30.csv"):
         if code := row["commune_code"]:
             yield dataclasses.replace(
-                _old("COMMUNE", code, row["commune_name"], row["district_code"]),
-                change_kind=_fate_kind(row["commune_name"], _targets()[code]),
-                successors=_successors(code),
+                _old("COMMUNE", code, row["commune_name"], row["district_code"]), successors=_successors(code)
             )
 
 
@@ -237,7 +225,7 @@ def _new_provinces() -> Iterator[UnitInterval]:
     for row in _rows("province_map_63_to_34.csv"):
         parts[row["new_code"], row["new_name"]].append(row)
     for (code, name), rows in parts.items():
-        kind = "MERGE" if len(rows) > 1 else _rename_kind(rows[0]["old_name"], name)
+        kind = _kind([row["old_name"] for row in rows], name)
         links = tuple(Link(_OLD, row["old_code"], "FULL", True) for row in rows)
         yield UnitInterval(_NEW, code, "PROVINCE", name, None, REFORM_DAY, None, kind, _REFORM_LAW, predecessors=links)
 
@@ -246,7 +234,7 @@ def _new_communes() -> Iterator[UnitInterval]:
     for row in _rows("commune_new_2025-07-01.csv"):
         code, name = row["commune_code"], row["commune_name"]
         sources = _sources()[code]
-        kind = "MERGE" if len(sources) > 1 else _rename_kind(sources[0]["old_name"], name)
+        kind = _kind([row["old_name"] for row in sources], name)
         yield UnitInterval(
             _NEW,
             code,
