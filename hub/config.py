@@ -1,6 +1,7 @@
 """Settings: one frozen value, read from ``HUB_*`` variables by the command line and passed down.
 
-Nothing else reads the environment. There are no default secrets: the embedded engine makes its own and keeps them in its folder.
+Nothing else reads the environment. There are no default secrets: the embedded engine makes its own and keeps them in
+its folder.
 """
 
 import os
@@ -19,31 +20,48 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="forbid")
 
-    kafka_bootstrap: str | None = Field(None, description="Kafka brokers, host:port[,host:port]. Unset: the embedded Kafka.")
-    database_url: str | None = Field(
-        None, description="PostgreSQL, postgresql+psycopg://user:password@host/name. Unset: the embedded PostgreSQL."
+    kafka_bootstrap: str | None = Field(
+        default=None, description="Kafka brokers, host:port[,host:port]. Unset: the embedded Kafka."
     )
-    database_schema: str = Field("hub", pattern="^[a-z_][a-z0-9_]*$", description="Schema that holds the warehouse.")
+    database_url: str | None = Field(
+        default=None,
+        description="PostgreSQL, postgresql+psycopg://user:password@host/name. Unset: the embedded PostgreSQL.",
+    )
+    database_schema: str = Field(
+        default="hub", pattern="^[a-z_][a-z0-9_]*$", description="Schema that holds the warehouse."
+    )
     key_secret: str | None = Field(
-        None,
+        default=None,
         min_length=16,
         pattern="^[ -~]+$",
         repr=False,
-        description="Secret of the keyed hash, printable ASCII, 16 characters or more; the same for hub and connectors.",
+        description="Secret of the keyed hash, printable ASCII, 16 characters or more; one for hub and connectors.",
     )
-    data_dir: Path = Field(Path(".hub"), description="Folder of the embedded engine: data, logs, secrets.")
+    data_dir: Path = Field(default=Path(".hub"), description="Folder of the embedded engine: data, logs, secrets.")
     cache_dir: Path = Field(
-        Path(os.path.expanduser("~/.cache/hub")), description="Where downloaded Kafka jars are kept, per user."
+        default=Path(os.path.expanduser("~/.cache/hub")), description="Where downloaded Kafka jars are kept, per user."
     )
-    kafka_home: Path | None = Field(None, description="An unpacked Kafka whose jars are used instead of a download.")
-    policy: Path | None = Field(None, description="Policy file (TOML): the sources. Unset: the policy of the demo.")
-    partitions: int = Field(4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
-    batch_rows: int = Field(20_000, ge=1, le=1_000_000, description="Most records in one batch.")
-    poll_ms: int = Field(200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds.")
-    decode_timeout_s: float = Field(10.0, gt=0, description="Time limit of decoding one batch in the child process.")
-    decode_memory_mb: int = Field(2048, ge=256, description="Memory limit of the decoding child process.")
-    schema_wait_s: float = Field(5.0, ge=0, description="How long an unknown schema id is retried before it is poison.")
-    web_port: int = Field(0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one.")
+    kafka_home: Path | None = Field(
+        default=None, description="An unpacked Kafka whose jars are used instead of a download."
+    )
+    policy: Path | None = Field(
+        default=None, description="Policy file (TOML): the sources. Unset: the policy of the demo."
+    )
+    partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
+    batch_rows: int = Field(default=20_000, ge=1, le=1_000_000, description="Most records in one batch.")
+    poll_ms: int = Field(
+        default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."
+    )
+    decode_timeout_s: float = Field(
+        default=10.0, gt=0, description="Time limit of decoding one batch in the child process."
+    )
+    decode_memory_mb: int = Field(default=2048, ge=256, description="Memory limit of the decoding child process.")
+    schema_wait_s: float = Field(
+        default=5.0, ge=0, description="How long an unknown schema id is retried before it is poison."
+    )
+    web_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
+    )
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

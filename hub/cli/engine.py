@@ -1,7 +1,153 @@
-"""Commands of the group `engine`."""
+"""Commands of the embedded engine: ``hub up``, ``hub down``, ``hub status``."""
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from hub.config import load_settings
+from hub.embedded.engine import Engine, EngineStatus
+from hub.embedded.locate import embedded_parts
+from hub.model.errors import UnreachableError
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", envvar="HUB_DATA_DIR", help="Folder of the engine: data, logs, secrets.", show_default=".hub"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
+    app.command("up")(up)
+    app.command("down")(down)
+    app.command("status")(status)
+
+
+def up(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Start the embedded Kafka and PostgreSQL, or find those that run, and wait until both answer.
+
+    They stay when the command returns; `hub down` ends them. What HUB_KAFKA_BOOTSTRAP or HUB_DATABASE_URL places
+    elsewhere is not started. The first start fetches Kafka (44 MB, once per user) and takes longer.
+
+    **Examples**
+
+    `hub up` — start both in `.hub`
+
+    `hub up --data-dir /srv/hub --json` — in another folder, and print where they are
+    """
+    settings = load_settings({"data_dir": data_dir})
+    engine = Engine(settings)
+    with progress_lines() as progress:
+        engine.up(progress)
+    shown = engine.status()
+    if as_json:
+        typer.echo(json.dumps(status_object(shown)))
+        return
+    if not embedded_parts(settings):
+        Console().print(
+            "nothing to start: Kafka and PostgreSQL are elsewhere, by HUB_KAFKA_BOOTSTRAP and HUB_DATABASE_URL"
+        )
+    _print_status(shown)
+
+
+def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Stop the embedded Kafka and PostgreSQL cleanly; their data stays.
+
+    **Examples**
+
+    `hub down` — stop what `hub up` started
+
+    `hub down --json` — and print which servers ran
+    """
+    engine = Engine(load_settings({"data_dir": data_dir}))
+    with progress_lines() as progress:
+        stopped = engine.down(progress)
+    if as_json:
+        typer.echo(json.dumps({"stopped": list(stopped)}))
+    elif stopped:
+        Console().print(f"stopped: {', '.join(stopped)}")
+    else:
+        Console().print("nothing was running")
+
+
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show where Kafka and PostgreSQL are and whether they answer; exit code 3 when they do not.
+
+    **Examples**
+
+    `hub status` — a table
+
+    `hub status --json` — for scripts
+    """
+    shown = Engine(load_settings({"data_dir": data_dir})).status()
+    if as_json:
+        typer.echo(json.dumps(status_object(shown)))
+    elif shown.is_anything_running:
+        _print_status(shown)
+    if not shown.is_anything_running:
+        raise UnreachableError("nothing is running; start it with `hub up`")
+    silent = [part.name for part in shown.parts if not part.answers]
+    if silent:
+        raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts what does not run")
+
+
+def status_object(status: EngineStatus) -> dict[str, object]:
+    """Return the status as what ``--json`` prints."""
+    return {
+        "data_dir": str(status.data_dir),
+        "healthy": status.is_healthy,
+        "parts": [
+            {
+                "name": part.name,
+                "embedded": part.is_embedded,
+                "running": part.is_running,
+                "answers": part.answers,
+                "url": part.url,
+                "pid": part.pid,
+            }
+            for part in status.parts
+        ],
+    }
+
+
+@contextmanager
+def progress_lines() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows what is being done, on standard error: one moving line on a terminal, else lines."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        said: set[str] = set()
+        lock = threading.Lock()
+
+        def say(text: str) -> None:
+            with lock:
+                if text not in said:
+                    said.add(text)
+                    print(text, file=sys.stderr, flush=True)
+
+        yield say
+        return
+    with console.status("looking") as line:
+        yield line.update
+
+
+def _print_status(status: EngineStatus) -> None:
+    table = Table("part", "where", "state", Column("address", overflow="fold"), "pid", box=None)
+    for part in status.parts:
+        state = "[green]answers[/green]" if part.answers else "[red]does not answer[/red]"
+        if part.is_embedded and not part.is_running:
+            state = "stopped"
+        where = "embedded" if part.is_embedded else "elsewhere"
+        table.add_row(part.name, where, state, part.url or "", str(part.pid or ""))
+    console = Console()
+    console.print(table)
+    console.print(f"data and logs: {status.data_dir}", soft_wrap=True)

@@ -3,23 +3,30 @@
 import importlib
 import sys
 
-import click
 import typer
 from rich.console import Console
+from rich.markup import escape
+from typer.exceptions import Abort, TyperException
 
 from hub.model.errors import ConfigError, HubError, UnreachableError
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
 EXIT_UNREACHABLE = 3
+EXIT_INTERRUPTED = 130
 
 _GROUPS = ("engine", "schemas", "worker", "share", "ledger", "connect", "demo", "settings")
 """Modules under ``hub.cli``; each has ``register(app)``."""
 
+_HELP = """Carry change events from provincial and national systems into one shared warehouse, and on to the portal.
+
+Exit codes: 0 ok, 1 failure, 2 bad input or configuration, 3 environment unreachable, 130/143 on signals.
+"""
+
 
 def build_app() -> typer.Typer:
     """Return the application with every group registered."""
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=__doc__)
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=_HELP)
     for name in _GROUPS:
         importlib.import_module(f"hub.cli.{name}").register(app)
     return app
@@ -32,17 +39,25 @@ def main() -> None:
         code = build_app()(standalone_mode=False)
     except ConfigError as error:
         for problem in error.problems:
-            errors.print(f"[red]configuration:[/red] {problem}", markup=True)
+            errors.print("[red]configuration:[/red]", escape(problem))
         sys.exit(EXIT_BAD_INPUT)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
+    except (Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except TyperException as error:
+        _show_usage_error(error, errors)
         sys.exit(EXIT_BAD_INPUT)
     except UnreachableError as error:
-        errors.print(f"[red]unreachable:[/red] {error.message}")
+        errors.print("[red]unreachable:[/red]", escape(error.message))
         sys.exit(EXIT_UNREACHABLE)
     except HubError as error:
-        errors.print(f"[red]{error.code}:[/red] {error.message}")
+        errors.print(f"[red]{error.code}:[/red]", escape(error.message))
         sys.exit(EXIT_FAILURE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_usage_error(error: TyperException, errors: Console) -> None:
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    else:
+        errors.print("[red]error:[/red]", escape(error.format_message()))

@@ -69,6 +69,8 @@ def account_for(program: Path, folder: Path) -> Account:
             prefix=(
                 *(setpriv, "--reuid", str(uid), "--regid", str(gid), "--clear-groups"),
                 *(f"--inh-caps={_CAPABILITIES}", f"--ambient-caps={_CAPABILITIES}"),
+                # Without it access(2), by which PostgreSQL looks for its programs, leaves capabilities out.
+                *("--securebits", "+no_setuid_fixup"),
             )
         )
         if _works(lent, program, folder):
@@ -77,7 +79,7 @@ def account_for(program: Path, folder: Path) -> Account:
         f"PostgreSQL must not run as root, and the account {_UNPRIVILEGED!r} cannot enter the folders above "
         f"{program} or {folder}. "
         "Run the hub as an ordinary user, or install it and set HUB_DATA_DIR in folders that others may enter "
-        "(chmod o+x on each), or install util-linux's setpriv and allow CAP_DAC_OVERRIDE."
+        "(chmod o+x on each), or install util-linux's setpriv and allow CAP_DAC_OVERRIDE and CAP_SETPCAP."
     )
 
 

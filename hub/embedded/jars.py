@@ -27,6 +27,7 @@ KAFKA_VERSION = "4.3.0"
 _STAMP = "verified.json"
 _PARALLEL = 6
 _TIMEOUT_S = 30
+_TELL_EVERY = 10
 
 Fetch = Callable[["Jar", Path], Path]
 """Fetch one jar into a folder and return where it lies; raises OSError, RuntimeError or ValueError."""
@@ -101,7 +102,8 @@ def _complete(folder: Path, jars: Sequence[Jar], progress: Callable[[str], None]
         try:
             waiting = [(jar, fetched.submit(fetch, jar, Path(temporary))) for jar in missing]
             for number, (jar, future) in enumerate(waiting, start=1):
-                progress(f"fetching Kafka {KAFKA_VERSION}: {number} of {len(missing)} jars")
+                if number % _TELL_EVERY == 1:
+                    progress(f"fetching Kafka {KAFKA_VERSION}: {number - 1} of {len(missing)} jars")
                 try:
                     path = future.result()
                 except (OSError, RuntimeError, ValueError) as error:
@@ -171,6 +173,6 @@ def _failed(jar: Jar, folder: Path, error: Exception) -> str:
 def _mismatch(jar: Jar, folder: Path) -> str:
     return (
         f"{jar.file_name} as fetched is not the file pinned by its checksum: the download broke off or something "
-        f"between here and Maven Central changes it. Run the command again; if it stays, delete {folder}, check the proxy "
-        "(HTTPS_PROXY), or unpack Kafka and name its folder in HUB_KAFKA_HOME."
+        f"between here and Maven Central changes it. Run the command again; if it stays, delete {folder}, "
+        "check the proxy (HTTPS_PROXY), or unpack Kafka and name its folder in HUB_KAFKA_HOME."
     )

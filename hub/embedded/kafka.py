@@ -142,6 +142,7 @@ class KafkaServer:
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:ErrorFile={self._logs / 'kafka-crash.log'}",
             "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
             "-Djava.awt.headless=true",
             f"-Djava.io.tmpdir={self._folder / 'tmp'}",
             f"-Dhub.log.dir={self._logs}",

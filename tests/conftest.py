@@ -1,0 +1,94 @@
+"""Fixtures for tests on the real engine: one Kafka and one PostgreSQL per session, names of its own for each test."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub.config import Settings
+
+if TYPE_CHECKING:
+    from hub.embedded.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    """The session's engine with its settings and where it is."""
+
+    engine: "Engine"
+    settings: Settings
+    bootstrap: str
+    key_secret: str
+
+    def create_database(self, name: str) -> str:
+        """Create a database on the session's server and return its URL."""
+        return self.engine.create_database(name)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    """The embedded engine, started once in a temporary folder; Kafka's jars come from the user's cache."""
+    # Unit tests load this file too, and need neither the engine nor its client libraries.
+    from hub.embedded.engine import Engine
+
+    settings = Settings(data_dir=tmp_path_factory.mktemp("engine"))
+    embedded = Engine(settings)
+    try:
+        endpoints = embedded.up()
+        yield RunningEngine(embedded, settings, endpoints.bootstrap, endpoints.key_secret)
+    finally:
+        embedded.down()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A short name that no other test has, fit for topics, consumer groups and databases."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def database_url(engine: RunningEngine, unique: str) -> Iterator[str]:
+    """URL of a fresh, empty database, dropped after the test."""
+    name = f"test_{unique}"
+    yield engine.create_database(name)
+    engine.engine.drop_database(name)
+
+
+@pytest.fixture
+def topic_prefix(unique: str) -> str:
+    """Prefix for the topics of one test; ``unique_topic`` and consumer groups begin with it."""
+    return f"test.{unique}"
+
+
+@pytest.fixture
+def kafka_topic(engine: RunningEngine, topic_prefix: str) -> Iterator[str]:
+    """Name of a fresh topic with one partition, deleted after the test."""
+    from kafka.admin import KafkaAdminClient, NewTopic
+
+    client = KafkaAdminClient(bootstrap_servers=engine.bootstrap)
+    try:
+        client.create_topics([NewTopic(topic_prefix, num_partitions=1, replication_factor=1)])
+        yield topic_prefix
+        client.delete_topics([topic_prefix])
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def group_id(topic_prefix: str) -> str:
+    """A consumer group id of one test's own."""
+    return f"{topic_prefix}.group"
+
+
+@pytest.fixture
+def settings(engine: RunningEngine, database_url: str, tmp_path: Path) -> Settings:
+    """Settings that lead to the session's Kafka and to this test's database, by address, as a deployment's would."""
+    return Settings(
+        kafka_bootstrap=engine.bootstrap,
+        database_url=database_url,
+        key_secret=engine.key_secret,
+        data_dir=tmp_path / "hub",
+    )
