@@ -1,0 +1,5 @@
+"""``python -m hub.cli``: the command line without its installed script."""
+
+from hub.cli.main import main
+
+main()

@@ -1,0 +1,121 @@
+"""The hub's own commands as child processes of the demo, each ended with it whatever happens.
+
+A demo that was itself killed leaves its children's names behind; the next demo on the same folder ends them.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hub.embedded.processes import reference, stop
+from hub.embedded.state import ProcessRef
+from hub.model.errors import HubError
+
+STOP_LIMIT_S = 15.0
+_LOG_TAIL = 15
+
+
+class ChildFailedError(HubError):
+    """A command of the hub that the demo ran ended with an error."""
+
+    code = "CHILD_FAILED"
+
+
+class Child:
+    """One running command; its output goes to its log file."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+        self.ref = reference(process.pid)
+
+    def wait(self, limit_s: float) -> None:
+        """Wait until it ended by itself, in success.
+
+        Raises:
+            ChildFailedError: it failed, or still runs after the limit.
+        """
+        try:
+            code = self._process.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            raise ChildFailedError(f"{self.name} still runs after {limit_s:.0f} s; see {self.log}") from error
+        if code != 0:
+            raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
+
+    def check(self) -> None:
+        """Raise ``ChildFailedError`` if it has ended: for those that are to stay."""
+        code = self._process.poll()
+        if code is not None:
+            raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and kill it when it does not."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def log_tail(self) -> str:
+        """Return the last lines of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_TAIL:])
+
+
+class Children:
+    """The commands one demo has started."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = {**os.environ, **environment}
+        self._running: list[Child] = []
+
+    def start(self, name: str, *arguments: str) -> Child:
+        """Start ``hub <arguments>``; ``name`` is for people and for its log file."""
+        log = self._folder / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "hub.cli", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self._running.append(child)
+        _record(self._folder).write_text(json.dumps([(one.ref.pid, one.ref.started_at) for one in self._running]))
+        return child
+
+    def stop_all(self) -> None:
+        """End whatever still runs, newest first."""
+        for child in reversed(self._running):
+            child.stop()
+        self._running.clear()
+        _record(self._folder).unlink(missing_ok=True)
+
+
+def stop_left_over(folder: Path) -> None:
+    """End the children that a killed demo left running."""
+    try:
+        left: Iterable[tuple[int, float]] = json.loads(_record(folder).read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    for pid, started_at in left:
+        stop(ProcessRef(pid, started_at), signal.SIGTERM, STOP_LIMIT_S)
+
+
+def _record(folder: Path) -> Path:
+    return folder / "children.json"

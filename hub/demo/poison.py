@@ -1,0 +1,121 @@
+"""Records that must not stop anything: broken bytes, values outside their rules, sources that speak out of turn, repeats.
+
+Each goes straight to an event topic, between good neighbours, and each has the reason it must be audited with.
+"""
+
+import random
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from hub.codec.encode import Encoder
+from hub.demo.people import MIDNIGHT, Person
+from hub.embedded.locate import Endpoints
+from hub.model.outcomes import Reason
+from hub.operate.publish import FLUSH_LIMIT_S, producer
+from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
+
+TOO_LARGE_BYTES = 10_000_000
+_SUBJECT = "citizen.changed"
+_UNKNOWN_ID = (1 << 31) - 1
+_HEADER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A record, and why it cannot be applied."""
+
+    key: bytes
+    value: bytes | None
+    reason: Reason
+
+
+def bad_records(person: Person, other: Person, secret: str) -> Iterator[BadRecord]:
+    """Return one record for each way to be bad, about ``person``; ``other`` is whose key a wrongly keyed one bears."""
+    encoder = Encoder(_SUBJECT, secret)
+
+    def event(**changed: Any) -> Mapping[str, Any]:
+        return {**_event(person), **changed}
+
+    key, value = encoder.key(event()), encoder.encode(event())
+    dossier = Encoder("dossier.progressed", secret).encode(_step())
+    yield BadRecord(key, value[:-7], Reason.NOT_DECODABLE)
+    yield BadRecord(key, value + b"\x00\x00", Reason.TRAILING_BYTES)
+    yield BadRecord(key, b"\x01" + value[1:], Reason.BAD_MAGIC)
+    yield BadRecord(key, b"\x00" + _UNKNOWN_ID.to_bytes(4, "big") + value[_HEADER:], Reason.UNKNOWN_SCHEMA_ID)
+    yield BadRecord(key, dossier, Reason.WRONG_SUBJECT)
+    yield BadRecord(key, b"", Reason.EMPTY)
+    yield BadRecord(key, None, Reason.TOMBSTONE)
+    yield BadRecord(key, random.Random(1).randbytes(TOO_LARGE_BYTES), Reason.TOO_LARGE)
+    yield BadRecord(key, encoder.encode(event(birth_month=13)), Reason.INVALID_VALUE)
+    yield BadRecord(encoder.key(_event(other)), value, Reason.KEY_MISMATCH)
+    yield BadRecord(key, encoder.encode(event(source_system="vien.nghien.cuu")), Reason.SOURCE_UNKNOWN)
+    yield BadRecord(key, encoder.encode(event(source_system="hanam.motcua")), Reason.SOURCE_NOT_ALLOWED)
+    yield BadRecord(key, encoder.encode(event(full_name="Người Khác")), Reason.VERSION_REUSED)
+
+
+def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
+    """Send every bad record once and return how many; blocks until the broker has confirmed them."""
+    out = producer(where.bootstrap, max_request_bytes=MAX_LOG_RECORD_BYTES)
+    try:
+        sent = [
+            out.send(event_topic(_SUBJECT), key=bad.key, value=bad.value)
+            for bad in bad_records(person, other, where.key_secret)
+        ]
+        for one in sent:
+            one.get(timeout=FLUSH_LIMIT_S)
+    finally:
+        out.close(timeout=FLUSH_LIMIT_S)
+    return len(sent)
+
+
+def send_again(where: Endpoints, subject: str, count: int) -> int:
+    """Send the first ``count`` records of a topic's partition 0 once more, byte for byte; return how many there were."""
+    partition = TopicPartition(event_topic(subject), 0)
+    source = KafkaConsumer(bootstrap_servers=where.bootstrap, enable_auto_commit=False, group_id=None)
+    try:
+        source.assign([partition])
+        source.seek_to_beginning(partition)
+        found = source.poll(timeout_ms=10_000, max_records=count).get(partition, [])
+    finally:
+        source.close()
+    out = producer(where.bootstrap)
+    try:
+        for sent in [out.send(partition.topic, key=record.key, value=record.value) for record in found]:
+            sent.get(timeout=FLUSH_LIMIT_S)
+    finally:
+        out.close(timeout=FLUSH_LIMIT_S)
+    return len(found)
+
+
+def _event(person: Person) -> dict[str, Any]:
+    """The person's first event as the population database's connector would send it, but for the place."""
+    return {
+        **_envelope("dancu", "G01", person.registered_at),
+        "pin": person.pin,
+        "full_name": person.full_name,
+        "birth_year": person.birth_year,
+    }
+
+
+def _step() -> dict[str, Any]:
+    at = MIDNIGHT.replace(hour=1)
+    return {**_envelope("hanam.motcua", "H25", at), "dossier_code": "H25.10-250630-99999", "status": "IN_PROCESS"}
+
+
+def _envelope(source: str, agency: str, occurred_at: datetime) -> dict[str, Any]:
+    return {
+        "event_id": uuid.uuid4(),
+        "occurred_at": occurred_at,
+        "recorded_at": datetime.now(UTC),
+        "source_system": source,
+        "source_agency": agency,
+        "source_epoch": 1,
+        "source_version": 1,
+        "operation": "UPDATE",
+        "unit_scheme": "GSO_2004",
+    }
