@@ -23,7 +23,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem: where it is and what is wrong. ``number`` 0: the whole subject; an empty ``field``: the whole file."""
+    """One problem: where it is and what is wrong. ``number`` 0: the whole subject; no ``field``: the whole file."""
 
     subject: str
     number: int

@@ -1,0 +1,193 @@
+"""The schema check finds what it must, names where, and passes the project's own schemas with all their ancestors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.codec.catalogue import load_catalogue, schemas_folder
+from hub.codec.check import check_folder
+from hub.codec.problems import Rule
+from hub.model.errors import ConfigError
+from tests.schema_folder import copy_of_schemas, edit_schema, field_of, optional_field, publish_next, republish
+
+SUBJECT = "citizen.changed"
+
+
+def test_i6_every_schema_passes_with_all_its_ancestors() -> None:
+    assert check_folder(schemas_folder()) == ()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copy_of_schemas(tmp_path)
+
+
+def rules(folder: Path, subject: str = SUBJECT) -> set[tuple[Rule, str]]:
+    return {(problem.rule, problem.field) for problem in check_folder(folder) if problem.subject == subject}
+
+
+def test_check_reports_a_published_file_that_was_edited(folder: Path) -> None:
+    edit_schema(folder, SUBJECT, lambda schema: field_of(schema, "pin").update(doc="Another text."))
+    assert rules(folder) == {(Rule.EDITED, "")}
+    with pytest.raises(ConfigError, match="edited after it was published"):
+        load_catalogue(folder)
+
+
+def test_check_takes_another_layout_of_the_same_file(folder: Path) -> None:
+    edit_schema(folder, SUBJECT, lambda schema: None)
+    assert rules(folder) == set()
+
+
+def test_check_reports_a_file_without_id_and_an_id_without_file(folder: Path) -> None:
+    (folder / SUBJECT / "v1.avsc").rename(folder / SUBJECT / "v2.avsc")
+    messages = [str(problem) for problem in check_folder(folder)]
+    assert any("has no id" in message for message in messages)
+    assert any("its file is gone" in message for message in messages)
+    assert any("v1.avsc is missing" in message for message in messages)
+
+
+def test_check_reports_an_id_given_twice(folder: Path) -> None:
+    ids = folder / "ids.json"
+    ids.write_text(ids.read_text().replace("1002", "1001"))
+    assert rules(folder) == {(Rule.ID, "")}
+
+
+def test_check_reports_unreadable_files_and_unknown_subjects(folder: Path) -> None:
+    (folder / SUBJECT / "v1.avsc").write_text("{")
+    (folder / "pet.changed").mkdir()
+    (folder / "pet.changed" / "first.avsc").write_text("{}")
+    messages = [str(problem) for problem in check_folder(folder)]
+    assert any(message.startswith("citizen.changed/v1.avsc:") for message in messages)
+    assert any(message.startswith("pet.changed/first.avsc:") for message in messages)
+
+
+def set_type(name: str, avro: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: field_of(schema, name).update(type=avro)
+
+
+def drop(name: str, *labels: str) -> Callable[[dict[str, Any]], None]:
+    def edit(schema: dict[str, Any]) -> None:
+        for label in labels:
+            field_of(schema, name).pop(label, None)
+
+    return edit
+
+
+def add(**field: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: schema["fields"].append({**optional_field("added"), **field})
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (drop("pin", "vn_name"), (Rule.LABEL, "pin")),
+        (drop("pin", "doc"), (Rule.LABEL, "pin")),
+        (drop("pin", "data_class"), (Rule.LABEL, "pin")),
+        (add(data_class="SECRET"), (Rule.LABEL, "added")),
+        (add(name="homeAddress"), (Rule.NAME, "homeAddress")),
+        (lambda schema: schema.update(name="altered"), (Rule.NAME, "")),
+        (lambda schema: schema.pop("vn_name"), (Rule.LABEL, "")),
+        (drop("email", "default"), (Rule.OPTIONAL, "email")),
+        (add(default="x"), (Rule.OPTIONAL, "added")),
+        (add(type=["string", "null"]), (Rule.OPTIONAL, "added")),
+        (add(type="string", default="x"), (Rule.OPTIONAL, "added")),
+        (set_type("pin", ["null", "string"]), (Rule.KEY, "pin")),
+        (set_type("pin", "long"), (Rule.KEY, "pin")),
+        (add(name="fee_vnd", type=["null", "double"]), (Rule.MONEY, "fee_vnd")),
+        (add(name="fee", type=["null", "double"]), (Rule.MONEY, "fee")),
+        (add(type=["null", {"type": "enum", "name": "Added", "symbols": ["A"]}]), (Rule.ENUM, "added")),
+        (add(type=["null", {"type": "map", "values": "string"}]), (Rule.PARSE, "")),
+        (add(type=["null", "no_such_type"]), (Rule.PARSE, "")),
+        (drop("source_epoch", "doc"), (Rule.ENVELOPE, "")),
+        (set_type("source_epoch", "long"), (Rule.ENVELOPE, "source_epoch")),
+        (lambda schema: schema["fields"].reverse(), (Rule.ENVELOPE, "")),
+    ],
+)
+def test_check_reports_a_broken_rule(
+    folder: Path, edit: Callable[[dict[str, Any]], None], expected: tuple[Rule, str]
+) -> None:
+    republish(folder, SUBJECT, edit)
+    assert expected in rules(folder)
+
+
+def list_of(**item: Any) -> dict[str, Any]:
+    fields = [{**optional_field("inner"), **item}]
+    return {"type": "array", "items": {"type": "record", "name": "Added", "fields": fields}}
+
+
+@pytest.mark.parametrize(
+    ("avro", "expected"),
+    [
+        (list_of(), None),
+        (list_of(vn_name=""), (Rule.LABEL, "added.inner")),
+        (list_of(data_class="SENSITIVE"), (Rule.LABEL, "added")),
+        (list_of(type=["null", {"type": "int", "logicalType": "date"}]), (Rule.LIST, "added.inner")),
+        (list_of()["items"], (Rule.LIST, "added")),
+    ],
+)
+def test_check_looks_into_lists(folder: Path, avro: dict[str, Any], expected: tuple[Rule, str] | None) -> None:
+    publish_next(folder, SUBJECT, add(type=["null", avro]))
+    assert rules(folder) == ({expected} if expected else set())
+
+
+def remove(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: schema["fields"].remove(field_of(schema, name))
+
+
+def move_first_data_field_last(schema: dict[str, Any]) -> None:
+    schema["fields"].append(schema["fields"].pop(14))
+
+
+def extend_documents(schema: dict[str, Any]) -> None:
+    field_of(schema, "documents")["type"][1]["items"]["fields"].append(optional_field("added"))
+
+
+def gender_symbols(*symbols: str) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: field_of(schema, "gender")["type"][1].update(symbols=list(symbols))
+
+
+COMPATIBILITY: list[tuple[str, Callable[[dict[str, Any]], None], str]] = [
+    (SUBJECT, remove("full_name"), "full_name"),
+    (SUBJECT, remove("email"), "email"),
+    (SUBJECT, set_type("birth_year", ["null", "long"]), "birth_year"),
+    (SUBJECT, set_type("civil_status_doc_date", ["null", "int"]), "civil_status_doc_date"),
+    (SUBJECT, set_type("full_name", ["null", "string"]), "full_name"),
+    (SUBJECT, set_type("email", "string"), "email"),
+    (SUBJECT, gender_symbols("MALE", "UNKNOWN"), "gender"),
+    (SUBJECT, lambda schema: field_of(schema, "religion").update(data_class="PUBLIC"), "religion"),
+    (SUBJECT, move_first_data_field_last, ""),
+    (SUBJECT, add(type="string"), "added"),
+    ("dossier.submitted", extend_documents, "documents"),
+]
+
+
+@pytest.mark.parametrize(("subject", "edit", "field"), COMPATIBILITY)
+def test_i6_check_reports_a_version_that_does_not_fit_its_ancestor(
+    folder: Path, subject: str, edit: Callable[[dict[str, Any]], None], field: str
+) -> None:
+    publish_next(folder, subject, edit)
+    assert (Rule.COMPATIBILITY, field) in rules(folder, subject)
+
+
+def test_i6_check_compares_with_every_ancestor_and_not_with_the_last_alone(folder: Path) -> None:
+    publish_next(folder, SUBJECT, remove("email"))
+    publish_next(folder, SUBJECT, add(name="email", type=["null", "int"]))
+    against = {str(problem) for problem in check_folder(folder) if problem.number == 3}
+    assert any("(against v1)" in problem and "email" in problem for problem in against)
+
+
+def test_check_lets_a_version_add_optional_fields_and_symbols(folder: Path) -> None:
+    publish_next(folder, SUBJECT, add())
+    publish_next(folder, SUBJECT, gender_symbols("MALE", "FEMALE", "OTHER", "UNKNOWN", "NOT_STATED"))
+    assert check_folder(folder) == ()
+
+
+def test_golden_records_may_grow_where_their_aspects_do(folder: Path) -> None:
+    def grow(schema: dict[str, Any]) -> None:
+        field_of(schema, "person")["type"][1]["fields"].append(optional_field("added"))
+        field_of(schema, "residences")["type"]["items"]["fields"].append(optional_field("added"))
+
+    publish_next(folder, "citizen.record", grow)
+    assert check_folder(folder) == ()
