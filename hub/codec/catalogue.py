@@ -116,6 +116,12 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     return _load((folder or schemas_folder()).resolve())
 
 
+def reload_catalogue() -> Catalogue:
+    """Read the catalogue anew: a version may have been published since the process read it."""
+    _load.cache_clear()
+    return load_catalogue()
+
+
 @cache
 def _load(folder: Path) -> Catalogue:
     problems: list[str] = []

@@ -3,22 +3,21 @@
 Pure but for the decoder's child process: no broker, no database. Live stream, replay and tests prepare their batches here.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from hub.codec.catalogue import load_catalogue
+from hub.codec.catalogue import load_catalogue, reload_catalogue
 from hub.intake.check import SourceRules, check, outcome_column
-from hub.intake.turns import with_turns
+from hub.reconcile.turns import with_turns
 from hub.intake.decoder import GuardedDecoder, Poison
 from hub.model.entities import SUBJECTS
-from hub.model.outcomes import OUTCOME_OF_REASON, Reason
-from hub.topology import MAX_RECORD_BYTES, subject_of
+from hub.model.outcomes import OUTCOME_OF_REASON
+from hub.topology import subject_of
 from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
+from hub.warehouse.dead_letters import audit_rows, dead_letters
 from hub.warehouse.entity_tables import aspect_tables
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,12 @@ class Preparer:
             pl.concat([pl.DataFrame(schema=DEAD_LETTER_SCHEMA), *letters]),
         )
 
+    def prepare_again(self, polled: Sequence[Polled]) -> Batch:
+        """Prepare after reading the schemas anew: a version may have been published since."""
+        self._catalogue = reload_catalogue()
+        self._decoder.close()
+        return self.prepare(polled)
+
     def _prepare_subject(self, subject: str, parts: Sequence[Polled]) -> "_Rows":
         values = [value for part in parts for value in part.values] if len(parts) > 1 else list(parts[0].values)
         places = _places(parts)
@@ -80,8 +85,9 @@ class Preparer:
         passed = with_turns(checked.passed, aspect_tables(subject).identity)
         poison = _poison_rows(decoded.poison, places)
         wrong = checked.refused.with_columns(outcome=outcome_column())
-        refused = pl.concat([_audit_rows(wrong), poison])
-        return _Rows(Accepted(subject, passed), refused, _dead_letters(refused, places, values, decoded.poison))
+        refused = pl.concat([audit_rows(wrong), poison])
+        letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
+        return _Rows(Accepted(subject, passed, values), refused, letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +108,6 @@ def _places(parts: Sequence[Polled]) -> pl.DataFrame:
     return pl.concat(frames).with_row_index("row")
 
 
-def _audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
-    """Reduce refused rows to what the audit log keeps. A key that is not one of the hub's is left out."""
-    is_key = pl.col("key").bin.size() == 16
-    return refused.with_columns(key=pl.when(is_key).then(pl.col("key"))).select(
-        pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items()
-    )
-
-
 def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame:
     if not poison:
         return pl.DataFrame(schema=AUDIT_SCHEMA)
@@ -124,36 +122,6 @@ def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame
     )
     placed = found.join(places, on="row", how="left", maintain_order="left")
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in placed.columns]
-    return _audit_rows(placed.with_columns(absent))
+    return audit_rows(placed.with_columns(absent))
 
 
-def _dead_letters(
-    refused: pl.DataFrame, places: pl.DataFrame, values: Sequence[bytes | None], poison: Sequence[Poison]
-) -> pl.DataFrame:
-    """Return the bytes and coordinates of dead letters; the row path, since what failed is few."""
-    dead = refused.filter(pl.col("outcome") == OUTCOME_OF_REASON[Reason.NOT_DECODABLE].value)
-    if dead.is_empty():
-        return pl.DataFrame(schema=DEAD_LETTER_SCHEMA)
-    schema_ids: Mapping[int, int | None] = {item.row: item.schema_id for item in poison}
-    found = dead.select("log", "log_offset", "reason", "detail").join(places, on=["log", "log_offset"], how="left")
-    rows = []
-    for row in found.iter_rows(named=True):
-        value = values[row["row"]]
-        rows.append(
-            {
-                "log": row["log"],
-                "log_offset": row["log_offset"],
-                "reason": row["reason"],
-                "detail": row["detail"],
-                "schema_id": schema_ids.get(row["row"], _schema_id(value)),
-                "record_key": row["key"],
-                "record_value": value if value is not None and len(value) <= MAX_RECORD_BYTES else None,
-                "value_bytes": len(value or b""),
-                "value_sha256": hashlib.sha256(value or b"").digest(),
-            }
-        )
-    return pl.DataFrame(rows, schema=DEAD_LETTER_SCHEMA)
-
-
-def _schema_id(value: bytes | None) -> int | None:
-    return int.from_bytes(value[1:5], "big") if value and len(value) >= 5 else None

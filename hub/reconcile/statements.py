@@ -39,6 +39,7 @@ from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
 from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import audit, authority, conflict, outcome_type
 
+
 def _same_identity(tables: AspectTables, left: Table, right: Table) -> ColumnElement[bool]:
     return and_(*(left.c[name] == right.c[name] for name in tables.identity))
 
@@ -201,7 +202,9 @@ def _disagreements(tables: AspectTables) -> CompoundSelect[tuple[object, ...]] |
         select(held, rival)
         .select_from(keys)
         .join(record, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
-        .join(held, and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c.source == record.c.source))
+        .join(
+            held, and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c.source == record.c.source)
+        )
         .join(
             rival,
             and_(
@@ -321,7 +324,11 @@ def _against(
     stage = tables.stage
     mine, stored = tuple_(stage.c.source_epoch, stage.c.source_version), tuple_(epoch, version)
     same = mine == stored
-    return mine < stored, and_(same, stage.c.content_hash == content_hash), and_(same, stage.c.content_hash != content_hash)
+    return (
+        mine < stored,
+        and_(same, stage.c.content_hash == content_hash),
+        and_(same, stage.c.content_hash != content_hash),
+    )
 
 
 @cache
@@ -371,5 +378,3 @@ def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int]) -> In
 def stage_emptied(tables: AspectTables) -> Delete:
     """Empty the stage within a transaction, for a second batch of the same aspect."""
     return delete(tables.stage)
-
-

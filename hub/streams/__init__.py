@@ -1,1 +1,1 @@
-"""Room `streams`; see docs/architecture.md."""
+"""The Faust app: the worker's process, supervision, health page, and agents with state."""

@@ -1,13 +1,14 @@
 """What one transaction of the worker stores: the unit that intake prepares and reconcile commits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from hub.model.outcomes import Outcome
+from hub.model.outcomes import Outcome, Reason
 
 TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
-"""A row against the earlier rows of its (identity, source) in the same batch; computed before staging (hub.intake.turns)."""
+"""A row against the earlier rows of its (identity, source) in the same batch; computed before staging (hub.reconcile.turns)."""
 
 AUDIT_SCHEMA = pl.Schema(
     {
@@ -56,10 +57,16 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A subject's rows to be merged: decoded fields of its schema, and log, log_offset, key, source, content_hash, turn, newest."""
+    """A subject's rows to be merged.
+
+    Fields:
+        frame: decoded fields of the subject's schema, and row, log, log_offset, key, source, content_hash, turn, newest.
+        values: the polled bytes that ``row`` counts, for a row that turns out to be a dead letter.
+    """
 
     subject: str
     frame: pl.DataFrame
+    values: Sequence[bytes | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,11 @@ class Batch:
     def consumed(self) -> int:
         """Records in the batch."""
         return sum(advance.consumed for advance in self.advances)
+
+    def unknown_schema_ids(self) -> list[int]:
+        """Return the ids of dead letters that no known schema has."""
+        unknown = self.dead_letters.filter(pl.col("reason") == Reason.UNKNOWN_SCHEMA_ID.value)
+        return unknown["schema_id"].drop_nulls().unique().to_list()
 
     def outcomes_refused(self) -> dict[Outcome, int]:
         """Count the rows decided before the merge, by outcome."""

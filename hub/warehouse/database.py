@@ -57,9 +57,13 @@ def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except Exception as error:  # noqa: BLE001 - every way a URL can be wrong is the operator's mistake
-        raise ConfigError(["HUB_DATABASE_URL is not a database URL, e.g. postgresql+psycopg://user:password@host/name"]) from error
+        raise ConfigError(
+            ["HUB_DATABASE_URL is not a database URL, e.g. postgresql+psycopg://user:password@host/name"]
+        ) from error
     if parsed.get_backend_name() != "postgresql":
-        raise ConfigError(["HUB_DATABASE_URL must name a PostgreSQL database: postgresql+psycopg://user:password@host/name"])
+        raise ConfigError(
+            ["HUB_DATABASE_URL must name a PostgreSQL database: postgresql+psycopg://user:password@host/name"]
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 

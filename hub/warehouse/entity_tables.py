@@ -101,7 +101,10 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
     identity = ("key", *aspect.part)
 
     def of_key() -> list[Column[Any]]:
-        return [Column("key", Uuid, nullable=False), *(Column(name, part[name], nullable=False) for name in aspect.part)]
+        return [
+            Column("key", Uuid, nullable=False),
+            *(Column(name, part[name], nullable=False) for name in aspect.part),
+        ]
 
     def of_version() -> list[Column[Any]]:
         return [

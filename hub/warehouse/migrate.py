@@ -81,7 +81,9 @@ def _additions(connection: Connection) -> list[ops.MigrateOperation]:
     return [op for op in flat if isinstance(op, ops.CreateTableOp | ops.AddColumnOp | ops.CreateIndexOp)]
 
 
-def _is_of_an_entity(item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: SchemaItem | None) -> bool:
+def _is_of_an_entity(
+    item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: SchemaItem | None
+) -> bool:
     if kind == "table" and isinstance(item, Table):
         return not item.info.get("temporary") and (reflected or "aspect" in item.info)
     return True

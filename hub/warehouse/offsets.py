@@ -64,7 +64,9 @@ def advance_positions(connection: Connection, advances: Sequence[Advance]) -> No
         column("next_offset", BigInteger),
         column("consumed", Integer),
         name="moves",
-    ).data([(move.log, move.expected, move.next_offset, move.consumed) for move in sorted(advances, key=lambda m: m.log)])
+    ).data(
+        [(move.log, move.expected, move.next_offset, move.consumed) for move in sorted(advances, key=lambda m: m.log)]
+    )
     moved = connection.execute(
         update(log_partition)
         .values(next_offset=moves.c.next_offset, consumed=log_partition.c.consumed + moves.c.consumed)

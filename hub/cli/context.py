@@ -1,0 +1,30 @@
+"""What every command needs first: settings, endpoints, the policy's path, the warehouse."""
+
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+import hub.demo
+from hub.config import Settings, load_settings
+from hub.embedded.locate import Endpoints, endpoints
+from hub.warehouse.database import open_database
+
+
+def located() -> tuple[Settings, Endpoints]:
+    """Return the settings and where Kafka and PostgreSQL are.
+
+    Raises:
+        ConfigError, UnreachableError: see ``hub.config`` and ``hub.embedded.locate``.
+    """
+    settings = load_settings()
+    return settings, endpoints(settings)
+
+
+def warehouse(settings: Settings, places: Endpoints, application: str) -> Engine:
+    """Return an engine on the warehouse's schema."""
+    return open_database(places.database_url, settings.database_schema, application)
+
+
+def policy_path(settings: Settings) -> Path:
+    """Return the policy file: the one that is set, else the demo's."""
+    return settings.policy or Path(hub.demo.__file__).parent / "policy.toml"

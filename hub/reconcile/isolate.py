@@ -1,0 +1,87 @@
+"""Find the rows of a batch that PostgreSQL refuses, turn them into dead letters, and keep their neighbours.
+
+The row path of the merge, for what passed decoding and checks and still cannot be stored: a NUL in a text, or a value no check knows
+of. Text columns are searched for NUL first; whatever else it is, is found by halving, each try in a transaction that is rolled back.
+"""
+
+from dataclasses import replace
+
+import polars as pl
+from sqlalchemy import Connection
+
+from hub.model.errors import PoisonError
+from hub.model.outcomes import Outcome
+from hub.reconcile.merge import Stamp, commit_batch, ensure_stages
+from hub.reconcile.turns import with_turns
+from hub.warehouse.batch import Accepted, Batch
+from hub.warehouse.database import translated_errors
+from hub.warehouse.dead_letters import audit_rows, dead_letters
+from hub.warehouse.entity_tables import aspect_tables
+
+
+def without_refused_rows(connection: Connection, batch: Batch, error: PoisonError, stamp: Stamp) -> Batch:
+    """Return the batch with at least one more row refused: those with NUL, or else one found by halving.
+
+    Raises:
+        PoisonError: again, when no single row is at fault.
+    """
+    for accepted in batch.accepted:
+        found = _rows_with_nul(accepted.frame)
+        if not found:
+            found = _row_by_halving(connection, batch, accepted, stamp)
+        if found:
+            return _refuse(batch, accepted, found, error)
+    raise error
+
+
+def _rows_with_nul(frame: pl.DataFrame) -> list[int]:
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    has_nul = pl.any_horizontal(pl.col(texts).str.contains(r"\x00|\\u0000")).fill_null(False)
+    return frame.filter(has_nul)["row"].to_list()
+
+
+def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> list[int]:
+    rows = accepted.frame
+    if _is_storable(connection, batch, replace(accepted, frame=rows), stamp):
+        return []
+    while rows.height > 1:
+        half = rows.head(rows.height // 2)
+        rows = rows.tail(rows.height - half.height) if _is_storable(
+            connection, batch, replace(accepted, frame=half), stamp
+        ) else half
+    return rows["row"].to_list()
+
+
+def _is_storable(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> bool:
+    """Try some rows in a transaction that is always rolled back."""
+    subject = accepted.subject
+    turned = with_turns(accepted.frame.drop("turn", "newest"), aspect_tables(subject).identity)
+    trial = replace(batch, accepted=(replace(accepted, frame=turned),), refused=batch.refused.clear())
+    ensure_stages(connection, [subject])
+    transaction = connection.begin()
+    try:
+        with translated_errors("trying rows"):
+            commit_batch(connection, trial, stamp)
+    except PoisonError:
+        return False
+    finally:
+        transaction.rollback()
+    return True
+
+
+def _refuse(batch: Batch, accepted: Accepted, rows: list[int], error: PoisonError) -> Batch:
+    is_refused = pl.col("row").is_in(rows)
+    wrong = accepted.frame.filter(is_refused).with_columns(
+        outcome=pl.lit(Outcome.DEAD_LETTERED.value), reason=pl.lit(error.reason), detail=pl.lit(error.detail)
+    )
+    kept = with_turns(
+        accepted.frame.filter(~is_refused).drop("turn", "newest"), aspect_tables(accepted.subject).identity
+    )
+    refused = audit_rows(wrong)
+    letters = dead_letters(refused, wrong.select("row", "log", "log_offset", "key"), accepted.values, {})
+    return replace(
+        batch,
+        accepted=tuple(replace(item, frame=kept) if item is accepted else item for item in batch.accepted),
+        refused=pl.concat([batch.refused, refused]),
+        dead_letters=pl.concat([batch.dead_letters, letters]),
+    )

@@ -1,0 +1,53 @@
+"""The warehouse as the intake uses it: places to begin at, and batches made durable, one transaction each."""
+
+import logging
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Engine
+
+from hub.model.errors import PoisonError
+from hub.reconcile.isolate import without_refused_rows
+from hub.reconcile.merge import Merged, Stamp, commit_batch, ensure_stages
+from hub.warehouse.batch import Batch
+from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import Position, ensure_positions
+
+_log = logging.getLogger(__name__)
+
+
+class WarehouseStore:
+    """Commits batches under one stamp. Used from one thread at a time."""
+
+    def __init__(self, engine: Engine, stamp: Stamp) -> None:
+        self._engine = engine
+        self._stamp = stamp
+
+    def place(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+        """Return the stored positions of partitions; those never seen begin where the log begins.
+
+        Raises:
+            UnreachableError: the database does not answer.
+        """
+        with translated_errors("reading the stored offsets"), self._engine.begin() as connection:
+            return ensure_positions(connection, dict(begins))
+
+    def commit(self, batch: Batch) -> Merged:
+        """Make a batch durable. A row that PostgreSQL refuses becomes a dead letter and the rest is committed.
+
+        Raises:
+            RetryableError: the environment; the same batch will work later.
+            ConcurrentUpdateError: another worker moved one of the partitions.
+        """
+        while True:
+            try:
+                with translated_errors("committing a batch"), self._engine.connect() as connection:
+                    return self._commit_on(connection, batch)
+            except PoisonError as error:
+                _log.warning("looking for the row that PostgreSQL refuses: %s", error)
+                with translated_errors("looking for a refused row"), self._engine.connect() as connection:
+                    batch = without_refused_rows(connection, batch, error, self._stamp)
+
+    def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
+        ensure_stages(connection, [accepted.subject for accepted in batch.accepted])
+        with connection.begin():
+            return commit_batch(connection, batch, self._stamp)

@@ -1,0 +1,85 @@
+"""The worker as a Faust app: Faust gives the process, its supervision and the web port; the way in is a service inside it.
+
+Faust acknowledges an event even when its agent raised, so nothing that must reach the warehouse goes through an agent: the intake has
+its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
+"""
+
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.web import Request, View
+from mode import Service
+
+from hub.intake.intake import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """Where the app finds Kafka, keeps its files and serves its pages (loopback; port 0: a free one)."""
+
+    bootstrap: str
+    data_dir: Path
+    web_port: int
+
+
+def build_app(options: AppOptions, intake: Intake) -> faust.App:
+    """Return the app that runs an intake and shows its health on ``/health``."""
+    app = faust.App(
+        "hub.worker",
+        broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
+        store="memory://",
+        autodiscover=False,
+        topic_disable_leader=True,
+        web_host="127.0.0.1",
+        web_bind="127.0.0.1",
+        web_port=options.web_port or free_port(),
+        datadir=str(options.data_dir),
+        broker_max_poll_interval=300.0,
+    )
+
+    @app.service
+    class IntakeService(Service):  # type: ignore[misc, unused-ignore]
+        """The intake as a part of the worker: it starts, stops and fails with it."""
+
+        @Service.task
+        async def consume(self) -> None:
+            await intake.run()
+
+    @app.page("/health")
+    class Health(View):  # type: ignore[misc, unused-ignore]
+        """200 while the intake flows, 503 while it waits for its environment."""
+
+        async def get(self, request: Request) -> Any:
+            report = health(intake)
+            return self.json(report, status=200 if report["healthy"] else 503)
+
+    _ = (IntakeService, Health)
+    return app
+
+
+def health(intake: Intake) -> dict[str, object]:
+    """Return what the health page shows."""
+    status = intake.status
+    since = status.waiting_since
+    return {
+        "healthy": since is None,
+        "consumed": status.consumed,
+        "batches": status.batches,
+        "partitions": status.partitions,
+        "waiting_for": status.waiting_for,
+        "waiting_s": None if since is None else round(time.time() - since, 1),
+    }
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+

@@ -1,0 +1,64 @@
+"""Rows that were refused before or in the merge, as the audit log and the dead-letter table keep them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from hub.model.keys import KEY_BYTES
+from hub.model.outcomes import Outcome
+from hub.topology import MAX_RECORD_BYTES
+from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA
+
+
+def audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
+    """Reduce refused rows to what the audit log keeps (``AUDIT_SCHEMA``). A key that is not one of the hub's is left out."""
+    is_key = pl.col("key").bin.size() == KEY_BYTES
+    return refused.with_columns(key=pl.when(is_key).then(pl.col("key"))).select(
+        pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items()
+    )
+
+
+def dead_letters(
+    refused: pl.DataFrame,
+    places: pl.DataFrame,
+    values: Sequence[bytes | None],
+    schema_ids: Mapping[int, int | None],
+) -> pl.DataFrame:
+    """Return the bytes and coordinates of dead letters (``DEAD_LETTER_SCHEMA``); row by row, since what failed is few.
+
+    Args:
+        refused: audit rows, dead-lettered ones among them.
+        places: row, log, log_offset, key of every polled record.
+        values: the polled bytes, by row.
+        schema_ids: schema id by row, where it could be told.
+    """
+    dead = refused.filter(pl.col("outcome") == Outcome.DEAD_LETTERED.value)
+    if dead.is_empty():
+        return pl.DataFrame(schema=DEAD_LETTER_SCHEMA)
+    found = dead.select("log", "log_offset", "reason", "detail").join(
+        places.select("log", "log_offset", "row", "key"), on=["log", "log_offset"], how="left"
+    )
+    rows = [_letter(row, values[row["row"]], schema_ids) for row in found.iter_rows(named=True)]
+    return pl.DataFrame(rows, schema=DEAD_LETTER_SCHEMA)
+
+
+def _letter(
+    row: Mapping[str, object], value: bytes | None, schema_ids: Mapping[int, int | None]
+) -> dict[str, object]:
+    number = row["row"]
+    return {
+        "log": row["log"],
+        "log_offset": row["log_offset"],
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "schema_id": schema_ids.get(number) if isinstance(number, int) and number in schema_ids else _schema_id(value),
+        "record_key": row["key"],
+        "record_value": value if value is not None and len(value) <= MAX_RECORD_BYTES else None,
+        "value_bytes": len(value or b""),
+        "value_sha256": hashlib.sha256(value or b"").digest(),
+    }
+
+
+def _schema_id(value: bytes | None) -> int | None:
+    return int.from_bytes(value[1:5], "big") if value and len(value) >= 5 else None
