@@ -105,7 +105,7 @@ class GuardedDecoder:
             Every index of ``values`` once, in the frame or in the poison.
 
         Raises:
-            RetryableError: no child could be started.
+            RetryableError: no child could be started, or none stays alive.
             DecoderBugError: the decoder itself is broken.
         """
         latest = load_catalogue().latest(subject)
@@ -138,6 +138,8 @@ class GuardedDecoder:
     ) -> Decoded:
         """Decode what the child could read but not make a frame of: too much at once."""
         if len(values) == 1:
+            if lost.phase is Phase.IDLE:
+                raise RetryableError("the decoding process dies before it begins")
             return _blamed(latest, 0, lost)
         half = len(values) // 2
         parts = [self._decode_by_row(latest, values[:half]), self._decode_by_row(latest, values[half:])]

@@ -33,8 +33,6 @@ def json_column(column: pl.Series, writer: Node, latest: Node) -> tuple[pl.Serie
     A row is refused for an enum index out of range, a date beyond the years 1 to 9999, a double that is no number, or
     a NUL character, which PostgreSQL's JSON does not hold.
     """
-    if column.null_count() == len(column):
-        return pl.Series(column.name, [None], pl.String()).new_from_index(0, len(column)), None
     if writer == latest and _is_plain(writer):
         texts = _by_polars(column)
         nul = texts.str.contains(_NUL)

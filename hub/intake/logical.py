@@ -21,15 +21,20 @@ from hub.model.outcomes import Reason
 ROW = "row"
 """The column that says which of the batch's values a row came from."""
 
+_FLAW = "__flaw"
+
 _FIRST_MICROS, _LAST_MICROS = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 
 
 @dataclass(frozen=True, slots=True)
-class _Flaw:
-    rows: pl.Series  # of bool
-    reason: Reason
-    detail: str
+class _Meaning:
+    """A column's values as an expression (or done already), and, as an expression, which rows have none."""
+
+    values: pl.Expr | pl.Series
+    flawed: pl.Expr | pl.Series | None = None
+    reason: Reason = Reason.NOT_DECODABLE
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +70,35 @@ class Interpreter:
         Args:
             physical: column ``row`` and the writer's fields as physical values.
         """
-        flaws: list[_Flaw] = []
-        columns = [physical[ROW]]
-        columns.extend(self._column(plan, physical, flaws) for plan in self._plans)
-        frame = pl.DataFrame(columns)
-        if not flaws:
+        meanings = [self._meaning(plan, physical) for plan in self._plans]
+        checked = [meaning for meaning in meanings if meaning.flawed is not None]
+        flaws = [f"{_FLAW}{number}" for number in range(len(checked))]
+        whole = physical.select(
+            pl.col(ROW),
+            *(_named(meaning.values, plan.name) for meaning, plan in zip(meanings, self._plans, strict=True)),
+            *(_named(meaning.flawed, name) for meaning, name in zip(checked, flaws, strict=True)),
+        )
+        frame = whole.drop(flaws)
+        if not flaws or not whole.select(pl.any_horizontal(flaws).any()).item():
             return frame, []
         found: dict[int, Poison] = {}
-        for flaw in flaws:
-            for row in physical[ROW].filter(flaw.rows).to_list():
-                found.setdefault(row, Poison(row, flaw.reason, self._schema_id, flaw.detail))
-        kept = frame.filter(~pl.col(ROW).is_in(pl.Series(list(found), dtype=pl.UInt32()).implode()))
+        for meaning, name in zip(checked, flaws, strict=True):
+            for row in whole.filter(pl.col(name))[ROW].to_list():
+                found.setdefault(row, Poison(row, meaning.reason, self._schema_id, meaning.detail))
+        kept = frame.filter(~whole.select(pl.any_horizontal(flaws)).to_series())
         return kept, [found[row] for row in sorted(found)]
 
-    def _column(self, plan: _Plan, physical: pl.DataFrame, flaws: list[_Flaw]) -> pl.Series:
+    def _meaning(self, plan: _Plan, physical: pl.DataFrame) -> _Meaning:
         if plan.writer is None:
-            value = _default(plan.latest)
-            return pl.Series(plan.name, [value], plan.dtype).new_from_index(0, physical.height)
-        column = physical[plan.writer.name].alias(plan.name)
-        return _CONVERTERS[_meaning(plan.latest.node)](column, plan, flaws)
+            return _Meaning(pl.lit(_default(plan.latest), plan.dtype))
+        column = physical[plan.writer.name]
+        if column.null_count() == physical.height:
+            return _Meaning(pl.lit(None, plan.dtype))
+        return _MEANINGS[_kind(plan.latest.node)](column, plan, plan.writer.node)
+
+
+def _named(column: pl.Expr | pl.Series | None, name: str) -> pl.Expr:
+    return (column if isinstance(column, pl.Expr) else pl.lit(column)).alias(name)
 
 
 def latest_schema(latest: SchemaVersion) -> dict[str, pl.DataType]:
@@ -96,7 +111,7 @@ def empty_frame(latest: SchemaVersion) -> pl.DataFrame:
     return pl.DataFrame(schema=latest_schema(latest))
 
 
-def _meaning(node: Node) -> str:
+def _kind(node: Node) -> str:
     if node.kind in {"array", "record"}:
         return "json"
     if node.kind in {"enum", "string"}:
@@ -112,60 +127,51 @@ def _default(field: Field) -> Any:
     return field.default
 
 
-def _enum(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    if plan.writer is None:
-        raise ValueError("an enum that was written has a writer's field")
-    symbols = pl.Series(symbols_for(plan.writer.node, plan.latest.node), dtype=pl.String())
-    index = column if column.is_between(0, len(symbols) - 1).all() else _within(column, 0, len(symbols) - 1)
-    texts = symbols.gather(index).alias(plan.name)
-    unknown = texts.is_null() & column.is_not_null()
-    if unknown.any():
-        flaws.append(_Flaw(unknown, Reason.NOT_DECODABLE, f"{plan.name}: an enum index out of range"))
-    return texts
+def _enum(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    symbols = pl.Series(symbols_for(writer, plan.latest.node), dtype=pl.String())
+    index = pl.col(column.name)
+    known = pl.lit(symbols).gather(pl.when(index.is_between(0, len(symbols) - 1)).then(index))
+    return _Meaning(
+        known,
+        known.is_null() & index.is_not_null(),
+        detail=f"{plan.name}: an enum index out of range",
+    )
 
 
-def _within(column: pl.Series, first: int, last: int) -> pl.Series:
-    return column.to_frame().select(pl.when(pl.first().is_between(first, last)).then(pl.first())).to_series()
+def _ranged(column: pl.Series, plan: _Plan, first: int, last: int) -> _Meaning:
+    number = pl.col(column.name)
+    return _Meaning(
+        number.cast(plan.dtype),
+        number.is_between(first, last).fill_null(value=True).not_(),
+        Reason.INVALID_VALUE,
+        f"{plan.name}: not in the years 1 to 9999",
+    )
 
 
-def _ranged(column: pl.Series, plan: _Plan, flaws: list[_Flaw], first: int, last: int) -> pl.Series:
-    beyond = ~column.is_between(first, last).fill_null(value=True)
-    if beyond.any():
-        flaws.append(_Flaw(beyond, Reason.INVALID_VALUE, f"{plan.name}: not in the years 1 to 9999"))
-        column = _within(column, first, last)
-    return column.cast(plan.dtype)
+def _date(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    return _ranged(column, plan, _FIRST_DAY, _LAST_DAY)
 
 
-def _date(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    return _ranged(column, plan, flaws, _FIRST_DAY, _LAST_DAY)
+def _timestamp(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    return _ranged(column, plan, _FIRST_MICROS, _LAST_MICROS)
 
 
-def _timestamp(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    return _ranged(column, plan, flaws, _FIRST_MICROS, _LAST_MICROS)
+def _string(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    text = pl.col(column.name)
+    nul = text.str.contains("\0", literal=True).fill_null(value=False)
+    return _Meaning(text, nul, Reason.INVALID_VALUE, f"{plan.name}: a NUL character")
 
 
-def _string(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    if column.null_count() < len(column):
-        nul = column.str.contains("\0", literal=True).fill_null(value=False)
-        if nul.any():
-            flaws.append(_Flaw(nul, Reason.INVALID_VALUE, f"{plan.name}: a NUL character"))
-    return column
+def _json(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    texts, refused = json_column(column, writer, plan.latest.node)
+    return _Meaning(texts, refused, Reason.INVALID_VALUE, f"{plan.name}: a value that has no JSON form")
 
 
-def _json(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    if plan.writer is None:
-        raise ValueError("a column that was written has a writer's field")
-    texts, refused = json_column(column, plan.writer.node, plan.latest.node)
-    if refused is not None:
-        flaws.append(_Flaw(refused, Reason.INVALID_VALUE, f"{plan.name}: a value that has no JSON form"))
-    return texts
+def _number(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
+    return _Meaning(pl.col(column.name).cast(plan.dtype))
 
 
-def _number(column: pl.Series, plan: _Plan, flaws: list[_Flaw]) -> pl.Series:
-    return column.cast(plan.dtype)
-
-
-_CONVERTERS: Mapping[str, Callable[[pl.Series, _Plan, list[_Flaw]], pl.Series]] = {
+_MEANINGS: Mapping[str, Callable[[pl.Series, _Plan, Node], _Meaning]] = {
     "enum": _enum,
     "string": _string,
     "date": _date,
