@@ -1,7 +1,88 @@
-"""Commands of the group `demo`."""
+"""``hub demo``: midnight in Ninh Bình, end to end on an engine of its own."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from hub.cli.demo_view import render
+from hub.config import load_settings
+from hub.demo.acts import Ended, Options, run_demo
+from hub.demo.report import report_object
+
+_NOT_BALANCED = 1
+_TERMINATED = 143
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
+    app.command("demo")(demo)
+
+
+def demo(
+    scale: Annotated[
+        float, typer.Option(min=0.005, max=100.0, help="1: 30,000 citizens and 6,000 dossiers; 0.02: a small try.")
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the system running, to look around.")] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            help="Folder of the demo's own engine, wiped at the start.",
+            show_default="<HUB_DATA_DIR>/demo",
+        ),
+    ] = None,
+) -> None:
+    """Play "midnight in Ninh Bình": five source databases, Kafka, the worker, the warehouse, the portal's topics.
+
+    Invented people and dossiers of three provinces travel through the reform of 1 July 2025: three old systems end, a new
+    one takes over, PostgreSQL is stopped, a worker is killed, bad records come in. At the end every record is accounted for.
+
+    Exit code 0 when the ledger is balanced and the portal shows what the warehouse holds, 1 otherwise.
+
+    **Examples**
+
+    - `hub demo` — the whole story, about a minute
+    - `hub demo --scale 0.05 --json` — a small one, for scripts
+    - `hub demo --keep` — and leave it running
+    """
+    folder = (data_dir or load_settings().data_dir / "demo").expanduser().resolve()
+    signal.signal(signal.SIGTERM, _end)
+    ended = run_demo(load_settings({"data_dir": folder}), Options(scale, keep), _progress(Console(stderr=as_json)))
+    if as_json:
+        typer.echo(json.dumps(report_object(ended.report), ensure_ascii=False))
+    else:
+        Console().print(render(ended.report))
+    if ended.kept:
+        _tell_what_runs(Console(stderr=as_json), folder, ended)
+    if not (ended.report.is_balanced and ended.report.is_portal_equal):
+        raise typer.Exit(_NOT_BALANCED)
+
+
+def _progress(console: Console) -> Callable[[str], None]:
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {text}", highlight=False)
+
+    return say
+
+
+def _tell_what_runs(console: Console, folder: Path, ended: Ended) -> None:
+    processes = " ".join(map(str, ended.kept))
+    console.print("\n[bold]Everything still runs.[/bold] To look around:")
+    for command in ("hub ledger", "hub portal tail", "hub status"):
+        console.print(f"  HUB_DATA_DIR={folder} {command}", highlight=False, soft_wrap=True)
+    console.print("To stop worker, share, and then the engine (the next demo does it as well):")
+    console.print(f"  kill {processes}; hub down --data-dir {folder}", highlight=False, soft_wrap=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(_TERMINATED)

@@ -1,4 +1,4 @@
-"""Records that must not stop anything: broken bytes, values outside their rules, sources that speak out of turn, repeats.
+"""Records that must not stop anything: broken bytes, values outside their rules, sources speaking out of turn, repeats.
 
 Each goes straight to an event topic, between good neighbours, and each has the reason it must be audited with.
 """
@@ -74,7 +74,7 @@ def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
 
 
 def send_again(where: Endpoints, subject: str, count: int) -> int:
-    """Send the first ``count`` records of a topic's partition 0 once more, byte for byte; return how many there were."""
+    """Send the first ``count`` records of partition 0 once more, byte for byte; return how many there were."""
     partition = TopicPartition(event_topic(subject), 0)
     source = KafkaConsumer(bootstrap_servers=where.bootstrap, enable_auto_commit=False, group_id=None)
     try:

@@ -1,0 +1,105 @@
+"""How the demo's account looks on a terminal: at a glance, in 100 columns."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hub.demo.report import LedgerLine, Report
+from hub.model.outcomes import Outcome
+from hub.topology import subject_of
+
+_HEADS = {
+    Outcome.APPLIED: "applied",
+    Outcome.SUPERSEDED: "supersed.",
+    Outcome.DUPLICATE: "duplic.",
+    Outcome.STALE: "stale",
+    Outcome.PARKED: "parked",
+    Outcome.REJECTED: "rejected",
+    Outcome.DEAD_LETTERED: "dead",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _TopicLine:
+    name: str
+    consumed: int
+    counts: tuple[int, ...]
+    is_balanced: bool
+
+
+def render(report: Report) -> RenderableType:
+    """Return the account as tables and a verdict."""
+    return Group(
+        Text("\nmidnight in Ninh Bình: every record and what became of it", style="bold"),
+        _ledger(report),
+        _facts(report),
+        *_refusals(report),
+        _verdict(report),
+    )
+
+
+def _ledger(report: Report) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), show_footer=True)
+    total = _sum("all", report.ledger)
+    table.add_column("subject", footer=total.name, no_wrap=True)
+    table.add_column("consumed", footer=_number(total.consumed), justify="right", no_wrap=True)
+    for outcome, count in zip(Outcome, total.counts, strict=True):
+        table.add_column(_HEADS[outcome], footer=_number(count), justify="right", no_wrap=True)
+    table.add_column("balanced", footer=_yes(total.is_balanced), justify="right", no_wrap=True)
+    for topic in sorted({line.topic for line in report.ledger}):
+        line = _sum(subject_of(topic), (line for line in report.ledger if line.topic == topic))
+        table.add_row(line.name, _number(line.consumed), *map(_number, line.counts), _yes(line.is_balanced))
+    return table
+
+
+def _sum(name: str, lines: Iterable[LedgerLine]) -> _TopicLine:
+    lines = list(lines)
+    return _TopicLine(
+        name,
+        sum(line.consumed for line in lines),
+        tuple(sum(line.outcomes[outcome.value] for line in lines) for outcome in Outcome),
+        all(line.is_balanced for line in lines),
+    )
+
+
+def _facts(report: Report) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title_justify="left")
+    for shown in report.portal:
+        same = "equal to the warehouse" if not shown.differing else f"[red]{shown.differing:,} differ[/red]"
+        table.add_row(f"{shown.entity} records", f"{shown.records:,}", f"on the portal {shown.on_portal:,}: {same}")
+    table.add_row("open conflicts", f"{report.conflicts:,}", "sources disagree; the higher authority is held")
+    table.add_row("open reviews", f"{report.reviews:,}", "addresses in communes that were split: a person decides")
+    table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
+    table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")
+    for outage in report.outages:
+        table.add_row("outage", f"{outage.seconds:.1f} s", outage.what)
+    table.add_row(
+        "events/s", f"{report.events_per_s:,.0f}", f"{report.consumed:,} in {report.busy_s:.1f} s with outages"
+    )
+    table.add_row("wall time", f"{report.wall_s:.1f} s", "engine, sources, events, comparison")
+    return table
+
+
+def _refusals(report: Report) -> Iterator[RenderableType]:
+    for outcome, reasons in report.reasons.items():
+        told = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        yield Text(f"{outcome.replace('_', '-')}: {told}", style="dim")
+
+
+def _verdict(report: Report) -> Text:
+    if report.is_balanced and report.is_portal_equal:
+        return Text("balanced, and the portal shows what the hub holds", style="bold green")
+    wrong = [] if report.is_balanced else ["the ledger is not balanced"]
+    wrong += [] if report.is_portal_equal else ["the portal differs from the warehouse"]
+    return Text("; ".join(wrong), style="bold red")
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else "[dim]·[/dim]"
+
+
+def _yes(is_so: bool) -> str:
+    return "[green]yes[/green]" if is_so else "[red]NO[/red]"
