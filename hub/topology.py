@@ -8,6 +8,12 @@ from hub.model.entities import ENTITIES, KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Entit
 INTAKE_GROUP = "hub.intake"
 """Consumer group of the workers."""
 
+WORKER_APP = "hub.worker"
+"""Name of the Faust app: the group of its agents, and the first part of its changelogs' names."""
+
+SOURCE_ACTIVITY_TOPIC = "hub.source.activity.v1"
+"""What each committed batch held of each source; the worker's agents keep the liveness of sources from it."""
+
 MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
@@ -74,4 +80,5 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         for entity in ENTITIES
         if entity.record_topic
     ]
-    return (*events, *dead, *records)
+    activity = Topic(SOURCE_ACTIVITY_TOPIC, partitions, {"retention.ms": str(24 * 3600 * 1000)})
+    return (*events, *dead, *records, activity)

@@ -85,6 +85,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store) -> None:
         self.status = IntakeStatus()
+        self.on_committed: Callable[[Batch], Awaitable[None]] | None = None
         self._options = options
         self._preparer = preparer
         self._store = store
@@ -274,6 +275,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self.status.batches += 1
             for advance in batch.advances:
                 self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
+            if self.on_committed is not None:
+                await self.on_committed(batch)
 
     async def _group_offsets_loop(self, consumer: AIOKafkaConsumer) -> None:
         """Tell Kafka, for lag tools, what PostgreSQL has already made true."""

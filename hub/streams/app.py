@@ -15,6 +15,9 @@ from faust.web import Request, View
 from mode import Service
 
 from hub.intake.intake import Intake
+from hub.streams.activity import activity_of, add_activity
+from hub.topology import WORKER_APP
+from hub.warehouse.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class AppOptions:
 def build_app(options: AppOptions, intake: Intake) -> faust.App:
     """Return the app that runs an intake and shows its health on ``/health``."""
     app = faust.App(
-        "hub.worker",
+        WORKER_APP,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
         store="memory://",
         autodiscover=False,
@@ -40,6 +43,14 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
         datadir=str(options.data_dir),
         broker_max_poll_interval=300.0,
     )
+
+    activity = add_activity(app)
+
+    async def announce(batch: Batch) -> None:
+        for seen in activity_of(batch):
+            await activity.topic.send(key=seen["source"], value=seen)
+
+    intake.on_committed = announce
 
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
@@ -57,7 +68,14 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
             report = health(intake)
             return self.json(report, status=200 if report["healthy"] else 503)
 
-    _ = (IntakeService, Health)
+    @app.page("/sources")
+    class Sources(View):  # type: ignore[misc, unused-ignore]
+        """What this worker's share of the source table says: events, newest times, by source."""
+
+        async def get(self, request: Request) -> Any:
+            return self.json({code: dict(seen) for code, seen in activity.table.items()})
+
+    _ = (IntakeService, Health, Sources)
     return app
 
 
