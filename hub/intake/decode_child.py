@@ -11,6 +11,7 @@ import sys
 import traceback
 from typing import IO
 
+from hub.codec.catalogue import Catalogue
 from hub.intake.decode_batch import decode_batch
 from hub.intake.decode_link import Link, Request
 
@@ -19,11 +20,12 @@ BUG = b"bug "
 """What a reply line begins with when the child met an error that no input may cause."""
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], catalogue: Catalogue | None = None) -> None:
     """Serve the parent until it closes the pipe.
 
     Args:
         arguments: the memory limit in MB, then the descriptors of the link's files.
+        catalogue: the schemas; by default the project's.
     """
     memory_mb, *descriptors = map(int, arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends the work
@@ -31,23 +33,24 @@ def main(arguments: list[str]) -> None:
     limit = memory_mb * 1_048_576
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    serve(Link(descriptors), sys.stdin.buffer, _own_output())
+    serve(Link(descriptors), sys.stdin.buffer, _own_output(), catalogue)
 
 
-def serve(link: Link, requests: IO[bytes], replies: IO[bytes]) -> None:
+def serve(link: Link, requests: IO[bytes], replies: IO[bytes], catalogue: Catalogue | None = None) -> None:
     """Answer requests, one at a time, until there are no more."""
     _say(replies, READY)
     for line in iter(requests.readline, b""):
         request = Request.of_line(line)
         signal.setitimer(signal.ITIMER_REAL, request.limit_s)
-        _say(replies, _answer(link, request))
+        _say(replies, _answer(link, request, catalogue))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _answer(link: Link, request: Request) -> bytes:
+def _answer(link: Link, request: Request, catalogue: Catalogue | None) -> bytes:
     try:
         values = link.values(request.size)
-        decoded = decode_batch(request.subject, values, link.mark, blocks=request.blocks, skip=frozenset(request.skip))
+        skip = frozenset(request.skip)
+        decoded = decode_batch(request.subject, values, link.mark, request.blocks, skip, catalogue)
         return link.put_decoded(decoded)
     except MemoryError:
         raise

@@ -21,7 +21,7 @@ from types import TracebackType
 
 import polars as pl
 
-from hub.codec.catalogue import SchemaVersion, load_catalogue
+from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue
 from hub.intake.decode_batch import Phase
 from hub.intake.decode_child import BUG, READY
 from hub.intake.decode_link import Link, Request
@@ -60,17 +60,25 @@ class GuardedDecoder:
     ``decode`` blocks; a decoder is used by one thread at a time.
     """
 
-    def __init__(self, timeout_s: float, memory_mb: int, child_module: str = "hub.intake.decode_child") -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        memory_mb: int,
+        child_module: str = "hub.intake.decode_child",
+        catalogue: Catalogue | None = None,
+    ) -> None:
         """Take the limits.
 
         Args:
             timeout_s: see the module's docstring.
             memory_mb: most memory the child may have.
             child_module: the module that is run as the child.
+            catalogue: the schemas, where they are not the project's; the child must know the same.
         """
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
         self._module = child_module
+        self._catalogue = catalogue or load_catalogue()
         self._link: Link | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
@@ -108,7 +116,7 @@ class GuardedDecoder:
             RetryableError: no child could be started, or none stays alive.
             DecoderBugError: the decoder itself is broken.
         """
-        latest = load_catalogue().latest(subject)
+        latest = self._catalogue.latest(subject)
         try:
             return self._ask(latest, values, blocks=True)
         except _ChildLostError:

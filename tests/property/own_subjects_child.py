@@ -1,0 +1,9 @@
+"""The decoder's child process with the subjects of the fuzz test."""
+
+import sys
+
+from hub.intake.decode_child import main
+from tests.property.decoder_cases import OWN
+
+if __name__ == "__main__":
+    main(sys.argv[1:], OWN)
