@@ -13,11 +13,11 @@ from hub.topology import subject_of
 
 _HEADS = {
     Outcome.APPLIED: "applied",
-    Outcome.SUPERSEDED: "supersed.",
+    Outcome.SUPERSEDED: "supers.",
     Outcome.DUPLICATE: "duplic.",
     Outcome.STALE: "stale",
     Outcome.PARKED: "parked",
-    Outcome.REJECTED: "rejected",
+    Outcome.REJECTED: "reject.",
     Outcome.DEAD_LETTERED: "dead",
 }
 
