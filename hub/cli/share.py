@@ -1,7 +1,101 @@
-"""Commands of the group `share`."""
+"""``hub share`` publishes golden records; ``hub portal tail`` consumes them as the portal would."""
+
+import asyncio
+import json
+import logging
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+
+from hub.cli.context import located, warehouse
+from hub.model.entities import ENTITIES
+from hub.share.tail import PortalRecord, tail
+from hub.topology import record_topic
+
+
+class Records(StrEnum):
+    """Entities whose golden records are published."""
+
+    CITIZEN = "citizen"
+    DOSSIER = "dossier"
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
+    app.command("share")(share)
+    portal = typer.Typer(no_args_is_help=True, help="The portal's side.")
+    portal.command("tail")(portal_tail)
+    app.add_typer(portal, name="portal")
+
+
+def share(
+    once: Annotated[bool, typer.Option("--once", help="Publish what there is and end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --once: print how many records were published.")
+    ] = False,
+) -> None:
+    """Follow the audit log and publish golden records (and dead letters) to their topics, until stopped.
+
+    A second instance waits for its turn.
+
+    **Examples**
+
+    - `hub share`
+    - `hub share --once --json`
+    """
+    from hub.share.share import Share  # heavy: only this command needs a producer and the codec
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings, places = located()
+    engine = warehouse(settings, places, "hub share")
+    sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
+    asyncio.run(sharing.run(once))
+    if as_json:
+        print(json.dumps({"published": sharing.published}))
+
+
+def portal_tail(
+    records: Annotated[Records, typer.Argument(help="Which records.")] = Records.CITIZEN,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    limit: Annotated[int, typer.Option(help="Stop after so many records; 0: no limit.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Consume golden records from the beginning of their compacted topic. Personal fields are masked.
+
+    **Examples**
+
+    - `hub portal tail`
+    - `hub portal tail dossier --limit 3 --json`
+    - `hub portal tail citizen --follow`
+    """
+    _, places = located()
+    topic = next(record_topic(entity) for entity in ENTITIES if entity.name == records.value)
+    console = Console(highlight=False)
+    for count, record in enumerate(tail(places.bootstrap, topic, unmask=False, until_end=not follow), 1):
+        if as_json:
+            print(json.dumps(asdict(record), default=str, ensure_ascii=False))
+        else:
+            _show(console, record)
+        if count == limit:
+            break
+
+
+def _show(console: Console, record: PortalRecord) -> None:
+    console.print(f"[bold]{record.key}[/bold]  {record.topic}/{record.partition}@{record.offset}")
+    if record.fields is None:
+        console.print("    gone")
+        return
+    for name, value in record.fields.items():
+        if name not in {"key", "revision"}:
+            console.print(f"    {name}: {_brief(value)}", soft_wrap=False, overflow="ellipsis", no_wrap=True)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_brief(part)}" for name, part in value.items() if part is not None)
+    if isinstance(value, list):
+        return "; ".join(_brief(part) for part in value)
+    return str(value)

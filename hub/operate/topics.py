@@ -69,4 +69,6 @@ def _client(bootstrap: str) -> KafkaAdminClient:
     try:
         return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=10_000)
     except (KafkaTimeoutError, KafkaConnectionError) as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?") from error
+        raise UnreachableError(
+            f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?"
+        ) from error

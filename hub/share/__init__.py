@@ -1,1 +1,1 @@
-"""Room `share`; see docs/architecture.md."""
+"""Golden records to the portal's compacted topics, dead letters to theirs: the audit log is the outbox that share follows."""

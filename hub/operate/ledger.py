@@ -1,0 +1,88 @@
+"""The ledger: per log partition, what was consumed against the sum of the outcomes (I5).
+
+``consumed`` is counted by the transaction that moves the offset; the outcomes are counted from the audit rows themselves. The two are
+kept apart so that a row lost behind the hub's back shows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from hub.model.outcomes import Outcome
+from hub.warehouse.tables import audit, log_partition
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One log partition. ``outcomes`` has all seven; ``consumed`` and they are counts of records."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    consumed: int
+    outcomes: dict[Outcome, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every consumed record has exactly one outcome."""
+        return self.consumed == sum(self.outcomes.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``topic``, ``partition``, ``next_offset``, ``consumed``, the seven outcome names, ``balanced``."""
+        return {
+            "topic": self.topic,
+            "partition": self.partition,
+            "next_offset": self.next_offset,
+            "consumed": self.consumed,
+            **{outcome.value: count for outcome, count in self.outcomes.items()},
+            "balanced": self.balanced,
+        }
+
+
+def read_ledger(connection: Connection) -> list[LedgerRow]:
+    """Return the ledger of every log partition the hub has ever been assigned, by topic and partition; one snapshot."""
+    counted = (
+        select(audit.c.log, audit.c.outcome, func.count().label("records"))
+        .group_by(audit.c.log, audit.c.outcome)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(
+            log_partition.c.topic,
+            log_partition.c.partition,
+            log_partition.c.first_offset,
+            log_partition.c.next_offset,
+            log_partition.c.consumed,
+            counted.c.outcome,
+            counted.c.records,
+        )
+        .join_from(log_partition, counted, counted.c.log == log_partition.c.id, isouter=True)
+        .order_by(log_partition.c.topic, log_partition.c.partition)
+    )
+    ledger: dict[tuple[str, int], LedgerRow] = {}
+    for row in rows:
+        place = (row.topic, row.partition)
+        if place not in ledger:
+            nothing = dict.fromkeys(Outcome, 0)
+            ledger[place] = LedgerRow(*place, row.first_offset, row.next_offset, row.consumed, nothing)
+        if row.outcome is not None:
+            ledger[place].outcomes[Outcome(row.outcome)] = row.records
+    return list(ledger.values())
+
+
+def totals_by_topic(ledger: list[LedgerRow]) -> list[LedgerRow]:
+    """Add the partitions of each topic up; ``partition`` is then -1 and the offsets are sums."""
+    totals: dict[str, LedgerRow] = {}
+    for row in ledger:
+        before = totals.get(row.topic, LedgerRow(row.topic, -1, 0, 0, 0, dict.fromkeys(Outcome, 0)))
+        totals[row.topic] = LedgerRow(
+            row.topic,
+            -1,
+            before.first_offset + row.first_offset,
+            before.next_offset + row.next_offset,
+            before.consumed + row.consumed,
+            {outcome: before.outcomes[outcome] + row.outcomes[outcome] for outcome in Outcome},
+        )
+    return list(totals.values())

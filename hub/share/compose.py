@@ -1,0 +1,114 @@
+"""Compose golden records: for each key, the claims that hold its aspects, as one value of the entity's record schema.
+
+Composed from what is stored now, so that a key which changed many times is published once, and composing twice gives the same bytes.
+A key whose aspects are held by nobody any more gives None: a tombstone.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, Text, Uuid, and_, bindparam, case, func, literal, null, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.codec.encode import Encoder
+from hub.model.entities import ADMIN_UNIT, Aspect, Entity
+from hub.model.envelope import UnitScheme
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.tables import source
+
+_HEADER = ("occurred_at", "source_epoch", "source_version", "operation", "unit_scheme")
+
+
+class Composer:
+    """Composes and encodes the golden records of one entity."""
+
+    def __init__(self, entity: Entity, secret: str) -> None:
+        self.entity = entity
+        self._encoder = Encoder(f"{entity.name}.record", secret)
+
+    def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
+        """Return each key's encoded record, or None when nobody holds any aspect of it."""
+        records: dict[UUID, dict[str, Any]] = {}
+        for aspect in self.entity.aspects:
+            tables = aspect_tables(aspect.subject)
+            for row in connection.execute(held_claims(tables), {"keys": list(keys)}).mappings():
+                self._add(records, aspect, dict(row))
+        return {key: self._encoded(records[key]) if key in records else None for key in keys}
+
+    def _add(self, records: dict[UUID, dict[str, Any]], aspect: Aspect, row: dict[str, Any]) -> None:
+        key = row.pop("key")
+        of_entity = {name: row.pop(name) for name in self.entity.key}
+        record = records.setdefault(key, self._empty(key) | of_entity)
+        if aspect.part:
+            record[field_of(aspect)].append(row)
+        else:
+            record[field_of(aspect)] = row
+
+    def _empty(self, key: UUID) -> dict[str, Any]:
+        parts = {field_of(aspect): [] for aspect in self.entity.aspects if aspect.part}
+        return {"key": key, "revision": 0, **parts}
+
+    def _encoded(self, record: dict[str, Any]) -> bytes:
+        """``revision`` is a digest of all else: two records are equal if and only if their revisions are."""
+        digest = hashlib.sha256(self._encoder.encode(record)).digest()
+        return self._encoder.encode(record | {"revision": int.from_bytes(digest[:8], "big", signed=True)})
+
+
+def field_of(aspect: Aspect) -> str:
+    """Return the record schema's field of an aspect: its name, in the plural when a key can have several."""
+    return f"{aspect.name}s" if aspect.part else aspect.name
+
+
+@cache
+def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
+    """Select the claims that hold the records of ``:keys``, ordered by identity."""
+    claim, record = tables.claim, tables.record
+    columns = [claim.c.key, source.c.code.label("source"), *(claim.c[name] for name in _HEADER)]
+    columns += [claim.c[field.name] for field in tables.data]
+    for unit in tables.aspect.units:
+        columns += resolved_unit(tables, unit.code)
+    same = and_(*(claim.c[name] == record.c[name] for name in tables.identity), claim.c.source == record.c.source)
+    keys = func.any(bindparam("keys", type_=ARRAY(Uuid)))
+    return (
+        select(*columns)
+        .join_from(record, claim, same)
+        .join(source, source.c.id == claim.c.source)
+        .where(record.c.key == keys)
+        .order_by(*(record.c[name] for name in tables.identity))
+    )
+
+
+def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
+    """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, when the code alone tells it.
+
+    EXACT: the code is of today's scheme, or the old unit went whole into one; AMBIGUOUS: it was split, a review is open and none of
+    the candidates is applied; UNKNOWN: no such unit.
+    """
+    claim = tables.claim
+    units = aspect_tables(ADMIN_UNIT.aspects[0].subject).claim.alias("unit")
+    successors = (
+        select(func.coalesce(units.c.successors, func.jsonb_build_array()))
+        .where(units.c.scheme == claim.c.unit_scheme, units.c.unit_code == claim.c[code])
+        .order_by(units.c.valid_from.desc())
+        .limit(1)
+        .scalar_subquery()
+        .correlate(claim)
+    )
+    count = func.jsonb_array_length(successors)
+    is_today = claim.c.unit_scheme == UnitScheme.GSO_2025.value
+    now = case(
+        (successors.is_(None), null()),
+        (is_today, claim.c[code]),
+        (count == 1, func.jsonb_extract_path_text(successors, "0", "code")),
+    )
+    resolution = case(
+        (successors.is_(None), literal("UNKNOWN", Text)),
+        (is_today, literal("EXACT", Text)),
+        (count == 1, literal("EXACT", Text)),
+        (count > 1, literal("AMBIGUOUS", Text)),
+        else_=literal("UNKNOWN", Text),
+    )
+    return [now.label(f"{code}_now"), resolution.label("unit_resolution")]

@@ -1,0 +1,165 @@
+"""Follow the audit log and publish: golden records to compacted topics, dead letters to the topics beside their own.
+
+One instance publishes at a time: an advisory lock in PostgreSQL chooses it, and Kafka's transactional id fences one that lost the lock
+without noticing, so that an old record can never follow a newer one. Positions move after the broker confirmed; a step that is
+repeated publishes the same bytes again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
+from sqlalchemy import Connection, Engine, Row, text
+
+from hub.model.entities import ENTITIES
+from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
+from hub.retry import ENVIRONMENT
+from hub.share.compose import Composer
+from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
+from hub.topology import HEADER_ORIGIN, HEADER_REASON, dead_letter_topic, record_topic
+from hub.warehouse.database import translated_errors
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+TRANSACTIONAL_ID = "hub.share"
+IDLE_S = 0.05
+_LOCK = 0x4855_4222
+_KEYS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to produce; ``value`` None is a tombstone."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Share:
+    """Runs until cancelled, or until nothing is left when asked to run once."""
+
+    def __init__(self, engine: Engine, bootstrap: str, secret: str, schema: str) -> None:
+        self._engine = engine
+        self._bootstrap = bootstrap
+        self._composers = {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
+        self._topics = {entity.name: record_topic(entity) for entity in ENTITIES if entity.record_topic}
+        self._lock = f"{_LOCK}:{schema}"
+        self.published = 0
+
+    async def run(self, once: bool = False) -> None:
+        """Publish what is there and what comes; with ``once``, return when nothing is left.
+
+        An environment that is away is waited for; another instance's turn too.
+        """
+        while True:
+            try:
+                async for attempt in ENVIRONMENT.retrying_async():
+                    with attempt:
+                        await self._session(once)
+            except ConcurrentUpdateError as error:
+                _log.warning("%s; starting over", error)
+                continue
+            return
+
+    async def _session(self, once: bool) -> None:
+        """Hold the lock and one producer for as long as both live."""
+        with translated_errors("waiting for the turn to share"):
+            connection = await asyncio.to_thread(self._engine.connect)
+        try:
+            await self._in_thread(self._take_lock, connection)
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                transactional_id=TRANSACTIONAL_ID,
+                acks="all",
+                compression_type="lz4",
+                linger_ms=5,
+                max_request_size=2 * 1_048_576,
+            )
+            try:
+                await self._started(producer)
+                await self._follow(connection, producer, once)
+            finally:
+                await producer.stop()
+        finally:
+            connection.invalidate()
+            connection.close()
+
+    async def _started(self, producer: AIOKafkaProducer) -> None:
+        try:
+            await producer.start()
+        except (KafkaConnectionError, KafkaError) as error:
+            raise UnreachableError(f"no Kafka broker answers share ({type(error).__name__})") from error
+
+    async def _follow(self, connection: Connection, producer: AIOKafkaProducer, once: bool) -> None:
+        while True:
+            spans, changes = await self._in_thread(self._read, connection)
+            if not spans:
+                if once:
+                    return
+                await asyncio.sleep(IDLE_S)
+                continue
+            outgoing = await self._in_thread(self._outgoing, connection, spans, changes)
+            await self._produce(producer, outgoing)
+            await self._in_thread(self._moved, connection, spans)
+            self.published += len(outgoing)
+
+    async def _produce(self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing]) -> None:
+        """Send all of it in one Kafka transaction."""
+        if not outgoing:
+            return
+        try:
+            async with producer.transaction():
+                sent = [
+                    await producer.send(item.topic, item.value, key=item.key, headers=list(item.headers))
+                    for item in outgoing
+                ]
+                await asyncio.gather(*sent)
+        except (ProducerFenced, IllegalOperation) as error:
+            raise ConcurrentUpdateError("another instance shares now") from error
+        except KafkaError as error:
+            raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
+
+    def _read(self, connection: Connection) -> tuple[list[Span], Changes]:
+        with translated_errors("following the audit log"), connection.begin():
+            spans = open_spans(connection)
+            return spans, changes_in(connection, spans)
+
+    def _outgoing(self, connection: Connection, spans: Sequence[Span], changes: Changes) -> list[Outgoing]:
+        places = {span.log: span for span in spans}
+        outgoing = [_dead_letter(places, letter) for letter in changes.dead_letters]
+        with translated_errors("composing records"), connection.begin():
+            for name, keys in changes.keys.items():
+                for first in range(0, len(keys), _KEYS_AT_ONCE):
+                    outgoing += self._records(connection, name, keys[first : first + _KEYS_AT_ONCE])
+        return outgoing
+
+    def _records(self, connection: Connection, entity: str, keys: Sequence[UUID]) -> list[Outgoing]:
+        composed = self._composers[entity].compose(connection, keys)
+        return [Outgoing(self._topics[entity], key.bytes, value) for key, value in composed.items()]
+
+    def _moved(self, connection: Connection, spans: Sequence[Span]) -> None:
+        with translated_errors("moving share's positions"), connection.begin():
+            move_positions(connection, spans)
+
+    def _take_lock(self, connection: Connection) -> None:
+        """Wait for the turn; the lock lives as long as the connection."""
+        with translated_errors("waiting for the turn to share"), connection.begin():
+            connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": self._lock})
+
+    async def _in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.to_thread(call, *arguments)
+
+
+def _dead_letter(places: dict[int, Span], letter: Row[tuple[object, ...]]) -> Outgoing:
+    place = places[letter.log]
+    origin = f"{place.topic}/{place.partition}/{letter.log_offset}"
+    headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()))
+    return Outgoing(dead_letter_topic(place.topic), letter.record_key, letter.record_value, headers)

@@ -1,0 +1,77 @@
+"""Consume the golden records as the portal would: a plain consumer of the compacted topics, committed records only."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+from hub.codec.decode import decode, masked
+from hub.model.errors import UnreachableError
+
+
+@dataclass(frozen=True, slots=True)
+class PortalRecord:
+    """One record of a portal topic. ``fields`` is None for a tombstone: the hub no longer holds a record of the key."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: UUID
+    fields: dict[str, Any] | None
+
+
+def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[PortalRecord]:
+    """Yield the records of a topic from its beginning, personal fields masked unless told otherwise.
+
+    Args:
+        bootstrap: Kafka brokers.
+        topic: a record topic.
+        unmask: show personal and sensitive values.
+        until_end: stop at what is the end now; otherwise wait for more, for ever.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    try:
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+    except (KafkaConnectionError, KafkaTimeoutError) as error:
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+    try:
+        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        quiet_since = time.monotonic()
+        while not until_end or any(consumer.position(place) < ends[place] for place in partitions):
+            polled = consumer.poll(timeout_ms=500)
+            for records in polled.values():
+                for record in records:
+                    yield _shown(record, unmask)
+            if polled:
+                quiet_since = time.monotonic()
+            elif until_end and time.monotonic() - quiet_since > _QUIET_S:
+                return
+    finally:
+        consumer.close()
+
+
+_QUIET_S = 5.0
+"""What stands between the last committed record and the end of the log are markers of transactions; nothing more comes."""
+
+
+def _shown(record: Any, unmask: bool) -> PortalRecord:
+    fields = None
+    if record.value is not None:
+        version, fields = decode(record.value)
+        if not unmask:
+            fields = masked(fields, version.schema)
+    return PortalRecord(record.topic, record.partition, record.offset, UUID(bytes=record.key), fields)
