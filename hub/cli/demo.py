@@ -42,8 +42,9 @@ def demo(
 ) -> None:
     """Play "midnight in Ninh Bình": five source databases, Kafka, the worker, the warehouse, the portal's topics.
 
-    Invented people and dossiers of three provinces travel through the reform of 1 July 2025: three old systems end, a new
-    one takes over, PostgreSQL is stopped, a worker is killed, bad records come in. At the end every record is accounted for.
+    Invented people and dossiers of three provinces travel through the reform of 1 July 2025: three old systems end, a
+    new one takes over, PostgreSQL is stopped, a worker is killed, bad records come in. At the end every record is
+    accounted for.
 
     Exit code 0 when the ledger is balanced and the portal shows what the warehouse holds, 1 otherwise.
 

@@ -1,14 +1,14 @@
 """How the demo's account looks on a terminal: at a glance, in 100 columns."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hub.demo.report import LedgerLine, Report
+from hub.demo.report import Report
 from hub.model.outcomes import Outcome
+from hub.operate.ledger import totals_by_topic
 from hub.topology import subject_of
 
 _HEADS = {
@@ -20,14 +20,6 @@ _HEADS = {
     Outcome.REJECTED: "reject.",
     Outcome.DEAD_LETTERED: "dead",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _TopicLine:
-    name: str
-    consumed: int
-    counts: tuple[int, ...]
-    is_balanced: bool
 
 
 def render(report: Report) -> RenderableType:
@@ -43,26 +35,17 @@ def render(report: Report) -> RenderableType:
 
 def _ledger(report: Report) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), show_footer=True)
-    total = _sum("all", report.ledger)
-    table.add_column("subject", footer=total.name, no_wrap=True)
-    table.add_column("consumed", footer=_number(total.consumed), justify="right", no_wrap=True)
-    for outcome, count in zip(Outcome, total.counts, strict=True):
+    topics = totals_by_topic(list(report.ledger))
+    table.add_column("subject", footer="all", no_wrap=True)
+    table.add_column("consumed", footer=_number(report.consumed), justify="right", no_wrap=True)
+    for outcome in Outcome:
+        count = sum(row.outcomes[outcome] for row in topics)
         table.add_column(_HEADS[outcome], footer=_number(count), justify="right", no_wrap=True)
-    table.add_column("balanced", footer=_yes(total.is_balanced), justify="right", no_wrap=True)
-    for topic in sorted({line.topic for line in report.ledger}):
-        line = _sum(subject_of(topic), (line for line in report.ledger if line.topic == topic))
-        table.add_row(line.name, _number(line.consumed), *map(_number, line.counts), _yes(line.is_balanced))
+    table.add_column("balanced", footer=_yes(report.is_balanced), justify="right", no_wrap=True)
+    for row in topics:
+        counts = (_number(row.outcomes[outcome]) for outcome in Outcome)
+        table.add_row(subject_of(row.topic), _number(row.consumed), *counts, _yes(row.balanced))
     return table
-
-
-def _sum(name: str, lines: Iterable[LedgerLine]) -> _TopicLine:
-    lines = list(lines)
-    return _TopicLine(
-        name,
-        sum(line.consumed for line in lines),
-        tuple(sum(line.outcomes[outcome.value] for line in lines) for outcome in Outcome),
-        all(line.is_balanced for line in lines),
-    )
 
 
 def _facts(report: Report) -> Table:

@@ -19,9 +19,9 @@ from hub.codec.catalogue import load_catalogue
 from hub.demo.children import Child
 from hub.demo.stage import Stage
 from hub.model.entities import ENTITIES, Entity
+from hub.share.outbox import unshared
 from hub.topology import record_topic
 from hub.warehouse import tables
-from hub.warehouse.database import open_database
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 
 _LIMIT_S = 60.0
@@ -49,21 +49,22 @@ class Shown:
 
 
 def wait_until_equal(stage: Stage, share: Child) -> tuple[Shown, ...]:
-    """Compare until both sides are equal or the time is over; return what the last comparison found."""
+    """Wait until share has caught up, and compare; again while something differs, until the time is over.
+
+    Returns what the last comparison found.
+    """
     deadline = time.monotonic() + _LIMIT_S
-    engine = open_database(stage.where.database_url, stage.schema, "hub demo")
-    try:
-        while True:
-            share.check()
-            with engine.connect() as connection:
+    while True:
+        share.check()
+        with stage.warehouse() as connection:
+            is_late = time.monotonic() > deadline
+            if is_late or unshared(connection) == 0:
                 shown = tuple(
                     compare(entity, connection, stage.where.bootstrap) for entity in ENTITIES if entity.record_topic
                 )
-            if not any(one.differing for one in shown) or time.monotonic() > deadline:
-                return shown
-            time.sleep(_AGAIN_S)
-    finally:
-        engine.dispose()
+                if is_late or not any(one.differing for one in shown):
+                    return shown
+        time.sleep(_AGAIN_S)
 
 
 def compare(entity: Entity, connection: Connection, bootstrap: str) -> Shown:
@@ -78,7 +79,9 @@ def compare(entity: Entity, connection: Connection, bootstrap: str) -> Shown:
 
 def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
     """Return the last value of every key of a topic, up to its present end; deleted keys are left out."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None, isolation_level="read_committed"
+    )
     found: dict[bytes, bytes] = {}
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]

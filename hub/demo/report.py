@@ -5,29 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from sqlalchemy import Connection, Select, func, select
 
 from hub.demo.portal import Shown
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import SOURCES, Stage
 from hub.demo.watch import log_ends
 from hub.model.outcomes import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One partition of an event topic: what the log holds, what was consumed, and its outcomes."""
-
-    topic: str
-    partition: int
-    end: int
-    consumed: int
-    outcomes: Mapping[str, int]
-
-    @property
-    def is_balanced(self) -> bool:
-        """I5, and nothing of the log left out."""
-        return self.consumed == sum(self.outcomes.values()) == self.end
+from hub.operate.ledger import LedgerRow, read_ledger
+from hub.warehouse.tables import audit, conflict, dead_letter, review
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +29,15 @@ class Report:
     """What the demo showed.
 
     Fields:
+        ends: the log's end offset by (topic, partition): what there was to consume.
         conflicts, reviews: open ones.
         reasons: records by outcome and reason, for rejected and dead-lettered ones.
         set_aside: rows that the connectors could not map, kept in their sources.
         busy_s: from the first record consumed to the last, outages included; ``events_per_s`` is over that time.
     """
 
-    ledger: tuple[LedgerLine, ...]
+    ledger: tuple[LedgerRow, ...]
+    ends: Mapping[tuple[str, int], int]
     portal: tuple[Shown, ...]
     conflicts: int
     reviews: int
@@ -62,8 +50,10 @@ class Report:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every record of every partition has exactly one outcome."""
-        return all(line.is_balanced for line in self.ledger)
+        """Whether every record in the log was consumed and has exactly one outcome (I5)."""
+        consumed = {(row.topic, row.partition): row.next_offset for row in self.ledger}
+        is_all_read = all(consumed.get(place, 0) == end for place, end in self.ends.items())
+        return is_all_read and all(row.balanced and row.consumed == row.next_offset for row in self.ledger)
 
     @property
     def is_portal_equal(self) -> bool:
@@ -83,7 +73,7 @@ class Report:
     @property
     def consumed(self) -> int:
         """Records consumed in all."""
-        return sum(line.consumed for line in self.ledger)
+        return sum(row.consumed for row in self.ledger)
 
     @property
     def events_per_s(self) -> float:
@@ -95,15 +85,14 @@ def fetch_report(
     stage: Stage, busy_s: float, wall_s: float, outages: Sequence[Outage], portal: tuple[Shown, ...]
 ) -> Report:
     """Read the account from the warehouse and the log."""
-    ends = log_ends(stage.where)
-    with psycopg.connect(libpq_url(stage.where.database_url)) as connection:
-        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(stage.schema)))
+    with stage.warehouse() as connection:
         return Report(
-            ledger=_ledger(connection, ends),
+            ledger=tuple(read_ledger(connection)),
+            ends=log_ends(stage.where),
             portal=portal,
-            conflicts=_count(connection, "SELECT count(*) FROM conflict WHERE closed_at IS NULL"),
-            reviews=_count(connection, "SELECT count(*) FROM review WHERE closed_at IS NULL"),
-            dead_letters=_count(connection, "SELECT count(*) FROM dead_letter"),
+            conflicts=_count(connection, select(func.count()).where(conflict.c.closed_at.is_(None))),
+            reviews=_count(connection, select(func.count()).where(review.c.closed_at.is_(None))),
+            dead_letters=_count(connection, select(func.count()).select_from(dead_letter)),
             reasons=_reasons(connection),
             set_aside=sum(_set_aside(stage.urls[name]) for name in SOURCES),
             outages=tuple(outages),
@@ -116,10 +105,7 @@ def report_object(report: Report) -> dict[str, Any]:
     """Return the report as what ``--json`` prints."""
     return {
         "balanced": report.is_balanced,
-        "ledger": [
-            {"topic": line.topic, "partition": line.partition, "consumed": line.consumed, **line.outcomes}
-            for line in report.ledger
-        ],
+        "ledger": [row.as_json() for row in report.ledger],
         "records": report.records,
         "portal_records": report.portal_records,
         "portal_equal": report.is_portal_equal,
@@ -136,47 +122,26 @@ def report_object(report: Report) -> dict[str, Any]:
     }
 
 
-def _ledger(
-    connection: psycopg.Connection[tuple[Any, ...]], ends: Mapping[tuple[str, int], int]
-) -> tuple[LedgerLine, ...]:
-    counts: dict[tuple[str, int], dict[str, int]] = {}
-    for topic, partition, outcome, count in connection.execute(
-        "SELECT topic, partition, outcome::text, count(*) FROM audit JOIN log_partition ON log_partition.id = audit.log"
-        " GROUP BY 1, 2, 3"
-    ):
-        counts.setdefault((topic, partition), {})[outcome] = count
-    consumed = {
-        (topic, partition): count
-        for topic, partition, count in connection.execute("SELECT topic, partition, consumed FROM log_partition")
-    }
-    return tuple(
-        LedgerLine(
-            topic,
-            partition,
-            end,
-            consumed.get((topic, partition), 0),
-            {outcome.value: counts.get((topic, partition), {}).get(outcome.value, 0) for outcome in Outcome},
-        )
-        for (topic, partition), end in sorted(ends.items())
-    )
+def _count(connection: Connection, statement: Select[int]) -> int:
+    return connection.execute(statement).scalar_one()
 
 
-def _reasons(connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
+def _reasons(connection: Connection) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for outcome, reason, count in connection.execute(
-        "SELECT outcome::text, reason, count(*) FROM audit"
-        " WHERE outcome IN ('rejected', 'dead_lettered') GROUP BY 1, 2 ORDER BY 1, 2"
-    ):
+    rows = connection.execute(
+        select(audit.c.outcome, audit.c.reason, func.count())
+        .where(audit.c.outcome.in_([Outcome.REJECTED.value, Outcome.DEAD_LETTERED.value]))
+        .group_by(audit.c.outcome, audit.c.reason)
+        .order_by(audit.c.outcome, audit.c.reason)
+    )
+    for outcome, reason, count in rows:
         found.setdefault(outcome, {})[reason] = count
     return found
 
 
-def _count(connection: psycopg.Connection[tuple[Any, ...]], statement: str) -> int:
-    row = connection.execute(statement.encode()).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _set_aside(url: str) -> int:
     with psycopg.connect(libpq_url(url)) as connection:
-        row = connection.execute("SELECT to_regclass('hub_connector.reject')").fetchone()
-        return _count(connection, "SELECT count(*) FROM hub_connector.reject") if row and row[0] else 0
+        if connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = %s", ("hub_connector",)).fetchone() is None:
+            return 0
+        row = connection.execute("SELECT count(*) FROM hub_connector.reject").fetchone()
+        return int(row[0]) if row else 0

@@ -1,11 +1,14 @@
 """The stage of the demo: an engine of its own, warehouse, topics, source databases, and the hub's commands on them."""
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from sqlalchemy import Connection
 
 from hub.config import Settings
 from hub.demo import default_policy_path
@@ -18,7 +21,7 @@ from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
 from hub.operate.topics import create_topics, plan_topics
 from hub.topology import topics
-from hub.warehouse.database import open_database
+from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
 
 Say = Callable[[str], None]
@@ -115,6 +118,16 @@ class Stage:
             return copy_rows(self.urls[name], rows, recode)
 
         return sum(map(write, SOURCES))
+
+    @contextmanager
+    def warehouse(self) -> Iterator[Connection]:
+        """Yield a connection to the warehouse."""
+        engine = open_database(self.where.database_url, self.schema, "hub demo")
+        try:
+            with translated_errors("looking into the warehouse"), engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
     def _create_topics(self) -> None:
         plan = plan_topics(self.where.bootstrap, topics(self.settings.partitions))
