@@ -1,8 +1,8 @@
 """What a province's engineer writes to join: one TOML file per source, read into frozen values.
 
 ``connectors.load`` reads it; whether its fields fit the subject's schema is decided in ``connectors.check``. The
-commented example is ``docs/examples/source.toml``. No secret stands in a declaration: ``url_env`` names the variable that
-holds a URL with a password.
+commented example is ``docs/examples/source.toml``. No secret stands in a declaration: ``url_env`` names the variable
+that holds a URL with a password.
 """
 
 from collections.abc import Mapping

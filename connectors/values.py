@@ -32,7 +32,7 @@ def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
         case FieldKind.ENUM:
             return _symbol(spec.symbols)
         case FieldKind.INT | FieldKind.LONG:
-            return to_part(rule.part, rule.formats, zone) if rule.part else _whole_number
+            return to_part(rule.part, rule.formats, zone) if rule.part else whole_number
         case FieldKind.DOUBLE:
             return _double
         case FieldKind.BOOLEAN:
@@ -46,7 +46,7 @@ def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
 
 def _words(words: Mapping[str, Word]) -> Convert:
     table = {folded(word): value for word, value in words.items()}
-    exact: dict[object, Word] = {**words}
+    exact: Mapping[Any, Word] = words
 
     def convert(value: Any) -> Any:
         if value.__class__ is str and value in exact:
@@ -109,7 +109,8 @@ def _date_text(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
     return convert_date
 
 
-def _whole_number(value: Any) -> Any:
+def whole_number(value: Any) -> Any:
+    """Return a whole number; None for none."""
     if value is None or value.__class__ is int:
         return value
     try:

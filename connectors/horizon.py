@@ -1,0 +1,115 @@
+"""Reading PostgreSQL exactly: nothing is read past the oldest transaction that is still open.
+
+The high-water mark is ``pg_snapshot_xmin``: every transaction below it has ended, so every row it wrote is there to
+be read. A poll reads the rows whose writer lies in the window [low, high); the next one goes on at high. No clock, no
+sequence and no order of commits matters. The writer is the row's ``xmin``, or a column filled with
+``pg_current_xact_id()`` if one is declared (and indexed: ``xmin`` costs a scan of the table at each poll in which
+anything was written anywhere).
+
+``xmin`` has 32 bits and comes round; it is compared by its distance below ``high``. A row so old that it seems new is
+read again, which the hub audits as duplicate; a window too wide for the comparison, or a position of another server,
+reads the whole table again.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, cast, literal_column, text
+from sqlalchemy.types import NullType, UserDefinedType
+
+from connectors.faults import translated
+from connectors.port import Position
+from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of
+from connectors.source import SourceTable
+
+ROUND = 2**32
+WIDEST_WINDOW = 2**31
+_HORIZON = text(
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, system_identifier::text FROM pg_control_system()"
+)
+
+
+class _Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class HorizonReading:
+    """Reads a table of PostgreSQL up to the horizon. Positions: ``low``, and inside a window ``high`` and ``after``."""
+
+    def __init__(self, table: SourceTable, page_rows: int) -> None:
+        self._table = table
+        self._page_rows = page_rows
+
+    def begin(self) -> Position:
+        """Return the position of a snapshot; what is written from now on lies in the first window after it."""
+        low, system = self._horizon()
+        return {PHASE: SNAPSHOT, "low": low, "system": system}
+
+    def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
+        """Read all rows that are visible; see ``Reading``."""
+        yield from snapshot_pages(self._table, self._page_rows, position)
+        yield [], {PHASE: CHANGES, "low": position["low"], "system": position["system"]}
+
+    def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
+        """Read the rows written in the window between ``position`` and the horizon; see ``Reading``."""
+        high, system = self._horizon()
+        low = whole_number_of(position["low"])
+        everything = position["system"] != system or not 0 <= high - low < WIDEST_WINDOW
+        if "high" in position and position["system"] == system:
+            high, everything = whole_number_of(position["high"]), bool(position.get("everything"))
+        elif high == low and not everything:
+            return
+        inside: Position = {**position, "high": high, "system": system, "everything": everything}
+        after = position.get(AFTER) if "high" in position and position["system"] == system else None
+        statement = self._table.rows().order_by(*self._table.key)
+        if not everything:
+            statement = statement.where(self._window(low, high))
+        if isinstance(after, list):
+            statement = statement.where(self._table.after(after))
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            # all of the window is wanted, not its first rows soon
+            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1")) found =
+            connection.execution_options(stream_results=True, max_row_buffer=self._page_rows).execute(statement) for
+            page in found.partitions(self._page_rows):
+                rows = self._table.with_children(connection, [tuple(row) for row in page])
+                yield rows, {**inside, AFTER: self._table.place(rows[-1])}
+        yield [], {PHASE: CHANGES, "low": high, "system": system}
+
+    def _horizon(self) -> tuple[int, str]:
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            low, system = connection.execute(_HORIZON).one()
+            return int(low), str(system)
+
+    def _window(self, low: int, high: int) -> ColumnElement[bool]:
+        name = self._table.stream.txid
+        if name is None:
+            return xmin_window(low, high)
+        column = self._table.table.c[name]
+        if isinstance(column.type, NullType):
+            return and_(column >= cast(str(low), _Xid8()), column < cast(str(high), _Xid8()))
+        return and_(column >= low, column < high)
+
+
+def xmin_window(low: int, high: int) -> ColumnElement[bool]:
+    """Return the condition of the rows written by a transaction in [low, high), both 64-bit ids.
+
+    True for some older rows once the 32 bits have come round; never false for a row in the window.
+    """
+    xmin = cast(cast(literal_column("xmin"), Text), BigInteger)
+    distance = (high % ROUND - xmin + ROUND) % ROUND
+    return and_(distance > 0, distance <= high - low)
+
+
+def writer_distance(xmin: int, high: int) -> int:
+    """Return how far below ``high`` a 32-bit id lies, as ``xmin_window`` reckons it."""
+    return (high % ROUND - xmin + ROUND) % ROUND
+
+
+def is_in_window(xmin: int, low: int, high: int) -> bool:
+    """Say what ``xmin_window`` says, of one id."""
+    return 0 < writer_distance(xmin, high) <= high - low

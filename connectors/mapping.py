@@ -1,0 +1,304 @@
+"""From a source's row to an event: the declaration compiled, once, into one function per field.
+
+A row is a tuple: the columns in the order of ``RowMapper.columns``, then one list per child table. The event's id is a
+keyed hash of who says what: the same row in the same version has the same id, whenever and however often it is sent.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connectors.dates import Convert, to_moment
+from connectors.declaration import Declaration, Deleted, FieldRule, Kind, Stream, Word
+from connectors.plain import folded, plain
+from connectors.reasons import RejectReason, Unmappable
+from connectors.values import converter, whole_number
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.fields import FieldKind, FieldSpec
+from hub.model.envelope import Operation
+
+Row = Sequence[Any]
+Get = Callable[[Any], Any]
+UNKNOWN = "UNKNOWN"
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How one field is filled; ``raw`` names the field that keeps a word no code table knows."""
+
+    field: str
+    get: Get
+    convert: Convert
+    default: Word | None
+    required: bool
+    raw: str | None
+
+
+class RowMapper:
+    """Maps the rows of one stream. Not bound to a thread; keeps no state between rows."""
+
+    def __init__(self, source: Declaration, stream: Stream, version: SchemaVersion, secret: str) -> None:
+        self.stream = stream
+        self.columns = columns_of(stream)
+        self.children = tuple(rule for rule in stream.fields if rule.child)
+        self._zone = ZoneInfo(source.time_zone)
+        self._constants: dict[str, Any] = {
+            "source_system": source.code,
+            "source_agency": source.agency,
+            "source_epoch": source.epoch,
+            "unit_scheme": str(source.unit_scheme),
+        }
+        self._index = {name: place for place, name in enumerate(self.columns)}
+        self._specs = {spec.name: spec for spec in version.fields}
+        self._steps = tuple(self._step(rule) for rule in stream.fields)
+        self._key = tuple(self._index[name] for name in stream.key)
+        self._payload = self._index[stream.payload] if stream.payload else None
+        self._version = self._version_of()
+        self._moment = to_moment((), self._zone)
+        self._changed_at = self._index[stream.changed_at] if stream.changed_at else None
+        self._operation = self._operation_of()
+        self._hash_key = hashlib.sha256(secret.encode()).digest()
+        self._identity = f"{source.code}\x1f{stream.subject}\x1f{source.epoch}"
+
+    def event(self, row: Row, recorded_at: datetime) -> dict[str, Any]:
+        """Return the event of a row.
+
+        Raises:
+            Unmappable: with the reason and the field.
+        """
+        if self._payload is not None:
+            row = (*row, _payload(row[self._payload]))
+        event = dict(self._constants)
+        for step in self._steps:
+            try:
+                value = step.convert(step.get(row))
+            except Unmappable as problem:
+                if problem.reason is not RejectReason.UNMAPPED_WORD or step.raw is None:
+                    raise Unmappable(problem.reason, problem.field or step.field) from None
+                event.setdefault(step.raw, plain(step.get(row)))
+                value = UNKNOWN
+            if value is None:
+                value = step.default
+                if value is None:
+                    if step.required:
+                        raise Unmappable(RejectReason.REQUIRED_MISSING, step.field)
+                    continue
+            event[step.field] = value
+        self._envelope(event, row, recorded_at)
+        return event
+
+    def row_hash(self, row: Row) -> str:
+        """Return the keyed hash of the row's primary key, hex: how a reject names its row."""
+        return self._digest(f"{self.stream.table}\x1f{self._key_text(row)}").hex()
+
+    def place(self, row: Row) -> str:
+        """Return where the row stands, if saying so betrays nobody: the id of an outbox row."""
+        return self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""
+
+    def _envelope(self, event: dict[str, Any], row: Row, recorded_at: datetime) -> None:
+        event["recorded_at"] = recorded_at
+        if "occurred_at" not in event:
+            moment = None if self._changed_at is None else self._moment(row[self._changed_at])
+            if moment is None:
+                raise Unmappable(RejectReason.TIME_MISSING, "occurred_at")
+            event["occurred_at"] = moment
+        version = self._version(row)
+        if version is None:
+            raise Unmappable(RejectReason.VERSION_MISSING, "source_version")
+        event["source_version"] = version
+        event["operation"] = operation = self._operation(row)
+        event["event_id"] = self._digest(f"{self._identity}\x1f{self._key_text(row)}\x1f{version}\x1f{operation}")
+
+    def _digest(self, text: str) -> bytes:
+        digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16, key=self._hash_key).digest())
+        digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8: made by a rule of our own
+        digest[8] = digest[8] & 0x3F | 0x80
+        return bytes(digest)
+
+    def _key_text(self, row: Row) -> str:
+        return "\x1f".join([str(row[place]) for place in self._key])
+
+    def _step(self, rule: FieldRule) -> _Step:
+        spec = self._specs[rule.field]
+        raw = f"raw_{rule.field}"
+        return _Step(
+            field=rule.field,
+            get=self._getter(rule),
+            convert=self._list(rule, spec) if spec.kind is FieldKind.JSON else _convert(rule, spec, self._zone),
+            default=rule.default,
+            required=not spec.nullable,
+            raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
+        )
+
+    def _getter(self, rule: FieldRule) -> Get:
+        if rule.child:
+            return itemgetter(len(self.columns) + self.children.index(rule))
+        if rule.paths:
+            return _digger(rule.paths, rule.join, last=True)
+        return _column_getter(rule, self._index)
+
+    def _list(self, rule: FieldRule, spec: FieldSpec) -> Convert:
+        items = {item.name: item for item in spec.items}
+        index = {name: place for place, name in enumerate(child_columns(rule))} if rule.child else None
+        steps = [
+            (
+                item.field,
+                _digger(item.paths, item.join) if item.paths else _column_getter(item, index or {}),
+                _convert(item, items[item.field], self._zone),
+                item.default,
+            )
+            for item in rule.items
+        ]
+
+        def element(given: Any) -> dict[str, Any]:
+            if index is None and not isinstance(given, Mapping):
+                raise Unmappable(RejectReason.BAD_LIST)
+            found = {}
+            for name, get, convert, default in steps:
+                value = convert(get(given))
+                value = default if value is None else value
+                if value is None and not items[name].nullable:
+                    raise Unmappable(RejectReason.REQUIRED_MISSING, f"{rule.field}.{name}")
+                found[name] = value
+            return found
+
+        def convert_list(value: Any) -> Any:
+            given = _parsed(value, RejectReason.BAD_LIST) if isinstance(value, str | bytes) else value
+            if not given:
+                return None
+            if not spec.is_array:
+                return element(given)
+            if not isinstance(given, list | tuple):
+                raise Unmappable(RejectReason.BAD_LIST)
+            return [element(one) for one in given]
+
+        return convert_list
+
+    def _version_of(self) -> Get:
+        stream = self.stream
+        column = stream.version or (stream.key[0] if stream.kind is Kind.OUTBOX else None)
+        if column:
+            get = itemgetter(self._index[column])
+            return lambda row: whole_number(get(row))
+        changed, moment = itemgetter(self._index[stream.changed_at or ""]), to_moment((), self._zone)
+
+        def micros(row: Row) -> int | None:
+            when = moment(changed(row))
+            if when is None:
+                return None
+            since = when - _EPOCH
+            return int(since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds)
+
+        return micros
+
+    def _operation_of(self) -> Get:
+        rule, deleted = self.stream.operation, self.stream.deleted
+        if rule is None or rule.constant is not None:
+            usual = str(rule.constant) if rule else str(Operation.UPDATE)
+
+            def said(row: Row) -> str:
+                return usual
+        else:
+            get, convert = self._getter(rule), _convert(rule, self._specs["operation"], self._zone)
+
+            def said(row: Row) -> str:
+                try:
+                    found = convert(get(row))
+                except Unmappable as problem:
+                    raise Unmappable(problem.reason, "operation") from None
+                return str(found or rule.default or Operation.UPDATE)
+
+        if deleted is None:
+            return said
+        is_deleted = _deletion(deleted, self._index[deleted.column])
+        return lambda row: "REVOKE" if is_deleted(row) else said(row)
+
+
+def columns_of(stream: Stream) -> tuple[str, ...]:
+    """Return the columns a stream reads, each once: key first."""
+    wanted = list(stream.key)
+    wanted += [name for name in (stream.version, stream.changed_at, stream.payload) if name]
+    wanted += [stream.deleted.column] if stream.deleted else []
+    for rule in (*stream.fields, *([stream.operation] if stream.operation else [])):
+        wanted += rule.columns
+        wanted += rule.child.on.values() if rule.child else ()
+    return tuple(dict.fromkeys(wanted))
+
+
+def child_columns(rule: FieldRule) -> tuple[str, ...]:
+    """Return the columns read of a child table, each once."""
+    return tuple(dict.fromkeys(name for item in rule.items for name in item.columns))
+
+
+def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
+    if rule.constant is not None:
+        return lambda value: value
+    return converter(rule, spec, zone)
+
+
+def _column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
+    if rule.constant is not None:
+        constant = rule.constant
+        return lambda row: constant
+    places = [index[name] for name in rule.columns]
+    if len(places) == 1:
+        return itemgetter(places[0])
+    join = rule.join
+    return lambda row: join.join([text for place in places if (text := plain(row[place]))])
+
+
+def _digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get:
+    """Return what reads places inside an object; ``last``: the object is the row's last element, its payload."""
+
+    def dig(given: Any, path: Sequence[str]) -> Any:
+        for name in path:
+            if not isinstance(given, Mapping):
+                return None
+            given = given.get(name)
+        return given
+
+    if len(paths) == 1 and len(paths[0]) == 1:
+        name = paths[0][0]
+        return (lambda row: row[-1].get(name)) if last else (lambda given: given.get(name))
+    if len(paths) == 1:
+        path = paths[0]
+        return (lambda row: dig(row[-1], path)) if last else (lambda given: dig(given, path))
+
+    def joined(given: Any) -> str:
+        root = given[-1] if last else given
+        return join.join([text for path in paths if (text := plain(dig(root, path)))])
+
+    return joined
+
+
+def _deletion(deleted: Deleted, place: int) -> Callable[[Row], bool]:
+    values = frozenset(folded(value) for value in deleted.values)
+
+    def is_deleted(row: Row) -> bool:
+        text = plain(row[place])
+        if text is None:
+            return False
+        return folded(text) in values if values else text.lower() not in ("0", "false", "f")
+
+    return is_deleted
+
+
+def _parsed(value: str | bytes, reason: RejectReason) -> Any:
+    try:
+        return json.loads(value, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise Unmappable(reason) from None
+
+
+def _payload(value: Any) -> Mapping[str, Any]:
+    given = _parsed(value, RejectReason.BAD_PAYLOAD) if isinstance(value, str | bytes) else value
+    if not isinstance(given, Mapping):
+        raise Unmappable(RejectReason.BAD_PAYLOAD)
+    return given

@@ -1,0 +1,73 @@
+"""Reading any database by a time column: the last seconds are read again at every poll.
+
+A row may carry a time before the mark when its transaction commits after it; as long as no transaction stays open
+longer than the overlap, it is still met. Rows read again are not sent again in the same run; after a restart they
+are, as duplicates.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from connectors.faults import translated
+from connectors.port import JsonValue, Position
+from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
+from connectors.source import SourceTable
+from hub.model.errors import ConfigError
+
+MARK = "mark"
+
+
+class OverlapReading:
+    """Reads a table by its ``changed_at``. Positions: ``mark``, the latest time met, never later than now."""
+
+    def __init__(self, table: SourceTable, page_rows: int, overlap_s: float, now: Callable[[], datetime]) -> None:
+        """Take the table; ``now`` tells the time as the source's time zone shows it."""
+        self._table = table
+        self._page_rows = page_rows
+        self._overlap = timedelta(seconds=overlap_s)
+        self._now = now
+        column = table.changed_at
+        if column is None or not issubclass(column.type.python_type, datetime):
+            raise ConfigError([f"{table.what}: reading with an overlap needs changed_at, a column of date and time"])
+        self._column = column
+        self._place = [column.name for column in table.columns].index(column.name)
+
+    def begin(self) -> Position:
+        """Return the position of a snapshot; the latest time now there is where the changes begin."""
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            latest = connection.execute(select(func.max(self._column))).scalar()
+        return {PHASE: SNAPSHOT, MARK: self._later(None, latest)}
+
+    def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
+        """Read all rows that are visible; see ``Reading``."""
+        yield from snapshot_pages(self._table, self._page_rows, position)
+        yield [], {PHASE: CHANGES, MARK: position[MARK]}
+
+    def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
+        """Read the rows changed since the mark, less the overlap; see ``Reading``."""
+        mark = position[MARK]
+        statement = self._table.rows().order_by(self._column, *self._table.key)
+        if isinstance(mark, str):
+            statement = statement.where(self._column >= datetime.fromisoformat(mark) - self._overlap)
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
+            for page in options.execute(statement).partitions(self._page_rows):
+                rows = self._table.with_children(connection, [tuple(row) for row in page])
+                mark = self._later(mark, rows[-1][self._place])
+                yield rows, {PHASE: CHANGES, MARK: mark}
+        yield [], {PHASE: CHANGES, MARK: mark}
+
+    def is_recent(self, changed_at: datetime, position: Position) -> bool:
+        """Say whether a poll from ``position`` may meet a row of that time again."""
+        mark = position.get(MARK)
+        return not isinstance(mark, str) or changed_at >= datetime.fromisoformat(mark) - self._overlap
+
+    def _later(self, mark: JsonValue, latest: datetime | None) -> JsonValue:
+        """Return the later time, but none to come: a row dated ahead would hide all that follow."""
+        if latest is None:
+            return mark
+        now = self._now()
+        latest = min(latest, now if latest.tzinfo else now.replace(tzinfo=None))
+        return latest.isoformat() if not isinstance(mark, str) or latest.isoformat() > mark else mark

@@ -1,0 +1,96 @@
+"""The port of a connector: what a source must offer, and what carries its events away.
+
+Guarantees every connector gives (``connectors.testing`` holds them to it):
+
+- every row that was committed in the source is delivered once or more, never zero times, however late its transaction
+  commits;
+- an event sent again has the same ``event_id``, version and content, so the hub audits it as duplicate;
+- a position is stored only after the broker has confirmed every record up to it;
+- rows of one key come in the order of the source's versions.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from connectors.reasons import RejectReason
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+Position = Mapping[str, JsonValue]
+"""A place in a source. Only its connector reads it; to everyone else it is a value to keep."""
+
+Record = tuple[bytes, bytes]
+"""Key (16 bytes) and value (framed Avro) of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not become an event. No personal data: the row is named by the keyed hash of its primary key.
+
+    Fields:
+        row: the hash, hex. place: for an outbox the row's id, else empty.
+        detail: the field it failed at and what is wrong with it; never its value.
+    """
+
+    row: str
+    place: str
+    reason: RejectReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows read together. ``position`` is where to go on once all records are confirmed.
+
+    Fields:
+        resolved: hashes of rows that were rejects and now became events.
+    """
+
+    position: Position
+    records: Sequence[Record] = ()
+    rejects: Sequence[Reject] = ()
+    resolved: Sequence[str] = ()
+
+
+class Connector(Protocol):
+    """One stream of a source. Not safe to share between threads."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name, unique in its source."""
+
+    @property
+    def topic(self) -> str:
+        """Where its events go."""
+
+    def stored(self) -> Position | None:
+        """Return the position of the last checkpoint; None before the first."""
+
+    def snapshot(self, position: Position | None) -> Iterator[Page]:
+        """Read everything the source holds, from the start or from where an interrupted snapshot stopped.
+
+        Yields nothing when ``position`` lies past the snapshot. The last page's position is where ``changes`` begins.
+        Closing the iterator ends its transaction. Raises ``RetryableError`` when the source is away.
+        """
+
+    def changes(self, position: Position) -> Iterator[Page]:
+        """Read what is new since ``position``, up to the source's high-water mark; ends when there is no more."""
+
+    def checkpoint(self, page: Page) -> None:
+        """Store the page's position, rejects and counts in one transaction; only for pages the broker has confirmed."""
+
+    def close(self) -> None:
+        """Let go of the source."""
+
+
+class Publisher(Protocol):
+    """Takes records to the broker."""
+
+    def publish(self, topic: str, records: Sequence[Record]) -> None:
+        """Send records in their order and return when the broker has confirmed every one.
+
+        Raises ``RetryableError`` when any was not confirmed: all of them must be published again.
+        """
+
+    def close(self) -> None:
+        """Let go of the broker."""
