@@ -48,6 +48,12 @@ class Watch:
         """The last count read."""
         return self._samples[-1][1] if self._samples else 0
 
+    def read_now(self) -> int:
+        """Read the count at once, for an exact start of an outage."""
+        with psycopg.connect(self._url, connect_timeout=2) as connection:
+            row = connection.execute(self._consumed).fetchone()
+        return int(row[0]) if row else 0
+
     def wait_for(self, count: int, limit_s: float) -> None:
         """Wait until that many records were consumed; raises ``StuckError`` after the limit."""
         wait_until(lambda: self.consumed >= count, limit_s, f"fewer than {count} records consumed")
