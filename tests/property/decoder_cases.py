@@ -18,71 +18,16 @@ from typing import Any
 import fastavro
 
 from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue
-from hub.codec.fields import fields_of
 from hub.codec.wire import HEADER_BYTES, frame
+from hub.intake.avro_nodes import Node, record_node
+from tests.property.decoder_subjects import OWN
+from tests.property.decoder_wire import Token, tokens, twisted, written
 
 _REAL_SHARE = 0.06
+_UNUSUAL_SHARE = 0.15
+_TWISTED_SHARE = 0.25
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXTS = ("", "a", "Nguyễn Thị Ánh", "Đống Đa", '"\\/\b\f\n\r\t\x01\x1f\x7f', "🎉\u2028\uffff", "x" * 70, "\\u0000")
-_COLOURS = ["RED", "GREEN", "BLUE"]
-
-
-def _nullable(avro: Any) -> list[Any]:
-    return ["null", avro]
-
-
-def _field(name: str, avro: Any, **more: Any) -> dict[str, Any]:
-    return {"name": name, "type": avro, "data_class": "INTERNAL", "vn_name": "x", "doc": "x", **more}
-
-
-def _optional(name: str, avro: Any, **more: Any) -> dict[str, Any]:
-    return _field(name, _nullable(avro), default=None, **more)
-
-
-def _part(*fields: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "record", "name": "Part", "fields": list(fields)}
-
-
-_TIME = {"type": "long", "logicalType": "timestamp-micros"}
-_DAY = {"type": "int", "logicalType": "date"}
-_PART_V1 = _part(_field("name", "string"), _optional("amount", "long"), _optional("paid", "boolean"))
-_PART_V2 = _part(*_PART_V1["fields"], _optional("note", "string"), _optional("day", _DAY), _optional("rate", "double"))
-_SHARED = [
-    _field("event_id", {"type": "fixed", "name": "Id", "size": 16, "logicalType": "uuid"}),
-    _field("at", _TIME),
-    _field("text", "string"),
-    _field("count", "int"),
-    _field("version", "long"),
-    _field("colour", {"type": "enum", "name": "Colour", "symbols": _COLOURS}),
-    _optional("maybe", "string"),
-    _optional("day", _DAY),
-    _optional("flag", "boolean"),
-]
-_V1 = [*_SHARED, _optional("old_name", "int"), _optional("parts", {"type": "array", "items": _PART_V1})]
-_V2 = [
-    *_SHARED[:-1],
-    _field("flag", ["null", "boolean"], default=None),
-    _optional("new_name", "int", aliases=["old_name"]),
-    _optional("parts", {"type": "array", "items": _PART_V2}),
-    _optional("ratio", "double"),
-    _optional("shade", {"type": "enum", "name": "Shade", "symbols": ["DARK", "LIGHT"]}),
-    _optional("lines", {"type": "array", "items": {**_PART_V1, "name": "Line"}}),
-]
-
-
-def _version(subject: str, number: int, schema_id: int, fields: list[dict[str, Any]]) -> SchemaVersion:
-    schema = {"type": "record", "name": "changed", "namespace": f"hub.{subject}", "fields": fields}
-    return SchemaVersion(subject, number, schema_id, schema, fields_of(schema))
-
-
-OWN = Catalogue(
-    [
-        _version("fuzz.changed", 1, 1, _V1),
-        _version("fuzz.changed", 2, 2, _V2),
-        _version("small.changed", 1, 3, _SHARED[:4]),
-    ]
-)
-"""The subjects of the test's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +49,27 @@ def case(seed: int) -> Case:
     count = chance.choice((1, 2, 3, 4, 5, 8, 13, 21, 50))
     values: list[bytes | None] = []
     expected: dict[int, dict[str, Any]] = {}
+    data: list[tuple[SchemaVersion, dict[str, Any]]] = []
     for row in range(count):
         version = chance.choice(catalogue.versions(subject))
         datum = _datum(chance, version.schema)
-        values.append(frame(version.schema_id, _written(version, datum)))
+        values.append(frame(version.schema_id, _written(chance, version, datum)))
+        data.append((version, datum))
         expected[row] = {"row": row, **_as_latest(datum, catalogue.latest(subject))}
     for _ in range(chance.choice((0, 1, 1, 1, 2, 3, count))):
         row = chance.randrange(count)
-        values[row] = chance.choice(MUTATIONS)(chance, values, row)
+        if chance.random() < _TWISTED_SHARE:
+            version, datum = data[row]
+            values[row] = frame(version.schema_id, written(twisted(_tokens(version, datum, None), chance)))
+        else:
+            values[row] = chance.choice(MUTATIONS)(chance, values, row)
         expected.pop(row, None)
     return Case(seed, catalogue, subject, values, expected)
 
 
-def _written(version: SchemaVersion, datum: Mapping[str, Any]) -> bytes:
+def _written(chance: random.Random, version: SchemaVersion, datum: Mapping[str, Any]) -> bytes:
+    if chance.random() < _UNUSUAL_SHARE:
+        return written(_tokens(version, datum, chance), chance)
     out = io.BytesIO()
     fastavro.schemaless_writer(out, _parsed(version), dict(datum))
     return out.getvalue()
@@ -125,6 +78,25 @@ def _written(version: SchemaVersion, datum: Mapping[str, Any]) -> bytes:
 @cache
 def _parsed(version: SchemaVersion) -> Any:
     return fastavro.parse_schema(dict(version.schema))
+
+
+def _tokens(version: SchemaVersion, datum: Mapping[str, Any], chance: random.Random | None) -> list[Token]:
+    node = record_node(version.schema)
+    return tokens(node, _physical(node, datum), chance)
+
+
+def _physical(node: Node, value: Any) -> Any:
+    if value is None:
+        return None
+    if node.kind == "record":
+        return {field.name: _physical(field.node, value.get(field.name)) for field in node.fields}
+    if node.kind == "array" and node.items is not None:
+        return [_physical(node.items, item) for item in value]
+    if node.kind == "enum":
+        return node.symbols.index(value)
+    if isinstance(value, datetime):
+        return (value - _EPOCH) // timedelta(microseconds=1)
+    return (value - _EPOCH.date()).days if isinstance(value, date) else value
 
 
 def _as_latest(datum: Mapping[str, Any], latest: SchemaVersion) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import sys
 
 from hub.intake.decode_child import main
-from tests.property.decoder_cases import OWN
+from tests.property.decoder_subjects import OWN
 
 if __name__ == "__main__":
     main(sys.argv[1:], OWN)

@@ -16,8 +16,9 @@ import pytest
 from hub.codec.catalogue import load_catalogue
 from hub.intake.decode_batch import decode_batch
 from hub.intake.decoder import GuardedDecoder
-from tests.property.decoder_cases import OWN, case
+from tests.property.decoder_cases import case
 from tests.property.decoder_judge import differences
+from tests.property.decoder_subjects import OWN
 
 CASES = 2_000
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "0"))
