@@ -89,3 +89,15 @@ def test_content_hash_of_old_content_stays_when_a_version_adds_fields(tmp_path: 
     used = [{"added_one": "x"}, {"added_two": "x"}, {"added_three": "x"}, {"added_one": "x", "added_three": "x"}]
     found = hashes(third, event, *[{**event, **fields} for fields in used])
     assert len(set(found)) == len(found)
+
+
+def test_content_hash_counts_equal_values_of_two_added_fields_as_two(tmp_path: Path) -> None:
+    folder = copy_of_schemas(tmp_path)
+    for name in ("added_one", "added_two"):
+        field = optional_field(name)
+        publish_next(folder, "citizen.changed", lambda schema, field=field: schema["fields"].append(field))  # type: ignore[misc]
+    version = load_catalogue(folder).latest("citizen.changed")
+    event = sample_event(CITIZEN)
+    one, two = {"added_one": "x"}, {"added_two": "x"}
+    found = hashes(version, event, {**event, **one}, {**event, **two}, {**event, **one, **two})
+    assert len(set(found)) == len(found)
