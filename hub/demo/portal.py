@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -121,10 +122,7 @@ def _held_of(aspect: AspectTables, connection: Connection) -> Iterator[tuple[Pla
 
 def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
     schema_id, datum = wire.unframe(value)
-    version = load_catalogue().by_id(schema_id)
-    if version is None:
-        raise KeyError(schema_id)
-    golden: Any = fastavro.schemaless_reader(io.BytesIO(datum), dict(version.schema), None)
+    golden: Any = fastavro.schemaless_reader(io.BytesIO(datum), _parsed(schema_id), None)
     for aspect in entity.aspects:
         given = golden.get(aspect.name, golden.get(f"{aspect.name}s"))
         of_aspect = aspect_tables(aspect.subject)
@@ -135,6 +133,14 @@ def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
             fields = {spec.name: one.get(spec.name, golden.get(spec.name)) for spec in of_aspect.data}
             content = _content(fields, one["source"], one["occurred_at"])
             yield (_uuid(golden["key"]), aspect.name, _part(of_aspect, content)), content
+
+
+@cache
+def _parsed(schema_id: int) -> Any:
+    version = load_catalogue().by_id(schema_id)
+    if version is None:
+        raise KeyError(schema_id)
+    return fastavro.parse_schema(dict(version.schema))
 
 
 def _content(fields: Mapping[str, Any], source: str, occurred_at: Any) -> Content:
