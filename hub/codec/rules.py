@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import avro.errors
@@ -72,9 +73,14 @@ Found = Iterator[tuple[Rule, str, str]]
 
 def parse_avro(schema: Mapping[str, Any]) -> avro.schema.Schema:
     """Parse with Apache avro, which warns of logical types it does not know, such as a uuid in a fixed."""
+    return _parse_avro_text(json.dumps(schema))
+
+
+@lru_cache(maxsize=256)
+def _parse_avro_text(text: str) -> avro.schema.Schema:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", avro.errors.IgnoredLogicalType)
-        return avro.schema.parse(json.dumps(schema))
+        return avro.schema.parse(text)
 
 
 def _parse_problems(schema: Mapping[str, Any]) -> Found:
