@@ -1,0 +1,117 @@
+"""Tell whether two warehouses hold the same state, row for row, whatever the order in which it came.
+
+A table's state is its number of rows and a digest that does not depend on their order. Left out is what another run of
+the same events may do differently: times of the hub's own clock, batches, numbers that the database gave (a source
+stands by its code), the merge's own flag, and fields that a repeated event may carry otherwise (hub.codec.content_hash).
+
+Connections must be of ``open_database``: its session settings decide how a row reads as text.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Text, cast, func, select
+
+from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
+from hub.warehouse.tables import conflict, review, source
+
+_NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
+_HALF_BYTES = 8
+"""Of a row's digest; the sums of its first two halves, as numbers, make the table's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """Number of rows of one table, and their digest (SHA-256, hex)."""
+
+    rows: int
+    digest: str
+
+
+def warehouse_state(connection: Connection) -> dict[str, TableState]:
+    """Return the state of claims, records, open conflicts and open reviews, by table name.
+
+    Reads every row once, in the database; only counts and sums leave it.
+    """
+    states = {}
+    for name, rows in _tables().items():
+        digested = rows.subquery()
+        halves = (
+            func.sum(cast(func.substr(digested.c.digest, first, _HALF_BYTES), BigInteger))
+            for first in (1, 1 + _HALF_BYTES)
+        )
+        count, *sums = connection.execute(select(func.count(), *halves).select_from(digested)).one()
+        states[name] = TableState(count, hashlib.sha256(f"{count} {sums}".encode()).hexdigest())
+    return states
+
+
+def differences(one: Connection, other: Connection, most: int = 20) -> list[str]:
+    """Name rows that two warehouses do not share, at most so many of each table; empty when their states are equal.
+
+    Reads the tables that differ into memory. The names hold keys, codes and field names, no values (I8).
+    """
+    states = warehouse_state(one), warehouse_state(other)
+    found = []
+    for name, rows in _tables().items():
+        if states[0][name] == states[1][name]:
+            continue
+        here, there = (set(map(tuple, connection.execute(rows))) for connection in (one, other))
+        changed = sorted({_words(row) for row in here ^ there})
+        found.append(f"{name}: {states[0][name].rows} rows and {states[1][name].rows} rows, {len(changed)} differ")
+        found += [f"  {words}" for words in changed[:most]]
+    return found
+
+
+def _words(row: tuple[Any, ...]) -> str:
+    return " ".join(str(part) for part in row[:-1])
+
+
+def _tables() -> dict[str, Select[tuple[Any, ...]]]:
+    """One statement per table; its rows are what identifies a row, and last ``digest``, of all that is compared."""
+    tables = {}
+    for aspect in all_aspect_tables():
+        tables[aspect.claim.name] = _claims(aspect)
+        tables[aspect.record.name] = _records(aspect)
+    tables[conflict.name] = _conflicts()
+    tables[review.name] = _reviews()
+    return tables
+
+
+def _claims(aspect: AspectTables) -> Select[tuple[Any, ...]]:
+    claim = aspect.claim
+    names = [*aspect.identity, "source"]
+    content = [column for column in claim.columns if column.name not in {*names, *_NOT_STATE}]
+    identity = [*(claim.c[name] for name in aspect.identity), _code(claim.c.source, "source")]
+    return _digested(identity, content)
+
+
+def _records(aspect: AspectTables) -> Select[tuple[Any, ...]]:
+    record = aspect.record
+    return _digested([*(record.c[name] for name in aspect.identity)], [_code(record.c.source, "source")])
+
+
+def _conflicts() -> Select[tuple[Any, ...]]:
+    identity = [
+        conflict.c.aspect,
+        conflict.c.key,
+        conflict.c.part,
+        conflict.c.field,
+        _code(conflict.c.source, "source"),
+    ]
+    return _digested(identity, [_code(conflict.c.held_by, "held_by")]).where(conflict.c.closed_at.is_(None))
+
+
+def _reviews() -> Select[tuple[Any, ...]]:
+    named = [review.c[name] for name in ("kind", "aspect", "key", "part", "field")]
+    return _digested([*named, _code(review.c.source, "source")], [review.c.detail]).where(review.c.closed_at.is_(None))
+
+
+def _code(number: ColumnElement[int], name: str) -> ColumnElement[str]:
+    """The code of the source that has the number in this database."""
+    return select(source.c.code).where(source.c.id == number).scalar_subquery().label(name)
+
+
+def _digested(identity: list[Any], content: list[Any]) -> Select[tuple[Any, ...]]:
+    row = cast(func.row(*identity, *content), Text)
+    return select(*identity, func.sha256(func.convert_to(row, "UTF8")).label("digest"))
