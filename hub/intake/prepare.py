@@ -123,5 +123,3 @@ def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame
     placed = found.join(places, on="row", how="left", maintain_order="left")
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in placed.columns]
     return audit_rows(placed.with_columns(absent))
-
-
