@@ -2,7 +2,7 @@
 
 A table's state is its number of rows and a digest that does not depend on their order. Left out is what another run of
 the same events may do differently: times of the hub's own clock, batches, numbers that the database gave (a source
-stands by its code), the merge's own flag, and fields that a repeated event may carry otherwise (hub.codec.content_hash).
+stands by its code), the merge's own flag, and fields a repeated event may carry otherwise (hub.codec.content_hash).
 
 Connections must be of ``open_database``: its session settings decide how a row reads as text.
 """
