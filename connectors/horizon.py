@@ -73,9 +73,9 @@ class HorizonReading:
             statement = statement.where(self._table.after(after))
         with translated(self._table.what), self._table.engine.connect() as connection:
             # all of the window is wanted, not its first rows soon
-            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1")) found =
-            connection.execution_options(stream_results=True, max_row_buffer=self._page_rows).execute(statement) for
-            page in found.partitions(self._page_rows):
+            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
+            options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
+            for page in options.execute(statement).partitions(self._page_rows):
                 rows = self._table.with_children(connection, [tuple(row) for row in page])
                 yield rows, {**inside, AFTER: self._table.place(rows[-1])}
         yield [], {PHASE: CHANGES, "low": high, "system": system}
@@ -100,16 +100,15 @@ def xmin_window(low: int, high: int) -> ColumnElement[bool]:
 
     True for some older rows once the 32 bits have come round; never false for a row in the window.
     """
-    xmin = cast(cast(literal_column("xmin"), Text), BigInteger)
-    distance = (high % ROUND - xmin + ROUND) % ROUND
+    distance = _distance(cast(cast(literal_column("xmin"), Text), BigInteger), high)
     return and_(distance > 0, distance <= high - low)
 
 
-def writer_distance(xmin: int, high: int) -> int:
-    """Return how far below ``high`` a 32-bit id lies, as ``xmin_window`` reckons it."""
-    return (high % ROUND - xmin + ROUND) % ROUND
-
-
 def is_in_window(xmin: int, low: int, high: int) -> bool:
-    """Say what ``xmin_window`` says, of one id."""
-    return 0 < writer_distance(xmin, high) <= high - low
+    """Say of one 32-bit id what ``xmin_window`` says of a row's."""
+    return bool(0 < _distance(xmin, high) <= high - low)
+
+
+def _distance(xmin: Any, high: int) -> Any:
+    """Return how far below ``high`` an id lies, with SQL's remainder and Python's alike: nothing here is negative."""
+    return (high % ROUND - xmin + ROUND) % ROUND

@@ -70,4 +70,4 @@ class OverlapReading:
             return mark
         now = self._now()
         latest = min(latest, now if latest.tzinfo else now.replace(tzinfo=None))
-        return latest.isoformat() if not isinstance(mark, str) or latest.isoformat() > mark else mark
+        return latest.isoformat() if not isinstance(mark, str) or latest > datetime.fromisoformat(mark) else mark

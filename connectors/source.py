@@ -48,8 +48,8 @@ class SourceTable:
         self.what = f"source, table {stream.table}"
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.table = _reflected(engine, stream.table, self.what)
-        self._children = [
-            (rule, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
+        self._children: list[tuple[FieldRule, Child, Table]] = [
+            (rule, rule.child, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
         ]
         self._check()
         self.columns = [self.table.c[name] for name in columns_of(stream)]

@@ -1,7 +1,232 @@
-"""Commands of the group `connect`."""
+"""Commands of the group `connect`: run a source's connector, check its declaration, show where it is."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.check import Sample, sample
+from connectors.load import load_declaration
+from connectors.opening import connectors_of, open_context
+from connectors.publisher import KafkaPublisher
+from connectors.run import RunOptions, StreamCounts, run
+from connectors.sql import Context
+from connectors.state import StreamState
+from hub.config import load_settings
+from hub.embedded.locate import endpoints
+from hub.retry import SHORT_COMMAND
+
+Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made with it never leave the process
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Sources: run a connector, check a declaration, show positions.")
+    group.command("run")(run_command)
+    group.command("check")(check_command)
+    group.command("status")(status_command)
+    app.add_typer(group, name="connect")
+
+
+def run_command(
+    declaration: Declared,
+    once: Annotated[bool, typer.Option("--once", help="End when the source has nothing new.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Publish a source's rows as events: first all it holds, then what changes.
+
+    The position moves only after the broker has confirmed; a row that cannot become an event goes to the connector's
+    table of rejects, and the run goes on. A source or broker that is away is retried for as long as it takes.
+
+    **Examples**
+
+    `hub connect run hanam.toml`  run until stopped
+
+    `hub connect run hanam.toml --once --json`  catch up and print the counts
+    """
+    where = endpoints(load_settings())
+    context = open_context(load_declaration(declaration), where.key_secret, os.environ)
+    publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
+    with _stopping() as stop, _progress(quiet=as_json) as show:
+        options = RunOptions(once=once, poll_s=context.declaration.poll_s, stop=stop, progress=show)
+        counts = run(connectors_of(context), publisher, options)
+    print_counts(context.declaration.code, counts, as_json)
+    return 0
+
+
+def check_command(
+    declaration: Declared,
+    offline: Annotated[bool, typer.Option("--offline", help="Only against the schemas; touch no source.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check a declaration against the schemas and the source, and show how one row of each stream maps.
+
+    Personal values are masked. Every problem is listed at once, with exit code 2.
+
+    **Examples**
+
+    `hub connect check hanam.toml`
+
+    `hub connect check hanam.toml --offline`  before the source can be reached
+    """
+    loaded = load_declaration(declaration)
+    environ = dict(os.environ)
+    if offline and loaded.database.url_env:
+        environ.setdefault(loaded.database.url_env, "sqlite://")
+    if offline and loaded.state.url_env:
+        environ.setdefault(loaded.state.url_env, "sqlite://")
+    context = open_context(loaded, _OFFLINE_SECRET, environ)
+    samples = [] if offline else samples_of(context)
+    print_samples(context, samples, as_json)
+    return 1 if any(one.problem for one in samples) else 0
+
+
+def status_command(declaration: Declared, as_json: AsJson = False) -> int:
+    """Show what a source's connector has published, where it stands, and how many rows it could not map.
+
+    **Examples**
+
+    `hub connect status hanam.toml --json`
+    """
+    context = open_context(load_declaration(declaration), _OFFLINE_SECRET, os.environ)
+    for attempt in SHORT_COMMAND.retrying():
+        with attempt:
+            states = context.state.summary()
+    print_states(context.declaration.code, states, as_json)
+    return 0
+
+
+def samples_of(context: Context) -> list[Sample]:
+    """Return how the first row of each stream maps."""
+    found: list[Sample] = []
+    for stream in context.declaration.streams:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                found.append(sample(context, stream))
+    return found
+
+
+def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> None:
+    """Print what a run did."""
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "source": source,
+                    "published": sum(stream.published for stream in counts),
+                    "rejected": sum(stream.rejected for stream in counts),
+                    "streams": [
+                        {
+                            "stream": stream.name,
+                            "published": stream.published,
+                            "rejected": stream.rejected,
+                            "position": _shown(stream.position),
+                        }
+                        for stream in counts
+                    ],
+                }
+            )
+        )
+        return
+    table = Table("stream", "published", "rejected", "position", title=source, title_justify="left")
+    for stream in counts:
+        position = json.dumps(_shown(stream.position))
+        table.add_row(stream.name, f"{stream.published:,}", f"{stream.rejected:,}", position)
+    Console().print(table)
+
+
+def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) -> None:
+    """Print how rows map, or that the declaration fits."""
+    source = context.declaration.code
+    if as_json:
+        print(json.dumps({"source": source, "samples": [asdict(one) for one in samples]}, ensure_ascii=False))
+        return
+    console = Console(soft_wrap=True)
+    console.print(f"{source}: the declaration fits the schemas, {len(context.declaration.streams)} streams")
+    for one in samples:
+        if one.problem:
+            console.print(f"\n{one.stream}: the first row would be a reject: {one.problem}")
+            continue
+        table = Table("field", "value", title=f"{one.stream} -> {one.subject}", title_justify="left")
+        for name, value in one.fields.items():
+            table.add_row(name, value)
+        console.print()
+        console.print(table if one.fields else f"{one.stream}: no row yet")
+
+
+def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> None:
+    """Print where a source's streams stand."""
+    if as_json:
+        streams = [
+            {**asdict(state), "position": _shown(state.position), "at": state.at.isoformat()} for state in states
+        ]
+        print(json.dumps({"source": source, "streams": streams}))
+        return
+    table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
+    for state in states:
+        rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
+        at = state.at.isoformat(timespec="seconds")
+        table.add_row(state.stream, f"{state.published:,}", rejects, json.dumps(_shown(state.position)), at)
+    Console().print(table)
+
+
+def _shown(position: object) -> object:
+    """Return a position without the key it may hold: a key can be a person's number."""
+    return {name: value for name, value in dict(position).items() if name != "after"} if position else None  # type: ignore[call-overload]
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set: the page in hand is finished, then the run ends."""
+    stop = threading.Event()
+
+    def ask(signal_number: int, _: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator["_Progress"]:
+    progress = _Progress(Console(stderr=True), quiet or not sys.stderr.isatty())
+    with progress:
+        yield progress
+
+
+class _Progress:
+    """One line that tells how far each stream is."""
+
+    def __init__(self, console: Console, is_quiet: bool) -> None:
+        self._status = None if is_quiet else console.status("reading")
+
+    def __enter__(self) -> "_Progress":
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def __call__(self, counts: StreamCounts) -> None:
+        if self._status:
+            rejected = f", {counts.rejected:,} rejected" if counts.rejected else ""
+            self._status.update(f"{counts.name} ({counts.phase}): {counts.published:,} published{rejected}")

@@ -1,0 +1,42 @@
+"""From a declaration to connectors that run: databases found, declaration checked against the schemas."""
+
+from collections.abc import Mapping
+
+from connectors.check import require_fit
+from connectors.declaration import Declaration
+from connectors.load import url_of
+from connectors.source import open_engine
+from connectors.sql import Context, SqlConnector
+from connectors.state import StateStore
+from hub.codec.catalogue import Catalogue, load_catalogue
+from hub.model.errors import ConfigError
+
+
+def open_context(
+    declaration: Declaration, secret: str, environ: Mapping[str, str], catalogue: Catalogue | None = None
+) -> Context:
+    """Return what a source's streams share; nothing is connected yet.
+
+    Raises:
+        ConfigError: with everything in which the declaration does not fit the schemas, or a variable that is not set.
+    """
+    catalogue = catalogue or load_catalogue()
+    require_fit(declaration, catalogue)
+    url = url_of(declaration.database, environ)
+    if url is None:
+        raise ConfigError([f"source {declaration.code}: url or url_env is missing"])
+    engine = open_engine(url)
+    state_url = url_of(declaration.state, environ)
+    state_engine = engine if state_url is None else open_engine(state_url)
+    return Context(
+        declaration=declaration,
+        engine=engine,
+        state=StateStore(state_engine, declaration.state_schema, declaration.code),
+        secret=secret,
+        catalogue=catalogue,
+    )
+
+
+def connectors_of(context: Context) -> tuple[SqlConnector, ...]:
+    """Return one connector per stream."""
+    return tuple(SqlConnector(context, stream) for stream in context.declaration.streams)

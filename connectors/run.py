@@ -1,0 +1,130 @@
+"""The run loop: snapshot, then changes; publish a page, wait for the broker's confirmation, then move the checkpoint.
+
+A source or broker that is away is retried for ever; each try goes on from the last checkpoint, so what was in doubt
+is sent again with the same event ids. One loop serves all streams of a source in turn.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from connectors.port import Connector, Page, Position, Publisher
+from hub.retry import ENVIRONMENT, RetryPolicy
+
+
+@dataclass(slots=True)
+class StreamCounts:
+    """What a run has done for one stream so far."""
+
+    name: str
+    published: int = 0
+    rejected: int = 0
+    position: Position | None = None
+    phase: str = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run.
+
+    Fields:
+        once: stop when no stream has anything new; else run until ``stop`` is set.
+        poll_s: pause after a round in which nothing was new.
+        progress: called after each confirmed page.
+    """
+
+    once: bool = False
+    poll_s: float = 2.0
+    policy: RetryPolicy = ENVIRONMENT
+    stop: threading.Event = field(default_factory=threading.Event)
+    progress: Callable[[StreamCounts], None] = lambda counts: None
+
+
+def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptions) -> tuple[StreamCounts, ...]:
+    """Run all streams of a source until there is nothing new (``once``) or until stopped; return the counts.
+
+    Raises:
+        RetryableError: only when the policy gives up.
+        ConfigError, PublishError: what no retry mends.
+    """
+    streams = [_StreamRun(connector, publisher, options) for connector in connectors]
+    try:
+        while not options.stop.is_set():
+            # every stream takes its turn, whatever the others found
+            moved = [stream.turn() for stream in streams]
+            if not any(moved):
+                if options.once:
+                    break
+                options.stop.wait(options.poll_s)
+    finally:
+        publisher.close()
+        for connector in connectors:
+            connector.close()
+    return tuple(stream.counts for stream in streams)
+
+
+class _StreamRun:
+    """One stream on its way: where it is and what it has done."""
+
+    def __init__(self, connector: Connector, publisher: Publisher, options: RunOptions) -> None:
+        self._connector = connector
+        self._publisher = publisher
+        self._options = options
+        self._position: Position | None = None
+        self._is_known = False
+        self.counts = StreamCounts(connector.name)
+
+    def turn(self) -> bool:
+        """Take the stream to its high-water mark; say whether anything was new. Retries until it is done or stopped."""
+        before = self.counts.published + self.counts.rejected
+        retrying = self._options.policy.retrying(sleep=self._sleep)
+        for attempt in retrying:
+            with attempt:
+                if self._options.stop.is_set():
+                    return False
+                self._once()
+        return self.counts.published + self.counts.rejected > before
+
+    def _sleep(self, seconds: float) -> None:
+        # what was in doubt is forgotten: the next try begins at the stored position
+        self._is_known = False
+        self._options.stop.wait(seconds)
+
+    def _once(self) -> None:
+        if not self._is_known:
+            self._position = self._connector.stored()
+            self._is_known = True
+        self._take(self._connector.snapshot(self._position), always=True)
+        if self._position is not None and not self._options.stop.is_set():
+            self.counts.phase = "changes"
+            self._take(self._connector.changes(self._position), always=False)
+
+    def _take(self, pages: Iterator[Page], always: bool) -> None:
+        """Publish, then store, page after page; ``always``: store positions of empty pages too."""
+        stores = always
+        try:
+            for page in pages:
+                if page.records:
+                    self._publisher.publish(self._connector.topic, page.records)
+                # an empty poll writes nothing: a write would move the source's own high-water mark
+                stores = stores or bool(page.records or page.rejects or page.resolved)
+                if stores:
+                    self._connector.checkpoint(page)
+                self._count(page)
+                if self._options.stop.is_set():
+                    break
+        finally:
+            _close(pages)
+
+    def _count(self, page: Page) -> None:
+        self._position = page.position
+        self.counts.published += len(page.records)
+        self.counts.rejected += len(page.rejects)
+        self.counts.position = page.position
+        self._options.progress(self.counts)
+
+
+def _close(pages: Iterable[Page]) -> None:
+    close = getattr(pages, "close", None)
+    if close is not None:
+        close()

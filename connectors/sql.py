@@ -1,0 +1,152 @@
+"""The connectors on SQLAlchemy: ``outbox`` and ``table``, made from a declaration alone.
+
+Both read a table so that no row is missed (``horizon``, ``overlap``); they differ in what a row is: an outbox row is
+an event of its own and its id its version, a table's row is a state whose version is a column or the time of its last
+change.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from connectors.declaration import Declaration, LateRows, Stream
+from connectors.horizon import HorizonReading
+from connectors.mapping import RowMapper
+from connectors.overlap import OverlapReading
+from connectors.port import Page, Position, Record, Reject
+from connectors.reading import PHASE, SNAPSHOT, Reading, Rows
+from connectors.reasons import RejectReason, Unmappable
+from connectors.source import SourceTable
+from connectors.state import StateStore
+from hub.codec.catalogue import Catalogue, load_catalogue
+from hub.codec.encode import Encoder
+from hub.model.errors import PoisonError
+from hub.topology import MAX_RECORD_BYTES, event_topic
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the streams of a source share."""
+
+    declaration: Declaration
+    engine: Engine
+    state: StateStore
+    secret: str = field(repr=False)
+    catalogue: Catalogue = field(default_factory=load_catalogue)
+
+
+class SqlConnector:
+    """One stream of a source; see ``port.Connector``. The source is first met in ``stored``."""
+
+    def __init__(self, context: Context, stream: Stream) -> None:
+        self._context = context
+        self._stream = stream
+        self._mapper = RowMapper(context.declaration, stream, context.catalogue.latest(stream.subject), context.secret)
+        self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        self._reading: Reading | None = None
+        self._rejected: set[str] = set()
+        self._sent: dict[bytes | str, datetime] = {}
+        self._unconfirmed: dict[bytes | str, datetime] = {}
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self._stream.name
+
+    @property
+    def topic(self) -> str:
+        """The topic of its subject."""
+        return event_topic(self._stream.subject)
+
+    def stored(self) -> Position | None:
+        """Return the stored position and learn which rows are rejects."""
+        self._reading = self._reading or self._open()
+        stored, self._rejected = self._context.state.load(self.name)
+        return stored.position if stored else None
+
+    def snapshot(self, position: Position | None) -> Iterator[Page]:
+        """Read everything, or the rest of an interrupted snapshot; see ``port.Connector``."""
+        reading = self._reading = self._reading or self._open()
+        if position is None:
+            position = reading.begin()
+        if position.get(PHASE) == SNAPSHOT:
+            for rows, after in reading.snapshot(position):
+                yield self._page(rows, after, None)
+
+    def changes(self, position: Position) -> Iterator[Page]:
+        """Read what is new; see ``port.Connector``."""
+        reading = self._reading = self._reading or self._open()
+        self._unconfirmed.clear()
+        for rows, after in reading.changes(position):
+            yield self._page(rows, after, self._changed_place())
+        if isinstance(reading, OverlapReading):
+            self._sent = {event: at for event, at in self._sent.items() if reading.is_recent(at, position)}
+
+    def checkpoint(self, page: Page) -> None:
+        """Store a confirmed page."""
+        self._context.state.save(self.name, page)
+        self._rejected.difference_update(page.resolved)
+        self._rejected.update(reject.row for reject in page.rejects)
+        self._sent.update(self._unconfirmed)
+        self._unconfirmed.clear()
+
+    def close(self) -> None:
+        """Let go of the source's connections."""
+        self._context.engine.dispose()
+
+    def _open(self) -> Reading:
+        declaration, stream = self._context.declaration, self._stream
+        table = SourceTable(self._context.engine, stream)
+        late = stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
+        if late is LateRows.HORIZON:
+            return HorizonReading(table, declaration.page_rows)
+        zone = ZoneInfo(declaration.time_zone)
+        return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))
+
+    def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
+        """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        resolved: list[str] = []
+        now = datetime.now(UTC)
+        for row in rows:
+            try:
+                event = self._mapper.event(row, now)
+                if changed is not None and self._is_sent(event["event_id"], row[changed]):
+                    continue
+                value = self._encoder.encode(event)
+                if len(value) > MAX_RECORD_BYTES:
+                    raise Unmappable(RejectReason.TOO_LARGE)
+                records.append((self._encoder.key(event), value))
+            except Unmappable as problem:
+                rejects += self._rejected_now(row, changed, problem.reason, problem.field or "")
+            except PoisonError as problem:
+                rejects += self._rejected_now(row, changed, RejectReason.NOT_ENCODABLE, problem.detail)
+            else:
+                if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
+                    resolved.append(name)
+        return Page(position, records, rejects, resolved)
+
+    def _changed_place(self) -> int | None:
+        """Return where a row has its time, if rows are met again at every poll."""
+        if not isinstance(self._reading, OverlapReading) or not self._stream.changed_at:
+            return None
+        return self._mapper.columns.index(self._stream.changed_at)
+
+    def _is_sent(self, event_id: bytes | str, changed_at: datetime) -> bool:
+        if event_id in self._sent:
+            return True
+        self._unconfirmed[event_id] = changed_at
+        return False
+
+    def _rejected_now(
+        self, row: Sequence[Any], changed: int | None, reason: RejectReason, detail: str
+    ) -> tuple[Reject, ...]:
+        name = self._mapper.row_hash(row)
+        if changed is not None and row[changed] is not None and self._is_sent(f"{name} {row[changed]}", row[changed]):
+            return ()
+        return (Reject(name, self._mapper.place(row), reason, detail),)
