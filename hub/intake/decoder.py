@@ -93,6 +93,11 @@ class GuardedDecoder:
     ) -> None:
         self.close()
 
+    @property
+    def child_id(self) -> int | None:
+        """The process id of the child, for tests and for people who look."""
+        return None if self._child is None else self._child.pid
+
     def close(self) -> None:
         """End the child. The decoder may be used again; it starts another."""
         if self._child is not None:

@@ -14,7 +14,7 @@ from hub.intake.avro_nodes import Node
 Token = int | bytes
 """A piece of a datum: a number still to be written, or bytes that are final."""
 
-_WRONG = (-1, -2, 0, 1, 2, 3, 5, 64, 1 << 20, 1 << 31, -(1 << 31) - 1, (1 << 63) - 1, -(1 << 63), 1 << 40)
+_WRONG = (-1, -1, -1, -2, 0, 1, 2, 3, 5, 64, 1 << 20, 1 << 31, -(1 << 31) - 1, (1 << 63) - 1, -(1 << 63), 1 << 40)
 
 
 def tokens(node: Node, value: Any, chance: random.Random | None = None) -> list[Token]:
