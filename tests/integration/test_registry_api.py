@@ -17,8 +17,8 @@ from hub.codec.encode import Encoder
 from hub.codec.push import RegistryRefusedError, RemoteRegistry, plan_push, push
 from hub.codec.registry_api import registry_app
 from hub.model.errors import ConfigError, UnreachableError
-from tests.sample_events import sample_event
 from tests.schema_folder import optional_field
+from tests.schema_samples import sample_event
 
 CITIZEN = load_catalogue().latest("citizen.changed")
 SUBJECT = "hub.citizen.changed.v1-value"

@@ -11,8 +11,8 @@ from hub.codec.catalogue import FieldKind, SchemaVersion, load_catalogue
 from hub.codec.content_hash import content_hash
 from hub.codec.polars_types import dtype_of
 from hub.topology import all_subjects
-from tests.sample_events import sample_event
 from tests.schema_folder import copy_of_schemas, optional_field, publish_next
+from tests.schema_samples import sample_event
 
 CITIZEN = load_catalogue().latest("citizen.changed")
 

@@ -16,7 +16,7 @@ from hub.model.errors import PoisonError
 from hub.model.keys import entity_key
 from hub.model.outcomes import Reason
 from hub.topology import all_subjects
-from tests.sample_events import OCCURRED_AT, sample_event
+from tests.schema_samples import OCCURRED_AT, sample_event
 
 SECRET = "not-a-secret-of-any-hub"  # noqa: S105 - a value for tests
 CITIZEN = load_catalogue().latest("citizen.changed")
