@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 
 from hub.model.entities import ENTITIES, KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Entity
 
-INTAKE_GROUP = "hub.intake"
-"""Consumer group of the workers."""
-
 WORKER_APP = "hub.worker"
 """Name of the Faust app: the group of its agents, and the first part of its changelogs' names."""
 

@@ -18,7 +18,7 @@ from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
-from hub.topology import INTAKE_GROUP, merged_topics
+from hub.topology import merged_topics
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
 from hub.warehouse.sources import store_sources
@@ -45,7 +45,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> None
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         options = IntakeOptions(
             bootstrap=places.bootstrap,
-            group=INTAKE_GROUP,
+            group=settings.consumer_group,
             topics=merged_topics(),
             batch_rows=settings.batch_rows,
             poll_ms=settings.poll_ms,

@@ -1,0 +1,76 @@
+"""The limit beside which the main job is measured: consume, decode, COPY into a staging table, move the offsets; nothing else."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Table
+from sqlalchemy.schema import CreateTable
+
+from hub.config import load_settings
+from hub.embedded.locate import endpoints
+from hub.intake.decoder import GuardedDecoder
+from hub.intake.intake import Intake, IntakeOptions, Store
+from hub.intake.prepare import Polled
+from hub.topology import subject_of
+from hub.warehouse.batch import Accepted, Advance, Batch
+from hub.warehouse.copy import columns_of, copy_rows
+from hub.warehouse.database import open_database
+from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.offsets import Position, advance_positions, ensure_positions
+from tests.bench.events import SUBJECT, TOPIC
+
+
+class DecodeOnly:
+    """Stands where the preparer stands, and only decodes."""
+
+    def __init__(self, decoder: GuardedDecoder) -> None:
+        self._decoder = decoder
+
+    def prepare(self, polled: Sequence[Polled]) -> Batch:
+        """Decode each partition's records; check nothing."""
+        values = [value for part in polled for value in part.values]
+        decoded = self._decoder.decode(subject_of(polled[0].topic), values)
+        advances = tuple(
+            Advance(part.log, part.topic, part.partition, part.expected, part.offsets[-1] + 1, len(part.offsets))
+            for part in polled
+        )
+        return Batch(advances, (Accepted(SUBJECT, decoded.frame),))
+
+    prepare_again = prepare
+
+
+def main() -> None:
+    """Run until ended."""
+    logging.basicConfig(level=logging.INFO)
+    settings = load_settings()
+    places = endpoints(settings)
+    engine = open_database(places.database_url, settings.database_schema, "copy limit")
+    stage = aspect_tables(SUBJECT).stage
+    plain = Table("plain_stage", stage.metadata, *(column._copy() for column in stage.columns))
+    for column in plain.columns:
+        column.nullable = True
+    with engine.begin() as connection:
+        connection.execute(CreateTable(plain))
+
+    def place(begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+        with engine.begin() as connection:
+            return ensure_positions(connection, dict(begins))
+
+    def commit(batch: Batch) -> None:
+        with engine.begin() as connection:
+            advance_positions(connection, batch.advances)
+            for accepted in batch.accepted:
+                names = columns_of(plain, accepted.frame.columns)
+                copy_rows(connection, plain, accepted.frame.select(names))
+
+    with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
+        options = IntakeOptions(
+            places.bootstrap, settings.consumer_group, (TOPIC,), settings.batch_rows, settings.poll_ms, 0.0
+        )
+        intake = Intake(options, DecodeOnly(decoder), Store(place, commit))  # type: ignore[arg-type]
+        asyncio.run(intake.run())
+
+
+if __name__ == "__main__":
+    main()
