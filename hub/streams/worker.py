@@ -52,6 +52,8 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> None
             schema_wait_s=settings.schema_wait_s,
         )
         intake = Intake(options, preparer, Store(store.place, store.commit))
-        app = build_app(AppOptions(places.bootstrap, settings.data_dir / "worker", settings.web_port), intake)
+        folder = settings.data_dir / "worker"
+        folder.mkdir(parents=True, exist_ok=True)
+        app = build_app(AppOptions(places.bootstrap, folder, settings.web_port), intake)
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
