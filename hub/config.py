@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         default=None, description="Policy file (TOML): the sources. Unset: the policy of the demo."
     )
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
-    consumer_group: str = Field("hub.intake", min_length=1, description="Consumer group that the workers join.")
+    consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
     batch_rows: int = Field(default=20_000, ge=1, le=1_000_000, description="Most records in one batch.")
     poll_ms: int = Field(
         default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."

