@@ -49,6 +49,7 @@ class SqlConnector:
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
         self._reading: Reading | None = None
         self._rejected: set[str] = set()
+        self._from: Position = {}
         self._sent: dict[bytes | str, datetime] = {}
         self._unconfirmed: dict[bytes | str, datetime] = {}
 
@@ -74,13 +75,16 @@ class SqlConnector:
         if position is None:
             position = reading.begin()
         if position.get(PHASE) == SNAPSHOT:
+            self._unconfirmed.clear()
+            self._from = position
             for rows, after in reading.snapshot(position):
-                yield self._page(rows, after, None)
+                yield self._page(rows, after, self._changed_place())
 
     def changes(self, position: Position) -> Iterator[Page]:
         """Read what is new; see ``port.Connector``."""
         reading = self._reading = self._reading or self._open()
         self._unconfirmed.clear()
+        self._from = position
         for rows, after in reading.changes(position):
             yield self._page(rows, after, self._changed_place())
         if isinstance(reading, OverlapReading):
@@ -140,7 +144,9 @@ class SqlConnector:
     def _is_sent(self, event_id: bytes | str, changed_at: datetime) -> bool:
         if event_id in self._sent:
             return True
-        self._unconfirmed[event_id] = changed_at
+        reading = self._reading
+        if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
+            self._unconfirmed[event_id] = changed_at
         return False
 
     def _rejected_now(
