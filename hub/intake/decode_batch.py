@@ -28,6 +28,9 @@ from hub.topology import MAX_RECORD_BYTES
 ROW_PATH_BELOW = 32
 """A block in doubt of at most this many records takes the row path."""
 
+BLOCK_ROWS = 32_768
+"""Most records in one block: far less work than the time in which the parent expects progress."""
+
 SUSPECTS = 4
 """So many records before the one at which a doubt showed are suspected with it."""
 
@@ -174,7 +177,7 @@ def _foreign(catalogue: Catalogue, schema_id: int) -> PoisonError:
 def _decode_blocks(work: _Work, reader: VersionReader, rows: Sequence[int]) -> None:
     values = work.values
     done: list[pl.DataFrame] = []
-    pending = [rows]
+    pending = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)][::-1]
     while pending:
         rows = pending.pop()
         if (len(rows) <= ROW_PATH_BELOW and work.doubts) or work.doubts >= DOUBTS_PER_BATCH:

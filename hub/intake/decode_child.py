@@ -12,9 +12,10 @@ import traceback
 from typing import IO
 
 from hub.codec.catalogue import Catalogue
-from hub.intake.decode_batch import decode_batch
+from hub.intake.decode_batch import Phase, decode_batch
 from hub.intake.decode_link import Link, Request
 
+_ROWS_PER_ALARM = 256
 READY = b"ready\n"
 BUG = b"bug "
 """What a reply line begins with when the child met an error that no input may cause."""
@@ -41,16 +42,20 @@ def serve(link: Link, requests: IO[bytes], replies: IO[bytes], catalogue: Catalo
     _say(replies, READY)
     for line in iter(requests.readline, b""):
         request = Request.of_line(line)
-        signal.setitimer(signal.ITIMER_REAL, request.limit_s)
         _say(replies, _answer(link, request, catalogue))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _answer(link: Link, request: Request, catalogue: Catalogue | None) -> bytes:
+    def mark(phase: Phase, number: int) -> None:
+        link.mark(phase, number)
+        if phase is not Phase.ROW or number % _ROWS_PER_ALARM == 0:
+            signal.setitimer(signal.ITIMER_REAL, request.limit_s)
+
     try:
+        mark(Phase.IDLE, 0)
         values = link.values(request.size)
-        skip = frozenset(request.skip)
-        decoded = decode_batch(request.subject, values, link.mark, request.blocks, skip, catalogue)
+        decoded = decode_batch(request.subject, values, mark, request.blocks, frozenset(request.skip), catalogue)
         return link.put_decoded(decoded)
     except MemoryError:
         raise

@@ -35,7 +35,7 @@ __all__ = ["Decoded", "DecoderBugError", "GuardedDecoder", "Poison"]
 _START_LIMIT_S = 60.0
 _STANDSTILLS_PER_LIMIT = 4
 _LOOKS_PER_STANDSTILL = 5
-_THREADS = "2"
+_THREADS = "1"
 
 
 class DecoderBugError(HubError):
@@ -82,6 +82,7 @@ class GuardedDecoder:
         self._link: Link | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self._asked = False  # true while an answer is outstanding: an interrupted call must not leave it to the next
         self.restarts = 0
 
     def __enter__(self) -> "GuardedDecoder":
@@ -162,13 +163,14 @@ class GuardedDecoder:
         self, latest: SchemaVersion, values: Sequence[bytes | None], blocks: bool, skip: tuple[int, ...] = ()
     ) -> Decoded:
         child = self._child
-        if child is None or child.poll() is not None or self._link is None:
+        if child is None or child.poll() is not None or self._link is None or self._asked:
             self._start()
             child = self._child
         if child is None or child.stdin is None or self._link is None:
             raise RetryableError("the decoding process is gone")
         link = self._link
         link.mark(Phase.IDLE, 0)
+        self._asked = True
         request = Request(latest.subject, link.put_values(values), blocks, skip, self._timeout_s + _START_LIMIT_S)
         try:
             child.stdin.write(request.line())
@@ -176,6 +178,7 @@ class GuardedDecoder:
         except BrokenPipeError:
             raise self._lost(Reason.DECODER_CRASH) from None
         line = self._reply(child, self._timeout_s / _STANDSTILLS_PER_LIMIT)
+        self._asked = False
         if line.startswith(BUG):
             raise DecoderBugError(line.removeprefix(BUG).decode().strip())
         decoded = link.decoded(line, latest)
@@ -216,6 +219,7 @@ class GuardedDecoder:
     def _start(self) -> None:
         self.close()
         self._unread = b""
+        self._asked = False
         link = self._link = Link()
         arguments = [str(self._memory_mb), *map(str, link.descriptors)]
         # its environment is made anew: no credential of the worker's is in it
@@ -225,7 +229,7 @@ class GuardedDecoder:
             "RUST_BACKTRACE": "0",
         }
         self._child = subprocess.Popen(
-            [sys.executable, "-m", self._module, *arguments],
+            [sys.executable, "-P", "-m", self._module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a library's panic message may hold the data

@@ -1,6 +1,7 @@
 """The guarded decoder when its child hangs, dies, or has too much to do; and when its parent dies."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -74,3 +75,16 @@ def test_decoder_child_ends_when_its_parent_is_killed() -> None:
     while psutil.pid_exists(int(parent.stdout)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not psutil.pid_exists(int(parent.stdout)) or psutil.Process(int(parent.stdout)).status() == "zombie"
+
+
+def test_decoder_answers_the_right_question_after_an_interrupted_one(
+    faulty: GuardedDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(select, "select", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            faulty.decode(SUBJECT, [event(1), event(2)])
+    assert _sources(faulty.decode(SUBJECT, [event(3)])) == [(0, "nguồn 3")]
