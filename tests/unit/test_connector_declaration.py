@@ -1,0 +1,163 @@
+"""Declarations: every problem at once; every example fits the schemas; windows of transactions; partitions; faults."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAuthorizationFailedError
+from kafka.partitioner.default import murmur2
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from connectors.check import problems
+from connectors.faults import meaning
+from connectors.horizon import ROUND, WIDEST_WINDOW, is_in_window
+from connectors.load import load_declaration, parse_declaration
+from connectors.publisher import PublishError, partition_of
+from connectors.publisher import meaning as broker_meaning
+from hub.codec.catalogue import load_catalogue
+from hub.model.errors import ConfigError, RetryableError, UnreachableError
+
+ROOT = Path(__file__).parents[2]
+DECLARATIONS = sorted([*ROOT.glob("docs/examples/*.toml"), *ROOT.glob("hub/demo/sources/*.toml")])
+
+
+@pytest.mark.parametrize("path", DECLARATIONS, ids=lambda path: str(path.name))
+def test_declaration_fits_the_schemas(path: Path) -> None:
+    assert problems(load_declaration(path), load_catalogue()) == []
+
+
+def test_reading_lists_every_problem_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_declaration(
+            b"""
+            [source]
+            code = "x"
+            unit_scheme = "GSO_1999"
+            url = "postgresql://user:password@host/name"
+            time_zone = "Asia/Nowhere"
+            [[stream]]
+            name = "a"
+            connector = "table"
+            subject = "no.such"
+            table = "t"
+            colour = "red"
+            [stream.fields]
+            pin = { column = "a", path = "b" }
+            gender = { column = "g", words = "missing" }
+            """
+        )
+    text = "\n".join(caught.value.problems)
+    for expected in (
+        *("agency is missing", "GSO_1999", "holds a password", "Asia/Nowhere", "no.such", "'colour'", "key is missing"),
+        *("exactly one of", "[words.missing]", "version or changed_at is missing"),
+    ):
+        assert expected in text
+    assert "user:password" not in text
+
+
+def test_check_lists_every_field_that_does_not_fit() -> None:
+    declared = parse_declaration(
+        b"""
+        [source]
+        code = "x"
+        agency = "H25"
+        unit_scheme = "GSO_2025"
+        url_env = "X"
+        [[stream]]
+        name = "a"
+        connector = "table"
+        subject = "citizen.changed"
+        table = "t"
+        key = ["a"]
+        changed_at = "b"
+        [stream.fields]
+        event_id = "a"
+        nonsense = "a"
+        gender = { column = "g", words = { M = "MAN" } }
+        birth_year = { column = "n", pad = 4 }
+        ethnicity = { column = "e", part = "year" }
+        """
+    )
+    text = "\n".join(problems(declared, load_catalogue()))
+    for expected in ("the connector fills it itself", "'nonsense'", "'MAN'", "pad is for text", "part is for numbers"):
+        assert expected in text
+    assert "field pin is missing" in text
+    assert "field full_name is missing" in text
+
+
+@given(high=st.integers(3, 2**50), width=st.integers(1, WIDEST_WINDOW - 1), back=st.integers(1, WIDEST_WINDOW - 1))
+def test_window_holds_a_writer_however_often_ids_came_round(high: int, width: int, back: int) -> None:
+    low = max(high - width, 0)
+    writer = max(high - back, 0)
+    if low <= writer < high:
+        assert is_in_window(writer % ROUND, low, high)
+    elif high - writer < ROUND:
+        assert not is_in_window(writer % ROUND, low, high)
+
+
+@given(ahead=st.integers(0, WIDEST_WINDOW - 1), high=st.integers(3, 2**50), width=st.integers(1, WIDEST_WINDOW - 1))
+def test_window_leaves_out_writers_from_the_horizon_on(ahead: int, high: int, width: int) -> None:
+    assert not is_in_window((high + ahead) % ROUND, high - width, high)
+
+
+@given(key=st.binary(min_size=16, max_size=16), partitions=st.integers(1, 1000))
+def test_partition_is_the_one_kafka_would_choose(key: bytes, partitions: int) -> None:
+    assert partition_of(key, partitions) == (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+class _PostgresError(Exception):
+    def __init__(self, state: str | None) -> None:
+        super().__init__("no row's value is here")
+        self.sqlstate = state
+
+
+class _SqliteError(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__("no such table: x" if name == "SQLITE_ERROR" else name)
+        self.sqlite_errorname = name
+
+
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [
+        (_PostgresError("08006"), UnreachableError),
+        (_PostgresError("57P01"), UnreachableError),
+        (_PostgresError("57014"), RetryableError),
+        (_PostgresError("40001"), RetryableError),
+        (_PostgresError("40P01"), RetryableError),
+        (_PostgresError("53300"), RetryableError),
+        (_PostgresError("55P03"), RetryableError),
+        (_PostgresError("55006"), RetryableError),
+        (_PostgresError("58030"), RetryableError),
+        (_PostgresError("28P01"), ConfigError),
+        (_PostgresError("3D000"), ConfigError),
+        (_PostgresError("3F000"), ConfigError),
+        (_PostgresError("42501"), ConfigError),
+        (_PostgresError("42P01"), ConfigError),
+        (_PostgresError("42703"), ConfigError),
+        (_PostgresError("42883"), ConfigError),
+        (_PostgresError("25006"), ConfigError),
+        (_SqliteError("SQLITE_BUSY"), RetryableError),
+        (_SqliteError("SQLITE_LOCKED"), RetryableError),
+        (_SqliteError("SQLITE_FULL"), RetryableError),
+        (_SqliteError("SQLITE_IOERR_READ"), RetryableError),
+        (_SqliteError("SQLITE_CANTOPEN"), UnreachableError),
+        (_SqliteError("SQLITE_ERROR"), ConfigError),
+        (_PostgresError(None), UnreachableError),
+    ],
+    ids=lambda value: getattr(value, "sqlstate", None) or getattr(value, "sqlite_errorname", None) or "none",
+)
+def test_driver_error_means(original: Exception, expected: type[Exception]) -> None:
+    assert type(meaning(OperationalError("SELECT", None, original), "source")) is expected
+
+
+@pytest.mark.parametrize("state", ["22P02", "23505", "42601"])
+def test_other_driver_errors_are_bugs(state: str) -> None:
+    assert meaning(DBAPIError("SELECT", None, _PostgresError(state)), "source") is None
+
+
+def test_broker_errors_are_waited_for_unless_the_broker_refuses() -> None:
+    assert type(broker_meaning(KafkaTimeoutError(), "t")) is UnreachableError
+    assert type(broker_meaning(NotLeaderForPartitionError(), "t")) is RetryableError
+    assert type(broker_meaning(TopicAuthorizationFailedError(), "t")) is PublishError
