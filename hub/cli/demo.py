@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hub.cli.demo_view import render
+from hub.cli.demo_view import WIDTH, render
 from hub.config import load_settings
 from hub.demo.acts import Ended, Options, run_demo
 from hub.demo.report import report_object
@@ -56,15 +56,22 @@ def demo(
     """
     folder = (data_dir or load_settings().data_dir / "demo").expanduser().resolve()
     signal.signal(signal.SIGTERM, _end)
-    ended = run_demo(load_settings({"data_dir": folder}), Options(scale, keep), _progress(Console(stderr=as_json)))
+    ended = run_demo(
+        load_settings({"data_dir": folder}), Options(scale, keep), _progress(Console(stderr=as_json, soft_wrap=True))
+    )
     if as_json:
         typer.echo(json.dumps(report_object(ended.report), ensure_ascii=False))
     else:
-        Console().print(render(ended.report))
+        _wide(Console()).print(render(ended.report))
     if ended.kept:
         _tell_what_runs(Console(stderr=as_json), folder, ended)
     if not (ended.report.is_balanced and ended.report.is_portal_equal):
         raise typer.Exit(_NOT_BALANCED)
+
+
+def _wide(console: Console) -> Console:
+    """Give a file or pipe the width the account is made for; a terminal keeps its own."""
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def _progress(console: Console) -> Callable[[str], None]:

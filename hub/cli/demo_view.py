@@ -11,6 +11,9 @@ from hub.model.outcomes import Outcome
 from hub.operate.ledger import totals_by_topic
 from hub.topology import subject_of
 
+WIDTH = 100
+"""Columns that the account needs and fits."""
+
 _HEADS = {
     Outcome.APPLIED: "applied",
     Outcome.SUPERSEDED: "supers.",

@@ -13,7 +13,7 @@ from typing import Any
 import faust
 import polars as pl
 
-from hub.topology import SOURCE_ACTIVITY_TOPIC
+from hub.topology import SOURCE_ACTIVITY_PARTITIONS, SOURCE_ACTIVITY_TOPIC
 from hub.warehouse.batch import Batch
 
 
@@ -27,8 +27,8 @@ class Activity:
 
 def add_activity(app: faust.App) -> Activity:
     """Add the agent that keeps the table of sources."""
-    topic = app.topic(SOURCE_ACTIVITY_TOPIC, key_type=str, value_type=dict, key_serializer="raw", value_serializer="json")
-    table = app.Table("sources", key_type=str, value_type=dict, partitions=None)
+    topic = app.topic(SOURCE_ACTIVITY_TOPIC, key_type=str, key_serializer="raw", value_serializer="json")
+    table = app.Table("sources", key_type=str, partitions=SOURCE_ACTIVITY_PARTITIONS)
 
     @app.agent(topic)
     async def keep_sources(events: AsyncIterator[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import faust
 from faust.web import Request, View
 from mode import Service
 
-from hub.intake.intake import Intake
+from hub.intake.intake import HEARTBEATS_PER_SESSION, Intake
 from hub.streams.activity import activity_of, add_activity
 from hub.topology import WORKER_APP
 from hub.warehouse.batch import Batch
@@ -22,11 +22,15 @@ from hub.warehouse.batch import Batch
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
-    """Where the app finds Kafka, keeps its files and serves its pages (loopback; port 0: a free one)."""
+    """Where the app finds Kafka, keeps its files and serves its pages (loopback; port 0: a free one).
+
+    The intake starts after the app, so the app's group must not wait longer for a killed worker than the intake's does.
+    """
 
     bootstrap: str
     data_dir: Path
     web_port: int
+    session_timeout_s: float
 
 
 def build_app(options: AppOptions, intake: Intake) -> faust.App:
@@ -42,6 +46,8 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
         web_port=options.web_port or free_port(),
         datadir=str(options.data_dir),
         broker_max_poll_interval=300.0,
+        broker_session_timeout=options.session_timeout_s,
+        broker_heartbeat_interval=options.session_timeout_s / HEARTBEATS_PER_SESSION,
     )
 
     activity = add_activity(app)
@@ -99,5 +105,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
