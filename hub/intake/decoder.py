@@ -78,7 +78,7 @@ class GuardedDecoder:
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
         self._module = child_module
-        self._catalogue = catalogue or load_catalogue()
+        self._catalogue = catalogue
         self._link: Link | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
@@ -100,7 +100,7 @@ class GuardedDecoder:
         return None if self._child is None else self._child.pid
 
     def close(self) -> None:
-        """End the child. The decoder may be used again; it starts another."""
+        """End the child. The decoder may be used again; it starts another, which reads the schemas anew."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -122,7 +122,7 @@ class GuardedDecoder:
             RetryableError: no child could be started, or none stays alive.
             DecoderBugError: the decoder itself is broken.
         """
-        latest = self._catalogue.latest(subject)
+        latest = (self._catalogue or load_catalogue()).latest(subject)
         try:
             return self._ask(latest, values, blocks=True)
         except _ChildLostError:
