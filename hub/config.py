@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     schema_wait_s: float = Field(
         default=5.0, ge=0, description="How long an unknown schema id is retried before it is poison."
     )
+    session_timeout_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="How long a killed worker's partitions wait for it before others take them.",
+    )
     web_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
     )

@@ -11,6 +11,9 @@ WORKER_APP = "hub.worker"
 SOURCE_ACTIVITY_TOPIC = "hub.source.activity.v1"
 """What each committed batch held of each source; the worker's agents keep the liveness of sources from it."""
 
+SOURCE_ACTIVITY_PARTITIONS = 1
+"""A few small events a second; the agents' table and its changelog must have as many."""
+
 MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
@@ -77,5 +80,5 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         for entity in ENTITIES
         if entity.record_topic
     ]
-    activity = Topic(SOURCE_ACTIVITY_TOPIC, partitions, {"retention.ms": str(24 * 3600 * 1000)})
+    activity = Topic(SOURCE_ACTIVITY_TOPIC, SOURCE_ACTIVITY_PARTITIONS, {"retention.ms": str(24 * 3600 * 1000)})
     return (*events, *dead, *records, activity)

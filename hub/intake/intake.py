@@ -32,6 +32,7 @@ _Result = TypeVar("_Result")
 FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
 FETCH_BYTES = 32 * 1_048_576
 GROUP_COMMIT_EVERY_S = 1.0
+HEARTBEATS_PER_SESSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class IntakeOptions:
         batch_rows: most records of a batch; fewer when fewer are there.
         poll_ms: longest wait for a first record.
         schema_wait_s: how long an unknown schema id is retried before it is poison.
+        session_timeout_s: how long the group waits for a worker that was killed.
     """
 
     bootstrap: str
@@ -53,6 +55,7 @@ class IntakeOptions:
     batch_rows: int
     poll_ms: int
     schema_wait_s: float
+    session_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
             fetch_max_bytes=FETCH_BYTES,
             metadata_max_age_ms=30_000,
+            session_timeout_ms=int(self._options.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(self._options.session_timeout_s * 1000 / HEARTBEATS_PER_SESSION),
         )
         self._consumer = consumer
         consumer.subscribe(list(self._options.topics), listener=self)

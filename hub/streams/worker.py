@@ -50,10 +50,11 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> None
             batch_rows=settings.batch_rows,
             poll_ms=settings.poll_ms,
             schema_wait_s=settings.schema_wait_s,
+            session_timeout_s=settings.session_timeout_s,
         )
         intake = Intake(options, preparer, Store(store.place, store.commit))
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
-        app = build_app(AppOptions(places.bootstrap, folder, settings.web_port), intake)
+        app = build_app(AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake)
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
