@@ -18,7 +18,7 @@ from hub.model.errors import ConfigError
 class Settings(BaseSettings):
     """The configuration table of the README; each field's variable is ``HUB_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="HUB_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     kafka_bootstrap: str | None = Field(
         default=None, description="Kafka brokers, host:port[,host:port]. Unset: the embedded Kafka."
