@@ -1,10 +1,10 @@
 """The row path: one datum at a time, strictly by the Avro specification.
 
 It is the judge: what it refuses is poison, with a reason. It is written out here, and not fastavro's reader, because
-that one lets bytes pass which have no meaning: a union index of -1 takes the last branch, a boolean of 2 reads as
-false, a variable-length number of a million bytes reads as something. It differs from the block path's library in
-nothing that both accept: numbers of up to ten bytes, cut to 64 bits as Avro's Java reader does, and array blocks of a
-negative count with the byte size after it, which is not used.
+that one gives a meaning to bytes that have none: a union or enum index of -1 takes the last branch or symbol, a boolean
+of 2 is true, an int may exceed 32 bits, a number may have fifty bytes. What both this reader and the block path's
+library accept beyond the shortest form: numbers of up to ten bytes, cut to 64 bits as Avro's Java reader does, and
+array blocks of a negative count with the byte size after it, which is not used.
 
 Every loop consumes at least one byte per turn, so the time a datum takes is bounded by its length.
 """
