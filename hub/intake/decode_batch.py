@@ -34,7 +34,13 @@ BLOCK_ROWS = 32_768
 SUSPECTS = 4
 """So many records before the one at which a doubt showed are suspected with it."""
 
-DOUBTS_PER_BATCH = 64
+CUTS_PER_BATCH = 3
+"""So often a batch is cut at the place of the doubt; a block that is in doubt after that is cut into small ones."""
+
+SMALL_BLOCK = 512
+"""A block of at most this many records that is in doubt after that takes the row path."""
+
+DOUBTS_PER_BATCH = 12
 """After this many blocks in doubt the rest of the batch takes the row path."""
 
 _heads = itemgetter(slice(0, HEADER_BYTES))
@@ -180,34 +186,39 @@ def _decode_blocks(work: _Work, reader: VersionReader, rows: Sequence[int]) -> N
     pending = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)][::-1]
     while pending:
         rows = pending.pop()
-        if (len(rows) <= ROW_PATH_BELOW and work.doubts) or work.doubts >= DOUBTS_PER_BATCH:
+        if (work.doubts and len(rows) <= ROW_PATH_BELOW) or work.doubts >= DOUBTS_PER_BATCH:
             done.append(_decode_rows(work, reader, rows))
             continue
         work.blocks += 1
         work.mark(Phase.BLOCK, work.blocks)
         block = values if len(rows) == len(values) else [values[row] for row in rows]
         found = reader.block.read(block)  # type: ignore[arg-type]
-        if isinstance(found, Doubt):
-            work.doubts += 1
-            pending += _parts(rows, found)
-        else:
+        if not isinstance(found, Doubt):
             done.append(found.insert_column(0, pl.Series(ROW, rows, pl.UInt32())))
+            continue
+        work.doubts += 1
+        parts = _parts(rows, found, work.doubts)
+        if len(parts) == 1:
+            done.append(_decode_rows(work, reader, rows))
+        else:
+            pending += reversed(parts)
     _keep(work, reader, pl.concat(done) if len(done) > 1 else done[0])
 
 
-def _parts(rows: Sequence[int], doubt: Doubt) -> list[Sequence[int]]:
-    """Cut a block in doubt; the part to take first is the last of the list.
+def _parts(rows: Sequence[int], doubt: Doubt, doubts: int) -> list[Sequence[int]]:
+    """Cut a block in doubt; a single part means that it is for the row path.
 
-    Where the place is known, the suspects stand alone and each side stays whole; else it is halved. What is small
-    stays one part, for the row path; what is not gets smaller each time.
+    The first times, and where the place is known, the suspects stand alone and each side stays whole. If doubt keeps
+    coming back, small blocks: making a block costs by its length, however early it fails.
     """
+    if doubts > CUTS_PER_BATCH:
+        return [rows[start : start + SMALL_BLOCK] for start in range(0, len(rows), SMALL_BLOCK)]
     if len(rows) <= ROW_PATH_BELOW:
         return [rows]
     cuts: tuple[int, ...] = (0, len(rows) // 2, len(rows))
     if doubt.near is not None:
         cuts = (0, max(0, doubt.near - SUSPECTS), min(len(rows), doubt.near + 1), len(rows))
-    parts = [rows[start:end] for start, end in pairwise(cuts) if start < end]
-    return parts[::-1]
+    return [rows[start:end] for start, end in pairwise(cuts) if start < end]
 
 
 def _decode_rows(work: _Work, reader: VersionReader, rows: Sequence[int]) -> pl.DataFrame:
