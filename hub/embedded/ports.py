@@ -6,11 +6,14 @@ to itself.
 
 import random
 import socket
+import time
 from collections.abc import Sequence
 
 LOOPBACK = "127.0.0.1"
 _FIRST, _LAST = 15_000, 32_000
 _TRIES = 200
+_PATIENCE_S = 10.0
+_LOOK_EVERY_S = 0.05
 
 
 def is_free(port: int) -> bool:
@@ -33,10 +36,18 @@ def accepts(port: int, timeout_s: float = 0.5) -> bool:
     return True
 
 
-def choose(count: int, preferred: Sequence[int] = ()) -> tuple[int, ...]:
-    """Return ``count`` free ports: the preferred ones if all are free, so that clients find the server again."""
-    if len(preferred) == count and all(is_free(port) for port in preferred):
-        return tuple(preferred)
+def choose(count: int, preferred: Sequence[int] = (), patience_s: float = _PATIENCE_S) -> tuple[int, ...]:
+    """Return ``count`` free ports: the preferred ones if these become free, so that clients find the server again.
+
+    Blocks up to ``patience_s`` for them: the threads of a killed server may hold its ports a moment longer than it lives.
+    """
+    deadline = time.monotonic() + patience_s
+    while len(preferred) == count:
+        if all(is_free(port) for port in preferred):
+            return tuple(preferred)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_EVERY_S)
     source = random.SystemRandom()
     chosen: list[int] = []
     for _ in range(_TRIES * count):

@@ -1,7 +1,9 @@
 """The engine's state file, secrets, ports and configuration files."""
 
 import os
+import socket
 import stat
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +80,21 @@ def test_ports_are_the_preferred_ones_when_these_are_free() -> None:
     assert len(set(first)) == 2
     assert ports.choose(2, preferred=first) == first
     assert ports.choose(1, preferred=first) != first
+
+
+def test_ports_are_waited_for_while_a_dying_server_holds_them() -> None:
+    (port,) = ports.choose(1)
+    with socket.create_server((ports.LOOPBACK, port)) as held:
+        release = threading.Timer(0.2, held.close)
+        release.start()
+        assert ports.choose(1, preferred=(port,)) == (port,)
+        release.join()
+
+
+def test_ports_are_others_when_the_preferred_ones_stay_taken() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as held:
+        taken = held.getsockname()[1]
+        assert ports.choose(1, preferred=(taken,), patience_s=0.1) != (taken,)
 
 
 def test_endpoints_come_from_the_running_engine(tmp_path: Path) -> None:
