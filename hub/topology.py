@@ -18,7 +18,7 @@ MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
 MAX_LOG_RECORD_BYTES = 16 * 1_048_576
-"""What the event topics let in, so that an oversized record gets an outcome instead of failing unseen at its producer."""
+"""What the event topics let in, so that an oversized record gets an outcome rather than failing unseen."""
 
 HEADER_REASON = "hub.reason"
 HEADER_ORIGIN = "hub.origin"

@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Show every setting: its variable, its value now, what it is for. Secrets are not shown; exit code 2 when one is wrong.
+    """Show every setting: its variable, its value now, what it is for.
+
+    Secrets are not shown; exit code 2 when one is wrong.
 
     **Examples**
 

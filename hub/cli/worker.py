@@ -81,8 +81,8 @@ def _show_plan(plan: TopicPlan, executed: bool) -> None:
 def worker() -> None:
     """Run one worker: consume the event topics and reconcile them into the warehouse, until it is stopped.
 
-    Any number of workers may run; they share the partitions. A worker whose Kafka or PostgreSQL is away waits for it. `/health`
-    on its web port (HUB_WEB_PORT) says how it is.
+    Any number of workers may run; they share the partitions. A worker whose Kafka or PostgreSQL is away waits for it.
+    `/health` on its web port (HUB_WEB_PORT) says how it is.
 
     **Examples**
 

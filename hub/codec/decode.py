@@ -34,7 +34,7 @@ MASK = "•••"
 
 
 def masked(fields: dict[str, Any], schema: Any) -> dict[str, Any]:
-    """Return the fields with every value of class PERSONAL or SENSITIVE replaced; a null stays null, so that it can be told apart."""
+    """Return the fields with every value of class PERSONAL or SENSITIVE replaced; a null stays null."""
     by_name = {field["name"]: field for field in schema["fields"]}
     return {name: _masked_value(value, by_name[name]) for name, value in fields.items()}
 

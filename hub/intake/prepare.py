@@ -1,6 +1,7 @@
 """From polled records to a batch that can be committed: decode, check, order, and collect what was refused.
 
-Pure but for the decoder's child process: no broker, no database. Live stream, replay and tests prepare their batches here.
+Pure but for the decoder's child process: no broker, no database. Live stream, replay and tests prepare their batches
+here.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,10 @@ import polars as pl
 
 from hub.codec.catalogue import load_catalogue, reload_catalogue
 from hub.intake.check import SourceRules, check, outcome_column
-from hub.reconcile.turns import with_turns
 from hub.intake.decoder import GuardedDecoder, Poison
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import OUTCOME_OF_REASON
+from hub.reconcile.turns import with_turns
 from hub.topology import subject_of
 from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
 from hub.warehouse.dead_letters import audit_rows, dead_letters

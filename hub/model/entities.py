@@ -1,8 +1,8 @@
 """The entities, declared once.
 
-An entity has a key and aspects; an aspect is fed by exactly one subject (one event schema), so its fields are that schema's data
-fields. Tables, staging, merge statements, conflict checks and portal projections derive from these declarations. To add an entity,
-add its schema under ``schemas/`` and a declaration here (docs/add-an-entity.md).
+An entity has a key and aspects; an aspect is fed by exactly one subject (one event schema), so its fields are that
+schema's data fields. Tables, staging, merge statements, conflict checks and portal projections derive from these
+declarations. To add an entity, add its schema under ``schemas/`` and a declaration here (docs/add-an-entity.md).
 """
 
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """The envelope: the fields every event carries, in this order, before its data fields.
 
-``event_id`` is fixed(16) with logicalType uuid; ``occurred_at`` is the time at the source, ``recorded_at`` the time the hub's
-connector published; both timestamp-micros UTC. ``source_epoch`` rises when a source restarts its version count;
-(``source_epoch``, ``source_version``) rises per key and orders a source's events.
+``event_id`` is fixed(16) with logicalType uuid; ``occurred_at`` is the time at the source, ``recorded_at`` the time
+the hub's connector published; both timestamp-micros UTC. ``source_epoch`` rises when a source restarts its version
+count; (``source_epoch``, ``source_version``) rises per key and orders a source's events.
 """
 
 from enum import StrEnum

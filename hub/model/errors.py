@@ -62,7 +62,7 @@ class DeadLetterLimitError(HubError):
 
 
 class LostRangeError(HubError):
-    """The log no longer holds (or never held) the stored offset: records would be skipped silently, so the worker stops."""
+    """The log no longer holds (or never held) the stored offset: records would be skipped, so the worker stops."""
 
     code = "LOST_RANGE"
 

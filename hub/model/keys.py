@@ -1,7 +1,7 @@
 """The key of an entity: a keyed hash, so that no personal number stands in a key, an index or a log (I8).
 
-``key = first 128 bits of HMAC-SHA-256(secret, "<entity>:<part>|<part>...")`` over UTF-8. It is the Kafka key (16 raw bytes), the
-primary key in the warehouse (``uuid``) and what the audit log shows. Connectors and hub share the secret.
+``key = first 128 bits of HMAC-SHA-256(secret, "<entity>:<part>|<part>...")`` over UTF-8. It is the Kafka key (16 raw
+bytes), the primary key in the warehouse (``uuid``) and what the audit log shows. Connectors and hub share the secret.
 """
 
 import hmac

@@ -1,7 +1,7 @@
-"""Rules that a value must keep, by field name, whatever the subject. A value outside its rule contradicts itself: INVALID_VALUE.
+"""Rules that a value must keep, by field name, whatever the subject; else it contradicts itself: INVALID_VALUE.
 
-These are the shapes without which a value means nothing. Doubts about plausible values are quality flags, never refusals
-(domain.md section 2.1).
+These are the shapes without which a value means nothing. Doubts about plausible values are quality flags, never
+refusals (domain.md section 2.1).
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ RULES: dict[str, Rule] = {
     "source_epoch": Rule(least=0),
     "source_version": Rule(least=0),
 }
-"""PIN: Law on Identification 26/2023/QH15 Art. 12. Unit codes: Decisions 124/2004 and 19/2025/QD-TTg. Dossier code: at most 50
-characters, the portal's limit (domain.md section 3.3)."""
+"""PIN: Law on Identification 26/2023/QH15 Art. 12. Unit codes: Decisions 124/2004 and 19/2025/QD-TTg. Dossier code: at most
+50 characters, the portal's limit (domain.md section 3.3)."""
 
 LEAST_YEAR, MOST_YEAR = 1800, 2399
 """Bounds of every timestamp and date; outside them a value is a mistake of its encoder."""

@@ -1,7 +1,7 @@
 """The ledger: per log partition, what was consumed against the sum of the outcomes (I5).
 
-``consumed`` is counted by the transaction that moves the offset; the outcomes are counted from the audit rows themselves. The two are
-kept apart so that a row lost behind the hub's back shows.
+``consumed`` is counted by the transaction that moves the offset; the outcomes are counted from the audit rows
+themselves. The two are kept apart so that a row lost behind the hub's back shows.
 """
 
 from dataclasses import dataclass

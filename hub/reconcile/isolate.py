@@ -1,7 +1,8 @@
 """Find the rows of a batch that PostgreSQL refuses, turn them into dead letters, and keep their neighbours.
 
-The row path of the merge, for what passed decoding and checks and still cannot be stored: a NUL in a text, or a value no check knows
-of. Text columns are searched for NUL first; whatever else it is, is found by halving, each try in a transaction that is rolled back.
+The row path of the merge, for what passed decoding and checks and still cannot be stored: a NUL in a text, or a value
+no check knows of. Text columns are searched for NUL first; whatever else it is, is found by halving, each try in a
+transaction that is rolled back.
 """
 
 from dataclasses import replace
@@ -46,9 +47,11 @@ def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, st
         return []
     while rows.height > 1:
         half = rows.head(rows.height // 2)
-        rows = rows.tail(rows.height - half.height) if _is_storable(
-            connection, batch, replace(accepted, frame=half), stamp
-        ) else half
+        rows = (
+            rows.tail(rows.height - half.height)
+            if _is_storable(connection, batch, replace(accepted, frame=half), stamp)
+            else half
+        )
     return rows["row"].to_list()
 
 

@@ -1,23 +1,23 @@
 """Commit one batch: claims, records, conflicts, reviews, audit rows and offsets, in one transaction (I2).
 
-The caller owns the transaction and has the stages made beforehand (``ensure_stages``); nothing here commits. The fence comes first, so that a worker which lost a partition finds out before
-it does any work.
+The caller owns the transaction and has the stages made beforehand (``ensure_stages``); nothing here commits. The
+fence comes first, so that a worker which lost a partition finds out before it does any work.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
-from sqlalchemy import Connection, bindparam, insert
+from sqlalchemy import BigInteger, Connection, bindparam, insert
 
-from hub.reconcile import reviews, statements
+from hub.reconcile import claims, conflicts, outcomes, records, reviews
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.copy import columns_of, copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.offsets import advance_positions
 from hub.warehouse.tables import audit, batch, dead_letter
 
-_BATCH_ID = bindparam("batch_id")
+_BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +72,36 @@ def _merge(connection: Connection, accepted: Accepted, batch_id: int) -> int:
     """Merge one subject's rows; return how many claims were written."""
     tables = aspect_tables(accepted.subject)
     _stage(connection, tables, accepted.frame)
-    connection.execute(statements.claims_newer_than_stored(tables))
-    written, inserted, contested = connection.execute(statements.counts_of_merged(tables)).one()
+    connection.execute(claims.claims_newer_than_stored(tables))
+    written, inserted, contested = connection.execute(claims.counts_of_merged(tables)).one()
     if inserted:
-        fresh = connection.execute(statements.records_of_new_keys(tables)).rowcount
+        fresh = connection.execute(claims.records_of_new_keys(tables)).rowcount
         if fresh < inserted:
-            contested += connection.execute(statements.contested_by_new_claims(tables)).rowcount
+            contested += connection.execute(claims.contested_by_new_claims(tables)).rowcount
     if contested:
         _decide(connection, tables)
     newest = int(accepted.frame["newest"].sum())
     batch_parameter = {"batch_id": batch_id}
     if written:
-        connection.execute(statements.audit_of_merged(tables, _BATCH_ID), batch_parameter)
+        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID), batch_parameter)
     if written < newest:
-        connection.execute(statements.audit_of_unwritten(tables, _BATCH_ID), batch_parameter)
+        connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID), batch_parameter)
     reviews.refresh(connection, tables, written)
     return int(written)
 
 
 def _stage(connection: Connection, tables: AspectTables, frame: pl.DataFrame) -> None:
-    """Copy the rows into the stage, in key order: neighbours in the claims' index, and the same order in every worker."""
+    """Copy the rows into the stage in key order: neighbours in the index, and the same order in every worker."""
     names = columns_of(tables.stage, frame.columns)
     copy_rows(connection, tables.stage, frame.sort("key").select(names))
 
 
 def _decide(connection: Connection, tables: AspectTables) -> None:
     """Decide the records of contested keys anew, then which fields are in conflict."""
-    connection.execute(statements.contested_with_rivals(tables))
-    connection.execute(statements.records_locked(tables))
-    connection.execute(statements.rivals_marked(tables))
-    connection.execute(statements.records_decided(tables))
-    connection.execute(statements.holders_noted(tables))
-    connection.execute(statements.conflicts_opened(tables))
-    connection.execute(statements.conflicts_closed(tables))
+    connection.execute(claims.contested_with_rivals(tables))
+    connection.execute(records.records_locked(tables))
+    connection.execute(records.rivals_marked(tables))
+    connection.execute(records.records_decided(tables))
+    connection.execute(records.holders_noted(tables))
+    connection.execute(conflicts.conflicts_opened(tables))
+    connection.execute(conflicts.conflicts_closed(tables))

@@ -1,8 +1,8 @@
 """Reviews: questions that a rule must not answer alone, put before an officer.
 
-AMBIGUOUS_UNIT: a claim names a unit that was split, so today's unit cannot be known from the code; the candidates are kept with the
-review and none is applied (domain.md section 1.3). Reviews follow the claims: asked when the claim or the unit arrives, whichever is
-later, and closed by themselves when the claim no longer needs them.
+AMBIGUOUS_UNIT: a claim names a unit that was split, so today's unit cannot be known from the code; the candidates are
+kept with the review and none is applied (domain.md section 1.3). Reviews follow the claims: asked when the claim or
+the unit arrives, whichever is later, and closed by themselves when the claim no longer needs them.
 """
 
 from functools import cache
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.entities import ADMIN_UNIT, UnitField
-from hub.reconcile.statements import part_text
+from hub.reconcile.identity import part_text
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables, aspect_tables
 from hub.warehouse.tables import review
 

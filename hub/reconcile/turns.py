@@ -1,7 +1,8 @@
 """Order the rows of one batch among themselves, before they meet what is stored.
 
-The audit log must say of each row what it would say had the rows come one by one (docs/invariants.md, I3): so each row gets its turn
-against the earlier rows of the same (identity, source), and the newest of each is marked: the only one that is merged.
+The audit log must say of each row what it would say had the rows come one by one (docs/invariants.md, I3): so each
+row gets its turn against the earlier rows of the same (identity, source), and the newest of each is marked: the only
+one that is merged.
 """
 
 import polars as pl
@@ -13,7 +14,8 @@ def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
     """Add ``turn`` (Int16) and ``newest`` (Boolean).
 
     Args:
-        frame: rows in log order; needs the identity columns, ``source``, ``source_epoch``, ``source_version``, ``content_hash``.
+        frame: rows in log order; needs the identity columns, ``source``, ``source_epoch``, ``source_version``,
+            ``content_hash``.
         identity: key and parts of the aspect.
 
     Returns:

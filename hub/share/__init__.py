@@ -1,1 +1,1 @@
-"""Golden records to the portal's compacted topics, dead letters to theirs: the audit log is the outbox that share follows."""
+"""Golden records to the portal's compacted topics, dead letters to theirs; the audit log is the outbox."""

@@ -1,7 +1,7 @@
 """Compose golden records: for each key, the claims that hold its aspects, as one value of the entity's record schema.
 
-Composed from what is stored now, so that a key which changed many times is published once, and composing twice gives the same bytes.
-A key whose aspects are held by nobody any more gives None: a tombstone.
+Composed from what is stored now, so that a key which changed many times is published once, and composing twice gives
+the same bytes. A key whose aspects are held by nobody any more gives None: a tombstone.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Composer:
             record[field_of(aspect)] = row
 
     def _empty(self, key: UUID) -> dict[str, Any]:
-        parts = {field_of(aspect): [] for aspect in self.entity.aspects if aspect.part}
+        parts: dict[str, list[Any]] = {field_of(aspect): [] for aspect in self.entity.aspects if aspect.part}
         return {"key": key, "revision": 0, **parts}
 
     def _encoded(self, record: dict[str, Any]) -> bytes:
@@ -84,8 +84,8 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
 def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
     """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, when the code alone tells it.
 
-    EXACT: the code is of today's scheme, or the old unit went whole into one; AMBIGUOUS: it was split, a review is open and none of
-    the candidates is applied; UNKNOWN: no such unit.
+    EXACT: the code is of today's scheme, or the old unit went whole into one; AMBIGUOUS: it was split, a review is
+    open and none of the candidates is applied; UNKNOWN: no such unit.
     """
     claim = tables.claim
     units = aspect_tables(ADMIN_UNIT.aspects[0].subject).claim.alias("unit")

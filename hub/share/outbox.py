@@ -1,7 +1,8 @@
 """Read the audit log as an outbox: what changed since the stored position of each log partition.
 
-Within a log partition the audit log is ordered by offset and written by one worker at a time, and ``log_partition.next_offset`` moves
-in the same transaction, so a reader that remembers (log partition, offset) never meets a gap.
+Within a log partition the audit log is ordered by offset and written by one worker at a time, and
+``log_partition.next_offset`` moves in the same transaction, so a reader that remembers (log partition, offset) never
+meets a gap.
 """
 
 from collections.abc import Sequence

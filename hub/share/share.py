@@ -1,8 +1,8 @@
 """Follow the audit log and publish: golden records to compacted topics, dead letters to the topics beside their own.
 
-One instance publishes at a time: an advisory lock in PostgreSQL chooses it, and Kafka's transactional id fences one that lost the lock
-without noticing, so that an old record can never follow a newer one. Positions move after the broker confirmed; a step that is
-repeated publishes the same bytes again.
+One instance publishes at a time: an advisory lock in PostgreSQL chooses it, and Kafka's transactional id fences one
+that lost the lock without noticing, so that an old record can never follow a newer one. Positions move after the
+broker confirmed; a step that is repeated publishes the same bytes again.
 """
 
 import asyncio

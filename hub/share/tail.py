@@ -65,7 +65,7 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
 
 
 _QUIET_S = 5.0
-"""What stands between the last committed record and the end of the log are markers of transactions; nothing more comes."""
+"""Between the last committed record and the end of the log stand markers of transactions: nothing more comes."""
 
 
 def _shown(record: Any, unmask: bool) -> PortalRecord:

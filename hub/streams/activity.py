@@ -1,12 +1,11 @@
 """Liveness of sources, kept by a Faust agent: how many events each source sent, when it last spoke, how late it was.
 
-The intake sends one small event per source and committed batch; the agent adds them up in a table whose changelog survives the
-worker. It is a view for operators, not part of the truth: a batch whose announcement is lost is missing from the counts and nowhere
-else.
+The intake sends one small event per source and committed batch; the agent adds them up in a table whose changelog
+survives the worker. It is a view for operators, not part of the truth: a batch whose announcement is lost is missing
+from the counts and nowhere else.
 """
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ def add_activity(app: faust.App) -> Activity:
     table = app.Table("sources", key_type=str, partitions=SOURCE_ACTIVITY_PARTITIONS)
 
     @app.agent(topic)
-    async def keep_sources(events: AsyncIterator[dict[str, Any]]) -> None:
+    async def keep_sources(events: Any) -> None:
         async for event in events:
             table[event["source"]] = added(table.get(event["source"]), event)
 

@@ -1,7 +1,7 @@
-"""The worker as a Faust app: Faust gives the process, its supervision and the web port; the way in is a service inside it.
+"""The worker as a Faust app: Faust gives process, supervision and web port; the way in is a service inside it.
 
-Faust acknowledges an event even when its agent raised, so nothing that must reach the warehouse goes through an agent: the intake has
-its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
+Faust acknowledges an event even when its agent raised, so nothing that must reach the warehouse goes through an
+agent: the intake has its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
 """
 
 import socket
@@ -14,10 +14,10 @@ import faust
 from faust.web import Request, View
 from mode import Service
 
-from hub.intake.intake import HEARTBEATS_PER_SESSION, Intake
-from hub.streams.activity import activity_of, add_activity
+from hub.intake.intake import Intake
+from hub.intake.log import HEARTBEATS_PER_SESSION
+from hub.streams.activity import add_activity
 from hub.topology import WORKER_APP
-from hub.warehouse.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,7 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
 
     activity = add_activity(app)
 
-    async def announce(batch: Batch) -> None:
-        for seen in activity_of(batch):
-            await activity.topic.send(key=seen["source"], value=seen)
-
-    intake.on_committed = announce
+    intake.on_committed = activity.announce
 
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
@@ -65,6 +61,10 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
         @Service.task
         async def consume(self) -> None:
             await intake.run()
+
+        @Service.task
+        async def announce(self) -> None:
+            await activity.run()
 
     @app.page("/health")
     class Health(View):  # type: ignore[misc, unused-ignore]
@@ -88,14 +88,14 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
 def health(intake: Intake) -> dict[str, object]:
     """Return what the health page shows."""
     status = intake.status
-    since = status.waiting_since
+    waiting = status.longest_wait()
     return {
-        "healthy": since is None,
+        "healthy": waiting is None,
         "consumed": status.consumed,
         "batches": status.batches,
         "partitions": status.partitions,
-        "waiting_for": status.waiting_for,
-        "waiting_s": None if since is None else round(time.time() - since, 1),
+        "waiting_for": waiting.why if waiting else None,
+        "waiting_s": round(time.time() - waiting.since, 1) if waiting else None,
     }
 
 

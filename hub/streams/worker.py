@@ -11,7 +11,8 @@ from hub.config import Settings
 from hub.embedded.locate import Endpoints
 from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
-from hub.intake.intake import Intake, IntakeOptions, Store
+from hub.intake.intake import Intake, Store
+from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.model.policy import load_policy
 from hub.reconcile.merge import Stamp

@@ -8,7 +8,7 @@ import polars as pl
 from hub.model.outcomes import Outcome, Reason
 
 TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
-"""A row against the earlier rows of its (identity, source) in the same batch; computed before staging (hub.reconcile.turns)."""
+"""A row against the earlier rows of its (identity, source) of a batch, set before staging (hub.reconcile.turns)."""
 
 AUDIT_SCHEMA = pl.Schema(
     {
@@ -60,7 +60,8 @@ class Accepted:
     """A subject's rows to be merged.
 
     Fields:
-        frame: decoded fields of the subject's schema, and row, log, log_offset, key, source, content_hash, turn, newest.
+        frame: decoded fields of the subject's schema, and row, log, log_offset, key, source, content_hash, turn,
+            newest.
         values: the polled bytes that ``row`` counts, for a row that turns out to be a dead letter.
     """
 

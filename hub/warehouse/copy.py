@@ -1,7 +1,8 @@
-"""Columns into tables by binary COPY: polars to Arrow to PostgreSQL's binary rows (pgpq), on SQLAlchemy's own connection."""
+"""Columns into tables by binary COPY: polars to Arrow to PostgreSQL's rows (pgpq), on SQLAlchemy's connection."""
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import pgpq
 import polars as pl
@@ -19,7 +20,8 @@ def copy_rows(connection: Connection, table: Table, frame: pl.DataFrame) -> None
     Args:
         connection: whose ``search_path`` decides the schema.
         table: columns of the frame that are all null are left out, so the table must allow or default them.
-        frame: column names are column names of the table; types as ``hub.codec.polars_types`` gives them, ``Binary`` of 16
+        frame: column names are column names of the table; types as ``hub.codec.polars_types`` gives them, ``Binary``
+            of 16
             bytes for ``uuid``, JSON as text. ``text`` columns may be String.
     """
     if frame.is_empty():
@@ -41,9 +43,9 @@ def copy_rows(connection: Connection, table: Table, frame: pl.DataFrame) -> None
         copy.write(encoder.finish())
 
 
-def _encoders(table: Table, schema: pa.Schema) -> dict[str, object]:
+def _encoders(table: Table, schema: pa.Schema) -> dict[str, Any]:
     json_columns = _json_columns(table)
-    encoders: dict[str, object] = {}
+    encoders: dict[str, Any] = {}
     for field in schema:
         if field.name in json_columns:
             encoders[field.name] = LargeStringEncoderBuilder.new_with_output(field, Jsonb())

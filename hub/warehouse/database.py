@@ -1,8 +1,8 @@
 """Connections to PostgreSQL, and the one table that says what a driver's error means.
 
-SQLSTATE classes: 08 (connection), 40001/40P01 (serialisation, deadlock), 53 (resources, full disk), 55P03 (lock), 57 (operator
-intervention) and 42501 (a missing privilege: the administrator's to mend) are retryable: never a dead letter. 22 and 23 point at a
-row of the batch. All else, 42 among it, is a bug and stops the worker.
+SQLSTATE classes: 08 (connection), 40001/40P01 (serialisation, deadlock), 53 (resources, full disk), 55P03 (lock), 57
+(operator intervention) and 42501 (a missing privilege: the administrator's to mend) are retryable: never a dead
+letter. 22 and 23 point at a row of the batch. All else, 42 among it, is a bug and stops the worker.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def open_database(url: str, schema: str, application: str = "hub") -> Engine:
 def _checked_url(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except Exception as error:  # noqa: BLE001 - every way a URL can be wrong is the operator's mistake
+    except Exception as error:
         raise ConfigError(
             ["HUB_DATABASE_URL is not a database URL, e.g. postgresql+psycopg://user:password@host/name"]
         ) from error
@@ -92,7 +92,7 @@ def translated_errors(doing: str) -> Iterator[None]:
 
 
 def translate(error: BaseException | None, doing: str, disconnected: bool = False) -> HubError | None:
-    """Return the hub's error for a driver's, or None when it is a bug. The message holds the SQLSTATE, never the row."""
+    """Return the hub's error for a driver's, None when it is a bug. The message holds the SQLSTATE, never the row."""
     state = getattr(error, "sqlstate", None)
     if state is None:
         if disconnected or isinstance(error, psycopg.OperationalError):

@@ -12,7 +12,7 @@ from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA
 
 
 def audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
-    """Reduce refused rows to what the audit log keeps (``AUDIT_SCHEMA``). A key that is not one of the hub's is left out."""
+    """Reduce refused rows to ``AUDIT_SCHEMA``. A key that is not one of the hub's is left out."""
     is_key = pl.col("key").bin.size() == KEY_BYTES
     return refused.with_columns(key=pl.when(is_key).then(pl.col("key"))).select(
         pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items()
@@ -43,9 +43,7 @@ def dead_letters(
     return pl.DataFrame(rows, schema=DEAD_LETTER_SCHEMA)
 
 
-def _letter(
-    row: Mapping[str, object], value: bytes | None, schema_ids: Mapping[int, int | None]
-) -> dict[str, object]:
+def _letter(row: Mapping[str, object], value: bytes | None, schema_ids: Mapping[int, int | None]) -> dict[str, object]:
     number = row["row"]
     return {
         "log": row["log"],

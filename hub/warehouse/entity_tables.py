@@ -1,11 +1,11 @@
 """Tables of an aspect, derived from its declaration and its schema.
 
-``<entity>_<aspect>_claim`` holds each source's newest claim, ``..._record`` says whose claim is the golden record. The record does not
-repeat the claim's fields: the golden record is the claim that the record row points to.
+``<entity>_<aspect>_claim`` holds each source's newest claim, ``..._record`` says whose claim is the golden record.
+The record does not repeat the claim's fields: the golden record is the claim that the record row points to.
 
-A claim carries two flags for the merge. ``revoked``: the source took its claim back. ``contested``: the record of this key must be
-decided among several claims, or was revoked; while false, the claim is the only one and holds the record, and the merge is done
-with it in one step.
+A claim carries two flags for the merge. ``revoked``: the source took its claim back. ``contested``: the record of
+this key must be decided among several claims, or was revoked; while false, the claim is the only one and holds the
+record, and the merge is done with it in one step.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Bring a warehouse to the shape this version of the hub needs.
 
-Two steps, both idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the declared
-entities are compared with what is there and missing tables, columns and indexes are added; nothing is ever dropped or retyped
-(docs/decisions/0004-tables-of-entities.md).
+Two steps, both idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
+declared entities are compared with what is there and missing tables, columns and indexes are added; nothing is ever
+dropped or retyped (docs/decisions/0004-tables-of-entities.md).
 """
 
 from dataclasses import dataclass

@@ -28,8 +28,8 @@ def policy_problems(policy: Policy) -> list[str]:
 def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     """Store the policy's sources and ranks; return each source's number by its code.
 
-    A source keeps its number for ever. A changed rank would make stored records wrong without anyone deciding again, so it is
-    refused here.
+    A source keeps its number for ever. A changed rank would make stored records wrong without anyone deciding again,
+    so it is refused here.
 
     Raises:
         ConfigError: a source without authority, or whose rank differs from the one stored.

@@ -1,7 +1,7 @@
 """The tables every warehouse has, whatever its entities: log partitions, audit, dead letters, conflicts, reviews.
 
-Names are unqualified; the connection's ``search_path`` chooses the schema, so that a replay runs the same statements on a shadow.
-Autovacuum and fillfactor settings stand in the migrations.
+Names are unqualified; the connection's ``search_path`` chooses the schema, so that a replay runs the same statements
+on a shadow. Autovacuum and fillfactor settings stand in the migrations.
 """
 
 from sqlalchemy import (
@@ -48,7 +48,7 @@ authority = Table(
     Column("rank", SmallInteger, nullable=False),
     PrimaryKeyConstraint("aspect", "source"),
 )
-"""Rank of a source in an aspect; 0 is the highest authority. Derived from the policy's roles and the entities' declarations."""
+"""Rank of a source in an aspect, 0 the highest; derived from the policy's roles and the entities' declarations."""
 
 log_partition = Table(
     "log_partition",
@@ -61,7 +61,7 @@ log_partition = Table(
     Column("consumed", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("topic", "partition"),
 )
-"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records, not offsets."""
+"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records."""
 
 batch = Table(
     "batch",
@@ -91,7 +91,7 @@ audit = Table(
     Column("detail", Text),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""One row per record read: its outcome and why (I5). Append-only; ordered by offset within a log partition: the outbox of share."""
+"""One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox."""
 
 dead_letter = Table(
     "dead_letter",
@@ -123,7 +123,7 @@ conflict = Table(
     Column("closed_at", utc_time),
     PrimaryKeyConstraint("aspect", "key", "part", "field", "source"),
 )
-"""Two sources disagree about a field: ``source`` contradicts the record, held by ``held_by``. The values stand in the claims."""
+"""Two sources disagree about a field: ``source`` contradicts ``held_by``. The values stand in the claims."""
 
 review = Table(
     "review",

@@ -1,0 +1,85 @@
+"""First part of the merge: keep each source's newest claim, give new keys a record, find the keys to be decided.
+
+Each function builds one statement, named for what it decides, and takes an aspect's tables.
+"""
+
+from functools import cache
+
+from sqlalchemy import Insert, Select, Update, and_, exists, func, insert, literal_column, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql
+
+from hub.reconcile.identity import same_identity
+from hub.warehouse.entity_tables import AspectTables
+
+
+@cache
+def claims_newer_than_stored(tables: AspectTables) -> Insert:
+    """Keep each source's newest claim, and note in ``merged`` what was there before.
+
+    Rows: one per (identity, source), the newest of the batch. Ties on (source_epoch, source_version) keep the stored
+    claim.
+    """
+    claim, stage, merged = tables.claim, tables.stage, tables.merged
+    columns = [column.name for column in claim.columns]
+    values = [stage.c.revoked if name == "contested" else stage.c[name] for name in columns]
+    upsert = postgresql.insert(claim).from_select(columns, select(*values).where(stage.c.newest))
+    excluded = upsert.excluded
+    fixed = {*tables.identity, "source", "contested"}
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[*tables.identity, "source"],
+        set_={name: excluded[name] for name in columns if name not in fixed}
+        | {"contested": or_(claim.c.contested, excluded.revoked)},
+        where=tuple_(claim.c.source_epoch, claim.c.source_version)
+        < tuple_(excluded.source_epoch, excluded.source_version),
+    )
+    returning = upsert.returning(
+        *(claim.c[name] for name in tables.identity),
+        claim.c.source,
+        literal_column("old.source IS NULL").label("inserted"),
+        claim.c.contested,
+        literal_column("old.source_epoch").label("old_epoch"),
+        literal_column("old.source_version").label("old_version"),
+        literal_column("old.content_hash").label("old_hash"),
+    ).cte("written")
+    names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
+    return insert(merged).from_select(names, select(*(returning.c[name] for name in names)))
+
+
+@cache
+def counts_of_merged(tables: AspectTables) -> Select[int, int, int]:
+    """Count what the upsert wrote: all, newly inserted, contested."""
+    merged = tables.merged
+    return select(
+        func.count(),
+        func.count().filter(merged.c.inserted),
+        func.count().filter(merged.c.contested),
+    ).select_from(merged)
+
+
+@cache
+def records_of_new_keys(tables: AspectTables) -> Insert:
+    """Give each new key a record, held by the claim that brought it; a key that has one is left alone: contested."""
+    record, merged = tables.record, tables.merged
+    names = [*tables.identity, "source"]
+    rows = select(*(merged.c[name] for name in names)).where(merged.c.inserted)
+    return postgresql.insert(record).from_select(names, rows).on_conflict_do_nothing()
+
+
+@cache
+def contested_by_new_claims(tables: AspectTables) -> Update:
+    """Mark as contested the new claims of keys whose record another source holds."""
+    record, merged = tables.record, tables.merged
+    held_by_another = exists().where(
+        same_identity(tables, record, merged), record.c.source.is_distinct_from(merged.c.source)
+    )
+    return update(merged).values(contested=True).where(merged.c.inserted, ~merged.c.contested, held_by_another)
+
+
+@cache
+def contested_with_rivals(tables: AspectTables) -> Update:
+    """Mark as contested every claim that this batch wrote for a contested key."""
+    merged, rival = tables.merged, tables.merged.alias("rival")
+    has_contested_rival = exists().where(
+        and_(*(rival.c[name] == merged.c[name] for name in tables.identity)), rival.c.contested
+    )
+    return update(merged).values(contested=True).where(~merged.c.contested, has_contested_rival)

@@ -1,0 +1,104 @@
+"""Last part of the merge: the outcome of every staged row, written to the audit log."""
+
+from functools import cache
+
+from sqlalchemy import ColumnElement, Insert, Select, and_, case, cast, exists, func, insert, or_, select, tuple_
+
+from hub.model.outcomes import Outcome, Reason
+from hub.reconcile.identity import same_identity
+from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
+from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.tables import audit, outcome_type
+
+
+def _audit_rows(
+    tables: AspectTables, batch: ColumnElement[int], outcome: ColumnElement[str], reason: ColumnElement[str]
+) -> Select[tuple[object, ...]]:
+    stage = tables.stage
+    return select(
+        stage.c.log,
+        stage.c.log_offset,
+        batch,
+        cast(outcome, outcome_type),
+        stage.c.source,
+        stage.c.source_epoch,
+        stage.c.source_version,
+        stage.c.content_hash,
+        stage.c.occurred_at,
+        stage.c.key,
+        stage.c.event_id,
+        reason,
+    )
+
+
+_AUDIT_COLUMNS = [
+    "log",
+    "log_offset",
+    "batch",
+    "outcome",
+    "source",
+    "source_epoch",
+    "source_version",
+    "content_hash",
+    "occurred_at",
+    "key",
+    "event_id",
+    "reason",
+]
+
+
+def _against(
+    tables: AspectTables, epoch: ColumnElement[int], version: ColumnElement[int], content_hash: ColumnElement[int]
+) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
+    """Return whether the staged row is older than, equal to, or of the same version but other content as the stored."""
+    stage = tables.stage
+    mine, stored = tuple_(stage.c.source_epoch, stage.c.source_version), tuple_(epoch, version)
+    same = mine == stored
+    return (
+        mine < stored,
+        and_(same, stage.c.content_hash == content_hash),
+        and_(same, stage.c.content_hash != content_hash),
+    )
+
+
+@cache
+def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int]) -> Insert:
+    """Audit the rows of every (identity, source) whose claim was written."""
+    stage, merged = tables.stage, tables.merged
+    older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
+    outcome = case(
+        (older, Outcome.STALE.value),
+        (repeated, Outcome.DUPLICATE.value),
+        (reused, Outcome.REJECTED.value),
+        (stage.c.turn == TURN_STALE, Outcome.STALE.value),
+        (stage.c.turn == TURN_DUPLICATE, Outcome.DUPLICATE.value),
+        (stage.c.turn == TURN_REUSED, Outcome.REJECTED.value),
+        (merged.c.held, Outcome.APPLIED.value),
+        else_=Outcome.SUPERSEDED.value,
+    )
+    is_reused = and_(~func.coalesce(or_(older, repeated), False), or_(reused, stage.c.turn == TURN_REUSED))
+    reason = case((is_reused, Reason.VERSION_REUSED.value))
+    rows = _audit_rows(tables, batch_id, outcome, reason).join_from(
+        stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
+    )
+    return insert(audit).from_select(_AUDIT_COLUMNS, rows)
+
+
+@cache
+def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int]) -> Insert:
+    """Audit the rows whose stored claim was at least as new: stale, duplicate or a reused version."""
+    stage, merged, claim = tables.stage, tables.merged, tables.claim
+    older, repeated, reused = _against(tables, claim.c.source_epoch, claim.c.source_version, claim.c.content_hash)
+    outcome = case(
+        (older, Outcome.STALE.value),
+        (repeated, Outcome.DUPLICATE.value),
+        else_=Outcome.REJECTED.value,
+    )
+    rows = (
+        _audit_rows(tables, batch_id, outcome, case((reused, Reason.VERSION_REUSED.value)))
+        .join_from(stage, claim, and_(same_identity(tables, stage, claim), stage.c.source == claim.c.source))
+        .where(
+            ~exists().where(same_identity(tables, merged, stage), merged.c.source == stage.c.source),
+        )
+    )
+    return insert(audit).from_select(_AUDIT_COLUMNS, rows)

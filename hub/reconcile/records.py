@@ -1,0 +1,80 @@
+"""Second part of the merge: decide whose claim holds the record of a contested key.
+
+Correct when two transactions touch the same key at once (a key whose events lie in two partitions): a claim that
+becomes contested locks the record's row and its rivals' rows before anything is decided, and each statement sees what
+was committed before it began. An uncontested claim never meets another transaction but through the row lock of its
+own claim.
+"""
+
+from functools import cache
+
+from sqlalchemy import Select, Update, and_, func, select, true, update
+
+from hub.reconcile.identity import contested_keys, same_identity
+from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.tables import authority
+
+
+@cache
+def records_locked(tables: AspectTables) -> Select[int]:
+    """Lock the records of contested keys, in key order: whoever decides next waits."""
+    keys = contested_keys(tables).subquery()
+    record = tables.record
+    locked = (
+        select(record.c.key)
+        .join(keys, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
+        .order_by(*(record.c[name] for name in tables.identity))
+        .with_for_update(of=record)
+    ).cte("locked")
+    return select(func.count()).select_from(locked)
+
+
+@cache
+def rivals_marked(tables: AspectTables) -> Update:
+    """Mark every claim of a contested key: its next change is decided among rivals. Waits for writers of the claims."""
+    claim = tables.claim
+    keys = contested_keys(tables).subquery()
+    return (
+        update(claim)
+        .values(contested=True)
+        .where(and_(*(claim.c[name] == keys.c[name] for name in tables.identity)), ~claim.c.contested)
+    )
+
+
+@cache
+def records_decided(tables: AspectTables) -> Update:
+    """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the lower source number.
+
+    Revoked claims hold nothing; a key whose claims are all revoked has a record held by nobody.
+    """
+    claim, record = tables.claim, tables.record
+    keys = contested_keys(tables).subquery()
+    best = (
+        select(claim.c.source)
+        .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
+        .where(same_identity(tables, claim, record), ~claim.c.revoked)
+        .order_by(authority.c.rank, claim.c.occurred_at.desc(), claim.c.source)
+        .limit(1)
+        .scalar_subquery()
+        .correlate(record)
+    )
+    return (
+        update(record)
+        .values(source=best)
+        .where(and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
+        .where(record.c.source.is_distinct_from(best))
+    )
+
+
+@cache
+def holders_noted(tables: AspectTables) -> Update:
+    """Note for contested claims whether they hold the record: applied or superseded.
+
+    A source that takes its claim back and leaves nobody holds the (empty) record: its event is applied.
+    """
+    merged, record = tables.merged, tables.record
+    return (
+        update(merged)
+        .values(held=func.coalesce(record.c.source == merged.c.source, true()))
+        .where(merged.c.contested, same_identity(tables, record, merged))
+    )
