@@ -232,7 +232,8 @@ class ConnectorAcceptance:
             if version % 2:
                 catch_up(source.connector(), publisher)
         versions = [event["source_version"] for event in publisher.events() if event[self.key_field] == "D-1"]
-        assert versions == sorted(versions)
+        first_met = list(dict.fromkeys(versions))
+        assert first_met == sorted(first_met)
         assert versions[-1] == 5
 
     def test_deletion_comes_as_revoke(self, source: SourceUnderTest) -> None:

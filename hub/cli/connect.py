@@ -60,11 +60,11 @@ def run_command(
     where = endpoints(load_settings())
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
-    with _stopping() as stop, _progress(quiet=as_json) as show:
+    with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
         options = RunOptions(once=once, poll_s=context.declaration.poll_s, stop=stop, progress=show)
         counts = run(connectors_of(context), publisher, options)
     print_counts(context.declaration.code, counts, as_json)
-    return 0
+    return 128 + signals[0] if signals else 0
 
 
 def check_command(
@@ -189,16 +189,18 @@ def _shown(position: object) -> object:
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set: the page in hand is finished, then the run ends."""
+def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
+    """Yield an event that SIGINT and SIGTERM set, and the signals met; the page in hand is finished first."""
     stop = threading.Event()
+    signals: list[int] = []
 
     def ask(signal_number: int, _: FrameType | None) -> None:
+        signals.append(signal_number)
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield stop, signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
