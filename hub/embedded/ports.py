@@ -39,7 +39,7 @@ def accepts(port: int, timeout_s: float = 0.5) -> bool:
 def choose(count: int, preferred: Sequence[int] = (), patience_s: float = _PATIENCE_S) -> tuple[int, ...]:
     """Return ``count`` free ports: the preferred ones if these become free, so that clients find the server again.
 
-    Blocks up to ``patience_s`` for them: the threads of a killed server may hold its ports a moment longer than it lives.
+    Blocks up to ``patience_s`` for them: the threads of a killed server may hold its ports a moment longer.
     """
     deadline = time.monotonic() + patience_s
     while len(preferred) == count:
