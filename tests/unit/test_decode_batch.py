@@ -6,7 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from hub.codec.catalogue import load_catalogue
+from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue
+from hub.codec.fields import fields_of
+from hub.codec.wire import frame
 from hub.intake import decode_batch as module
 from hub.intake.avro_nodes import record_node
 from hub.intake.block_path import BlockReader, Doubt
@@ -116,3 +118,29 @@ def test_decode_batch_refuses_nul_in_a_list() -> None:
     good = event(1, subject, fees=[{"name": "PHI-9", "amount_vnd": 1}])
     decoded = decode_batch(subject, [good, good.replace(b"PHI-9", b"PHI\0" + b"9")], _Watch())
     assert [(found.row, found.reason) for found in decoded.poison] == [(1, Reason.INVALID_VALUE)]
+
+
+def _catalogue_of(*symbol_lists: dict[str, Any]) -> Catalogue:
+    versions = []
+    for number, enum in enumerate(symbol_lists, 1):
+        colour = {"type": "enum", "name": "Colour", **enum}
+        more = [{"name": "note", "type": ["null", "string"], "default": None}] if number > 1 else []
+        schema = {"type": "record", "name": "t.changed", "fields": [{"name": "colour", "type": colour}, *more]}
+        versions.append(SchemaVersion("t.changed", number, number, schema, fields_of(schema)))
+    return Catalogue(versions)
+
+
+def test_old_symbols_become_the_latest_schemas_default_and_new_fields_null() -> None:
+    catalogue = _catalogue_of({"symbols": ["RED", "PINK"]}, {"symbols": ["UNKNOWN", "RED"], "default": "UNKNOWN"})
+    values = [frame(1, b"\0"), frame(1, b"\2"), frame(2, b"\2\2\2a"), frame(1, b"\4")]
+    for blocks in (True, False):
+        decoded = decode_batch("t.changed", values, _Watch(), blocks=blocks, catalogue=catalogue)
+        assert decoded.frame.rows() == [(0, "RED", None), (1, "UNKNOWN", None), (2, "RED", "a")]
+        assert [(found.row, found.reason) for found in decoded.poison] == [(3, Reason.NOT_DECODABLE)]
+
+
+def test_old_symbols_are_poison_when_the_latest_schema_has_no_default() -> None:
+    catalogue = _catalogue_of({"symbols": ["RED", "PINK"]}, {"symbols": ["RED"]})
+    decoded = decode_batch("t.changed", [frame(1, b"\0"), frame(1, b"\2")], _Watch(), catalogue=catalogue)
+    assert decoded.frame.rows() == [(0, "RED", None)]
+    assert [(found.row, found.reason) for found in decoded.poison] == [(1, Reason.NOT_DECODABLE)]
