@@ -62,7 +62,7 @@ RANKS = {"population": 0, "civil": 1, "province_a": 2, "province_b": 2}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One event of a citizen, as short as a test can say it. ``day`` is when it occurred, counted from ``FIRST_DAY``."""
+    """One event of a citizen, as short as a test can say it; ``day``, when it occurred, counts from ``FIRST_DAY``."""
 
     key: int
     source: str

@@ -43,9 +43,9 @@ class SourceRules:
         ]
         instant = pl.Datetime("us", "UTC")
         schema = {
-            "source_system": pl.String,
-            "source": pl.Int16,
-            "_subjects": pl.List(pl.String),
+            "source_system": pl.String(),
+            "source": pl.Int16(),
+            "_subjects": pl.List(pl.String()),
             "_from": instant,
             "_until": instant,
         }
@@ -68,7 +68,8 @@ def check(
     Args:
         frame: decoded fields of ``version``, and ``key`` (Binary): the Kafka key of each record.
         version: the schema they were read as.
-        entity, aspect: what the subject feeds.
+        entity: what the subject feeds.
+        aspect: which side of it.
         sources: who may speak of what.
         secret: of the keyed hash.
     """

@@ -12,33 +12,33 @@ TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
 
 AUDIT_SCHEMA = pl.Schema(
     {
-        "log": pl.Int16,
-        "log_offset": pl.Int64,
-        "outcome": pl.String,
-        "source": pl.Int16,
-        "source_epoch": pl.Int32,
-        "source_version": pl.Int64,
-        "content_hash": pl.Int64,
+        "log": pl.Int16(),
+        "log_offset": pl.Int64(),
+        "outcome": pl.String(),
+        "source": pl.Int16(),
+        "source_epoch": pl.Int32(),
+        "source_version": pl.Int64(),
+        "content_hash": pl.Int64(),
         "occurred_at": pl.Datetime("us", "UTC"),
-        "key": pl.Binary,
-        "event_id": pl.Binary,
-        "reason": pl.String,
-        "detail": pl.String,
+        "key": pl.Binary(),
+        "event_id": pl.Binary(),
+        "reason": pl.String(),
+        "detail": pl.String(),
     }
 )
 """Columns of rows whose outcome is decided before the merge."""
 
 DEAD_LETTER_SCHEMA = pl.Schema(
     {
-        "log": pl.Int16,
-        "log_offset": pl.Int64,
-        "reason": pl.String,
-        "detail": pl.String,
-        "schema_id": pl.Int64,
-        "record_key": pl.Binary,
-        "record_value": pl.Binary,
-        "value_bytes": pl.Int32,
-        "value_sha256": pl.Binary,
+        "log": pl.Int16(),
+        "log_offset": pl.Int64(),
+        "reason": pl.String(),
+        "detail": pl.String(),
+        "schema_id": pl.Int64(),
+        "record_key": pl.Binary(),
+        "record_value": pl.Binary(),
+        "value_bytes": pl.Int32(),
+        "value_sha256": pl.Binary(),
     }
 )
 

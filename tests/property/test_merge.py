@@ -1,4 +1,4 @@
-"""The merge on the real database against a plain-Python oracle: order, repetition and batching make no difference (I3, I4, I5)."""
+"""The merge on the real database against a plain-Python oracle: order, repetition, batching change nothing (I3-I5)."""
 
 import os
 from collections.abc import Iterator
