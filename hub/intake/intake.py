@@ -1,12 +1,13 @@
 """The way in: poll the assigned partitions, prepare batches, commit them one after another.
 
-Two loops share a queue of one batch: while the database works on a batch, the next one is polled, decoded and checked. The truth
-about offsets is in PostgreSQL: on assignment the consumer seeks to the stored offsets, and Kafka's group offsets are written
-afterwards, for lag tools only. Anything that makes the polled position doubtful (a rebalance, a concurrent update) starts a new
-generation: batches of older generations are dropped and every partition is placed again from the stored offsets.
+Two loops share a queue of one batch: while the database works on a batch, the next one is polled, decoded and checked.
+The truth about offsets is in PostgreSQL: on assignment the consumer seeks to the stored offsets, and Kafka's group
+offsets are written afterwards, for lag tools only. Anything that makes the polled position doubtful (a rebalance, a
+concurrent update) starts a new generation: batches of older generations are dropped and every partition is placed again
+from the stored offsets.
 
-An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the group keeps
-this member (style: errors).
+An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
+group keeps this member (style: errors).
 """
 
 import asyncio
@@ -14,14 +15,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from tenacity import RetryCallState
 
+from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
 from hub.intake.prepare import Polled, Preparer
-from hub.model.errors import ConcurrentUpdateError, LostRangeError, UnreachableError
+from hub.intake.status import Errand, IntakeStatus
+from hub.model.errors import ConcurrentUpdateError, LostRangeError
 from hub.retry import ENVIRONMENT
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
@@ -29,33 +33,9 @@ from hub.warehouse.offsets import Position
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
-FETCH_BYTES = 32 * 1_048_576
 GROUP_COMMIT_EVERY_S = 1.0
-HEARTBEATS_PER_SESSION = 4
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeOptions:
-    """What the intake polls and how.
-
-    Fields:
-        bootstrap: Kafka brokers.
-        group: consumer group of the workers.
-        topics: event topics.
-        batch_rows: most records of a batch; fewer when fewer are there.
-        poll_ms: longest wait for a first record.
-        schema_wait_s: how long an unknown schema id is retried before it is poison.
-        session_timeout_s: how long the group waits for a worker that was killed.
-    """
-
-    bootstrap: str
-    group: str
-    topics: tuple[str, ...]
-    batch_rows: int
-    poll_ms: int
-    schema_wait_s: float
-    session_timeout_s: float = 10.0
+WATCH_EVERY_S = 1.0
+WATCH_ANSWER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +48,7 @@ class Store:
     """
 
     place: Callable[[Mapping[tuple[str, int], int]], Mapping[tuple[str, int], Position]]
-    commit: Callable[[Batch], None]
-
-
-@dataclass(slots=True)
-class IntakeStatus:
-    """What the health page shows: counts since start, and since when the environment is away (None: it is there)."""
-
-    consumed: int = 0
-    batches: int = 0
-    partitions: int = 0
-    waiting_for: str | None = None
-    waiting_since: float | None = None
-    unknown_schemas: dict[int, float] = field(default_factory=dict)
+    commit: Callable[[Batch], object]
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -88,7 +56,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store) -> None:
         self.status = IntakeStatus()
-        self.on_committed: Callable[[Batch], Awaitable[None]] | None = None
+        self.on_committed: Callable[[Batch], None] | None = None
         self._options = options
         self._preparer = preparer
         self._store = store
@@ -107,14 +75,21 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises:
             LostRangeError: the log and the stored offsets do not fit together.
         """
-        self._consumer = await self._patiently(self._connected)
+        consumer = await self._patiently(Errand.CONNECT, self._connected)
+        loops = (
+            self._poll_loop(consumer),
+            self._commit_loop(),
+            self._group_offsets_loop(consumer),
+            self._watch(consumer),
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._poll_loop(self._consumer))
-                tasks.create_task(self._commit_loop())
-                tasks.create_task(self._group_offsets_loop(self._consumer))
+                for loop in loops:
+                    tasks.create_task(loop)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         finally:
-            await self._consumer.stop()
+            await consumer.stop()
             self._decode_thread.shutdown(wait=False, cancel_futures=True)
             self._commit_thread.shutdown(wait=True, cancel_futures=True)
 
@@ -138,25 +113,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.seek(partition, 0)
 
     async def _connected(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._options.bootstrap,
-            group_id=self._options.group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
-            fetch_max_bytes=FETCH_BYTES,
-            metadata_max_age_ms=30_000,
-            session_timeout_ms=int(self._options.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(self._options.session_timeout_s * 1000 / HEARTBEATS_PER_SESSION),
-        )
-        self._consumer = consumer
-        consumer.subscribe(list(self._options.topics), listener=self)
-        try:
-            await consumer.start()
-        except KafkaConnectionError as error:
-            await consumer.stop()
-            raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?") from error
-        return consumer
+        self._consumer = new_consumer(self._options, self)
+        return await start(self._consumer)
 
     async def _poll_loop(self, consumer: AIOKafkaConsumer) -> None:
         loop = asyncio.get_running_loop()
@@ -206,7 +164,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return any(waited < self._options.schema_wait_s for waited in waits)
 
     async def _hand_over(self, consumer: AIOKafkaConsumer, generation: int, batch: Batch) -> None:
-        """Queue a batch for commit; while the database is slow or away, stay in the group by polling paused partitions."""
+        """Queue a batch for commit; while the database is slow or away, stay in the group by polling what is paused."""
         while generation == self._generation:
             try:
                 await asyncio.wait_for(self._prepared.put((generation, batch)), timeout=1.0)
@@ -234,33 +192,24 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await consumer.getmany(timeout_ms=self._options.poll_ms)
             self._unplaced = bool(consumer.assignment())
             return False
-        begins, ends = await self._patiently(lambda: self._bounds(consumer, assigned))
+        begins, ends = await self._patiently(Errand.PLACE, lambda: bounds(consumer, assigned))
         stored = await self._patiently(
+            Errand.PLACE,
             lambda: self._in_commit_thread(
                 self._store.place, {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
-            )
+            ),
         )
         if generation != self._generation:
             return False
         self._next = {tp: stored[tp.topic, tp.partition] for tp in assigned}
         for partition, position in self._next.items():
-            _check_range(position, begins[partition], ends[partition])
+            check_range(position, begins[partition], ends[partition])
             consumer.seek(partition, position.next_offset)
             consumer.resume(partition)
         self.status.partitions = len(assigned)
         self._unplaced = False
         _log.info("placed %d partitions from the stored offsets", len(assigned))
         return True
-
-    async def _bounds(
-        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
-    ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        try:
-            return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
-        except KafkaError as error:
-            raise UnreachableError(
-                f"the broker does not say where the log begins and ends ({type(error).__name__})"
-            ) from error
 
     async def _commit_loop(self) -> None:
         while True:
@@ -269,6 +218,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             try:
                 await self._patiently(
+                    Errand.COMMIT,
                     lambda: self._in_commit_thread(self._store.commit, batch),  # noqa: B023 - awaited before the next turn
                     lambda: generation == self._generation,  # noqa: B023
                 )
@@ -281,7 +231,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             for advance in batch.advances:
                 self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
             if self.on_committed is not None:
-                await self.on_committed(batch)
+                self.on_committed(batch)
 
     async def _group_offsets_loop(self, consumer: AIOKafkaConsumer) -> None:
         """Tell Kafka, for lag tools, what PostgreSQL has already made true."""
@@ -296,39 +246,45 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 except KafkaError as error:
                     _log.info("group offsets not written (%s); the stored offsets are the truth", type(error).__name__)
 
+    async def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        """Notice that the broker is away even when no call fails: polling only stays empty then."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            try:
+                async with asyncio.timeout(WATCH_ANSWER_S):
+                    await consumer.end_offsets(sorted(consumer.assignment()))
+            except (KafkaError, TimeoutError):
+                self._waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
+            else:
+                self._goes_on(Errand.WATCH)
+
     async def _in_commit_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._commit_thread, call, *arguments)
 
     async def _patiently(
-        self, call: Callable[[], Awaitable[_Result]], still_wanted: Callable[[], bool] = lambda: True
+        self,
+        errand: Errand,
+        call: Callable[[], Awaitable[_Result]],
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> _Result:
         """Call until it works, backing off; other errors than retryable ones pass through."""
-        async for attempt in ENVIRONMENT.retrying_async(before_sleep=self._note_waiting):
+
+        def note(state: RetryCallState) -> None:
+            self._waits(errand, str(state.outcome.exception() if state.outcome else ""))
+
+        async for attempt in ENVIRONMENT.retrying_async(before_sleep=note):
             with attempt:
                 if attempt.retry_state.attempt_number > 1 and not still_wanted():
+                    self._goes_on(errand)
                     raise ConcurrentUpdateError("the partitions were taken away while the environment was")
                 result = await call()
-        self.status.waiting_for = self.status.waiting_since = None
+        self._goes_on(errand)
         return result
 
-    def _note_waiting(self, state: object) -> None:
-        outcome = getattr(state, "outcome", None)
-        error = outcome.exception() if outcome else None
-        if self.status.waiting_since is None:
-            self.status.waiting_since = time.time()
-            _log.warning("paused: %s", error)
-        self.status.waiting_for = str(error)
+    def _waits(self, errand: Errand, why: str) -> None:
+        if self.status.waits(errand, why):
+            _log.warning("paused: %s", why)
 
-
-def _check_range(position: Position, begin: int, end: int) -> None:
-    place = f"{position.topic}/{position.partition}"
-    if position.next_offset < begin:
-        raise LostRangeError(
-            f"{place}: the log begins at {begin}, after the stored offset {position.next_offset}: "
-            f"{begin - position.next_offset} records would be skipped; restore them or move the offset by hand"
-        )
-    if position.next_offset > end:
-        raise LostRangeError(
-            f"{place}: the log ends at {end}, before the stored offset {position.next_offset}: "
-            "this is not the log the warehouse was built from"
-        )
+    def _goes_on(self, errand: Errand) -> None:
+        if self.status.goes_on(errand):
+            _log.info("going on: %s", errand.value)

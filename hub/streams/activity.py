@@ -5,23 +5,47 @@ survives the worker. It is a view for operators, not part of the truth: a batch 
 from the counts and nowhere else.
 """
 
+import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import faust
 import polars as pl
+from aiokafka.errors import KafkaError
 
 from hub.topology import SOURCE_ACTIVITY_PARTITIONS, SOURCE_ACTIVITY_TOPIC
 from hub.warehouse.batch import Batch
 
+_log = logging.getLogger(__name__)
+
+_MOST_WAITING = 1_000
+"""Announcements kept while the broker does not take them; what comes on top is left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The agent's topic and table."""
+    """The agent's topic and table, and the announcements to come."""
 
     topic: Any
     table: Any
+    waiting: "asyncio.Queue[dict[str, Any]]"
+
+    def announce(self, batch: Batch) -> None:
+        """Take note of a committed batch; never waits for the broker."""
+        for seen in activity_of(batch):
+            if not self.waiting.full():
+                self.waiting.put_nowait(seen)
+
+    async def run(self) -> None:
+        """Send the announcements, for ever; one that the broker does not take is left out."""
+        while True:
+            seen = await self.waiting.get()
+            try:
+                await self.topic.send(key=seen["source"], value=seen)
+            except KafkaError as error:
+                _log.info("a source's activity was not announced (%s)", type(error).__name__)
 
 
 def add_activity(app: faust.App) -> Activity:
@@ -34,7 +58,7 @@ def add_activity(app: faust.App) -> Activity:
         async for event in events:
             table[event["source"]] = added(table.get(event["source"]), event)
 
-    return Activity(topic, table)
+    return Activity(topic, table, asyncio.Queue(_MOST_WAITING))
 
 
 def added(before: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""The log as the intake reads it: a consumer that is told where to read, and whether the log holds that place."""
+
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from hub.model.errors import LostRangeError, UnreachableError
+from hub.warehouse.offsets import Position
+
+FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
+FETCH_BYTES = 32 * 1_048_576
+RETRY_MS = 500
+HEARTBEATS_PER_SESSION = 4
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """What the intake polls and how.
+
+    Fields:
+        bootstrap: Kafka brokers.
+        group: consumer group of the workers.
+        topics: event topics.
+        batch_rows: most records of a batch; fewer when fewer are there.
+        poll_ms: longest wait for a first record.
+        schema_wait_s: how long an unknown schema id is retried before it is poison.
+        session_timeout_s: how long the group waits for a worker that was killed.
+    """
+
+    bootstrap: str
+    group: str
+    topics: tuple[str, ...]
+    batch_rows: int
+    poll_ms: int
+    schema_wait_s: float
+    session_timeout_s: float = 10.0
+
+
+def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) -> AIOKafkaConsumer:
+    """Return a member of the group that commits nothing and begins nowhere by itself; not started."""
+    session_ms = int(options.session_timeout_s * 1000)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=options.bootstrap,
+        group_id=options.group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
+        fetch_max_bytes=FETCH_BYTES,
+        metadata_max_age_ms=30_000,
+        retry_backoff_ms=RETRY_MS,
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // HEARTBEATS_PER_SESSION,
+    )
+    consumer.subscribe(list(options.topics), listener=listener)
+    return consumer
+
+
+async def start(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+    """Join the group; returns with the first assignment, of which the listener was told.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    try:
+        await consumer.start()
+    except KafkaConnectionError as error:
+        await consumer.stop()
+        raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?") from error
+    return consumer
+
+
+Offsets = dict[TopicPartition, int]
+
+
+async def bounds(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> tuple[Offsets, Offsets]:
+    """Return where the log of each partition begins, and where it ends.
+
+    Raises:
+        UnreachableError: the broker does not say.
+    """
+    try:
+        return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    except KafkaError as error:
+        raise UnreachableError(
+            f"the broker does not say where the log begins and ends ({type(error).__name__})"
+        ) from error
+
+
+def check_range(position: Position, begin: int, end: int) -> None:
+    """Refuse a stored offset that the log does not hold; raises LostRangeError with the way out."""
+    place = f"{position.topic}/{position.partition}"
+    if position.next_offset < begin:
+        raise LostRangeError(
+            f"{place}: the log begins at {begin}, after the stored offset {position.next_offset}: "
+            f"{begin - position.next_offset} records would be skipped; restore them or move the offset by hand"
+        )
+    if position.next_offset > end:
+        raise LostRangeError(
+            f"{place}: the log ends at {end}, before the stored offset {position.next_offset}: "
+            "this is not the log the warehouse was built from"
+        )

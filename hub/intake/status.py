@@ -1,0 +1,54 @@
+"""What the intake says of itself: counts since it began, and what it waits for."""
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Errand(StrEnum):
+    """What the intake does with its environment, and may have to wait for."""
+
+    CONNECT = "connect"
+    PLACE = "place"
+    COMMIT = "commit"
+    WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why an errand does not go on, and since when (seconds since the epoch)."""
+
+    why: str
+    since: float
+
+
+@dataclass(slots=True)
+class IntakeStatus:
+    """Counts since start, and the errands that wait for an environment that is away.
+
+    Fields:
+        consumed, batches: made durable by this worker.
+        partitions: placed with this worker.
+        waiting: by errand; empty while all is there.
+        unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
+    """
+
+    consumed: int = 0
+    batches: int = 0
+    partitions: int = 0
+    waiting: dict[Errand, Waiting] = field(default_factory=dict)
+    unknown_schemas: dict[int, float] = field(default_factory=dict)
+
+    def waits(self, errand: Errand, why: str) -> bool:
+        """Note that an errand waits; tell whether it has only begun to."""
+        before = self.waiting.get(errand)
+        self.waiting[errand] = Waiting(why, before.since if before else time.time())
+        return before is None
+
+    def goes_on(self, errand: Errand) -> bool:
+        """Note that an errand was done; tell whether it had been waiting."""
+        return self.waiting.pop(errand, None) is not None
+
+    def longest_wait(self) -> Waiting | None:
+        """Return what has been waited for longest; None while all is there."""
+        return min(self.waiting.values(), key=lambda waiting: waiting.since, default=None)
