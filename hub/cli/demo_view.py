@@ -56,7 +56,10 @@ def _facts(report: Report) -> Table:
     for shown in report.portal:
         same = "equal to the warehouse" if not shown.differing else f"[red]{shown.differing:,} differ[/red]"
         table.add_row(f"{shown.entity} records", f"{shown.records:,}", f"on the portal {shown.on_portal:,}: {same}")
-    table.add_row("open conflicts", f"{report.conflicts:,}", "sources disagree; the higher authority is held")
+    fields = ", ".join(f"{aspect} {count:,}" for aspect, count in report.conflicts.items())
+    table.add_row(
+        "open conflicts", f"{sum(report.conflicts.values()):,}", f"fields in which sources disagree: {fields}"
+    )
     table.add_row("open reviews", f"{report.reviews:,}", "addresses in communes that were split: a person decides")
     table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")

@@ -1,7 +1,6 @@
 """The demo from beginning to end: before midnight, an outage, midnight, a killed worker, and the account at the end."""
 
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -57,30 +56,29 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
     with Stage(settings, say) as stage, ThreadPoolExecutor(max_workers=1) as threads:
         writing = threads.submit(make_story, options.scale)
         stage.set_up()
-        worker, share = stage.start("worker", "worker"), stage.start("share", "share")
+        worker, share = (stage.start(name, name, stays=True) for name in ("worker", "share"))
         story = writing.result()
-        with Watch(stage.where, stage.schema) as watch:
+        with Watch(stage.where, stage.schema, stage.check) as watch:
             outages = [_before_midnight(stage, story, watch)]
-            wait_for_drain(stage, (worker, share))
+            wait_for_drain(stage)
             again, outage = _midnight(stage, story, watch, worker)
             outages.append(outage)
             say("everything is sent; waiting until the last record has its outcome")
-            wait_for_drain(stage, (again, share))
+            wait_for_drain(stage)
             span_s = watch.span_s()
         say("comparing the portal's topics with the warehouse")
-        shown = portal.wait_until_equal(stage, share)
+        shown = portal.wait_until_equal(stage)
         report = fetch_report(stage, span_s, time.monotonic() - began, outages, shown)
         if options.keep:
             stage.keep()
         return Ended(report, (again.ref.pid, share.ref.pid) if options.keep else ())
 
 
-def wait_for_drain(stage: Stage, running: Iterable[Child]) -> None:
+def wait_for_drain(stage: Stage) -> None:
     """Wait until every record has its outcome, looking that worker and share still run."""
 
     def drained() -> bool:
-        for child in running:
-            child.check()
+        stage.check()
         return is_drained(stage.where, stage.schema)
 
     wait_until(drained, _DRAIN_LIMIT_S, "records are still waiting")
@@ -122,7 +120,7 @@ def _midnight(stage: Stage, story: Story, watch: Watch, worker: Child) -> tuple[
     connectors = stage.run_connectors(_SOURCES_AFTER)
     bad = poison.send_bad_records(stage.where, story.people[0], story.people[1])
     repeated = poison.send_again(stage.where, "citizen.changed", _REPEATED)
-    again = stage.start("worker-again", "worker")
+    again = stage.start("worker-again", "worker", stays=True)
     stage.say(f"{rows:,} later rows, {bad} bad records, {repeated} repeats; Hà Nam sends all again; a worker starts")
     back = watch.wait_for_growth(since, before, _DRAIN_LIMIT_S)
     stage.say(f"the worker went on after {back - since:.1f} s")

@@ -28,8 +28,10 @@ class ChildFailedError(HubError):
 class Child:
     """One running command; its output goes to its log file."""
 
-    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path, stays: bool) -> None:
         self.name = name
+        self.stays = stays
+        self.is_killed = False
         self.log = log
         self._process = process
         self.ref = reference(process.pid)
@@ -48,13 +50,14 @@ class Child:
             raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
 
     def check(self) -> None:
-        """Raise ``ChildFailedError`` if it has ended: for those that are to stay."""
+        """Raise ``ChildFailedError`` if it has ended in failure, or at all though it was to stay."""
         code = self._process.poll()
-        if code is not None:
+        if code is not None and (code != 0 or self.stays):
             raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
 
     def kill(self) -> None:
         """End it by SIGKILL, as a crash would."""
+        self.is_killed = True
         self._process.kill()
         self._process.wait()
 
@@ -81,8 +84,14 @@ class Children:
         self._environment = {**os.environ, **environment}
         self._running: list[Child] = []
 
-    def start(self, name: str, *arguments: str) -> Child:
-        """Start ``hub <arguments>``; ``name`` is for people and for its log file."""
+    def start(self, name: str, *arguments: str, stays: bool = False) -> Child:
+        """Start ``hub <arguments>``.
+
+        Args:
+            name: for people and for its log file.
+            arguments: of the command line.
+            stays: it is not to end by itself.
+        """
         log = self._folder / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
@@ -94,10 +103,16 @@ class Children:
                 env=self._environment,
                 start_new_session=True,
             )
-        child = Child(name, process, log)
+        child = Child(name, process, log, stays)
         self._running.append(child)
         _record(self._folder).write_text(json.dumps([(one.ref.pid, one.ref.started_at) for one in self._running]))
         return child
+
+    def check(self) -> None:
+        """Raise ``ChildFailedError`` if any has failed."""
+        for child in self._running:
+            if not child.is_killed:
+                child.check()
 
     def stop_all(self) -> None:
         """End whatever still runs, newest first."""

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, and_, select
 
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
-from hub.demo.children import Child
 from hub.demo.stage import Stage
 from hub.model.entities import ENTITIES, Entity
 from hub.share.outbox import unshared
@@ -49,14 +48,14 @@ class Shown:
     differing: int
 
 
-def wait_until_equal(stage: Stage, share: Child) -> tuple[Shown, ...]:
+def wait_until_equal(stage: Stage) -> tuple[Shown, ...]:
     """Wait until share has caught up, and compare; again while something differs, until the time is over.
 
     Returns what the last comparison found.
     """
     deadline = time.monotonic() + _LIMIT_S
     while True:
-        share.check()
+        stage.check()
         with stage.warehouse() as connection:
             is_late = time.monotonic() > deadline
             if is_late or unshared(connection) == 0:

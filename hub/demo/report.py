@@ -30,7 +30,7 @@ class Report:
 
     Fields:
         ends: the log's end offset by (topic, partition): what there was to consume.
-        conflicts, reviews: open ones.
+        conflicts, reviews: open ones; conflicts by aspect, one per field.
         reasons: records by outcome and reason, for rejected and dead-lettered ones.
         set_aside: rows that the connectors could not map, kept in their sources.
         busy_s: from the first record consumed to the last, outages included; ``events_per_s`` is over that time.
@@ -39,7 +39,7 @@ class Report:
     ledger: tuple[LedgerRow, ...]
     ends: Mapping[tuple[str, int], int]
     portal: tuple[Shown, ...]
-    conflicts: int
+    conflicts: Mapping[str, int]
     reviews: int
     dead_letters: int
     reasons: Mapping[str, Mapping[str, int]]
@@ -90,7 +90,7 @@ def fetch_report(
             ledger=tuple(read_ledger(connection)),
             ends=log_ends(stage.where),
             portal=portal,
-            conflicts=_count(connection, select(func.count()).where(conflict.c.closed_at.is_(None))),
+            conflicts=_conflicts(connection),
             reviews=_count(connection, select(func.count()).where(review.c.closed_at.is_(None))),
             dead_letters=_count(connection, select(func.count()).select_from(dead_letter)),
             reasons=_reasons(connection),
@@ -109,7 +109,8 @@ def report_object(report: Report) -> dict[str, Any]:
         "records": report.records,
         "portal_records": report.portal_records,
         "portal_equal": report.is_portal_equal,
-        "conflicts": report.conflicts,
+        "conflicts": sum(report.conflicts.values()),
+        "conflicts_by_aspect": report.conflicts,
         "reviews": report.reviews,
         "dead_letters": report.dead_letters,
         "reasons": report.reasons,
@@ -124,6 +125,16 @@ def report_object(report: Report) -> dict[str, Any]:
 
 def _count(connection: Connection, statement: Select[int]) -> int:
     return connection.execute(statement).scalar_one()
+
+
+def _conflicts(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(
+        select(conflict.c.aspect, func.count())
+        .where(conflict.c.closed_at.is_(None))
+        .group_by(conflict.c.aspect)
+        .order_by(conflict.c.aspect)
+    )
+    return {aspect: count for aspect, count in rows}
 
 
 def _reasons(connection: Connection) -> dict[str, dict[str, int]]:

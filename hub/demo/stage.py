@@ -91,11 +91,16 @@ class Stage:
         engine.dispose()
         self._children = Children(self.settings.data_dir / "logs" / "demo", self._environment())
 
-    def start(self, name: str, *arguments: str) -> Child:
-        """Start a command of the hub."""
+    def start(self, name: str, *arguments: str, stays: bool = False) -> Child:
+        """Start a command of the hub; see ``Children.start``."""
         if self._children is None:
             raise ConfigError(["the demo's engine is not up yet"])
-        return self._children.start(name, *arguments)
+        return self._children.start(name, *arguments, stays=stays)
+
+    def check(self) -> None:
+        """Raise ``ChildFailedError`` if a command of the hub has failed."""
+        if self._children is not None:
+            self._children.check()
 
     def run_connectors(self, names: Iterable[str]) -> list[Child]:
         """Start the connectors of these declarations, each until it has read all its source holds."""

@@ -24,9 +24,13 @@ class StuckError(HubError):
 
 
 class Watch:
-    """Reads the count of consumed records ten times a second, whether or not the database is there."""
+    """Reads the count of consumed records ten times a second, whether or not the database is there.
 
-    def __init__(self, where: Endpoints, schema: str) -> None:
+    ``check`` is called while something is waited for; it raises when there is no use in waiting.
+    """
+
+    def __init__(self, where: Endpoints, schema: str, check: Callable[[], None] = lambda: None) -> None:
+        self._check = check
         self._url = libpq_url(where.database_url)
         self._consumed = sql.SQL("SELECT coalesce(sum(consumed), 0)::bigint FROM {}.log_partition").format(
             sql.Identifier(schema)
@@ -56,7 +60,7 @@ class Watch:
 
     def wait_for(self, count: int, limit_s: float) -> None:
         """Wait until that many records were consumed; raises ``StuckError`` after the limit."""
-        wait_until(lambda: self.consumed >= count, limit_s, f"fewer than {count} records consumed")
+        self._wait(lambda: self.consumed >= count, limit_s, f"fewer than {count} records consumed")
 
     def wait_for_growth(self, since: float, more_than: int, limit_s: float) -> float:
         """Wait until a sample taken after ``since`` shows more than that, and return its time (monotonic clock)."""
@@ -66,13 +70,20 @@ class Watch:
             found.extend(at for at, count in self._samples[-50:] if at >= since and count > more_than)
             return bool(found)
 
-        wait_until(grown, limit_s, "the worker did not go on")
+        self._wait(grown, limit_s, "the worker did not go on")
         return found[0]
 
     def span_s(self) -> float:
         """Return the seconds from the first record consumed to the last, outages included."""
         growth = [at for (_, before), (at, now) in zip(self._samples, self._samples[1:], strict=False) if now != before]
         return max(growth[-1] - growth[0], _EVERY_S) if growth else _EVERY_S
+
+    def _wait(self, is_so: Callable[[], bool], limit_s: float, otherwise: str) -> None:
+        def checked() -> bool:
+            self._check()
+            return is_so()
+
+        wait_until(checked, limit_s, otherwise)
 
     def _run(self) -> None:
         while not self._ended.is_set():

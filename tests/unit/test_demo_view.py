@@ -21,7 +21,7 @@ def _report() -> Report:
         ledger=tuple(LedgerRow(topic, number, 0, total, total, outcomes) for topic in topics for number in (0, 1)),
         ends={(topic, number): total for topic in topics for number in (0, 1)},
         portal=(Shown("citizen", 3_000_000, 3_000_000, 0), Shown("dossier", 600_000, 600_000, 0)),
-        conflicts=750,
+        conflicts={"citizen.person": 750, "dossier.submission": 3},
         reviews=1_003,
         dead_letters=10,
         reasons={"rejected": {"AFTER_CUT_OVER": 127, "VERSION_REUSED": 1}, "dead_lettered": {"TOO_LARGE": 1}},
