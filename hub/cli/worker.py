@@ -93,4 +93,4 @@ def worker() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings, places = located()
-    run_worker(settings, places, policy_path(settings))
+    raise typer.Exit(run_worker(settings, places, policy_path(settings)))

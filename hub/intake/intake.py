@@ -25,7 +25,7 @@ from tenacity import RetryCallState
 from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.status import Errand, IntakeStatus
-from hub.model.errors import ConcurrentUpdateError, LostRangeError
+from hub.model.errors import ConcurrentUpdateError, HubError, LostRangeError
 from hub.retry import ENVIRONMENT
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
@@ -87,7 +87,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 for loop in loops:
                     tasks.create_task(loop)
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            first = errors.exceptions[0]
+            self.status.ended_by = first if isinstance(first, HubError) else None
+            raise first from None
         finally:
             await consumer.stop()
             self._decode_thread.shutdown(wait=False, cancel_futures=True)

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hub.model.errors import HubError
+
 
 class Errand(StrEnum):
     """What the intake does with its environment, and may have to wait for."""
@@ -30,6 +32,7 @@ class IntakeStatus:
         consumed, batches: made durable by this worker.
         partitions: placed with this worker.
         waiting: by errand; empty while all is there.
+        ended_by: the error that the hub has a name for and that stopped the intake.
         unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
     """
 
@@ -37,6 +40,7 @@ class IntakeStatus:
     batches: int = 0
     partitions: int = 0
     waiting: dict[Errand, Waiting] = field(default_factory=dict)
+    ended_by: HubError | None = None
     unknown_schemas: dict[int, float] = field(default_factory=dict)
 
     def waits(self, errand: Errand, why: str) -> bool:

@@ -2,23 +2,27 @@
 
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
 
 import faust
 
 from hub.config import Settings
+from hub.embedded.kafka import broker_answers
 from hub.embedded.locate import Endpoints
 from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
 from hub.intake.intake import Intake, Store
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
+from hub.model.errors import UnreachableError
 from hub.model.policy import load_policy
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
+from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
@@ -26,20 +30,37 @@ from hub.warehouse.sources import store_sources
 
 _log = logging.getLogger(__name__)
 
+_SIGNALLED = 128
+"""Exit code of a process that a signal ended, less the signal's number."""
 
-def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> None:
-    """Run one worker; returns (or exits the process) when a signal ends it.
+
+class SignalledWorker(faust.Worker):  # type: ignore[misc, unused-ignore]
+    """Faust's worker, which ends in peace on a signal; remembers which it was, for the exit code."""
+
+    ended_by: signal.Signals | None = None
+
+    async def _stop_on_signal(self, signal: signal.Signals) -> None:
+        self.ended_by = signal
+        await super()._stop_on_signal(signal)
+
+
+def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
+    """Run one worker; return the exit code when a signal has ended it: 130 or 143.
 
     Raises:
         ConfigError: policy or database are not as they must be.
+        LostRangeError: the log does not hold a stored offset.
     """
     policy = load_policy(policy_path)
+    hush_repetitions()
     engine = open_database(places.database_url, settings.database_schema, "hub worker")
     for attempt in ENVIRONMENT.retrying():
         with attempt:
             migrate(engine, settings.database_schema)
             with translated_errors("storing the sources"), engine.begin() as connection:
                 numbers = store_sources(connection, policy)
+            if not broker_answers(places.bootstrap):
+                raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
     stamp = Stamp(f"{socket.gethostname()}:{os.getpid()}", policy.digest)
     store = WarehouseStore(engine, stamp)
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
@@ -58,4 +79,17 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> None
         folder.mkdir(parents=True, exist_ok=True)
         app = build_app(AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake)
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
-        faust.Worker(app, loglevel="INFO", redirect_stdouts=False).execute_from_commandline()
+        return _run(app, intake)
+
+
+def _run(app: faust.App, intake: Intake) -> int:
+    """Run the app to its end; Faust ends by ``SystemExit``, whatever the reason."""
+    worker = SignalledWorker(app, loglevel="INFO", redirect_stdouts=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if intake.status.ended_by is not None:
+            raise intake.status.ended_by from None
+        if end.code or worker.ended_by is None:
+            raise
+    return _SIGNALLED + (worker.ended_by or 0)

@@ -1,0 +1,44 @@
+"""Keep the Kafka client from filling the log while the broker is away: it logs every try, many times a second."""
+
+import logging
+import time
+from collections.abc import Callable
+
+EVERY_S = 30.0
+_LOGGERS = (
+    "aiokafka",
+    "aiokafka.cluster",
+    "aiokafka.conn",
+    "aiokafka.consumer.consumer",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.producer",
+    "aiokafka.producer.sender",
+)
+
+
+class Repetitions(logging.Filter):
+    """Lets each warning or error of a logger through once in a while; information always."""
+
+    def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is to be logged."""
+        if record.levelno < logging.WARNING:
+            return True
+        kind, now = (record.name, str(record.msg)), self._clock()
+        if now - self._last.get(kind, -self._every_s) < self._every_s:
+            return False
+        self._last[kind] = now
+        return True
+
+
+def hush_repetitions() -> None:
+    """Put the filter on the client's loggers."""
+    filtering = Repetitions()
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(filtering)
