@@ -137,6 +137,8 @@ class GuardedDecoder:
             except _ChildLostError as lost:
                 if lost.phase is not Phase.ROW:
                     return self._decode_in_halves(latest, values, lost)
+                if lost.number in suspects or lost.number >= len(values):
+                    raise DecoderBugError("the decoding process was lost at a record that it was not given") from lost
                 suspects.append(lost.number)
         return _merged([decoded, *(self._decode_alone(latest, values, row) for row in suspects)])
 
