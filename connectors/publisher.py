@@ -26,8 +26,10 @@ class PublishError(HubError):
 class KafkaPublisher:
     """One producer, made when first needed, and made anew after a failure: what it still held is published again."""
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    def __init__(self, bootstrap: str, client_id: str, wait_ms: int = 10_000) -> None:
+        """Take the brokers; ``wait_ms``: how long one try waits for a broker or topic to be there."""
         self._bootstrap = bootstrap
+        self._wait_ms = wait_ms
         self._client_id = client_id
         self._producer: Any = None
 
@@ -71,10 +73,10 @@ class KafkaPublisher:
                 batch_size=256 * 1024,
                 linger_ms=20,
                 max_request_size=MAX_LOG_RECORD_BYTES,
-                max_block_ms=10_000,
+                max_block_ms=self._wait_ms,
                 request_timeout_ms=15_000,
                 delivery_timeout_ms=int(CONFIRM_TIMEOUT_S * 1000) - 5_000,
-                bootstrap_timeout_ms=10_000,
+                bootstrap_timeout_ms=self._wait_ms,
                 allow_auto_create_topics=False,
                 metrics_enabled=False,
             )

@@ -303,3 +303,11 @@ def test_row_without_index_column_is_found_by_declared_txid(database_url: str) -
         catch_up(source.connector())
     found = [event["dossier_code"] for event in catch_up(source.connector()).events()]
     assert found == ["D-late", "D-early"]
+
+
+def test_any_role_may_ask_for_the_horizon(database_url: str) -> None:
+    # a role that has nothing but what every role has, as far as these functions go
+    ask = text("SELECT has_function_privilege('pg_signal_backend', :name, 'execute')")
+    with create_engine(database_url, poolclass=NullPool).connect() as connection:
+        for name in ("pg_control_system()", "pg_current_snapshot()", "pg_snapshot_xmin(pg_snapshot)"):
+            assert connection.execute(ask, {"name": name}).scalar() is True
