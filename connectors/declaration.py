@@ -144,3 +144,19 @@ class Declaration:
     page_rows: int = 5_000
     state: Location = field(default_factory=Location)
     state_schema: str = "hub_connector"
+
+
+def columns_of(stream: Stream) -> tuple[str, ...]:
+    """Return the columns a stream reads, each once: key first."""
+    wanted = list(stream.key)
+    wanted += [name for name in (stream.version, stream.changed_at, stream.payload) if name]
+    wanted += [stream.deleted.column] if stream.deleted else []
+    for rule in (*stream.fields, *([stream.operation] if stream.operation else [])):
+        wanted += rule.columns
+        wanted += rule.child.on.values() if rule.child else ()
+    return tuple(dict.fromkeys(wanted))
+
+
+def child_columns(rule: FieldRule) -> tuple[str, ...]:
+    """Return the columns read of a child table, each once."""
+    return tuple(dict.fromkeys(name for item in rule.items for name in item.columns))

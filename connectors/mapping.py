@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.dates import Convert, to_moment
-from connectors.declaration import Declaration, Deleted, FieldRule, Kind, Stream, Word
+from connectors.declaration import Declaration, Deleted, FieldRule, Kind, Stream, Word, child_columns, columns_of
 from connectors.plain import folded, plain
 from connectors.reasons import RejectReason, Unmappable
 from connectors.values import converter, whole_number
@@ -219,22 +219,6 @@ class RowMapper:
             return said
         is_deleted = _deletion(deleted, self._index[deleted.column])
         return lambda row: "REVOKE" if is_deleted(row) else said(row)
-
-
-def columns_of(stream: Stream) -> tuple[str, ...]:
-    """Return the columns a stream reads, each once: key first."""
-    wanted = list(stream.key)
-    wanted += [name for name in (stream.version, stream.changed_at, stream.payload) if name]
-    wanted += [stream.deleted.column] if stream.deleted else []
-    for rule in (*stream.fields, *([stream.operation] if stream.operation else [])):
-        wanted += rule.columns
-        wanted += rule.child.on.values() if rule.child else ()
-    return tuple(dict.fromkeys(wanted))
-
-
-def child_columns(rule: FieldRule) -> tuple[str, ...]:
-    """Return the columns read of a child table, each once."""
-    return tuple(dict.fromkeys(name for item in rule.items for name in item.columns))
 
 
 def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:

@@ -22,9 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
-from connectors.declaration import Child, FieldRule, Stream
+from connectors.declaration import Child, FieldRule, Stream, child_columns, columns_of
 from connectors.faults import translated
-from connectors.mapping import child_columns, columns_of
 from connectors.port import JsonValue
 from hub.model.errors import ConfigError
 
