@@ -14,6 +14,8 @@ from hub.topology import subject_of
 WIDTH = 100
 """Columns that the account needs and fits."""
 
+_NBSP = "\N{NO-BREAK SPACE}"
+
 _HEADS = {
     Outcome.APPLIED: "applied",
     Outcome.SUPERSEDED: "supers.",
@@ -57,9 +59,7 @@ def _facts(report: Report) -> Table:
         same = "equal to the warehouse" if not shown.differing else f"[red]{shown.differing:,} differ[/red]"
         table.add_row(f"{shown.entity} records", f"{shown.records:,}", f"on the portal {shown.on_portal:,}: {same}")
     fields = ", ".join(f"{aspect} {count:,}" for aspect, count in report.conflicts.items())
-    table.add_row(
-        "open conflicts", f"{sum(report.conflicts.values()):,}", f"fields in which sources disagree: {fields}"
-    )
+    table.add_row("open conflicts", f"{sum(report.conflicts.values()):,}", f"sources disagree: {fields}")
     table.add_row("open reviews", f"{report.reviews:,}", "addresses in communes that were split: a person decides")
     table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")
@@ -74,7 +74,7 @@ def _facts(report: Report) -> Table:
 
 def _refusals(report: Report) -> Iterator[RenderableType]:
     for outcome, reasons in report.reasons.items():
-        told = ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        told = ", ".join(f"{reason}{_NBSP}{count:,}" for reason, count in reasons.items())
         yield Text(f"{outcome.replace('_', '-')}: {told}", style="dim")
 
 
