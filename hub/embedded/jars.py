@@ -163,7 +163,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _failed(jar: Jar, folder: Path, error: Exception) -> str:
     return (
-        f"{jar.file_name} could not be fetched from Maven Central ({type(error).__name__}: {error}). "
+        f"{jar.file_name} could not be fetched from Maven Central ({type(error).__name__}: {str(error)[:160]}). "
         f"Check the network and the proxy (HTTPS_PROXY) and run the command again; "
         f"what is already in {folder} is kept. "
         "Without a network, unpack Kafka and name its folder in HUB_KAFKA_HOME."
