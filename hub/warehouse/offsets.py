@@ -29,13 +29,17 @@ def ensure_positions(connection: Connection, begins: dict[tuple[str, int], int])
         connection: in a transaction of its own.
         begins: first offset that the log holds, by (topic, partition).
     """
-    if begins:
-        rows = [
-            {"topic": topic, "partition": partition, "first_offset": first, "next_offset": first}
-            for (topic, partition), first in sorted(begins.items())
-        ]
+    stored = read_positions(connection)
+    # An insert that does nothing uses up a number all the same, and a small number lasts for 32,767 of them.
+    rows = [
+        {"topic": topic, "partition": partition, "first_offset": first, "next_offset": first}
+        for (topic, partition), first in sorted(begins.items())
+        if (topic, partition) not in stored
+    ]
+    if rows:
         connection.execute(insert(log_partition).on_conflict_do_nothing(), rows)
-    return {place: position for place, position in read_positions(connection).items() if place in begins}
+        stored = read_positions(connection)
+    return {place: position for place, position in stored.items() if place in begins}
 
 
 def read_positions(connection: Connection) -> dict[tuple[str, int], Position]:

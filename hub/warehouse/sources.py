@@ -1,7 +1,6 @@
 """The policy's sources in the warehouse: a number for each, and its rank in every aspect it may speak of."""
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, insert, select, text
 
 from hub.model.entities import ENTITIES, Aspect
 from hub.model.errors import ConfigError
@@ -35,12 +34,13 @@ def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
         ConfigError: a source without authority, or whose rank differs from the one stored.
     """
     problems = policy_problems(policy)
-    for of in policy.sources.values():
-        connection.execute(
-            insert(source)
-            .values(code=of.code, agency=of.agency, role=of.role.value)
-            .on_conflict_do_nothing(index_elements=["code"])
-        )
+    # One at a time: workers start together, and what one stores the next must see before it compares.
+    connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
+    known = set(connection.execute(select(source.c.code)).scalars())
+    new = [of for of in policy.sources.values() if of.code not in known]
+    if new:
+        rows = [{"code": of.code, "agency": of.agency, "role": of.role.value} for of in new]
+        connection.execute(insert(source), rows)
     numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
     stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
     for entity in ENTITIES:
