@@ -153,7 +153,7 @@ class World:
         """Empty every table but the sources."""
         claims = [table.name for tables in all_aspect_tables() for table in (tables.claim, tables.record)]
         with self.engine.begin() as connection:
-            for name in (*claims, "audit", "batch", "conflict", "review", "dead_letter"):
+            for name in (*claims, "audit", "batch", "conflict", "review", "dead_letter", "share_position"):
                 connection.execute(text(f"DELETE FROM {name}"))
             connection.execute(text("UPDATE log_partition SET next_offset = 0, consumed = 0"))
         self.places.update(dict.fromkeys(range(PARTITIONS), 0))

@@ -1,0 +1,26 @@
+"""A migrated warehouse per test module, emptied before each test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import RunningEngine
+from tests.merge_world import World, open_world
+
+
+@pytest.fixture(scope="module")
+def module_world(engine: RunningEngine) -> Iterator[World]:
+    """The module's warehouse, in a database of its own."""
+    name = f"world_{uuid.uuid4().hex[:12]}"
+    made = open_world(engine.create_database(name))
+    yield made
+    made.engine.dispose()
+    engine.engine.drop_database(name)
+
+
+@pytest.fixture
+def world(module_world: World) -> World:
+    """The module's warehouse with its sources and nothing else."""
+    module_world.clear()
+    return module_world
