@@ -6,9 +6,8 @@ that, a new child takes the batch record by record; a record that the new child 
 out. At the end each suspect is tried once more, alone, so that a record is not blamed for a machine that stood still;
 only then it is poison: DECODER_TIMEOUT or DECODER_CRASH.
 
-A standstill is a quarter of the time limit without progress. So one record that hangs the decoder every time it is
-touched (in its block, by itself, and by itself again) costs three quarters of the limit and three starts of a child,
-and a batch without such a record is never given up before the limit.
+A standstill is a fifth of the time limit without progress. So one record that hangs the decoder every time it is
+touched (in its block, by itself, and by itself again) costs less than the limit and three starts of a child.
 """
 
 import os
@@ -18,6 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 import polars as pl
 
@@ -33,7 +33,7 @@ from hub.model.outcomes import Reason
 __all__ = ["Decoded", "DecoderBugError", "GuardedDecoder", "Poison"]
 
 _START_LIMIT_S = 60.0
-_STANDSTILLS_PER_LIMIT = 4
+_STANDSTILLS_PER_LIMIT = 5
 _LOOKS_PER_STANDSTILL = 5
 _THREADS = "1"
 
@@ -85,7 +85,7 @@ class GuardedDecoder:
         self._asked = False  # true while an answer is outstanding: an interrupted call must not leave it to the next
         self.restarts = 0
 
-    def __enter__(self) -> "GuardedDecoder":
+    def __enter__(self) -> Self:
         self._start()
         return self
 

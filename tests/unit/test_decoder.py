@@ -125,7 +125,7 @@ def test_i5_every_record_comes_back_once_when_a_count_exhausts_the_childs_memory
     good = event(1, subject, fees=[{"name": "PHI-9", "amount_vnd": 1}])
     place = good.index(b"PHI-9") - 1
     start = good.rindex(b"\x02", 0, place)  # the array's count of one item
-    huge = good[:start] + b"\x80\x80\x80\x80\x80\x10" + good[start + 1 :]
+    huge = good[:start] + b"\x80\x80\x80\x20" + good[start + 1 :]
     decoded = decoder.decode(subject, [good, huge, good])
     assert decoder.restarts == before + 1
     assert [(found.row, found.reason) for found in decoded.poison] == [(1, Reason.NOT_DECODABLE)]
