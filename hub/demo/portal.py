@@ -5,7 +5,7 @@ This reads both sides by itself, with a plain Avro reader and plain selects, so 
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, select
 
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
+from hub.codec.fields import FieldKind
 from hub.demo.stage import Stage
 from hub.model.entities import ENTITIES, Entity
 from hub.share.outbox import unshared
@@ -29,7 +30,8 @@ _AGAIN_S = 0.5
 
 Place = tuple[UUID, str, str]
 """Key, aspect, and the value of the aspect's part, e.g. PERMANENT; empty where the aspect has none."""
-Content = Mapping[str, Any]
+Content = tuple[str, Any, list[Any]]
+"""Source, time at the source, and the data fields in the schema's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +103,64 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
 
 
 def _held(entity: Entity, connection: Connection) -> Iterator[tuple[Place, Content]]:
-    for aspect in entity.aspects:
-        yield from _held_of(aspect_tables(aspect.subject), connection)
-
-
-def _held_of(aspect: AspectTables, connection: Connection) -> Iterator[tuple[Place, Content]]:
-    claim, record = aspect.claim, aspect.record
-    same = and_(*(claim.c[name] == record.c[name] for name in (*aspect.identity, "source")))
-    fields = [spec.name for spec in aspect.data]
-    rows = connection.execute(
-        select(claim.c.key, tables.source.c.code, claim.c.occurred_at, *(claim.c[name] for name in fields))
-        .select_from(record.join(claim, same).join(tables.source, tables.source.c.id == record.c.source))
-        .where(~claim.c.revoked)
-    )
-    for key, source, occurred_at, *values in rows:
-        content = _content(dict(zip(fields, values, strict=True)), source, occurred_at)
-        yield (key, aspect.aspect.name, _part(aspect, content)), content
+    for shape in _shapes(entity):
+        claim, record = shape.tables.claim, shape.tables.record
+        same = and_(*(claim.c[name] == record.c[name] for name in (*shape.tables.identity, "source")))
+        rows = connection.execute(
+            select(claim.c.key, tables.source.c.code, claim.c.occurred_at, *(claim.c[name] for name in shape.fields))
+            .select_from(record.join(claim, same).join(tables.source, tables.source.c.id == record.c.source))
+            .where(~claim.c.revoked)
+        )
+        for key, source, occurred_at, *values in rows:
+            yield shape.place(key, values), shape.content(source, occurred_at, values)
 
 
 def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
     schema_id, datum = wire.unframe(value)
     golden: Any = fastavro.schemaless_reader(io.BytesIO(datum), _parsed(schema_id), None)
-    for aspect in entity.aspects:
-        given = golden.get(aspect.name, golden.get(f"{aspect.name}s"))
-        of_aspect = aspect_tables(aspect.subject)
+    key = golden["key"] if isinstance(golden["key"], UUID) else UUID(bytes=golden["key"])
+    for shape in _shapes(entity):
+        given = golden.get(shape.name, golden.get(f"{shape.name}s"))
         for one in given if isinstance(given, list) else [given]:
-            if one is None:
-                continue
-            # The entity's key stands once, beside the aspects.
-            fields = {spec.name: one.get(spec.name, golden.get(spec.name)) for spec in of_aspect.data}
-            content = _content(fields, one["source"], one["occurred_at"])
-            yield (_uuid(golden["key"]), aspect.name, _part(of_aspect, content)), content
+            if one is not None:
+                # The entity's key stands once, beside the aspects.
+                values = [golden[name] if name in entity.key else one[name] for name in shape.fields]
+                yield shape.place(key, values), shape.content(one["source"], one["occurred_at"], values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How an aspect is compared: its data fields, which of them are lists, and which is its part."""
+
+    name: str
+    tables: AspectTables
+    fields: tuple[str, ...]
+    lists: tuple[int, ...]
+    part: int | None
+
+    def place(self, key: UUID, values: Sequence[Any]) -> Place:
+        return key, self.name, "" if self.part is None else str(values[self.part])
+
+    def content(self, source: str, occurred_at: Any, values: list[Any]) -> Content:
+        """Lists lose the empty fields of their items: JSON and Avro write absence differently."""
+        for place in self.lists:
+            if values[place] is not None:
+                values[place] = [
+                    {name: item for name, item in one.items() if item is not None} for one in values[place]
+                ]
+        return source, occurred_at, values
+
+
+@cache
+def _shapes(entity: Entity) -> tuple[_Shape, ...]:
+    found = []
+    for aspect in entity.aspects:
+        of_aspect = aspect_tables(aspect.subject)
+        fields = tuple(spec.name for spec in of_aspect.data)
+        lists = tuple(place for place, spec in enumerate(of_aspect.data) if spec.kind is FieldKind.JSON)
+        part = fields.index(aspect.part[0]) if aspect.part else None
+        found.append(_Shape(aspect.name, of_aspect, fields, lists, part))
+    return tuple(found)
 
 
 @cache
@@ -140,22 +169,3 @@ def _parsed(schema_id: int) -> Any:
     if version is None:
         raise KeyError(schema_id)
     return fastavro.parse_schema(dict(version.schema))
-
-
-def _content(fields: Mapping[str, Any], source: str, occurred_at: Any) -> Content:
-    return {"source": source, "occurred_at": occurred_at, **{name: _bare(value) for name, value in fields.items()}}
-
-
-def _bare(value: Any) -> Any:
-    """Lists of records without their empty fields: JSON and Avro write absence differently."""
-    if isinstance(value, list):
-        return [{name: item for name, item in one.items() if item is not None} for one in value]
-    return value
-
-
-def _part(aspect: AspectTables, content: Content) -> str:
-    return "|".join(str(content[name]) for name in aspect.aspect.part)
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(bytes=value)
