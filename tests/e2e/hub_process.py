@@ -14,7 +14,7 @@ from typing import Any
 from hub.streams.app import free_port
 
 HUB = str(Path(sys.executable).with_name("hub"))
-LIMIT_S = 90.0
+LIMIT_S = 180.0
 
 
 def run_hub(

@@ -87,7 +87,7 @@ def test_i5_ledger_is_balanced_after_all_deaths(story: Story) -> None:
 
 
 def test_second_worker_takes_over_when_first_is_killed(field: Field, undisturbed: Field) -> None:
-    slow = {"HUB_BATCH_ROWS": "25"}
+    slow = {"HUB_BATCH_ROWS": "50"}
     workers = [field.worker(**slow), field.worker(**slow)]
     field.wait_for(100)
     doomed = next(worker for worker in workers if worker.page("/health")[1])
