@@ -68,6 +68,9 @@ ENVIRONMENT = RetryPolicy(first_s=0.2, most_s=15.0, give_up_after_s=None)
 SHORT_COMMAND = RetryPolicy(first_s=0.2, most_s=1.0, give_up_after_s=5.0)
 """A short command: a few seconds, then exit code 3."""
 
+FIRST_ANSWER_MS = 8_000
+"""How long a short command's Kafka client waits for the first answer of a broker."""
+
 
 def log_retry(state: tenacity.RetryCallState) -> None:
     """Log one retry: which error, which try, how long until the next."""

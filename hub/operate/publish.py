@@ -9,6 +9,7 @@ from kafka.errors import KafkaError
 from hub.codec.encode import Encoder
 from hub.embedded.locate import Endpoints
 from hub.model.errors import UnreachableError
+from hub.retry import FIRST_ANSWER_MS
 from hub.topology import event_topic
 
 FLUSH_LIMIT_S = 60.0
@@ -29,6 +30,7 @@ def producer(bootstrap: str, max_request_bytes: int = 1_048_576) -> KafkaProduce
             batch_size=262_144,
             compression_type="lz4",
             max_request_size=max_request_bytes,
+            bootstrap_timeout_ms=FIRST_ANSWER_MS,
         )
     except KafkaError as error:
         raise UnreachableError(f"the broker at {bootstrap} does not answer") from error

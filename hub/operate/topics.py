@@ -6,6 +6,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
 from hub.model.errors import HubError, UnreachableError
+from hub.retry import FIRST_ANSWER_MS
 from hub.topology import Topic
 
 
@@ -67,7 +68,9 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int = 
 
 def _client(bootstrap: str) -> KafkaAdminClient:
     try:
-        return KafkaAdminClient(bootstrap_servers=bootstrap.split(","), request_timeout_ms=10_000)
+        return KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","), request_timeout_ms=10_000, bootstrap_timeout_ms=FIRST_ANSWER_MS
+        )
     except (KafkaTimeoutError, KafkaConnectionError) as error:
         raise UnreachableError(
             f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?"

@@ -11,6 +11,7 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from hub.codec.decode import decode, masked
 from hub.model.errors import UnreachableError
+from hub.retry import FIRST_ANSWER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            bootstrap_timeout_ms=FIRST_ANSWER_MS,
         )
     except (KafkaConnectionError, KafkaTimeoutError) as error:
         raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
