@@ -59,6 +59,8 @@ def new_field(grounds: Grounds, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def field(new_field: Callable[[], Field]) -> Field:
-    """A warehouse of one test's own."""
-    return new_field()
+def field(new_field: Callable[[], Field]) -> Iterator[Field]:
+    """A warehouse of one test's own. Its workers end with the test: they are of the same group as the next test's."""
+    field = new_field()
+    yield field
+    field.close()

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,8 +66,7 @@ def test_short_command_ends_with_3_when_its_server_is_away(command: tuple[str, .
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signal_ends_worker_in_peace(new_field: Callable[[], Field], sent: signal.Signals, code: int) -> None:
-    field = new_field()
+def test_signal_ends_worker_in_peace(field: Field, sent: signal.Signals, code: int) -> None:
     worker = field.worker()
     field.wait_for(300)
     worker.process.send_signal(sent)

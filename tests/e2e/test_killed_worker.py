@@ -42,8 +42,9 @@ def story(new_field: Callable[[], Field]) -> Story:
     for step in STEPS:
         worker = field.worker(sys.executable, "-m", "tests.e2e.killed_worker", step, str(DEADLY_BATCH))
         deaths.append(Death(step, worker.wait(), field.consumed(), field.problems()))
-    field.worker()
+    last = field.worker()
     field.wait_for_all()
+    last.stop()
     return Story(field, deaths)
 
 
