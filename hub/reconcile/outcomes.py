@@ -66,11 +66,11 @@ def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int]) -> Inser
     """Audit the rows of every (identity, source) whose claim was written."""
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
+    older = or_(stage.c.turn == TURN_STALE, older)
     outcome = case(
         (older, Outcome.STALE.value),
         (repeated, Outcome.DUPLICATE.value),
         (reused, Outcome.REJECTED.value),
-        (stage.c.turn == TURN_STALE, Outcome.STALE.value),
         (stage.c.turn == TURN_DUPLICATE, Outcome.DUPLICATE.value),
         (stage.c.turn == TURN_REUSED, Outcome.REJECTED.value),
         (merged.c.held, Outcome.APPLIED.value),

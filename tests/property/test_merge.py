@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import RunningEngine
 from tests.merge_world import RANKS, Said, World, key_of, open_world
 
-SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "2000"))
+SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "0"))
 COMPARED = ("full_name", "birth_year")
 
 
@@ -116,21 +116,28 @@ def check_history(world: World, history: list[tuple[int, list[Said]]]) -> None:
     }
     assert holders == expected_holders
     assert conflicts == expected_conflicts
-    assert len(world.outcomes()) == len(everything)
-    assert world.outcomes().count("duplicate") + world.outcomes().count("stale") == len(everything) - accepted(history)
+    assert sorted(map(newer_or_not, world.outcomes())) == sorted(refusals(everything))
 
 
-def accepted(history: list[tuple[int, list[Said]]]) -> int:
-    """How many events are newer than all before them, one by one."""
-    newest: dict[tuple[int, str], tuple[int, int]] = {}
-    count = 0
-    for _, events in history:
-        for event in events:
-            place, version = (event.key, event.source), (event.epoch, event.version)
-            if version > newest.get(place, (0, 0)):
-                newest[place] = version
-                count += 1
-    return count
+def newer_or_not(outcome: str) -> str:
+    """Whether an event became its source's claim; if not, the outcome itself."""
+    return "newer" if outcome in {"applied", "superseded"} else outcome
+
+
+def refusals(events: list[Said]) -> list[str]:
+    """What becomes of events that come one by one: ``newer``, or the outcome of one that is not."""
+    newest: dict[tuple[int, str], Said] = {}
+    outcomes = []
+    for event in events:
+        stored = newest.get((event.key, event.source))
+        if stored is None or (event.epoch, event.version) > (stored.epoch, stored.version):
+            newest[event.key, event.source] = event
+            outcomes.append("newer")
+        elif (event.epoch, event.version) < (stored.epoch, stored.version):
+            outcomes.append("stale")
+        else:
+            outcomes.append("duplicate" if event == stored else "rejected:VERSION_REUSED")
+    return outcomes
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -140,7 +147,8 @@ def test_i4_state_equals_oracle_whatever_order_and_batches(world: World, history
 
 
 @pytest.mark.soak
-@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.skipif(not SOAK, reason="runs with HUB_SOAK_EXAMPLES")
+@settings(max_examples=SOAK or 1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_i4_state_equals_oracle_at_length(world: World, history: list[tuple[int, list[Said]]]) -> None:
     check_history(world, history)
