@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import polars as pl
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import JSONB
 
 from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
@@ -19,6 +20,10 @@ from hub.warehouse.database import translated_errors
 from hub.warehouse.dead_letters import audit_rows, dead_letters
 from hub.warehouse.entity_tables import aspect_tables
 
+_NUL = r"\x00"
+_NUL_IN_JSON = r"(^|[^\\])(\\\\)*\\u0000"
+"""The escape itself, not an escaped backslash before the letters u0000."""
+
 
 def without_refused_rows(connection: Connection, batch: Batch, error: PoisonError, stamp: Stamp) -> Batch:
     """Return the batch with at least one more row refused: those with NUL, or else one found by halving.
@@ -27,7 +32,7 @@ def without_refused_rows(connection: Connection, batch: Batch, error: PoisonErro
         PoisonError: again, when no single row is at fault.
     """
     for accepted in batch.accepted:
-        found = _rows_with_nul(accepted.frame)
+        found = _rows_with_nul(accepted)
         if not found:
             found = _row_by_halving(connection, batch, accepted, stamp)
         if found:
@@ -35,10 +40,16 @@ def without_refused_rows(connection: Connection, batch: Batch, error: PoisonErro
     raise error
 
 
-def _rows_with_nul(frame: pl.DataFrame) -> list[int]:
-    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    has_nul = pl.any_horizontal(pl.col(texts).str.contains(r"\x00|\\u0000")).fill_null(False)
-    return frame.filter(has_nul)["row"].to_list()
+def _rows_with_nul(accepted: Accepted) -> list[int]:
+    """Only columns that are stored count: what is refused must not depend on a row's neighbours."""
+    frame = accepted.frame
+    patterns = {
+        column.name: _NUL_IN_JSON if isinstance(column.type, JSONB) else _NUL
+        for column in aspect_tables(accepted.subject).stage.columns
+        if frame.schema.get(column.name) == pl.String
+    }
+    has_nul = pl.any_horizontal(pl.col(name).str.contains(pattern) for name, pattern in patterns.items())
+    return frame.filter(has_nul.fill_null(False))["row"].to_list()
 
 
 def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> list[int]:
