@@ -3,7 +3,23 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Select, Text, Update, and_, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Select,
+    Text,
+    Update,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import contested_keys, part_text
@@ -32,18 +48,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
             ),
         )
     )
-    compared = [
-        field.name
-        for field in tables.data
-        if field.name not in {*tables.aspect.part, *tables.aspect.not_compared, *tables.entity.key}
-    ]
-    units = {unit.code for unit in tables.aspect.units}
-    fields = []
-    for name in compared:
-        differs = held.c[name] != rival.c[name]
-        if name in units:
-            differs = and_(differs, held.c.unit_scheme == rival.c.unit_scheme)
-        fields.append(case((differs, literal(name, Text))))
+    fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held, rival)]
     rows = pairs.with_only_columns(
         rival.c.key,
         part_text(tables, rival).label("part"),  # type: ignore[arg-type]
@@ -52,6 +57,19 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
         func.unnest(postgresql.array(fields)).label("field"),
     ).subquery()
     return select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by).where(rows.c.field.is_not(None))
+
+
+def _differences(tables: AspectTables, held: Any, rival: Any) -> list[tuple[str, ColumnElement[bool]]]:
+    """Return each compared field with the condition that the two claims contradict each other in it."""
+    units = {unit.code for unit in tables.aspect.units}
+    left_out = {*tables.aspect.part, *tables.aspect.not_compared, *tables.entity.key}
+    found = []
+    for name in (field.name for field in tables.data if field.name not in left_out):
+        differs = held.c[name] != rival.c[name]
+        if name in units:
+            differs = and_(differs, held.c.unit_scheme == rival.c.unit_scheme)
+        found.append((name, differs))
+    return found
 
 
 @cache
@@ -75,25 +93,35 @@ def conflicts_opened(tables: AspectTables) -> Insert:
 
 @cache
 def conflicts_closed(tables: AspectTables) -> Update:
-    """Close the conflicts of contested keys that no longer stand."""
-    found = _disagreements(tables).subquery()
+    """Close the conflicts of contested keys that no longer stand.
+
+    Each open conflict is looked up by key: its cost does not depend on how many others the batch has.
+    """
+    held, rival, record = tables.claim.alias("held"), tables.claim.alias("rival"), tables.record
     keys = (
         select(tables.merged.c.key, part_text(tables, tables.merged).label("part"))
         .where(tables.merged.c.contested)
         .distinct()
         .subquery()
     )
+    still_differs = case(
+        *((conflict.c.field == name, differs) for name, differs in _differences(tables, held, rival)), else_=false()
+    )
+    stands = exists().where(
+        record.c.key == conflict.c.key,
+        part_text(tables, record) == conflict.c.part,
+        *(held.c[name] == record.c[name] for name in tables.identity),
+        held.c.source == record.c.source,
+        *(rival.c[name] == record.c[name] for name in tables.identity),
+        rival.c.source == conflict.c.source,
+        rival.c.source != record.c.source,
+        ~rival.c.revoked,
+        still_differs,
+    )
     return (
         update(conflict)
         .values(closed_at=func.now())
         .where(conflict.c.aspect == tables.name, conflict.c.closed_at.is_(None))
         .where(conflict.c.key == keys.c.key, conflict.c.part == keys.c.part)
-        .where(
-            ~exists().where(
-                found.c.key == conflict.c.key,
-                found.c.part == conflict.c.part,
-                found.c.field == conflict.c.field,
-                found.c.source == conflict.c.source,
-            )
-        )
+        .where(~stands)
     )
