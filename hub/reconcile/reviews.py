@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from hub.model.entities import ADMIN_UNIT, UnitField
-from hub.reconcile.identity import part_text
+from hub.reconcile.identity import part_text, same_identity
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables, aspect_tables
 from hub.warehouse.tables import review
 
@@ -137,21 +137,21 @@ def opened_by_claims(tables: AspectTables, unit: UnitField) -> Insert:
 
 @cache
 def closed_by_claims(tables: AspectTables, unit: UnitField) -> Update:
-    """Close the questions about claims of this batch that no longer name a split unit, or were taken back."""
-    stage, merged = tables.stage, tables.merged
-    rows = (
-        select(merged.c.key, part_text(tables, merged).label("part"), merged.c.source)
-        .select_from(merged)
-        .where(
-            ~exists()
-            .select_from(stage)
-            .where(_written_claims(tables), _names_split_unit(stage, unit))
-            .correlate(merged)
-        )
-        .subquery()
+    """Close the questions about claims of this batch that no longer name a split unit, or were taken back.
+
+    The claims are looked up by their primary key, only for rows that have an open question.
+    """
+    claim, merged = tables.claim, tables.merged
+    still_asks = exists().where(
+        same_identity(tables, claim, merged),
+        claim.c.source == merged.c.source,
+        ~claim.c.revoked,
+        _names_split_unit(claim, unit),
     )
-    return _closing(tables, unit).where(
-        review.c.key == rows.c.key, review.c.part == rows.c.part, review.c.source == rows.c.source
+    return (
+        _closing(tables, unit)
+        .where(review.c.key == merged.c.key, review.c.part == part_text(tables, merged))
+        .where(review.c.source == merged.c.source, ~still_asks)
     )
 
 
