@@ -66,7 +66,7 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
             say("everything is sent; waiting until the last record has its outcome")
             wait_for_drain(stage)
             span_s = watch.span_s()
-        say("comparing the portal's topics with the warehouse")
+        say("every record has its outcome; waiting for share")
         shown = portal.wait_until_equal(stage)
         report = fetch_report(stage, span_s, time.monotonic() - began, outages, shown)
         if options.keep:

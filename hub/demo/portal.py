@@ -56,11 +56,15 @@ def wait_until_equal(stage: Stage) -> tuple[Shown, ...]:
     Returns what the last comparison found.
     """
     deadline = time.monotonic() + _LIMIT_S
+    is_told = False
     while True:
         stage.check()
         with stage.warehouse() as connection:
             is_late = time.monotonic() > deadline
             if is_late or unshared(connection) == 0:
+                if not is_told:
+                    stage.say("share has caught up; comparing the portal's topics with the warehouse, field by field")
+                    is_told = True
                 shown = tuple(
                     compare(entity, connection, stage.where.bootstrap) for entity in ENTITIES if entity.record_topic
                 )

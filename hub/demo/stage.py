@@ -136,7 +136,7 @@ class Stage:
 
     def _create_topics(self) -> None:
         plan = plan_topics(self.where.bootstrap, topics(self.settings.partitions))
-        create_topics(self.where.bootstrap, plan.missing)
+        create_topics(self.where.bootstrap, plan.missing, replication=1)
 
     def _environment(self) -> Mapping[str, str]:
         sources = {f"{name.upper()}_DATABASE_URL": url for name, url in self.urls.items()}
