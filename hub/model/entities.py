@@ -92,6 +92,7 @@ CITIZEN = Entity(
             (Role.RESIDENCE, Role.POPULATION, Role.PROVINCE),
             part=("kind",),
             units=(UnitField("commune_code"),),
+            indexes=(("commune_code",),),
         ),
         Aspect("insurance", "health_insurance.linked", (Role.SOCIAL_SECURITY, Role.PROVINCE)),
     ),

@@ -91,8 +91,8 @@ def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
     units = aspect_tables(ADMIN_UNIT.aspects[0].subject).claim.alias("unit")
     successors = (
         select(func.coalesce(units.c.successors, func.jsonb_build_array()))
-        .where(units.c.scheme == claim.c.unit_scheme, units.c.unit_code == claim.c[code])
-        .order_by(units.c.valid_from.desc())
+        .where(units.c.scheme == claim.c.unit_scheme, units.c.unit_code == claim.c[code], ~units.c.revoked)
+        .order_by(units.c.valid_from.desc(), units.c.source)
         .limit(1)
         .scalar_subquery()
         .correlate(claim)

@@ -5,16 +5,17 @@ Within a log partition the audit log is ordered by offset and written by one wor
 meets a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.entities import SUBJECTS, Entity
+from hub.model.entities import ADMIN_UNIT, SUBJECTS, Entity
 from hub.model.outcomes import Outcome
 from hub.topology import subject_of
+from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
 from hub.warehouse.tables import audit, dead_letter, log_partition, share_position
 
 MOST_OFFSETS = 20_000
@@ -58,7 +59,10 @@ def open_spans(connection: Connection) -> list[Span]:
 
 
 def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
-    """Return the keys whose claims changed in some spans, each once, and their dead letters."""
+    """Return the keys whose records some spans may have changed, each once, and their dead letters.
+
+    A unit's event changes the records of all who name the unit.
+    """
     keys: dict[str, set[UUID]] = {}
     letters: list[Row[tuple[object, ...]]] = []
     for span in spans:
@@ -71,18 +75,29 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
             )
             .order_by(dead_letter.c.log_offset)
         ).all()
-        entity = entity_of(span.topic)
-        if entity.record_topic:
-            changed = connection.execute(
-                select(audit.c.key).where(
-                    audit.c.log == span.log,
-                    audit.c.log_offset >= span.first,
-                    audit.c.log_offset < span.end,
-                    audit.c.outcome.in_([Outcome.APPLIED.value, Outcome.SUPERSEDED.value]),
-                )
-            )
-            keys.setdefault(entity.name, set()).update(changed.scalars())
+        for name, changed in _changed_keys(span):
+            keys.setdefault(name, set()).update(connection.execute(changed).scalars())
     return Changes({name: sorted(found) for name, found in keys.items()}, letters)
+
+
+def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
+    """Yield entities whose records are published, each with a statement for the keys that a span's events changed."""
+    changed = and_(
+        audit.c.log == span.log,
+        audit.c.log_offset >= span.first,
+        audit.c.log_offset < span.end,
+        audit.c.outcome.in_([Outcome.APPLIED.value, Outcome.SUPERSEDED.value]),
+    )
+    entity = entity_of(span.topic)
+    if entity.record_topic:
+        yield entity.name, select(audit.c.key).where(changed)
+    if entity is ADMIN_UNIT:
+        units = aspect_tables(subject_of(span.topic)).claim
+        named = select(units.c.scheme, units.c.unit_code).join_from(units, audit, audit.c.key == units.c.key)
+        for tables in all_aspect_tables():
+            for unit in tables.aspect.units if tables.entity.record_topic else ():
+                names = tuple_(tables.claim.c.unit_scheme, tables.claim.c[unit.code])
+                yield tables.entity.name, select(tables.claim.c.key).where(names.in_(named.where(changed)))
 
 
 def entity_of(topic: str) -> Entity:
