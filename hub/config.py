@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         default=None, description="Policy file (TOML): the sources. Unset: the policy of the demo."
     )
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
+    replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
     batch_rows: int = Field(default=20_000, ge=1, le=1_000_000, description="Most records in one batch.")
     poll_ms: int = Field(
@@ -81,19 +82,19 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
         ConfigError: with every wrong variable at once.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        raise ConfigError([_problem(item) for item in error.errors()]) from error
-    unknown = sorted(
-        name
-        for name in os.environ
+    problems = [
+        f"{name}: no such setting; `hub config` lists them"
+        for name in sorted(os.environ)
         if name.startswith("HUB_")
         and name not in _ALLOWED_ELSEWHERE
         and name.removeprefix("HUB_").lower() not in Settings.model_fields
-    )
-    if unknown:
-        raise ConfigError([f"{name}: no such setting; `hub config` lists them" for name in unknown])
+    ]
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise ConfigError([*(_problem(item) for item in error.errors()), *problems]) from None
+    if problems:
+        raise ConfigError(problems)
     return settings
 
 

@@ -16,7 +16,7 @@ class RetryPolicy:
     """How often and how long to retry a ``RetryableError``.
 
     Fields:
-        first_s, most_s: bounds of the exponential wait between tries; the wait is jittered over its upper half.
+        first_s, most_s: bounds of the exponential wait between tries; up to ``first_s`` of jitter is added to it.
         give_up_after_s: total time after which the last error is raised; None: never given up.
     """
 
@@ -53,8 +53,7 @@ class RetryPolicy:
         )
 
     def _wait(self) -> tenacity.wait.wait_base:
-        base = tenacity.wait_exponential(multiplier=self.first_s / 2, max=self.most_s / 2)
-        return base + tenacity.wait_random(0, self.first_s / 2)
+        return tenacity.wait_exponential_jitter(initial=self.first_s, max=self.most_s, jitter=self.first_s)
 
     def _stop(self) -> tenacity.stop.stop_base:
         if self.give_up_after_s is None:

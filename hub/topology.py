@@ -18,7 +18,10 @@ MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
 MAX_LOG_RECORD_BYTES = 16 * 1_048_576
-"""What the event topics let in, so that an oversized record gets an outcome rather than failing unseen."""
+"""What the event topics let in: an oversized record gets an outcome and does not fail unseen at its producer."""
+
+MAX_SHARED_BYTES = 4 * 1_048_576
+"""What the topics that share writes let in: a dead letter of the largest size, or a record made of several large events."""
 
 HEADER_REASON = "hub.reason"
 HEADER_ORIGIN = "hub.origin"
@@ -74,9 +77,14 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         )
         for subject in all_subjects()
     ]
-    dead = [Topic(dead_letter_topic(topic.name), 1, {"retention.ms": "-1"}) for topic in events]
+    dead = [
+        Topic(dead_letter_topic(topic.name), 1, {"retention.ms": "-1", "max.message.bytes": str(MAX_SHARED_BYTES)})
+        for topic in events
+    ]
     records = [
-        Topic(record_topic(entity), partitions, {"cleanup.policy": "compact"})
+        Topic(
+            record_topic(entity), partitions, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_SHARED_BYTES)}
+        )
         for entity in ENTITIES
         if entity.record_topic
     ]

@@ -41,15 +41,16 @@ POLICY = parse_policy(
     role = "civil_status"
     subjects = ["citizen.changed"]
     [[source]]
-    code = "province_a"
-    agency = "H01"
-    role = "province"
-    subjects = ["citizen.changed", "residence.changed"]
-    [[source]]
     code = "province_b"
     agency = "H02"
     role = "province"
     subjects = ["citizen.changed", "residence.changed"]
+    [[source]]
+    code = "province_a"
+    agency = "H01"
+    role = "province"
+    subjects = ["citizen.changed", "residence.changed"]
+    valid_until = 2025-06-02T00:00:00+00:00
     [[source]]
     code = "nso"
     agency = "G05"
@@ -58,6 +59,8 @@ POLICY = parse_policy(
     """
 )
 RANKS = {"population": 0, "civil": 1, "province_a": 2, "province_b": 2}
+ENDED = {"province_a": 1}
+"""Day from which a source's successor speaks. It is stored after its equal: numbers and codes order differently."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from rich.table import Table
 from hub.cli.context import located, warehouse
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow, read_ledger, totals_by_topic
+from hub.topology import subject_of
 from hub.warehouse.database import translated_errors
 
 
@@ -45,8 +46,9 @@ def ledger(
 
 
 def ledger_table(rows: list[LedgerRow]) -> Table:
-    """Render ledger rows; a zero is a dot, so that what happened stands out."""
-    table = Table("topic", box=None, pad_edge=False)
+    """Render ledger rows, topics by their subject; a zero is a dot, so that what happened stands out."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("topic", no_wrap=True, overflow="fold")
     headings = [
         "consumed",
         "applied",
@@ -55,13 +57,14 @@ def ledger_table(rows: list[LedgerRow]) -> Table:
         "stale",
         "parked",
         "rejec-\nted",
-        "dead-\nlettered",
+        "dead\nletter",
     ]
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("")
     for row in rows:
-        name = row.topic if row.partition < 0 else f"{row.topic}/{row.partition}"
+        subject = subject_of(row.topic)
+        name = subject if row.partition < 0 else f"{subject}/{row.partition}"
         counts = [row.consumed, *(row.outcomes[outcome] for outcome in Outcome)]
         mark = "[green]ok[/green]" if row.balanced else "[red]OFF[/red]"
         table.add_row(name, *(f"{count:,}" if count else "·" for count in counts), mark)

@@ -59,7 +59,7 @@ def topics_ensure(execute: _Execute = False, as_json: _AsJson = False) -> None:
     settings, places = located()
     plan = plan_topics(places.bootstrap, topics(settings.partitions))
     if execute:
-        create_topics(places.bootstrap, plan.missing)
+        create_topics(places.bootstrap, plan.missing, settings.replication)
     if as_json:
         print(json.dumps({"missing": [t.name for t in plan.missing], "present": plan.present, "executed": execute}))
         return

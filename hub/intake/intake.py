@@ -7,7 +7,7 @@ concurrent update) starts a new generation: batches of older generations are dro
 from the stored offsets.
 
 An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
-group keeps this member (style: errors).
+group keeps this member (docs/invariants.md).
 """
 
 import asyncio

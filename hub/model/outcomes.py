@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of one event (design: the way of an event)."""
+    """What became of one event (docs/operator.md explains each)."""
 
     APPLIED = "applied"
     SUPERSEDED = "superseded"

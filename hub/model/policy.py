@@ -15,11 +15,12 @@ One TOML file (``HUB_POLICY``) declares each source system::
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 from hub.model.entities import KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Role
 from hub.model.envelope import UnitScheme
@@ -69,46 +70,74 @@ def parse_policy(raw: bytes, name: str = "policy") -> Policy:
         document = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{name}: not valid TOML: {error}"]) from error
-    problems: list[str] = []
+    problems = [f"{name}: unknown field {field!r}" for field in sorted(set(document) - {"source"})]
+    entries = document.get("source", [])
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError([*problems, f"{name}: declares no source; each begins with [[source]]"])
     sources: dict[str, Source] = {}
-    for number, entry in enumerate(document.get("source", []), 1):
+    codes: set[object] = set()
+    for number, entry in enumerate(entries, 1):
         where = f"{name}: source {entry.get('code', f'number {number}')}"
-        source = _source(entry, where, problems)
-        if source is None:
-            continue
-        if source.code in sources:
+        if entry.get("code") in codes:
             problems.append(f"{where}: declared twice")
-        sources[source.code] = source
+        found = list(_problems(entry))
+        problems += [f"{where}: {problem}" for problem in found]
+        if isinstance(entry.get("code"), str):
+            codes.add(entry["code"])
+        if not found:
+            sources[entry["code"]] = _source(entry)
     if problems:
         raise ConfigError(problems)
     return Policy(sources=sources, digest=hashlib.sha256(raw).hexdigest())
 
 
-def _source(entry: Mapping[str, Any], where: str, problems: list[str]) -> Source | None:
-    before = len(problems)
-    problems += [f"{where}: unknown field {name!r}" for name in sorted(set(entry) - _KNOWN)]
-    problems += [f"{where}: {name} is missing" for name in ("code", "agency", "role", "subjects") if name not in entry]
-    subjects = entry.get("subjects", [])
-    known = set(SUBJECTS) | set(KEYS_OF_OTHER_SUBJECTS)
-    problems += [f"{where}: unknown subject {subject!r}" for subject in subjects if subject not in known]
-    if "role" in entry and entry["role"] not in set(Role):
-        problems.append(f"{where}: role {entry['role']!r} is none of {', '.join(Role)}")
-    scheme = entry.get("unit_scheme", UnitScheme.GSO_2025)
-    if scheme not in set(UnitScheme):
-        problems.append(f"{where}: unit_scheme {scheme!r} is none of {', '.join(UnitScheme)}")
-    times = {name: entry.get(name) for name in ("valid_from", "valid_until")}
-    for name, value in times.items():
-        if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
-            problems.append(f"{where}: {name} must be a time with its offset, e.g. 2025-07-01T00:00:00+07:00")
-    if len(problems) > before:
-        return None
+def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
+    for field in sorted(set(entry) - _KNOWN):
+        yield f"unknown field {field!r}"
+    for field in ("code", "agency", "role", "subjects"):
+        if field not in entry:
+            yield f"{field} is missing"
+    for field in ("code", "agency", "time_zone"):
+        if not (isinstance(entry.get(field, "-"), str) and entry.get(field, "-").strip()):
+            yield f"{field} must be a text"
+    yield from _problems_of_subjects(entry.get("subjects", []))
+    for field, allowed in (("role", Role), ("unit_scheme", UnitScheme)):
+        if field in entry and entry[field] not in list(allowed):
+            yield f"{field} {entry[field]!r} is none of {', '.join(allowed)}"
+    yield from _problems_of_times(entry)
+
+
+def _problems_of_subjects(subjects: object) -> Iterator[str]:
+    if not isinstance(subjects, list):
+        yield "subjects must be a list"
+        return
+    known = {*SUBJECTS, *KEYS_OF_OTHER_SUBJECTS}
+    yield from (f"unknown subject {subject!r}" for subject in subjects if subject not in list(known))
+
+
+def _problems_of_times(entry: Mapping[str, Any]) -> Iterator[str]:
+    zone = entry.get("time_zone")
+    if isinstance(zone, str) and zone not in available_timezones():
+        yield f"time_zone {zone!r} is unknown"
+    times = {name: entry[name] for name in ("valid_from", "valid_until") if name in entry}
+    wrong = [name for name, value in times.items() if not isinstance(value, datetime) or value.tzinfo is None]
+    yield from (f"{name} must be a time with its offset, e.g. 2025-07-01T00:00:00+07:00" for name in wrong)
+    if len(times) == 2 and not wrong and times["valid_from"] >= times["valid_until"]:
+        yield "valid_from must be before valid_until"
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
     return Source(
         code=entry["code"],
         agency=entry["agency"],
         role=Role(entry["role"]),
-        subjects=frozenset(subjects),
-        unit_scheme=UnitScheme(scheme),
+        subjects=frozenset(entry["subjects"]),
+        unit_scheme=UnitScheme(entry.get("unit_scheme", UnitScheme.GSO_2025)),
         time_zone=entry.get("time_zone", "Asia/Ho_Chi_Minh"),
-        valid_from=times["valid_from"].astimezone(UTC) if times["valid_from"] else None,
-        valid_until=times["valid_until"].astimezone(UTC) if times["valid_until"] else None,
+        valid_from=_utc(entry.get("valid_from")),
+        valid_until=_utc(entry.get("valid_until")),
     )
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)

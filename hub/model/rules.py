@@ -31,8 +31,10 @@ RULES: dict[str, Rule] = {
     "source_epoch": Rule(least=0),
     "source_version": Rule(least=0),
 }
-"""PIN: Law on Identification 26/2023/QH15 Art. 12. Unit codes: Decisions 124/2004 and 19/2025/QD-TTg. Dossier code: at most
-50 characters, the portal's limit (domain.md section 3.3)."""
+"""PIN: Law on Identification 26/2023/QH15 Art. 12. Unit codes: Decisions 124/2004 and 19/2025/QD-TTg.
+
+Dossier code: at most 50 characters, the portal's limit (domain.md section 3.3).
+"""
 
 LEAST_YEAR, MOST_YEAR = 1800, 2399
 """Bounds of every timestamp and date; outside them a value is a mistake of its encoder."""

@@ -35,8 +35,10 @@ def plan_topics(bootstrap: str, wanted: tuple[Topic, ...]) -> TopicPlan:
     )
 
 
-def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int = 1) -> None:
+def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int) -> None:
     """Create topics; one that another created meanwhile is left as it is.
+
+    Of ``replication`` brokers all but one must confirm each record, so that one can be away and nothing is lost.
 
     Raises:
         UnreachableError: no broker answers.
@@ -51,7 +53,7 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int = 
                 topic.name: {
                     "num_partitions": topic.partitions,
                     "replication_factor": replication,
-                    "configs": dict(topic.config),
+                    "configs": {**topic.config, "min.insync.replicas": str(max(1, replication - 1))},
                 }
                 for topic in topics
             },

@@ -24,11 +24,14 @@ from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import contested_keys, part_text
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import conflict
+from hub.warehouse.tables import conflict, source
 
 
 def _disagreements(tables: AspectTables) -> Select[Any]:
-    """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both values known."""
+    """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both values known.
+
+    What a source said before its cut-over does not contradict what its successor says happened since: that is history.
+    """
     held, rival = tables.claim.alias("held"), tables.claim.alias("rival")
     record = tables.record
     keys = contested_keys(tables).subquery()
@@ -47,6 +50,8 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
                 ~rival.c.revoked,
             ),
         )
+        .join(source, source.c.id == rival.c.source)
+        .where(or_(source.c.valid_until.is_(None), held.c.occurred_at < source.c.valid_until))
     )
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held, rival)]
     rows = pairs.with_only_columns(

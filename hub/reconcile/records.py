@@ -12,7 +12,7 @@ from sqlalchemy import Select, Update, and_, func, select, true, update
 
 from hub.reconcile.identity import contested_keys, same_identity
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import authority
+from hub.warehouse.tables import authority, source
 
 
 @cache
@@ -43,7 +43,7 @@ def rivals_marked(tables: AspectTables) -> Update:
 
 @cache
 def records_decided(tables: AspectTables) -> Update:
-    """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the lower source number.
+    """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
     Revoked claims hold nothing; a key whose claims are all revoked has a record held by nobody.
     """
@@ -52,8 +52,9 @@ def records_decided(tables: AspectTables) -> Update:
     best = (
         select(claim.c.source)
         .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
+        .join(source, source.c.id == claim.c.source)
         .where(same_identity(tables, claim, record), ~claim.c.revoked)
-        .order_by(authority.c.rank, claim.c.occurred_at.desc(), claim.c.source)
+        .order_by(authority.c.rank, claim.c.occurred_at.desc(), source.c.code)
         .limit(1)
         .scalar_subquery()
         .correlate(record)

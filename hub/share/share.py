@@ -53,21 +53,36 @@ class Share:
         self._topics = {entity.name: record_topic(entity) for entity in ENTITIES if entity.record_topic}
         self._lock = f"{_LOCK}:{schema}"
         self.published = 0
+        self._steps = 0
 
     async def run(self, once: bool = False) -> None:
         """Publish what is there and what comes; with ``once``, return when nothing is left.
 
         An environment that is away is waited for; another instance's turn too.
         """
-        while True:
-            try:
-                async for attempt in ENVIRONMENT.retrying_async():
-                    with attempt:
+        while not await self._turn(once):
+            pass
+
+    async def _turn(self, once: bool) -> bool:
+        """Share until there is a reason to begin anew (False) or, with ``once``, nothing is left (True).
+
+        The backoff is for sessions that fail one after another; one that has shared something begins it anew.
+        """
+        try:
+            async for attempt in ENVIRONMENT.retrying_async():
+                with attempt:
+                    before = self._steps
+                    try:
                         await self._session(once)
-            except ConcurrentUpdateError as error:
-                _log.warning("%s; starting over", error)
-                continue
-            return
+                    except RetryableError as error:
+                        if self._steps == before:
+                            raise
+                        _log.warning("paused: %s", error)
+                        return False
+        except ConcurrentUpdateError as error:
+            _log.warning("%s; starting over", error)
+            return False
+        return True
 
     async def _session(self, once: bool) -> None:
         """Hold the lock and one producer for as long as both live."""
@@ -110,6 +125,7 @@ class Share:
             await self._produce(producer, outgoing)
             await self._in_thread(self._moved, connection, spans)
             self.published += len(outgoing)
+            self._steps += 1
 
     async def _produce(self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing]) -> None:
         """Send all of it in one Kafka transaction."""

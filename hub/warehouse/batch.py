@@ -75,7 +75,7 @@ class Batch:
     """Records polled together, decoded and checked.
 
     Fields:
-        advances: one per log partition; the fence (design: the truth is in PostgreSQL).
+        advances: one per log partition; the fence (hub.warehouse.offsets).
         accepted: rows to merge, by subject.
         refused: rows already decided (``AUDIT_SCHEMA``): rejected or dead-lettered.
         dead_letters: the dead-lettered ones with their bytes (``DEAD_LETTER_SCHEMA``).

@@ -1,6 +1,6 @@
 """The policy's sources in the warehouse: a number for each, and its rank in every aspect it may speak of."""
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select, text, update
 
 from hub.model.entities import ENTITIES, Aspect
 from hub.model.errors import ConfigError
@@ -27,8 +27,8 @@ def policy_problems(policy: Policy) -> list[str]:
 def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     """Store the policy's sources and ranks; return each source's number by its code.
 
-    A source keeps its number for ever. A changed rank would make stored records wrong without anyone deciding again,
-    so it is refused here.
+    A source keeps its number for ever; its cut-over may be set or moved, and counts for what is merged from then on.
+    A changed rank would make stored records wrong without anyone deciding again, so it is refused here.
 
     Raises:
         ConfigError: a source without authority, or whose rank differs from the one stored.
@@ -41,6 +41,12 @@ def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     if new:
         rows = [{"code": of.code, "agency": of.agency, "role": of.role.value} for of in new]
         connection.execute(insert(source), rows)
+    for of in policy.sources.values():
+        connection.execute(
+            update(source)
+            .values(valid_until=of.valid_until)
+            .where(source.c.code == of.code, source.c.valid_until.is_distinct_from(of.valid_until))
+        )
     numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
     stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
     for entity in ENTITIES:

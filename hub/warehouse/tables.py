@@ -37,6 +37,7 @@ source = Table(
     Column("code", Text, nullable=False, unique=True),
     Column("agency", Text, nullable=False),
     Column("role", Text, nullable=False),
+    Column("valid_until", utc_time),
 )
 """Source systems of the policy; claims and audit rows refer to them by a small number."""
 

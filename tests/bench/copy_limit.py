@@ -1,4 +1,4 @@
-"""The limit beside which the main job is measured: consume, decode, COPY into a staging table, move the offsets; nothing else."""
+"""The limit the main job is measured beside: consume, decode, COPY into a staging table, move the offsets."""
 
 import asyncio
 import logging
@@ -10,7 +10,8 @@ from sqlalchemy.schema import CreateTable
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.intake.decoder import GuardedDecoder
-from hub.intake.intake import Intake, IntakeOptions, Store
+from hub.intake.intake import Intake, Store
+from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
 from hub.topology import subject_of
 from hub.warehouse.batch import Accepted, Advance, Batch

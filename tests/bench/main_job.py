@@ -1,8 +1,8 @@
 """Benchmark of the main job: citizen events from the topic into the warehouse, beside the limit of the same machine.
 
-Alternates, in one run on one engine: ``limit`` (consume, decode, COPY into a staging table, nothing else) and ``whole_job`` (a real
-``hub worker``: checks, claims, records, conflicts, audit, offsets). Rows are counted in PostgreSQL. Prints a table, keeps the raw
-figures under ``tests/bench/results/``. Run with ``make bench``.
+Alternates, in one run on one engine: ``limit`` (consume, decode, COPY into a staging table, nothing else) and
+``whole_job`` (a real ``hub worker``: checks, claims, records, conflicts, audit, offsets). Rows are counted in the
+database. Prints a table, keeps the raw figures under ``tests/bench/results/``. Run with ``make bench``.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     embedded = Embedded(settings)
     try:
         places = embedded.up(lambda line: console.print(f"  {line}"))
-        create_topics(places.bootstrap, topics(options.partitions))
+        create_topics(places.bootstrap, topics(options.partitions), replication=1)
         rate = asyncio.run(fill(places.bootstrap, places.key_secret, SOURCE, options.events, options.partitions))
         console.print(f"filled {TOPIC} with {options.events:,} events at {rate:,.0f}/s")
         runs = run_rounds(embedded, places, folder, options.events, options.rounds)
@@ -92,7 +92,7 @@ def run_rounds(
 def run_job(command: list[str], environment: Mapping[str, str], url: str, events: int, log: Path) -> dict[str, Any]:
     """Run one job until the warehouse says that every event is consumed.
 
-    The clock runs from the moment before the first batch is visible, less nothing: from the first stored partition to the last event.
+    The clock runs from the moment the worker has its partitions to the moment the last event is consumed.
     """
     engine = open_database(url, "hub", "bench")
     migrate(engine, "hub")
@@ -134,7 +134,7 @@ def warehouse_rows(engine: Engine) -> dict[str, int]:
     counts = {}
     with engine.connect() as connection:
         for name in ("citizen_person_claim", "citizen_person_record", "audit"):
-            counts[name] = int(connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one())  # noqa: S608
+            counts[name] = int(connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one())
     return counts
 
 

@@ -21,7 +21,7 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grounds]:
     engine = Engine(Settings(data_dir=tmp_path_factory.mktemp("faults")))
     try:
         places = engine.up()
-        create_topics(places.bootstrap, topics(PARTITIONS))
+        create_topics(places.bootstrap, topics(PARTITIONS), replication=1)
         records = EventSet(places.key_secret).mixed(PEOPLE)
         send(places.bootstrap, records)
         yield Grounds(engine, places.bootstrap, places.key_secret, records)
