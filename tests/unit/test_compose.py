@@ -93,7 +93,7 @@ def test_example_environment_names_every_required_variable_without_a_value() -> 
     text = (_ROOT / "docker-compose.yml").read_text("utf-8")
     required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
     example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (_ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
-    assert required == {"POSTGRES_PASSWORD", "HUB_KEY_SECRET"}
+    assert required == {"POSTGRES_PASSWORD", "HUB_KEY_SECRET", "HUB_POLICY"}
     assert {name: example[name] for name in required} == dict.fromkeys(required, "")
     assert set(re.findall(r"\$\{([A-Z_]+)", text)) == set(example)
 
