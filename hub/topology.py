@@ -21,7 +21,7 @@ MAX_LOG_RECORD_BYTES = 16 * 1_048_576
 """What the event topics let in: an oversized record gets an outcome and does not fail unseen at its producer."""
 
 MAX_SHARED_BYTES = 4 * 1_048_576
-"""What the topics that share writes let in: a dead letter of the largest size, or a record made of several large events."""
+"""What the topics that share writes let in: the largest dead letter, or a record made of several large events."""
 
 HEADER_REASON = "hub.reason"
 HEADER_ORIGIN = "hub.origin"
