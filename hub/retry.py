@@ -53,7 +53,7 @@ class RetryPolicy:
         )
 
     def _wait(self) -> tenacity.wait.wait_base:
-        return tenacity.wait_exponential_jitter(initial=self.first_s, max=self.most_s, jitter=self.first_s)
+        return tenacity.wait_exponential_jitter(multiplier=self.first_s, max=self.most_s, jitter=self.first_s)
 
     def _stop(self) -> tenacity.stop.stop_base:
         if self.give_up_after_s is None:
