@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hub.model.entities import KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Role
 from hub.model.envelope import UnitScheme
@@ -117,13 +117,21 @@ def _problems_of_subjects(subjects: object) -> Iterator[str]:
 
 def _problems_of_times(entry: Mapping[str, Any]) -> Iterator[str]:
     zone = entry.get("time_zone")
-    if isinstance(zone, str) and zone not in available_timezones():
+    if isinstance(zone, str) and not _is_time_zone(zone):
         yield f"time_zone {zone!r} is unknown"
     times = {name: entry[name] for name in ("valid_from", "valid_until") if name in entry}
     wrong = [name for name, value in times.items() if not isinstance(value, datetime) or value.tzinfo is None]
     yield from (f"{name} must be a time with its offset, e.g. 2025-07-01T00:00:00+07:00" for name in wrong)
     if len(times) == 2 and not wrong and times["valid_from"] >= times["valid_until"]:
         yield "valid_from must be before valid_until"
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _source(entry: Mapping[str, Any]) -> Source:
