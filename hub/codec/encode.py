@@ -100,6 +100,7 @@ def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
             if given is None:
                 if not nullable:
                     raise ValueError(f"{name} is required")
+                datum[name] = None  # given, it is written sooner than looked for
                 continue
             try:
                 datum[name] = check_value(given)

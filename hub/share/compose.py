@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Text, Uuid, and_, bindparam, case, func, literal, null, select
+from sqlalchemy import Connection, RowMapping, Select, Text, Uuid, and_, bindparam, case, func, literal, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
@@ -32,14 +32,19 @@ class Composer:
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
         """Return each key's encoded record, or None when nobody holds any aspect of it."""
         records: dict[UUID, dict[str, Any]] = {}
+        claims: dict[UUID, list[object]] = {}
         for aspect in self.entity.aspects:
             tables = aspect_tables(aspect.subject)
             for row in connection.execute(held_claims(tables), {"keys": list(keys)}).mappings():
+                claims.setdefault(row["key"], []).append(_identity_of(aspect, row))
                 self._add(records, aspect, dict(row))
-        return {key: self._encoded(records[key]) if key in records else None for key in keys}
+        for key, record in records.items():
+            record["revision"] = _revision(claims[key])
+        return {key: self._encoder.encode(records[key]) if key in records else None for key in keys}
 
     def _add(self, records: dict[UUID, dict[str, Any]], aspect: Aspect, row: dict[str, Any]) -> None:
         key = row.pop("key")
+        del row["content_hash"]
         of_entity = {name: row.pop(name) for name in self.entity.key}
         record = records.setdefault(key, self._empty(key) | of_entity)
         if aspect.part:
@@ -49,12 +54,21 @@ class Composer:
 
     def _empty(self, key: UUID) -> dict[str, Any]:
         parts: dict[str, list[Any]] = {field_of(aspect): [] for aspect in self.entity.aspects if aspect.part}
-        return {"key": key, "revision": 0, **parts}
+        return {"key": key, **parts}
 
-    def _encoded(self, record: dict[str, Any]) -> bytes:
-        """``revision`` is a digest of all else: two records are equal if and only if their revisions are."""
-        digest = hashlib.sha256(self._encoder.encode(record)).digest()
-        return self._encoder.encode(record | {"revision": int.from_bytes(digest[:8], "big", signed=True)})
+
+def _identity_of(aspect: Aspect, row: RowMapping) -> object:
+    """Return what tells a claim, as it stands in a record, from every other: its version, its content, today's unit."""
+    now = [row[f"{unit.code}_now"] for unit in aspect.units]
+    parts = [str(row[name]) for name in aspect.part]
+    version = (row["source"], row["source_epoch"], row["source_version"], row["content_hash"])
+    return (aspect.name, *parts, *version, *now, row.get("unit_resolution"))
+
+
+def _revision(claims: Sequence[object]) -> int:
+    """Return a digest of the claims a record is made of: records are equal if and only if their revisions are."""
+    digest = hashlib.sha256(repr(claims).encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def field_of(aspect: Aspect) -> str:
@@ -66,7 +80,7 @@ def field_of(aspect: Aspect) -> str:
 def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     """Select the claims that hold the records of ``:keys``, ordered by identity."""
     claim, record = tables.claim, tables.record
-    columns = [claim.c.key, source.c.code.label("source"), *(claim.c[name] for name in _HEADER)]
+    columns = [claim.c.key, claim.c.content_hash, source.c.code.label("source"), *(claim.c[name] for name in _HEADER)]
     columns += [claim.c[field.name] for field in tables.data]
     for unit in tables.aspect.units:
         columns += resolved_unit(tables, unit.code)
