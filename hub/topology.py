@@ -17,6 +17,9 @@ SOURCE_ACTIVITY_PARTITIONS = 1
 MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
+MAX_KEPT_KEY_BYTES = 1_024
+"""A longer key of a dead letter is not kept: the hub's own have 16 bytes."""
+
 MAX_LOG_RECORD_BYTES = 16 * 1_048_576
 """What the event topics let in: an oversized record gets an outcome and does not fail unseen at its producer."""
 

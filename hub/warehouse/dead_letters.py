@@ -7,7 +7,7 @@ import polars as pl
 
 from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import Outcome
-from hub.topology import MAX_RECORD_BYTES
+from hub.topology import MAX_KEPT_KEY_BYTES, MAX_RECORD_BYTES
 from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA
 
 
@@ -44,14 +44,14 @@ def dead_letters(
 
 
 def _letter(row: Mapping[str, object], value: bytes | None, schema_ids: Mapping[int, int | None]) -> dict[str, object]:
-    number = row["row"]
+    number, key = row["row"], row["key"]
     return {
         "log": row["log"],
         "log_offset": row["log_offset"],
         "reason": row["reason"],
         "detail": row["detail"],
         "schema_id": schema_ids.get(number) if isinstance(number, int) and number in schema_ids else _schema_id(value),
-        "record_key": row["key"],
+        "record_key": key if isinstance(key, bytes) and len(key) <= MAX_KEPT_KEY_BYTES else None,
         "record_value": value if value is not None and len(value) <= MAX_RECORD_BYTES else None,
         "value_bytes": len(value or b""),
         "value_sha256": hashlib.sha256(value or b"").digest(),
