@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -151,12 +151,12 @@ def _without_logical_types(schema: Any) -> Any:
     return [_without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
 
 
-def send(bootstrap: str, records: list[Outgoing]) -> int:
-    """Send records in their order; return how many, once the broker has confirmed each."""
+def send(bootstrap: str, records: Sequence[Outgoing]) -> list[tuple[str, int, int]]:
+    """Send records in their order; return topic, partition and offset of each, once the broker has confirmed it."""
     out = producer(bootstrap, max_request_bytes=MAX_LOG_RECORD_BYTES)
     try:
-        for sent in [out.send(record.topic, key=record.key, value=record.value) for record in records]:
-            sent.get(timeout=FLUSH_LIMIT_S)
+        sent = [out.send(record.topic, key=record.key, value=record.value) for record in records]
+        confirmed = [one.get(timeout=FLUSH_LIMIT_S) for one in sent]
     finally:
         out.close(timeout=FLUSH_LIMIT_S)
-    return len(records)
+    return [(one.topic, one.partition, one.offset) for one in confirmed]
