@@ -95,6 +95,11 @@ class Ground:
         with self.database.connect() as connection:
             return list(connection.execute(text(query)))
 
+    def execute(self, statement: str) -> None:
+        """Run a statement in a transaction."""
+        with self.database.begin() as connection:
+            connection.execute(text(statement))
+
     def ledger(self) -> list[LedgerRow]:
         """Return the ledger."""
         with self.database.connect() as connection:
