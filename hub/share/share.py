@@ -21,7 +21,7 @@ from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableE
 from hub.retry import ENVIRONMENT
 from hub.share.compose import Composer
 from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
-from hub.topology import HEADER_ORIGIN, HEADER_REASON, dead_letter_topic, record_topic
+from hub.topology import HEADER_ORIGIN, HEADER_REASON, MAX_SHARED_BYTES, dead_letter_topic, record_topic
 from hub.warehouse.database import translated_errors
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _Result = TypeVar("_Result")
 
 TRANSACTIONAL_ID = "hub.share"
 IDLE_S = 0.05
+_TURN_EVERY_S = 0.5
 _LOCK = 0x4855_4222
 _KEYS_AT_ONCE = 5_000
 
@@ -89,14 +90,14 @@ class Share:
         with translated_errors("waiting for the turn to share"):
             connection = await asyncio.to_thread(self._engine.connect)
         try:
-            await self._in_thread(self._take_lock, connection)
+            await self._take_turn(connection)
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
                 transactional_id=TRANSACTIONAL_ID,
                 acks="all",
                 compression_type="lz4",
                 linger_ms=5,
-                max_request_size=2 * 1_048_576,
+                max_request_size=MAX_SHARED_BYTES,
             )
             try:
                 await self._started(producer)
@@ -165,10 +166,15 @@ class Share:
         with translated_errors("moving share's positions"), connection.begin():
             move_positions(connection, spans)
 
-    def _take_lock(self, connection: Connection) -> None:
-        """Wait for the turn; the lock lives as long as the connection."""
+    async def _take_turn(self, connection: Connection) -> None:
+        """Wait for the turn, cancellably: ask now and then. The lock lives as long as the connection."""
+        while not await self._in_thread(self._is_lock_taken, connection):
+            await asyncio.sleep(_TURN_EVERY_S)
+
+    def _is_lock_taken(self, connection: Connection) -> bool:
         with translated_errors("waiting for the turn to share"), connection.begin():
-            connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": self._lock})
+            lock = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+            return bool(connection.execute(lock, {"name": self._lock}).scalar_one())
 
     async def _in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.to_thread(call, *arguments)
@@ -178,4 +184,7 @@ def _dead_letter(places: dict[int, Span], letter: Row[tuple[object, ...]]) -> Ou
     place = places[letter.log]
     origin = f"{place.topic}/{place.partition}/{letter.log_offset}"
     headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()))
-    return Outgoing(dead_letter_topic(place.topic), letter.record_key, letter.record_value, headers)
+    # A client refuses to send neither key nor value, which is what a keyless tombstone is.
+    is_nothing = letter.record_key is None and letter.record_value is None
+    value = b"" if is_nothing else letter.record_value
+    return Outgoing(dead_letter_topic(place.topic), letter.record_key, value, headers)
