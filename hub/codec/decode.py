@@ -31,6 +31,7 @@ def decode(value: bytes) -> tuple[SchemaVersion, dict[str, Any]]:
 
 
 MASK = "•••"
+_SHOWN = frozenset({"PUBLIC", "INTERNAL"})
 
 
 def masked(fields: dict[str, Any], schema: Any) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def _masked_value(value: Any, field: Any) -> Any:
         return masked(value, nested)
     if nested is not None and isinstance(value, list):
         return [masked(item, nested) for item in value]
-    return MASK if field.get("data_class") in {"PERSONAL", "SENSITIVE"} else value
+    return value if field.get("data_class") in _SHOWN else MASK
 
 
 def _record_in(kind: Any) -> Any:
