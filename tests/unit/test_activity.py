@@ -1,0 +1,37 @@
+"""Liveness of sources: what a batch announces of each, and how announcements add up."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from hub.streams.activity import activity_of, added
+from hub.warehouse.batch import Accepted, Batch
+
+
+def frame_of(*said: tuple[str, int]) -> pl.DataFrame:
+    times = [datetime(2025, 7, day, tzinfo=UTC) for _, day in said]
+    data = {"source_system": [source for source, _ in said], "occurred_at": times, "other": [1] * len(said)}
+    schema = {"source_system": pl.String(), "occurred_at": pl.Datetime("us", "UTC"), "other": pl.Int64()}
+    return pl.DataFrame(data, schema=schema)
+
+
+def test_batch_announces_each_source_once_over_all_subjects() -> None:
+    accepted = (Accepted("a", frame_of(("x", 1), ("y", 3))), Accepted("b", frame_of(("x", 5), ("x", 2))))
+    seen = activity_of(Batch((), accepted))
+    newest = {one["source"]: datetime.fromtimestamp(one["newest_occurred_at"], UTC).day for one in seen}
+    assert newest == {"x": 5, "y": 3}
+    assert [(one["source"], one["events"]) for one in seen] == [("x", 3), ("y", 1)]
+
+
+def test_batch_of_refused_rows_announces_nothing() -> None:
+    assert activity_of(Batch((), ())) == []
+
+
+def test_announcements_add_up_and_the_newest_time_stays() -> None:
+    first = added(None, {"events": 2, "newest_occurred_at": 50.0, "seen_at": 100.0})
+    assert first == {"events": 2, "newest_occurred_at": 50.0, "last_seen_at": 100.0}
+    late = added(first, {"events": 3, "newest_occurred_at": 20.0, "seen_at": 101.0})
+    assert late == {"events": 5, "newest_occurred_at": 50.0, "last_seen_at": 101.0}
+    newer = added(late, {"events": 1, "newest_occurred_at": 60.0, "seen_at": 102.0})
+    assert newer["newest_occurred_at"] == 60.0
+    assert first["events"] == 2

@@ -1,0 +1,41 @@
+"""The ledger's arithmetic, and how it is shown."""
+
+from hub.cli.ledger import ledger_table
+from hub.model.outcomes import Outcome
+from hub.operate.ledger import LedgerRow, totals_by_topic
+
+
+def row(topic: str, partition: int, consumed: int, **counts: int) -> LedgerRow:
+    outcomes = {outcome: counts.get(outcome.value, 0) for outcome in Outcome}
+    return LedgerRow(topic, partition, 0, consumed, consumed, outcomes)
+
+
+def test_i5_row_is_balanced_when_outcomes_add_up_to_what_was_consumed() -> None:
+    assert row("a", 0, 0).balanced
+    assert row("a", 0, 5, applied=2, stale=1, dead_lettered=2).balanced
+    assert not row("a", 0, 5, applied=4).balanced
+    assert not row("a", 0, 5, applied=6).balanced
+
+
+def test_json_of_a_row_has_the_seven_outcomes() -> None:
+    shown = row("a", 3, 2, applied=1, parked=1).as_json()
+    assert {"topic", "partition", "consumed", *(outcome.value for outcome in Outcome)} <= set(shown)
+    assert (shown["topic"], shown["partition"], shown["consumed"], shown["parked"]) == ("a", 3, 2, 1)
+    assert shown["balanced"] is True
+
+
+def test_totals_add_partitions_up_by_topic() -> None:
+    totals = totals_by_topic([row("a", 0, 3, applied=3), row("b", 0, 1, stale=1), row("a", 1, 4, applied=1, stale=3)])
+    assert [(total.topic, total.consumed, total.balanced) for total in totals] == [("a", 7, True), ("b", 1, True)]
+    assert totals[0].outcomes[Outcome.APPLIED] == 4
+    assert totals[0].outcomes[Outcome.STALE] == 3
+    assert totals_by_topic([]) == []
+
+
+def test_table_has_a_line_for_each_row_and_marks_one_that_is_off() -> None:
+    table = ledger_table([row("a", 0, 2, applied=2), row("b", 1, 2, applied=1)])
+    assert table.row_count == 2
+    marks = list(table.columns[-1].cells)
+    assert "ok" in str(marks[0])
+    assert "OFF" in str(marks[1])
+    assert list(table.columns[0].cells) == ["a/0", "b/1"]
