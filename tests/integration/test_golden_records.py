@@ -148,9 +148,10 @@ def test_spans_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     world.commit([Said(number, "population", 1) for number in range(1, 6)])
     seen = []
     while spans := _spans(world):
-        seen += [(span.first, span.end) for span in spans]
+        seen += [(span.first, span.end, _changes(world).keys["citizen"]) for span in spans]
         _share(world, spans)
-    assert seen == [(0, 2), (2, 4), (4, 5)]
+    keys = [key_of(number) for number in range(1, 6)]
+    assert seen == [(0, 2, keys[:2]), (2, 4, keys[2:4]), (4, 5, keys[4:])]
 
 
 def test_position_never_moves_back(world: World) -> None:

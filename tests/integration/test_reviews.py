@@ -104,6 +104,8 @@ def test_question_closes_when_the_unit_is_taken_back(world: World) -> None:
 def test_last_word_about_a_unit_decides(world: World) -> None:
     assert in_any_order(world, lives("13285"), unit("13285", 2), unit("13285", 1, since=2010)) == []
     assert in_any_order(world, lives("13285"), unit("13285", 3), unit("13285", 2, since=2010)) == ASKED
+    taken_back = unit("13285", 1, since=2010, operation="REVOKE")
+    assert in_any_order(world, lives("13285"), unit("13285", 2), taken_back) == ASKED
 
 
 def test_question_stays_when_another_unit_is_mended(world: World) -> None:

@@ -62,6 +62,12 @@ def test_migrate_brings_back_a_column_a_table_and_an_index_and_keeps_rows(world:
     assert world.outcomes() == ["applied", "applied"]
 
 
+def test_tables_of_the_numbered_migrations_are_not_completed(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE review DROP COLUMN closed_at"))
+    connection.execute(text("DROP TABLE share_position"))
+    assert pending(connection) == []
+
+
 def test_migrate_leaves_columns_that_no_declaration_names(world: World) -> None:
     with world.engine.begin() as connection:
         connection.execute(text("ALTER TABLE citizen_person_claim ADD COLUMN of_a_later_version text"))
