@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from hub.codec.catalogue import load_catalogue, reload_catalogue
+from hub.codec.catalogue import Catalogue, load_catalogue, reload_catalogue
 from hub.intake.check import SourceRules, check, outcome_column
 from hub.intake.decoder import GuardedDecoder, Poison
 from hub.model.entities import SUBJECTS
+from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON
 from hub.reconcile.turns import with_turns
 from hub.topology import subject_of
@@ -70,8 +71,14 @@ class Preparer:
         )
 
     def prepare_again(self, polled: Sequence[Polled]) -> Batch:
-        """Prepare after reading the schemas anew: a version may have been published since."""
+        """Prepare after reading the schemas anew: a version may have been published since.
+
+        Raises:
+            HubError: it has fields that the tables lack; a worker that starts anew adds them.
+        """
         self._catalogue = reload_catalogue()
+        for subject in sorted({subject_of(part.topic) for part in polled}):
+            _check_columns(subject, self._catalogue)
         self._decoder.close()
         return self.prepare(polled)
 
@@ -89,6 +96,18 @@ class Preparer:
         refused = pl.concat([audit_rows(wrong), poison])
         letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
         return _Rows(Accepted(subject, passed, values), refused, letters)
+
+
+def _check_columns(subject: str, catalogue: Catalogue) -> None:
+    """Refuse to go on where a new version's fields would be left out in silence."""
+    version = catalogue.latest(subject)
+    known = {spec.name for spec in aspect_tables(subject).data}
+    added = [spec.name for spec in version.data_fields if spec.name not in known]
+    if added:
+        raise HubError(
+            f"version {version.number} of {subject} has fields that the tables lack ({', '.join(added)}): "
+            "start the worker anew, which adds them"
+        )
 
 
 @dataclass(frozen=True, slots=True)
