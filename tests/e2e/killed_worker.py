@@ -12,7 +12,7 @@ from typing import Any
 from hub.cli.main import main
 from hub.reconcile import merge, store
 
-BEFORE, FENCED, STAGED, AUDITED, AFTER = STEPS = ("before", "fenced", "staged", "audited", "after")
+STEPS = BEFORE, FENCED, STAGED, AUDITED, AFTER = ("before", "fenced", "staged", "audited", "after")
 """Before the transaction; in it, when the offsets have moved, when rows are staged, when the first subject is audited;
 after its commit, before the worker knows of it."""
 
@@ -21,38 +21,37 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _killing(call: Callable[..., Any], batch: int, after: bool) -> Callable[..., Any]:
-    """Return the call, deadly in its ``batch``-th run, before or after it is done."""
-    runs = 0
+def _deadly(call: Callable[..., Any], is_time: Callable[[], bool], after: bool) -> Callable[..., Any]:
+    """Return the call, the process's last when it is time: before it is done, or after."""
 
-    def killing(*arguments: Any, **named: Any) -> Any:
-        nonlocal runs
-        runs += 1
-        if runs == batch and not after:
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        if is_time() and not after:
             _die()
         result = call(*arguments, **named)
-        if runs == batch:
+        if is_time():
             _die()
         return result
 
-    return killing
+    return deadly
 
 
 def arm(step: str, batch: int) -> None:
     """Make the given step of the ``batch``-th commit the process's last."""
-    match step:
-        case "before":
-            store.WarehouseStore.commit = _killing(store.WarehouseStore.commit, batch, after=False)  # type: ignore[method-assign]
-        case "fenced":
-            merge.advance_positions = _killing(merge.advance_positions, batch, after=True)  # type: ignore[attr-defined]
-        case "staged":
-            merge._stage = _killing(merge._stage, batch, after=True)
-        case "audited":
-            merge._merge = _killing(merge._merge, batch, after=True)
-        case "after":
-            store.WarehouseStore.commit = _killing(store.WarehouseStore.commit, batch, after=True)  # type: ignore[method-assign]
-        case _:
-            raise ValueError(step)
+    commits = 0
+    commit = store.WarehouseStore.commit
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal commits
+        commits += 1
+        return _deadly(commit, is_time, step == AFTER)(*arguments) if step in {BEFORE, AFTER} else commit(*arguments)
+
+    def is_time() -> bool:
+        return commits == batch
+
+    setattr(store.WarehouseStore, "commit", counted)  # noqa: B010 - a method may not be assigned otherwise
+    inner = {FENCED: "advance_positions", STAGED: "_stage", AUDITED: "_merge"}
+    if step in inner:
+        setattr(merge, inner[step], _deadly(getattr(merge, inner[step]), is_time, after=True))
 
 
 if __name__ == "__main__":

@@ -110,6 +110,10 @@ def test_worker_stops_when_log_ends_before_the_stored_offset(field: Field, undis
 
 def test_share_ends_with_130_on_interrupt(undisturbed: Field) -> None:
     sharing = undisturbed.worker(HUB, "share")
-    wait_until(lambda: undisturbed.value("SELECT count(*) FROM share_position"), sharing.output)
+    has_its_turn = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+        "WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+    )
+    wait_until(lambda: undisturbed.value(has_its_turn), sharing.output)
     sharing.process.send_signal(signal.SIGINT)
     assert sharing.wait() == 130

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import text
 
-from tests.e2e.grounds import Field
+from hub.topology import merged_topics
+from tests.e2e.grounds import PARTITIONS, Field
+from tests.e2e.hub_process import WorkerProcess, wait_until
 from tests.e2e.killed_worker import AFTER, BEFORE, STEPS
 
 pytestmark = pytest.mark.engine
 
 DEADLY_BATCH = 3
+ALL_PARTITIONS = PARTITIONS * len(merged_topics())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,28 @@ def test_i5_ledger_is_balanced_after_all_deaths(story: Story) -> None:
 
 
 def test_second_worker_takes_over_when_first_is_killed(field: Field, undisturbed: Field) -> None:
-    slow = {"HUB_BATCH_ROWS": "50"}
-    workers = [field.worker(**slow), field.worker(**slow)]
-    field.wait_for(100)
-    doomed = next(worker for worker in workers if worker.page("/health")[1])
+    workers = [field.worker(HUB_BATCH_ROWS="50")]
+    field.wait_for(1)
+    with field.database.begin() as holding:
+        holding.execute(text("LOCK TABLE batch IN EXCLUSIVE MODE"))
+        workers.append(field.worker(HUB_BATCH_ROWS="50"))
+        wait_until(lambda: 0 < _partitions_of(workers[1]) < ALL_PARTITIONS, workers[1].output)
+    held_at = field.consumed()
+    wait_until(
+        lambda: field.value("SELECT count(DISTINCT worker) FROM batch") == 2 and field.consumed() > held_at,
+        workers[1].output,
+    )
+    doomed, survivor = workers
     doomed.process.kill()
     doomed.wait()
+    assert field.consumed() < field.grounds.log_length()
     field.wait_for_all()
-    survivor = next(worker for worker in workers if worker is not doomed)
     assert survivor.is_alive()
-    assert field.value("SELECT count(DISTINCT worker) FROM batch") == 2
     assert field.problems() == []
     assert field.differences(undisturbed) == []
     assert field.dead_letters() == undisturbed.dead_letters()
+
+
+def _partitions_of(worker: WorkerProcess) -> int:
+    page = worker.page("/health")[1]
+    return page["partitions"] if page else 0
