@@ -54,7 +54,7 @@ def records_decided(tables: AspectTables) -> Update:
         .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
         .join(source, source.c.id == claim.c.source)
         .where(same_identity(tables, claim, record), ~claim.c.revoked)
-        .order_by(authority.c.rank, claim.c.occurred_at.desc(), source.c.code)
+        .order_by(authority.c.rank, claim.c.occurred_at.desc(), source.c.code.collate("C"))
         .limit(1)
         .scalar_subquery()
         .correlate(record)

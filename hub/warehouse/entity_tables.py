@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from hub.codec.catalogue import load_catalogue
+from hub.codec.catalogue import SchemaVersion, load_catalogue
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.entities import ENTITIES, Aspect, Entity
 from hub.warehouse.tables import metadata, utc_time
@@ -92,21 +92,21 @@ def all_aspect_tables() -> tuple[AspectTables, ...]:
     return tuple(aspect_tables(aspect.subject) for entity in ENTITIES for aspect in entity.aspects)
 
 
-def _build(entity: Entity, aspect: Aspect) -> AspectTables:
-    version = load_catalogue().latest(aspect.subject)
-    data = version.data_fields
-    envelope = {field.name: field for field in version.fields}
-    prefix = f"{entity.name}_{aspect.name}"
-    part = {field.name: _TYPES[field.kind] for field in data if field.name in aspect.part}
-    identity = ("key", *aspect.part)
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Columns that several tables of an aspect have; made anew for each, since a column belongs to one table."""
 
-    def of_key() -> list[Column[Any]]:
+    aspect: Aspect
+    version: SchemaVersion
+
+    def identity(self) -> list[Column[Any]]:
+        parts = {field.name: _TYPES[field.kind] for field in self.version.data_fields if field.name in self.aspect.part}
         return [
             Column("key", Uuid, nullable=False),
-            *(Column(name, part[name], nullable=False) for name in aspect.part),
+            *(Column(name, parts[name], nullable=False) for name in self.aspect.part),
         ]
 
-    def of_version() -> list[Column[Any]]:
+    def order(self) -> list[Column[Any]]:
         return [
             Column("source", SmallInteger, nullable=False),
             Column("source_epoch", Integer, nullable=False),
@@ -115,19 +115,27 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
             Column("revoked", Boolean, nullable=False),
         ]
 
-    def of_content() -> list[Column[Any]]:
+    def content(self) -> list[Column[Any]]:
+        kinds = {field.name: field.kind for field in self.version.fields}
+        data = [field.name for field in self.version.data_fields if field.name not in self.aspect.part]
         return [
-            *(Column(name, _TYPES[envelope[name].kind], nullable=False) for name in PROVENANCE),
-            *(Column(field.name, _TYPES[field.kind]) for field in data if field.name not in aspect.part),
+            *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
+            *(Column(name, _TYPES[kinds[name]]) for name in data),
         ]
 
+
+def _build(entity: Entity, aspect: Aspect) -> AspectTables:
+    version = load_catalogue().latest(aspect.subject)
+    columns = _Columns(aspect, version)
+    prefix = f"{entity.name}_{aspect.name}"
+    identity = ("key", *aspect.part)
     claim = Table(
         f"{prefix}_claim",
         metadata,
-        *of_key(),
-        *of_version(),
+        *columns.identity(),
+        *columns.order(),
         Column("contested", Boolean, nullable=False),
-        *of_content(),
+        *columns.content(),
         PrimaryKeyConstraint(*identity, "source"),
         *(Index(f"{prefix}_claim_{'_'.join(fields)}", *fields) for fields in aspect.indexes),
         info={"aspect": aspect.subject},
@@ -135,29 +143,37 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
     record = Table(
         f"{prefix}_record",
         metadata,
-        *of_key(),
+        *columns.identity(),
         Column("source", SmallInteger),
         PrimaryKeyConstraint(*identity),
         info={"aspect": aspect.subject},
     )
-    stage = Table(
+    stage, merged = _stage(prefix, columns), _merged(prefix, columns)
+    return AspectTables(entity, aspect, claim, record, stage, merged, identity, version.data_fields)
+
+
+def _stage(prefix: str, columns: _Columns) -> Table:
+    return Table(
         f"{prefix}_stage",
         metadata,
         Column("log", SmallInteger, nullable=False),
         Column("log_offset", BigInteger, nullable=False),
         Column("turn", SmallInteger, nullable=False),
         Column("newest", Boolean, nullable=False),
-        *of_key(),
-        *of_version(),
-        *of_content(),
+        *columns.identity(),
+        *columns.order(),
+        *columns.content(),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},
     )
-    merged = Table(
+
+
+def _merged(prefix: str, columns: _Columns) -> Table:
+    return Table(
         f"{prefix}_merged",
         metadata,
-        *of_key(),
+        *columns.identity(),
         Column("source", SmallInteger, nullable=False),
         Column("inserted", Boolean, nullable=False),
         Column("contested", Boolean, nullable=False),
@@ -169,4 +185,3 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},
     )
-    return AspectTables(entity, aspect, claim, record, stage, merged, identity, data)

@@ -1,5 +1,7 @@
 """The policy's sources in the warehouse: a number for each, and its rank in every aspect it may speak of."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection, insert, select, text, update
 
 from hub.model.entities import ENTITIES, Aspect
@@ -36,6 +38,25 @@ def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     problems = policy_problems(policy)
     # One at a time: workers start together, and what one stores the next must see before it compares.
     connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
+    _store_codes(connection, policy)
+    numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
+    stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
+    for name, of, rank in _ranks(policy):
+        before = stored.get((name, numbers[of.code]))
+        if before is None:
+            connection.execute(insert(authority).values(aspect=name, source=numbers[of.code], rank=rank))
+        elif before != rank:
+            problems.append(
+                f"policy: source {of.code} had rank {before} in {name} and would get {rank}; "
+                "records decided by the old rank would stay: load it into a new database schema and replay"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return {code: number for code, number in numbers.items() if code in policy.sources}
+
+
+def _store_codes(connection: Connection, policy: Policy) -> None:
+    """Insert the sources that are new, and no others: an insert that does nothing uses up one of 32,767 numbers too."""
     known = set(connection.execute(select(source.c.code)).scalars())
     new = [of for of in policy.sources.values() if of.code not in known]
     if new:
@@ -47,23 +68,13 @@ def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
             .values(valid_until=of.valid_until)
             .where(source.c.code == of.code, source.c.valid_until.is_distinct_from(of.valid_until))
         )
-    numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
-    stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
+
+
+def _ranks(policy: Policy) -> Iterator[tuple[str, Source, int]]:
+    """Yield (aspect, source, rank) wherever a source may speak and has authority."""
     for entity in ENTITIES:
         for aspect in entity.aspects:
-            name = f"{entity.name}.{aspect.name}"
             for of in policy.sources.values():
                 rank = rank_of(aspect, of)
-                before = stored.get((name, numbers[of.code]))
-                if rank is None or aspect.subject not in of.subjects:
-                    continue
-                if before is None:
-                    connection.execute(insert(authority).values(aspect=name, source=numbers[of.code], rank=rank))
-                elif before != rank:
-                    problems.append(
-                        f"policy: source {of.code} had rank {before} in {name} and would get {rank}; "
-                        "records decided by the old rank would stay: load it into a new database schema and replay"
-                    )
-    if problems:
-        raise ConfigError(problems)
-    return {code: number for code, number in numbers.items() if code in policy.sources}
+                if rank is not None and aspect.subject in of.subjects:
+                    yield f"{entity.name}.{aspect.name}", of, rank
