@@ -16,7 +16,7 @@ from mode import Service
 
 from hub.intake.intake import Intake
 from hub.intake.log import HEARTBEATS_PER_SESSION
-from hub.streams.activity import add_activity
+from hub.streams.activity import Activity, add_activity
 from hub.topology import WORKER_APP
 
 
@@ -51,9 +51,13 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
     )
 
     activity = add_activity(app)
-
     intake.on_committed = activity.announce
+    _add_services(app, intake, activity)
+    _add_pages(app, intake, activity)
+    return app
 
+
+def _add_services(app: faust.App, intake: Intake, activity: Activity) -> None:
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
         """The intake as a part of the worker: it starts, stops and fails with it."""
@@ -66,6 +70,10 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
         async def announce(self) -> None:
             await activity.run()
 
+    _ = IntakeService
+
+
+def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:
     @app.page("/health")
     class Health(View):  # type: ignore[misc, unused-ignore]
         """200 while the intake flows, 503 while it waits for its environment."""
@@ -81,8 +89,7 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
         async def get(self, request: Request) -> Any:
             return self.json({code: dict(seen) for code, seen in activity.table.items()})
 
-    _ = (IntakeService, Health, Sources)
-    return app
+    _ = (Health, Sources)
 
 
 def health(intake: Intake) -> dict[str, object]:
