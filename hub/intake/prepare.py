@@ -15,6 +15,7 @@ from hub.intake.decoder import GuardedDecoder, Poison
 from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON
+from hub.reconcile.staging import with_stage
 from hub.reconcile.turns import with_turns
 from hub.topology import subject_of
 from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
@@ -95,7 +96,7 @@ class Preparer:
         wrong = checked.refused.with_columns(outcome=outcome_column())
         refused = pl.concat([audit_rows(wrong), poison])
         letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
-        return _Rows(Accepted(subject, passed, values), refused, letters)
+        return _Rows(with_stage(Accepted(subject, passed, values)), refused, letters)
 
 
 def _check_columns(subject: str, catalogue: Catalogue) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
-from hub.reconcile.merge import Stamp, commit_batch, ensure_stages
+from hub.reconcile.merge import Stamp, commit_batch
+from hub.reconcile.staging import ensure_stages
 from hub.reconcile.turns import with_turns
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.database import translated_errors

@@ -4,15 +4,15 @@ The caller owns the transaction and has the stages made beforehand (``ensure_sta
 fence comes first, so that a worker which lost a partition finds out before it does any work.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
 from sqlalchemy import BigInteger, Connection, bindparam, insert
 
 from hub.reconcile import claims, conflicts, outcomes, records, reviews
+from hub.reconcile.staging import stage
 from hub.warehouse.batch import Accepted, Batch
-from hub.warehouse.copy import columns_of, copy_rows
+from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.offsets import advance_positions
 from hub.warehouse.tables import audit, batch, dead_letter
@@ -37,20 +37,6 @@ class Merged:
     claims_written: int
 
 
-def ensure_stages(connection: Connection, subjects: Iterable[str]) -> None:
-    """Make the temporary tables of some subjects, once per connection and in a transaction of its own."""
-    made: set[str] = connection.info.setdefault("stages", set())
-    missing = sorted(set(subjects) - made)
-    if not missing:
-        return
-    with connection.begin():
-        for subject in missing:
-            tables = aspect_tables(subject)
-            tables.stage.create(connection, checkfirst=False)
-            tables.merged.create(connection, checkfirst=False)
-    made.update(missing)
-
-
 def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
     """Store a batch in the connection's transaction.
 
@@ -71,7 +57,7 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
 def _merge(connection: Connection, accepted: Accepted, batch_id: int) -> int:
     """Merge one subject's rows; return how many claims were written."""
     tables = aspect_tables(accepted.subject)
-    _stage(connection, tables, accepted.frame)
+    stage(connection, accepted)
     connection.execute(claims.claims_newer_than_stored(tables))
     written, inserted, contested = connection.execute(claims.counts_of_merged(tables)).one()
     if inserted:
@@ -88,12 +74,6 @@ def _merge(connection: Connection, accepted: Accepted, batch_id: int) -> int:
         connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID), batch_parameter)
     reviews.refresh(connection, tables, written)
     return int(written)
-
-
-def _stage(connection: Connection, tables: AspectTables, frame: pl.DataFrame) -> None:
-    """Copy the rows into the stage in key order: neighbours in the index, and the same order in every worker."""
-    names = columns_of(tables.stage, frame.columns)
-    copy_rows(connection, tables.stage, frame.sort("key").select(names))
 
 
 def _decide(connection: Connection, tables: AspectTables) -> None:

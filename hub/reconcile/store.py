@@ -7,7 +7,8 @@ from sqlalchemy import Connection, Engine
 
 from hub.model.errors import PoisonError
 from hub.reconcile.isolate import without_refused_rows
-from hub.reconcile.merge import Merged, Stamp, commit_batch, ensure_stages
+from hub.reconcile.merge import Merged, Stamp, commit_batch
+from hub.reconcile.staging import ensure_stages
 from hub.warehouse.batch import Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import Position, ensure_positions

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from hub.model.outcomes import Outcome, Reason
+from hub.warehouse.copy import EncodedRows
 
 TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
 """A row against the earlier rows of its (identity, source) of a batch, set before staging (hub.reconcile.turns)."""
@@ -56,6 +57,14 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """Rows encoded for the stage, and the frame they were encoded from: it tells whether they are still the rows."""
+
+    frame: pl.DataFrame
+    rows: EncodedRows
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A subject's rows to be merged.
 
@@ -63,11 +72,13 @@ class Accepted:
         frame: decoded fields of the subject's schema, and row, log, log_offset, key, source, content_hash, turn,
             newest.
         values: the polled bytes that ``row`` counts, for a row that turns out to be a dead letter.
+        staged: the rows encoded for the stage ahead of time, if they were.
     """
 
     subject: str
     frame: pl.DataFrame
     values: Sequence[bytes | None] = ()
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True, slots=True)

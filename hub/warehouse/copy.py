@@ -1,6 +1,7 @@
 """Columns into tables by binary COPY: polars to Arrow to PostgreSQL's rows (pgpq), on SQLAlchemy's connection."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,33 +15,50 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """Rows in PostgreSQL's binary format: the columns they fill, and the bytes; all-null columns are left out."""
+
+    columns: tuple[str, ...]
+    pieces: tuple[bytes, ...]
+
+
 def copy_rows(connection: Connection, table: Table, frame: pl.DataFrame) -> None:
-    """Append a frame's rows to a table, in the connection's transaction.
+    """Append a frame's rows to a table, in the connection's transaction; see ``encode_rows``."""
+    copy_encoded(connection, table, encode_rows(table, frame))
+
+
+def encode_rows(table: Table, frame: pl.DataFrame) -> EncodedRows:
+    """Encode a frame's rows for a table: the work of a COPY that needs no connection.
 
     Args:
-        connection: whose ``search_path`` decides the schema.
-        table: columns of the frame that are all null are left out, so the table must allow or default them.
-        frame: column names are column names of the table; types as ``hub.codec.polars_types`` gives them, ``Binary``
-            of 16
-            bytes for ``uuid``, JSON as text. ``text`` columns may be String.
+        table: must allow null, or have a default, where a column of the frame is all null.
+        frame: column names are the table's; types as ``hub.codec.polars_types`` gives them, ``Binary`` of 16 bytes for
+            ``uuid``, JSON as text.
     """
     if frame.is_empty():
-        return
+        return EncodedRows((), ())
     nulls = frame.null_count().row(0)
-    kept = [name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height]
+    kept = tuple(name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height)
     arrow = frame.select(kept).to_arrow(compat_level=pl.CompatLevel.oldest())
-    batches = arrow.combine_chunks().to_batches()
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, _encoders(table, arrow.schema))
+    pieces = [encoder.write_header()]
+    pieces += [encoder.write_batch(batch) for batch in arrow.combine_chunks().to_batches()]
+    return EncodedRows(kept, (*pieces, encoder.finish()))
+
+
+def copy_encoded(connection: Connection, table: Table, rows: EncodedRows) -> None:
+    """Append encoded rows to the table they were encoded for, in the connection's transaction."""
+    if not rows.pieces:
+        return
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, kept))
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, rows.columns))
     )
     raw = connection.connection.driver_connection
     assert raw is not None  # noqa: S101 - a checked-out connection has its driver's connection
     with raw.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(encoder.write_header())
-        for batch in batches:
-            copy.write(encoder.write_batch(batch))
-        copy.write(encoder.finish())
+        for piece in rows.pieces:
+            copy.write(piece)
 
 
 def _encoders(table: Table, schema: pa.Schema) -> dict[str, Any]:

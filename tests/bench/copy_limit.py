@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.schema import CreateTable
 
 from hub.config import load_settings
@@ -14,29 +15,40 @@ from hub.intake.intake import Intake, Store
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
 from hub.topology import subject_of
-from hub.warehouse.batch import Accepted, Advance, Batch
-from hub.warehouse.copy import columns_of, copy_rows
+from hub.warehouse.batch import Advance, Batch
+from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
 from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.offsets import Position, advance_positions, ensure_positions
 from tests.bench.events import SUBJECT, TOPIC
 
+PLAIN = Table(
+    "plain_stage", MetaData(), *(Column(column.name, column.type) for column in aspect_tables(SUBJECT).stage.c)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch(Batch):
+    """A batch that is only to be copied."""
+
+    rows: EncodedRows = EncodedRows((), ())
+
 
 class DecodeOnly:
-    """Stands where the preparer stands, and only decodes."""
+    """Stands where the preparer stands: decodes, and encodes for the COPY."""
 
     def __init__(self, decoder: GuardedDecoder) -> None:
         self._decoder = decoder
 
     def prepare(self, polled: Sequence[Polled]) -> Batch:
-        """Decode each partition's records; check nothing."""
+        """Check nothing."""
         values = [value for part in polled for value in part.values]
-        decoded = self._decoder.decode(subject_of(polled[0].topic), values)
+        frame = self._decoder.decode(subject_of(polled[0].topic), values).frame
         advances = tuple(
             Advance(part.log, part.topic, part.partition, part.expected, part.offsets[-1] + 1, len(part.offsets))
             for part in polled
         )
-        return Batch(advances, (Accepted(SUBJECT, decoded.frame),))
+        return DecodedBatch(advances, (), rows=encode_rows(PLAIN, frame.select(columns_of(PLAIN, frame.columns))))
 
     prepare_again = prepare
 
@@ -47,23 +59,18 @@ def main() -> None:
     settings = load_settings()
     places = endpoints(settings)
     engine = open_database(places.database_url, settings.database_schema, "copy limit")
-    stage = aspect_tables(SUBJECT).stage
-    plain = Table("plain_stage", stage.metadata, *(column._copy() for column in stage.columns))
-    for column in plain.columns:
-        column.nullable = True
     with engine.begin() as connection:
-        connection.execute(CreateTable(plain))
+        connection.execute(CreateTable(PLAIN))
 
     def place(begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
         with engine.begin() as connection:
             return ensure_positions(connection, dict(begins))
 
     def commit(batch: Batch) -> None:
+        assert isinstance(batch, DecodedBatch)
         with engine.begin() as connection:
             advance_positions(connection, batch.advances)
-            for accepted in batch.accepted:
-                names = columns_of(plain, accepted.frame.columns)
-                copy_rows(connection, plain, accepted.frame.select(names))
+            copy_encoded(connection, PLAIN, batch.rows)
 
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         options = IntakeOptions(

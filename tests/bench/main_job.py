@@ -133,7 +133,7 @@ def warehouse_rows(engine: Engine) -> dict[str, int]:
     """Count what the job left in the warehouse."""
     counts = {}
     with engine.connect() as connection:
-        for name in ("citizen_person_claim", "citizen_person_record", "audit"):
+        for name in ("citizen_person_claim", "citizen_person_record", "audit", "batch"):
             counts[name] = int(connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one())
     return counts
 
