@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.schema import CreateTable
@@ -31,7 +31,7 @@ PLAIN = Table(
 class DecodedBatch(Batch):
     """A batch that is only to be copied."""
 
-    rows: EncodedRows = EncodedRows((), ())
+    rows: EncodedRows = field(default_factory=lambda: EncodedRows((), ()))
 
 
 class DecodeOnly:
