@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     DateTime,
     Engine,
     Integer,
@@ -122,32 +123,36 @@ class StateStore:
                 "at": now,
             }
             connection.execute(insert(table), values)
-            rejects = {reject.row: reject for reject in page.rejects}
-            gone = [*rejects, *page.resolved]
-            for first in range(0, len(gone), _ROWS_PER_STATEMENT):
-                some = gone[first : first + _ROWS_PER_STATEMENT]
-                connection.execute(
-                    delete(self._reject).where(
-                        self._reject.c.source == self._source,
-                        self._reject.c.stream == stream,
-                        self._reject.c.row_hash.in_(some),
-                    )
+            self._save_rejects(connection, stream, page, now)
+
+    def _save_rejects(self, connection: Connection, stream: str, page: Page, now: datetime) -> None:
+        """Replace the rejects of the page's rows; rows that map again have none."""
+        rejects = {reject.row: reject for reject in page.rejects}
+        gone = [*rejects, *page.resolved]
+        for first in range(0, len(gone), _ROWS_PER_STATEMENT):
+            some = gone[first : first + _ROWS_PER_STATEMENT]
+            connection.execute(
+                delete(self._reject).where(
+                    self._reject.c.source == self._source,
+                    self._reject.c.stream == stream,
+                    self._reject.c.row_hash.in_(some),
                 )
-            if rejects:
-                common = {"source": self._source, "stream": stream, "at": now}
-                connection.execute(
-                    insert(self._reject),
-                    [
-                        {
-                            **common,
-                            "row_hash": reject.row,
-                            "place": reject.place[:200],
-                            "reason": str(reject.reason),
-                            "detail": reject.detail[:300],
-                        }
-                        for reject in rejects.values()
-                    ],
-                )
+            )
+        if rejects:
+            common = {"source": self._source, "stream": stream, "at": now}
+            connection.execute(
+                insert(self._reject),
+                [
+                    {
+                        **common,
+                        "row_hash": reject.row,
+                        "place": reject.place[:200],
+                        "reason": str(reject.reason),
+                        "detail": reject.detail[:300],
+                    }
+                    for reject in rejects.values()
+                ],
+            )
 
     def summary(self) -> tuple[StreamState, ...]:
         """Return every stream of the source that has a checkpoint, by name."""

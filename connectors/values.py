@@ -15,6 +15,7 @@ from connectors.declaration import FieldRule, Word
 from connectors.plain import folded, plain
 from connectors.reasons import RejectReason, Unmappable
 from hub.codec.fields import FieldKind, FieldSpec
+from hub.model.errors import ConfigError
 
 
 def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
@@ -41,7 +42,7 @@ def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
             return to_moment(rule.formats, zone)
         case FieldKind.DATE:
             return to_day(rule.formats, zone)
-    raise NotImplementedError(f"no conversion to {spec.kind}")
+    raise ConfigError([f"{spec.name}: a column cannot fill a field of kind {spec.kind.name}"])
 
 
 def _words(words: Mapping[str, Word]) -> Convert:

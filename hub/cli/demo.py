@@ -25,20 +25,21 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
+_Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Folder of the demo's own engine, wiped at the start.", show_default="<HUB_DATA_DIR>/demo"
+    ),
+]
+
+
 def demo(
     scale: Annotated[
         float, typer.Option(min=0.005, max=100.0, help="1: 30,000 citizens and 6,000 dossiers; 0.02: a small try.")
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running, to look around.")] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir",
-            help="Folder of the demo's own engine, wiped at the start.",
-            show_default="<HUB_DATA_DIR>/demo",
-        ),
-    ] = None,
+    data_dir: _Folder = None,
 ) -> None:
     """Play "midnight in Ninh Bình": five source databases, Kafka, the worker, the warehouse, the portal's topics.
 

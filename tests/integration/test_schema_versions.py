@@ -11,8 +11,8 @@ from typing import Any
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from tests.merge_world import SUBJECT, Said, open_world
-from tests.sample_events import sample_event
 from tests.schema_folder import optional_field, publish_next
+from tests.schema_samples import sample_event
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
 _ROOT = Path(__file__).resolve().parents[2]

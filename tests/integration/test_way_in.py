@@ -19,7 +19,7 @@ from hub.model.errors import HubError
 from hub.share.outbox import open_spans
 from hub.topology import MAX_RECORD_BYTES
 from tests.merge_world import POLICY, SUBJECT, TOPIC, Said, World
-from tests.sample_events import sample_event
+from tests.schema_samples import sample_event
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
 LONG = 2**63 - 1

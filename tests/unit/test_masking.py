@@ -10,7 +10,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK, decode, masked
 from hub.codec.encode import Encoder
 from hub.model.errors import PoisonError
-from tests.sample_events import sample_event
+from tests.schema_samples import sample_event
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
 SUBJECTS = ("citizen.record", "dossier.record")
