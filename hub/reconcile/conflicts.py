@@ -51,7 +51,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
             ),
         )
         .join(source, source.c.id == rival.c.source)
-        .where(or_(source.c.valid_until.is_(None), held.c.occurred_at < source.c.valid_until))
+        .where(_was_not_ended(held))
     )
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held, rival)]
     rows = pairs.with_only_columns(
@@ -62,6 +62,11 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
         func.unnest(postgresql.array(fields)).label("field"),
     ).subquery()
     return select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by).where(rows.c.field.is_not(None))
+
+
+def _was_not_ended(held: Any) -> ColumnElement[bool]:
+    """The rival's source, joined as ``source``, still spoke when the claim that holds the record was made."""
+    return or_(source.c.valid_until.is_(None), held.c.occurred_at < source.c.valid_until)
 
 
 def _differences(tables: AspectTables, held: Any, rival: Any) -> list[tuple[str, ColumnElement[bool]]]:
@@ -121,6 +126,8 @@ def conflicts_closed(tables: AspectTables) -> Update:
         rival.c.source == conflict.c.source,
         rival.c.source != record.c.source,
         ~rival.c.revoked,
+        source.c.id == rival.c.source,
+        _was_not_ended(held),
         still_differs,
     )
     return (
