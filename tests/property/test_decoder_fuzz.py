@@ -21,7 +21,7 @@ from tests.property.decoder_judge import differences
 from tests.property.decoder_subjects import OWN
 
 CASES = 2_000
-SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "0"))
+SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
 _SOAK_BEGINS = 1_000_000
 _PART = 250
 _HANG_S = 30.0
@@ -93,7 +93,6 @@ def test_decoder_paths_agree_and_neighbours_stay_when_records_are_damaged() -> N
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="runs when HUB_SOAK_EXAMPLES says how many batches")
 def test_decoder_paths_agree_and_neighbours_stay_at_length() -> None:
     _fuzz(_SOAK_BEGINS, SOAK)
 

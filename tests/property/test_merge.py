@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import RunningEngine
 from tests.merge_world import ENDED, RANKS, Said, World, key_of, open_world
 
-SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "0"))
+SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
 COMPARED = ("full_name", "birth_year")
 
 
@@ -148,8 +148,7 @@ def test_i4_state_equals_oracle_whatever_order_and_batches(world: World, history
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="runs with HUB_SOAK_EXAMPLES")
-@settings(max_examples=SOAK or 1, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_i4_state_equals_oracle_at_length(world: World, history: list[tuple[int, list[Said]]]) -> None:
     check_history(world, history)
