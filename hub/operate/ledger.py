@@ -15,7 +15,11 @@ from hub.warehouse.tables import audit, log_partition
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One log partition. ``outcomes`` has all seven; ``consumed`` and they are counts of records."""
+    """One log partition, or a topic's sum.
+
+    ``outcomes`` has all seven; ``consumed`` and they are counts of records. ``off`` counts the unbalanced partitions of a
+    sum: what one has too many does not make up for what another lacks.
+    """
 
     topic: str
     partition: int
@@ -23,11 +27,12 @@ class LedgerRow:
     next_offset: int
     consumed: int
     outcomes: dict[Outcome, int]
+    off: int = 0
 
     @property
     def balanced(self) -> bool:
         """Whether every consumed record has exactly one outcome."""
-        return self.consumed == sum(self.outcomes.values())
+        return self.off == 0 and self.consumed == sum(self.outcomes.values())
 
     def as_json(self) -> dict[str, Any]:
         """Return ``topic``, ``partition``, ``next_offset``, ``consumed``, the seven outcome names, ``balanced``."""
@@ -84,5 +89,6 @@ def totals_by_topic(ledger: list[LedgerRow]) -> list[LedgerRow]:
             before.next_offset + row.next_offset,
             before.consumed + row.consumed,
             {outcome: before.outcomes[outcome] + row.outcomes[outcome] for outcome in Outcome},
+            before.off + (not row.balanced),
         )
     return list(totals.values())

@@ -39,3 +39,8 @@ def test_table_has_a_line_for_each_row_and_marks_one_that_is_off() -> None:
     assert "ok" in str(marks[0])
     assert "OFF" in str(marks[1])
     assert list(table.columns[0].cells) == ["a/0", "b/1"]
+
+
+def test_i5_total_is_off_when_partitions_are_off_by_opposite_amounts() -> None:
+    rows = [row("a", 0, 3, applied=2), row("a", 1, 3, applied=4)]
+    assert not totals_by_topic(rows)[0].balanced
