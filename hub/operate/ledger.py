@@ -17,8 +17,8 @@ from hub.warehouse.tables import audit, log_partition
 class LedgerRow:
     """One log partition, or a topic's sum.
 
-    ``outcomes`` has all seven; ``consumed`` and they are counts of records. ``off`` counts the unbalanced partitions of a
-    sum: what one has too many does not make up for what another lacks.
+    ``outcomes`` has all seven; ``consumed`` and they are counts of records. ``off`` counts the unbalanced partitions of
+    a sum: what one has too many does not make up for what another lacks.
     """
 
     topic: str

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from hub.codec.decode import decode, masked
-from hub.model.errors import UnreachableError
+from hub.model.errors import HubError, UnreachableError
 from hub.retry import FIRST_ANSWER_MS
 
 
@@ -36,6 +36,7 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
 
     Raises:
         UnreachableError: no broker answers.
+        HubError: the topic is not there.
     """
     try:
         consumer = KafkaConsumer(
@@ -49,6 +50,8 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
         raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not partitions:
+            raise HubError(f"there is no topic {topic}; make it with `hub topics ensure --execute`")
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
