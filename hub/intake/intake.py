@@ -160,10 +160,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _worth_waiting(self, batch: Batch) -> bool:
         """A registry can lag: an unknown schema id is looked up again for a while before it is poison."""
-        first_seen = self.status.unknown_schemas
-        now = time.monotonic()
-        waits = [now - first_seen.setdefault(schema_id, now) for schema_id in batch.unknown_schema_ids()]
-        return any(waited < self._options.schema_wait_s for waited in waits)
+        unknown = batch.unknown_schema_ids()
+        return self.status.is_schema_awaited(unknown, time.monotonic(), self._options.schema_wait_s)
 
     async def _hand_over(self, consumer: AIOKafkaConsumer, generation: int, batch: Batch) -> None:
         """Queue a batch for commit; while the database is slow or away, stay in the group by polling what is paused."""

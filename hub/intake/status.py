@@ -1,10 +1,14 @@
 """What the intake says of itself: counts since it began, and what it waits for."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hub.model.errors import HubError
+
+MOST_UNKNOWN_SCHEMAS = 32
+"""So many unknown schema ids are waited for in a worker's life: a registry that lags is behind by one or two."""
 
 
 class Errand(StrEnum):
@@ -42,6 +46,20 @@ class IntakeStatus:
     waiting: dict[Errand, Waiting] = field(default_factory=dict)
     ended_by: HubError | None = None
     unknown_schemas: dict[int, float] = field(default_factory=dict)
+
+    def is_schema_awaited(self, schema_ids: Iterable[int], now: float, wait_s: float) -> bool:
+        """Tell whether a batch is worth reading again because a registry may only lag behind an unknown schema id.
+
+        Each id is waited for once, ``wait_s`` long; a producer that invents ids by the dozen is not waited for at all.
+        """
+        awaited = False
+        for schema_id in schema_ids:
+            if schema_id not in self.unknown_schemas:
+                if len(self.unknown_schemas) >= MOST_UNKNOWN_SCHEMAS:
+                    continue
+                self.unknown_schemas[schema_id] = now
+            awaited = awaited or now - self.unknown_schemas[schema_id] < wait_s
+        return awaited
 
     def waits(self, errand: Errand, why: str) -> bool:
         """Note that an errand waits; tell whether it has only begun to."""
