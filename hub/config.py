@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
     replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
-    batch_rows: int = Field(default=20_000, ge=1, le=1_000_000, description="Most records in one batch.")
+    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000, description="Most records in one batch.")
     poll_ms: int = Field(
         default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."
     )
