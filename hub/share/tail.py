@@ -38,16 +38,7 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
         UnreachableError: no broker answers.
         HubError: the topic is not there.
     """
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-    except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+    consumer = _consumer(bootstrap)
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         if not partitions:
@@ -67,6 +58,19 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
                 return
     finally:
         consumer.close()
+
+
+def _consumer(bootstrap: str) -> KafkaConsumer:
+    try:
+        return KafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            bootstrap_timeout_ms=FIRST_ANSWER_MS,
+        )
+    except (KafkaConnectionError, KafkaTimeoutError) as error:
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
 
 
 _QUIET_S = 5.0

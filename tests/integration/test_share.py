@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from hub.codec.decode import MASK
 from hub.model.entities import CITIZEN
+from hub.model.errors import HubError
 from hub.operate.topics import create_topics, plan_topics
 from hub.share.share import Share
 from hub.share.tail import PortalRecord, tail
@@ -212,3 +213,8 @@ async def test_tail_shows_committed_records_only_and_ends(
 
 def share_in_thread(world: World, engine: RunningEngine) -> None:
     share_once(world, engine)
+
+
+def test_tail_says_so_when_the_topic_is_not_there(engine: RunningEngine, unique: str) -> None:
+    with pytest.raises(HubError, match=unique):
+        list(tail(engine.bootstrap, unique, unmask=False, until_end=True))
