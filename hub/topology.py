@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hub.model.entities import ENTITIES, KEYS_OF_OTHER_SUBJECTS, SUBJECTS, Entity
+from hub.model.entities import ENTITIES, SUBJECTS, Entity
 
 WORKER_APP = "hub.worker"
 """Name of the Faust app: the group of its agents, and the first part of its changelogs' names."""
@@ -62,7 +62,7 @@ def record_topic(entity: Entity) -> str:
 
 def all_subjects() -> tuple[str, ...]:
     """Return every subject that has a schema."""
-    return (*SUBJECTS, *KEYS_OF_OTHER_SUBJECTS)
+    return tuple(SUBJECTS)
 
 
 def merged_topics() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import fastavro
 
 from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeError, fields_of
 from hub.codec.problems import Problem, Rule
-from hub.model.entities import KEYS_OF_OTHER_SUBJECTS, SUBJECTS, key_fields_of
+from hub.model.entities import SUBJECTS, key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS, Operation, UnitScheme
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -191,7 +191,7 @@ def _envelope_problems(fields: tuple[FieldSpec, ...]) -> Found:
 
 
 def _key_problems(subject: str, fields: tuple[FieldSpec, ...]) -> Found:
-    if subject not in SUBJECTS and subject not in KEYS_OF_OTHER_SUBJECTS:
+    if subject not in SUBJECTS:
         return
     specs = {spec.name: spec for spec in fields}
     _, key = key_fields_of(subject)

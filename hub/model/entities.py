@@ -22,6 +22,7 @@ class Role(StrEnum):
     STATISTICS_OFFICE = "statistics_office"
     PAYING_AGENCY = "paying_agency"
     INSPECTORATE = "inspectorate"
+    OFFICER = "officer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,34 @@ class UnitField:
 
     code: str
     """Field that holds the unit's code; its scheme is the envelope's ``unit_scheme``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A data field that names a thing which must be known before the event counts; until then its key is parked.
+
+    Fields:
+        field: the data field; a null names nothing.
+        entity: the entity it names; ``UNIT`` is looked up by the envelope's ``unit_scheme`` and the code.
+    """
+
+    field: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """A data field that gives another key of the same thing: a replaced PIN, a dossier's code in another system.
+
+    Fields:
+        field: the data field; with ``member`` a list of records.
+        kind: what the link is called.
+        member: the field of the list's records that holds the other key.
+    """
+
+    field: str
+    kind: str
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +73,11 @@ class Aspect:
         not_compared: data fields in which a difference between sources is no conflict.
         units: fields that name administrative units.
         indexes: sets of data fields to index, for look-ups other than by key.
+        persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
+        references: what must be known before an event counts.
+        same_as: fields that give another key of the same thing.
+        history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
+            keys; of a single key the log tells it too.
     """
 
     name: str
@@ -53,6 +87,10 @@ class Aspect:
     not_compared: tuple[str, ...] = ()
     units: tuple[UnitField, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
+    persons: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    same_as: tuple[SameAs, ...] = ()
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +122,13 @@ CITIZEN = Entity(
     key=("pin",),
     record_topic=True,
     aspects=(
-        Aspect("person", "citizen.changed", (Role.POPULATION, Role.CIVIL_STATUS, Role.PROVINCE)),
+        Aspect(
+            "person",
+            "citizen.changed",
+            (Role.POPULATION, Role.CIVIL_STATUS, Role.PROVINCE),
+            indexes=(("cmnd9",),),
+            same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
+        ),
         Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION)),
         Aspect(
             "residence",
@@ -93,8 +137,15 @@ CITIZEN = Entity(
             part=("kind",),
             units=(UnitField("commune_code"),),
             indexes=(("commune_code",),),
+            references=(Reference("commune_code", "admin_unit"),),
+            history=True,
         ),
-        Aspect("insurance", "health_insurance.linked", (Role.SOCIAL_SECURITY, Role.PROVINCE)),
+        Aspect(
+            "insurance",
+            "health_insurance.linked",
+            (Role.SOCIAL_SECURITY, Role.PROVINCE),
+            indexes=(("si_number_legacy",),),
+        ),
     ),
 )
 DOSSIER = Entity(
@@ -102,8 +153,16 @@ DOSSIER = Entity(
     key=("dossier_code",),
     record_topic=True,
     aspects=(
-        Aspect("submission", "dossier.submitted", (Role.PORTAL, Role.PROVINCE)),
-        Aspect("progress", "dossier.progressed", (Role.PROVINCE, Role.PORTAL)),
+        Aspect(
+            "submission",
+            "dossier.submitted",
+            (Role.PORTAL, Role.PROVINCE),
+            persons=("applicant_pin", "submitter_pin"),
+            references=(Reference("procedure_code", "procedure"), Reference("linked_parent_code", "dossier")),
+            same_as=(SameAs("alt_codes", "ALT_CODE", member="code"),),
+            indexes=(("linked_parent_code",),),
+        ),
+        Aspect("progress", "dossier.progressed", (Role.PROVINCE, Role.PORTAL), history=True),
     ),
 )
 PROCEDURE = Entity(
@@ -124,24 +183,48 @@ ADMIN_UNIT = Entity(
         ),
     ),
 )
+SOCIAL_PAYMENT = Entity(
+    "social_payment",
+    key=("payment_id",),
+    aspects=(
+        Aspect(
+            "payment",
+            "social_payment.changed",
+            (Role.PAYING_AGENCY,),
+            units=(UnitField("commune_code"),),
+            persons=("beneficiary_pin", "recipient_pin"),
+            references=(Reference("commune_code", "admin_unit"),),
+        ),
+    ),
+)
+INSPECTION = Entity(
+    "inspection",
+    key=("inspection_id",),
+    aspects=(Aspect("inspection", "inspection.changed", (Role.INSPECTORATE,)),),
+)
+REVIEW = Entity(
+    "review",
+    key=("review_key",),
+    aspects=(Aspect("decision", "review.decided", (Role.OFFICER,), indexes=(("aspect", "subject_key"),)),),
+)
 
-ENTITIES: tuple[Entity, ...] = (CITIZEN, DOSSIER, PROCEDURE, ADMIN_UNIT)
+ENTITIES: tuple[Entity, ...] = (CITIZEN, DOSSIER, PROCEDURE, ADMIN_UNIT, SOCIAL_PAYMENT, INSPECTION, REVIEW)
 
 SUBJECTS: dict[str, tuple[Entity, Aspect]] = {
     aspect.subject: (entity, aspect) for entity in ENTITIES for aspect in entity.aspects
 }
 """Which entity and aspect a subject feeds."""
 
-KEYS_OF_OTHER_SUBJECTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "social_payment.changed": ("social_payment", ("payment_id",)),
-    "inspection.changed": ("inspection", ("inspection_id",)),
-}
-"""Entity name and key of subjects whose schema exists but which feed no entity yet."""
-
 
 def key_fields_of(subject: str) -> tuple[str, tuple[str, ...]]:
     """Return the entity's name and key fields for a subject: what a connector needs to build the Kafka key."""
-    if subject in SUBJECTS:
-        entity, _ = SUBJECTS[subject]
-        return entity.name, entity.key
-    return KEYS_OF_OTHER_SUBJECTS[subject]
+    entity, _ = SUBJECTS[subject]
+    return entity.name, entity.key
+
+
+def entity_named(name: str) -> Entity:
+    """Return the entity of that name; ``KeyError`` when there is none."""
+    for entity in ENTITIES:
+        if entity.name == name:
+            return entity
+    raise KeyError(name)

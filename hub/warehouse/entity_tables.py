@@ -1,13 +1,16 @@
 """Tables of an aspect, derived from its declaration and its schema.
 
 ``<entity>_<aspect>_claim`` holds each source's newest claim, ``..._record`` says whose claim is the golden record.
-The record does not repeat the claim's fields: the golden record is the claim that the record row points to.
+The record does not repeat the claim's fields: the golden record is the claim that the record row points to. Fields of
+data class SENSITIVE stand apart in ``..._sensitive``, so that whoever may read claims need not be able to read them.
+Where the declaration asks for it, ``..._history`` holds every accepted version that is not a source's newest.
 
 A claim carries two flags for the merge. ``revoked``: the source took its claim back. ``contested``: the record of
 this key must be decided among several claims, or was revoked; while false, the claim is the only one and holds the
 record, and the merge is done with it in one step.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,8 +19,10 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     Double,
+    FromClause,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -25,14 +30,16 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    and_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from hub.codec.catalogue import SchemaVersion, load_catalogue
-from hub.codec.fields import FieldKind, FieldSpec
+from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from hub.model.entities import ENTITIES, Aspect, Entity
+from hub.model.errors import ConfigError
 from hub.warehouse.tables import metadata, utc_time
 
 _TYPES: dict[FieldKind, TypeEngine[Any]] = {
@@ -60,6 +67,8 @@ class AspectTables:
         identity: columns that identify a record: the key and the aspect's parts.
         data: the schema's data fields, in order.
         stage: temporary table of a batch's rows; ``merged``: temporary table of what the merge did with them.
+        sensitive: companion of the claims with the fields of data class SENSITIVE; None when there are none.
+        history: accepted versions that are not a source's newest; None where not declared.
     """
 
     entity: Entity
@@ -68,6 +77,8 @@ class AspectTables:
     record: Table
     stage: Table
     merged: Table
+    sensitive: Table | None
+    history: Table | None
     identity: tuple[str, ...]
     data: tuple[FieldSpec, ...]
 
@@ -93,11 +104,46 @@ def all_aspect_tables() -> tuple[AspectTables, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeClaim:
+    """A claim with its sensitive companion: what to select from, and each column by its name."""
+
+    source: FromClause
+    c: Mapping[str, ColumnElement[Any]]
+
+
+def whole_claim(tables: AspectTables, alias: str = "") -> WholeClaim:
+    """Return a claim joined to its sensitive companion.
+
+    Args:
+        tables: the aspect's.
+        alias: of the claim, so that a statement can have several; the companion's ends in ``_sensitive``.
+    """
+    claim = tables.claim.alias(alias) if alias else tables.claim
+    columns: dict[str, ColumnElement[Any]] = {column.name: column for column in claim.columns}
+    if tables.sensitive is None:
+        return WholeClaim(claim, columns)
+    companion = tables.sensitive.alias(f"{alias}_sensitive") if alias else tables.sensitive
+    same = and_(*(companion.c[name] == claim.c[name] for name in (*tables.identity, "source")))
+    columns |= {column.name: column for column in companion.columns if column.name not in columns}
+    return WholeClaim(claim.outerjoin(companion, same), columns)
+
+
+def person_key(field: str) -> str:
+    """Return the column that holds the key of the citizen whose PIN stands in a field."""
+    return f"{field}_key"
+
+
+@dataclass(frozen=True, slots=True)
 class _Columns:
     """Columns that several tables of an aspect have; made anew for each, since a column belongs to one table."""
 
     aspect: Aspect
     version: SchemaVersion
+
+    @property
+    def sensitive_names(self) -> list[str]:
+        data = [field for field in self.version.data_fields if field.name not in self.aspect.part]
+        return [field.name for field in data if field.data_class is DataClass.SENSITIVE]
 
     def identity(self) -> list[Column[Any]]:
         parts = {field.name: _TYPES[field.kind] for field in self.version.data_fields if field.name in self.aspect.part}
@@ -117,11 +163,19 @@ class _Columns:
 
     def content(self) -> list[Column[Any]]:
         kinds = {field.name: field.kind for field in self.version.fields}
-        data = [field.name for field in self.version.data_fields if field.name not in self.aspect.part]
+        apart = {*self.aspect.part, *self.sensitive_names}
+        data = [field.name for field in self.version.data_fields if field.name not in apart]
         return [
             *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
             *(Column(name, _TYPES[kinds[name]]) for name in data),
+            *(Column(person_key(name), Uuid) for name in self.aspect.persons),
+            Column("flags", Integer),
+            *([Column("sensitive", Boolean, nullable=False)] if self.sensitive_names else []),
         ]
+
+    def sensitive(self) -> list[Column[Any]]:
+        kinds = {field.name: field.kind for field in self.version.fields}
+        return [Column(name, _TYPES[kinds[name]]) for name in self.sensitive_names]
 
 
 def _build(entity: Entity, aspect: Aspect) -> AspectTables:
@@ -129,7 +183,23 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
     columns = _Columns(aspect, version)
     prefix = f"{entity.name}_{aspect.name}"
     identity = ("key", *aspect.part)
-    claim = Table(
+    return AspectTables(
+        entity,
+        aspect,
+        _claim(prefix, columns, identity),
+        _record(prefix, columns, identity),
+        _stage(prefix, columns),
+        _merged(prefix, columns),
+        _sensitive(prefix, columns, identity) if columns.sensitive_names else None,
+        _history(prefix, columns, identity) if aspect.history else None,
+        identity,
+        version.data_fields,
+    )
+
+
+def _claim(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+    aspect = columns.aspect
+    return Table(
         f"{prefix}_claim",
         metadata,
         *columns.identity(),
@@ -137,19 +207,52 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
         Column("contested", Boolean, nullable=False),
         *columns.content(),
         PrimaryKeyConstraint(*identity, "source"),
-        *(Index(f"{prefix}_claim_{'_'.join(fields)}", *fields) for fields in aspect.indexes),
+        *(_index(prefix, fields) for fields in (*aspect.indexes, *((person_key(name),) for name in aspect.persons))),
         info={"aspect": aspect.subject},
     )
-    record = Table(
+
+
+def _index(prefix: str, fields: tuple[str, ...]) -> Index:
+    """An index that leaves out rows which have nothing in its first field: most of them, where the field is rare."""
+    name = f"{prefix}_claim_{'_'.join(fields)}"
+    return Index(name, *fields, postgresql_where=text(f"{fields[0]} IS NOT NULL"))
+
+
+def _record(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+    return Table(
         f"{prefix}_record",
         metadata,
         *columns.identity(),
         Column("source", SmallInteger),
         PrimaryKeyConstraint(*identity),
-        info={"aspect": aspect.subject},
+        info={"aspect": columns.aspect.subject},
     )
-    stage, merged = _stage(prefix, columns), _merged(prefix, columns)
-    return AspectTables(entity, aspect, claim, record, stage, merged, identity, version.data_fields)
+
+
+def _sensitive(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+    return Table(
+        f"{prefix}_sensitive",
+        metadata,
+        *columns.identity(),
+        Column("source", SmallInteger, nullable=False),
+        *columns.sensitive(),
+        PrimaryKeyConstraint(*identity, "source"),
+        info={"aspect": columns.aspect.subject},
+    )
+
+
+def _history(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+    if columns.sensitive_names:
+        raise ConfigError([f"{prefix}: an aspect with sensitive fields cannot keep a history"])
+    return Table(
+        f"{prefix}_history",
+        metadata,
+        *columns.identity(),
+        *columns.order(),
+        *columns.content(),
+        PrimaryKeyConstraint(*identity, "source", "source_epoch", "source_version"),
+        info={"aspect": columns.aspect.subject},
+    )
 
 
 def _stage(prefix: str, columns: _Columns) -> Table:
@@ -159,10 +262,12 @@ def _stage(prefix: str, columns: _Columns) -> Table:
         Column("log", SmallInteger, nullable=False),
         Column("log_offset", BigInteger, nullable=False),
         Column("turn", SmallInteger, nullable=False),
+        Column("turn_hash", BigInteger),
         Column("newest", Boolean, nullable=False),
         *columns.identity(),
         *columns.order(),
         *columns.content(),
+        *columns.sensitive(),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},
@@ -178,6 +283,7 @@ def _merged(prefix: str, columns: _Columns) -> Table:
         Column("inserted", Boolean, nullable=False),
         Column("contested", Boolean, nullable=False),
         Column("held", Boolean, nullable=False, server_default=text("true")),
+        Column("had_sensitive", Boolean),
         Column("old_epoch", Integer),
         Column("old_version", BigInteger),
         Column("old_hash", BigInteger),

@@ -90,9 +90,95 @@ audit = Table(
     Column("event_id", Uuid),
     Column("reason", Text),
     Column("detail", Text),
+    Column("flags", Integer),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox."""
+"""One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox.
+
+``flags``: quality flags of the event (hub.model.flags), null when there are none."""
+
+release = Table(
+    "release",
+    metadata,
+    *(Column(column.name, column.type, nullable=column.nullable) for column in audit.columns),
+    PrimaryKeyConstraint("log", "log_offset"),
+)
+"""What became of a parked record once it was released: columns of ``audit``, whose row goes on saying ``parked``."""
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("waits_for", Text),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary, nullable=False),
+    Column("parked_at", utc_time, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("log", "log_offset"),
+)
+"""Records that wait. ``waits_for`` names the missing reference (``procedure:1.001193``); null: behind an earlier one."""
+
+touched = Table(
+    "touched",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    PrimaryKeyConstraint("log", "log_offset", "entity", "key"),
+)
+"""Keys whose published record changed without an event of their own, at a place of the log that share will pass."""
+
+identity_link = Table(
+    "identity_link",
+    metadata,
+    Column("entity", Text, nullable=False),
+    Column("aspect", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("other", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    PrimaryKeyConstraint("entity", "key", "other", "aspect", "source", "kind"),
+)
+"""``source`` says in its claim of ``key`` that ``other`` is another key of the same thing."""
+
+same_key = Table(
+    "same_key",
+    metadata,
+    Column("entity", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("canonical", Uuid, nullable=False),
+    PrimaryKeyConstraint("entity", "key"),
+)
+"""Keys of one thing, and the one under which it is published; a key that stands alone has no row."""
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("id", Integer, Identity(always=False), primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("applied_at", utc_time, nullable=False, server_default=func.now()),
+    Column("applied_by", Text, nullable=False),
+)
+"""Every policy that was ever applied; the last one is in force."""
+
+action = Table(
+    "action",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("at", utc_time, nullable=False, server_default=func.now()),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("entity", Text),
+    Column("key", Uuid),
+    Column("detail", JSONB),
+)
+"""What people did through the hub's commands, and why. Append-only; no personal values."""
 
 dead_letter = Table(
     "dead_letter",
