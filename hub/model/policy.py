@@ -116,7 +116,7 @@ def parse_policy(raw: bytes, name: str = "policy") -> Policy:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{name}: not valid TOML: {error}"]) from error
-    problems = [f"{name}: unknown field {field!r}" for field in sorted(set(document) - _TABLES)]
+    problems = [f"{name}: unknown field {key!r}" for key in sorted(set(document) - _TABLES)]
     problems += [f"{name}: {problem}" for problem in _problems_of_tables(document)]
     entries = document.get("source", [])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
@@ -157,25 +157,25 @@ def _problems_of_tables(document: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(parking, dict):
         yield "parking must be a table: [parking]"
         return
-    yield from (f"parking: unknown field {field!r}" for field in sorted(set(parking) - {"deadline_hours"}))
+    yield from (f"parking: unknown field {key!r}" for key in sorted(set(parking) - {"deadline_hours"}))
     hours = parking.get("deadline_hours", PARKING_DEADLINE_H)
     if not _is_whole(hours) or not 1 <= hours <= 8760:
         yield "parking: deadline_hours must be a whole number of hours, 1 to 8760"
 
 
 def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
-    for field in sorted(set(entry) - _KNOWN):
-        yield f"unknown field {field!r}"
-    for field in ("code", "agency", "role", "subjects"):
-        if field not in entry:
-            yield f"{field} is missing"
-    for field in ("code", "agency", "time_zone"):
-        if not (isinstance(entry.get(field, "-"), str) and entry.get(field, "-").strip()):
-            yield f"{field} must be a text"
+    for name in sorted(set(entry) - _KNOWN):
+        yield f"unknown field {name!r}"
+    for name in ("code", "agency", "role", "subjects"):
+        if name not in entry:
+            yield f"{name} is missing"
+    for name in ("code", "agency", "time_zone"):
+        if not (isinstance(entry.get(name, "-"), str) and entry.get(name, "-").strip()):
+            yield f"{name} must be a text"
     yield from _problems_of_subjects(entry.get("subjects", []))
-    for field, allowed in (("role", Role), ("unit_scheme", UnitScheme), ("order", EventOrder)):
-        if field in entry and entry[field] not in list(allowed):
-            yield f"{field} {entry[field]!r} is none of {', '.join(allowed)}"
+    for name, allowed in (("role", Role), ("unit_scheme", UnitScheme), ("order", EventOrder)):
+        if name in entry and entry[name] not in list(allowed):
+            yield f"{name} {entry[name]!r} is none of {', '.join(allowed)}"
     yield from _problems_of_times(entry)
     yield from _problems_of_ranks(entry)
 
@@ -217,7 +217,9 @@ def _ranks(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return ranks by aspect; in TOML ``citizen.person = 0`` without quotation marks is a table in a table."""
     ranks: dict[str, Any] = {}
     for name, value in given.items():
-        ranks |= {f"{name}.{aspect}": rank for aspect, rank in value.items()} if isinstance(value, dict) else {name: value}
+        ranks |= (
+            {f"{name}.{aspect}": rank for aspect, rank in value.items()} if isinstance(value, dict) else {name: value}
+        )
     return ranks
 
 

@@ -1,80 +1,141 @@
-"""The policy's sources in the warehouse: a number for each, and its rank in every aspect it may speak of."""
+"""The policy in the warehouse: which one is in force, a number for each source, and its rank in every aspect.
 
-from collections.abc import Iterator
+The very first worker applies its policy file by itself. From then on a policy is changed by ``hub policy apply``, since
+a changed rank or cut-over makes stored records wrong until they are decided anew; a worker whose file is another one
+refuses to start, and one that was started before cannot commit (hub.reconcile.merge).
+"""
 
-from sqlalchemy import Connection, insert, select, text, update
+from dataclasses import dataclass
+from datetime import datetime
 
-from hub.model.entities import ENTITIES, Aspect
+from sqlalchemy import Connection, Select, delete, insert, select, text, tuple_, update
+
 from hub.model.errors import ConfigError
-from hub.model.policy import Policy, Source
-from hub.warehouse.tables import authority, source
+from hub.model.policy import Policy, parse_policy
+from hub.model.policy_changes import policy_changes
+from hub.model.ranks import policy_problems, ranks
+from hub.warehouse.tables import authority, policy, source
+
+_FIRST_START = "first start"
+_MOST_NAMED = 20
 
 
-def rank_of(aspect: Aspect, of: Source) -> int | None:
-    """Return a source's rank in an aspect, 0 the highest; None when its role has no authority there."""
-    return aspect.authority.index(of.role) if of.role in aspect.authority else None
+@dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """The policy in force, when it was applied and by whom."""
+
+    policy: Policy
+    applied_at: datetime
+    applied_by: str
 
 
-def policy_problems(policy: Policy) -> list[str]:
-    """Return the sources that may speak of a subject in which their role has no authority."""
+def digest_in_force() -> Select[tuple[str]]:
+    """Select the digest of the policy in force; no row before the first."""
+    return select(policy.c.digest).order_by(policy.c.id.desc()).limit(1)
+
+
+def applied_policy(connection: Connection) -> AppliedPolicy | None:
+    """Return the policy in force, None when none was applied yet."""
+    row = connection.execute(select(policy).order_by(policy.c.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return AppliedPolicy(parse_policy(row.document.encode(), "applied policy"), row.applied_at, row.applied_by)
+
+
+def store_sources(connection: Connection, of: Policy) -> dict[str, int]:
+    """Return each source's number by its code, for a worker that starts with this policy.
+
+    The first policy of a warehouse is applied here.
+
+    Raises:
+        ConfigError: the policy is not the one in force, with the differences; or it gives a source no authority.
+    """
+    # One at a time: workers start together, and what one stores the next must see before it compares.
+    connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
+    applied = applied_policy(connection)
+    if applied is None:
+        _check_first(connection, of)
+        write_policy(connection, of, _FIRST_START)
+    elif applied.policy.digest != of.digest:
+        raise ConfigError(_refusal(applied.policy, of))
+    numbers = source_numbers(connection)
+    return {code: numbers[code] for code in of.sources}
+
+
+def source_numbers(connection: Connection) -> dict[str, int]:
+    """Return the number of every source that was ever in a policy."""
+    return {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
+
+
+def write_policy(connection: Connection, of: Policy, by: str) -> None:
+    """Make a policy the one in force: its sources, their ranks and its text. A source keeps its number for ever.
+
+    The caller decides anew what that changes, and holds back batches meanwhile.
+
+    Raises:
+        ConfigError: a source may speak of a subject in which it has no authority.
+    """
+    problems = policy_problems(of)
+    if problems:
+        raise ConfigError(problems)
+    _store_codes(connection, of)
+    _store_ranks(connection, of)
+    connection.execute(insert(policy).values(digest=of.digest, document=of.document, applied_by=by))
+
+
+def _check_first(connection: Connection, of: Policy) -> None:
+    """Refuse a first policy that would change ranks: a warehouse of before policies were kept has some."""
+    names = {number: code for code, number in source_numbers(connection).items()}
+    new = {(rank.aspect, rank.source): rank.rank for rank in ranks(of)}
+    problems = [
+        f"policy: source {names[row.source]} had rank {row.rank} in {row.aspect} and would get "
+        f"{new[row.aspect, names[row.source]]}; apply the policy with `hub policy apply`"
+        for row in connection.execute(select(authority))
+        if new.get((row.aspect, names[row.source]), row.rank) != row.rank
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refusal(applied: Policy, of: Policy) -> list[str]:
+    changes = [str(change) for change in policy_changes(applied, of)]
+    more = [f"... and {len(changes) - _MOST_NAMED} more"] if len(changes) > _MOST_NAMED else []
     return [
-        f"policy: source {of.code}: role {of.role.value} has no authority in {aspect.subject}"
-        for of in policy.sources.values()
-        for entity in ENTITIES
-        for aspect in entity.aspects
-        if aspect.subject in of.subjects and rank_of(aspect, of) is None
+        f"the policy file ({of.digest[:12]}) is not the policy in force ({applied.digest[:12]}): "
+        "see `hub policy plan FILE`, then `hub policy apply FILE --execute`, or start with the policy in force",
+        *(changes[:_MOST_NAMED] or ["they differ only in words: remarks or layout"]),
+        *more,
     ]
 
 
-def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
-    """Store the policy's sources and ranks; return each source's number by its code.
-
-    A source keeps its number for ever; its cut-over may be set or moved, and counts for what is merged from then on.
-    A changed rank would make stored records wrong without anyone deciding again, so it is refused here.
-
-    Raises:
-        ConfigError: a source without authority, or whose rank differs from the one stored.
-    """
-    problems = policy_problems(policy)
-    # One at a time: workers start together, and what one stores the next must see before it compares.
-    connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
-    _store_codes(connection, policy)
-    numbers = {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
-    stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
-    for name, of, rank in _ranks(policy):
-        before = stored.get((name, numbers[of.code]))
-        if before is None:
-            connection.execute(insert(authority).values(aspect=name, source=numbers[of.code], rank=rank))
-        elif before != rank:
-            problems.append(
-                f"policy: source {of.code} had rank {before} in {name} and would get {rank}; "
-                "records decided by the old rank would stay: load it into a new database schema and replay"
-            )
-    if problems:
-        raise ConfigError(problems)
-    return {code: number for code, number in numbers.items() if code in policy.sources}
-
-
-def _store_codes(connection: Connection, policy: Policy) -> None:
+def _store_codes(connection: Connection, of: Policy) -> None:
     """Insert the sources that are new, and no others: an insert that does nothing uses up one of 32,767 numbers too."""
     known = set(connection.execute(select(source.c.code)).scalars())
-    new = [of for of in policy.sources.values() if of.code not in known]
+    new = [one for one in of.sources.values() if one.code not in known]
     if new:
-        rows = [{"code": of.code, "agency": of.agency, "role": of.role.value} for of in new]
+        rows = [{"code": one.code, "agency": one.agency, "role": one.role.value} for one in new]
         connection.execute(insert(source), rows)
-    for of in policy.sources.values():
+    for one in of.sources.values():
+        stored = (source.c.agency, source.c.role, source.c.valid_until)
+        wanted = (one.agency, one.role.value, one.valid_until)
         connection.execute(
             update(source)
-            .values(valid_until=of.valid_until)
-            .where(source.c.code == of.code, source.c.valid_until.is_distinct_from(of.valid_until))
+            .values(agency=one.agency, role=one.role.value, valid_until=one.valid_until)
+            .where(source.c.code == one.code, tuple_(*stored).is_distinct_from(tuple_(*wanted)))
         )
 
 
-def _ranks(policy: Policy) -> Iterator[tuple[str, Source, int]]:
-    """Yield (aspect, source, rank) wherever a source may speak and has authority."""
-    for entity in ENTITIES:
-        for aspect in entity.aspects:
-            for of in policy.sources.values():
-                rank = rank_of(aspect, of)
-                if rank is not None and aspect.subject in of.subjects:
-                    yield f"{entity.name}.{aspect.name}", of, rank
+def _store_ranks(connection: Connection, of: Policy) -> None:
+    numbers = source_numbers(connection)
+    wanted = {(rank.aspect, numbers[rank.source]): rank.rank for rank in ranks(of)}
+    stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
+    changed = [place for place in stored if stored[place] != wanted.get(place)]
+    if changed:
+        connection.execute(delete(authority).where(tuple_(authority.c.aspect, authority.c.source).in_(changed)))
+    new = [
+        {"aspect": aspect, "source": number, "rank": rank}
+        for (aspect, number), rank in wanted.items()
+        if stored.get((aspect, number)) != rank
+    ]
+    if new:
+        connection.execute(insert(authority), new)

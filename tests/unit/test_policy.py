@@ -10,8 +10,9 @@ from hub.config import Settings
 from hub.model.entities import Role
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
-from hub.model.policy import load_policy, parse_policy
-from hub.warehouse.sources import policy_problems
+from hub.model.policy import EventOrder, Policy, load_policy, parse_policy
+from hub.model.policy_changes import Change, policy_changes, rederived
+from hub.model.ranks import Rank, policy_problems, ranks
 
 GOOD = """
 [[source]]
@@ -71,6 +72,24 @@ def test_digest_is_that_of_the_bytes() -> None:
         ("2025-07-01T00:00:00+07:00", "2025-07-01", "valid_until must be a time with its offset"),
         ("2025-07-01T00:00:00+07:00", "2020-01-01T00:00:00+07:00", "valid_from must be before valid_until"),
         ("valid_until", "valid_to", "unknown field 'valid_to'"),
+        ('unit_scheme = "GSO_2004"', 'order = "luck"', "order 'luck' is none of version, time"),
+        ('unit_scheme = "GSO_2004"', "authority = 1", "authority must be a table: [source.authority]"),
+        ('unit_scheme = "GSO_2004"', 'authority = {"dossier.price" = 1}', "authority: unknown aspect 'dossier.price'"),
+        (
+            'unit_scheme = "GSO_2004"',
+            'authority = {"citizen.person" = 1}',
+            "authority: citizen.person is of citizen.changed, which is none of the source's subjects",
+        ),
+        (
+            'unit_scheme = "GSO_2004"',
+            'authority = {"dossier.progress" = -1}',
+            "authority: the rank of dossier.progress must be a whole number, 0 to 32767",
+        ),
+        (
+            'unit_scheme = "GSO_2004"',
+            'authority = {"dossier.progress" = true}',
+            "authority: the rank of dossier.progress must be a whole number, 0 to 32767",
+        ),
     ],
 )
 def test_problem_is_named(old: str, new: str, problem: str) -> None:
@@ -100,6 +119,84 @@ def test_policy_without_a_source_is_refused(text: str) -> None:
 def test_file_that_is_not_toml_is_refused(raw: bytes) -> None:
     with pytest.raises(ConfigError, match="not valid TOML"):
         parse_policy(raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("quality = 1", "p: quality must be a table: [quality]"),
+        ("parking = 1", "p: parking must be a table: [parking]"),
+        ("[parking]\ndeadline_hours = 0", "p: parking: deadline_hours must be a whole number of hours, 1 to 8760"),
+        ("[parking]\ndeadline_hours = true", "p: parking: deadline_hours must be a whole number of hours, 1 to 8760"),
+        ("[parking]\nhours = 3", "p: parking: unknown field 'hours'"),
+    ],
+)
+def test_problem_of_a_table_is_named(text: str, problem: str) -> None:
+    assert problems_of(f"{text}\n{GOOD}") == [problem]
+
+
+def test_tables_of_quality_and_parking_are_read() -> None:
+    policy = parse_policy(f"{GOOD}\n[quality]\nlate_days = 30\n[parking]\ndeadline_hours = 5".encode())
+    assert (policy.quality, policy.parking_deadline_h) == ({"late_days": 30}, 5)
+    plain = parse_policy(GOOD.encode())
+    assert (plain.quality, plain.parking_deadline_h, plain.document) == ({}, 72, GOOD)
+
+
+def with_authority(ranks: str) -> Policy:
+    return parse_policy(GOOD.encode() + ranks.encode())
+
+
+def test_rank_of_the_policy_goes_before_that_of_the_role() -> None:
+    assert list(ranks(with_authority(""))) == [
+        Rank("dossier.submission", "hanam.motcua", 1),
+        Rank("dossier.progress", "hanam.motcua", 0),
+    ]
+    for text in ('[source.authority]\n"dossier.submission" = 0', "[source.authority]\ndossier.submission = 0"):
+        assert next(ranks(with_authority(text))) == Rank("dossier.submission", "hanam.motcua", 0)
+
+
+def test_rank_gives_authority_to_a_role_that_has_none() -> None:
+    text = '[[source]]\ncode = "a"\nagency = "b"\nrole = "portal"\nsubjects = ["citizen.changed"]\n'
+    assert policy_problems(parse_policy(text.encode())) == [
+        "policy: source a: role portal has no authority in citizen.changed"
+    ]
+    assert policy_problems(parse_policy(f'{text}[source.authority]\n"citizen.person" = 7'.encode())) == []
+
+
+def test_changes_name_source_field_and_both_values() -> None:
+    before = with_authority("")
+    text = GOOD.replace('"H25"', '"H42"').replace("2025-07-01T00:00:00+07:00", "2025-08-01T00:00:00+00:00")
+    text = text.replace('"dossier.submitted", ', "") + 'order = "time"\n[source.authority]\n"dossier.progress" = 3\n'
+    after = parse_policy((text + '[[source]]\ncode = "x"\nagency = "H1"\nrole = "portal"\nsubjects = []').encode())
+    changes = policy_changes(before, after)
+    assert changes == (
+        Change("hanam.motcua", "agency", "H25", "H42"),
+        Change("hanam.motcua", "valid_until", "2025-06-30T17:00:00+00:00", "2025-08-01T00:00:00+00:00"),
+        Change("hanam.motcua", "order", "version", "time"),
+        Change("hanam.motcua", "subjects", "dossier.submitted", None),
+        Change("hanam.motcua", "rank in dossier.progress", "0", "3"),
+        Change("hanam.motcua", "rank in dossier.submission", "1", None),
+        Change("x", "source", None, "portal of H1"),
+    )
+    assert after.sources["hanam.motcua"].order is EventOrder.TIME
+    assert str(changes[4]) == "hanam.motcua: rank in dossier.progress: 0 -> 3"
+
+
+def test_changed_rank_is_decided_anew_in_its_aspect_and_cut_over_in_every_one() -> None:
+    before = with_authority("")
+    assert policy_changes(before, parse_policy((GOOD + "# a remark\n").encode())) == ()
+    ranked = rederived(policy_changes(before, with_authority('[source.authority]\n"dossier.progress" = 3')))
+    assert ranked == {"dossier.progress": {"hanam.motcua"}}
+    moved = parse_policy(GOOD.replace("2025-07-01", "2025-08-01").encode())
+    assert {"citizen.person", "dossier.progress"} <= rederived(policy_changes(before, moved)).keys()
+
+
+def test_settings_of_the_policy_are_changes_too() -> None:
+    after = with_authority("[quality]\nlate_days = 3\n[parking]\ndeadline_hours = 1")
+    assert [str(change) for change in policy_changes(with_authority(""), after)] == [
+        "policy: parking.deadline_hours: 72 -> 1",
+        "policy: quality.late_days: none -> 3",
+    ]
 
 
 def test_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
