@@ -39,14 +39,17 @@ def unit_events(recorded_at: datetime) -> Iterator[dict[str, Any]]:
 
 def _event(unit: UnitInterval, recorded_at: datetime) -> dict[str, Any]:
     began = REFORM_DAY if unit.scheme is UnitScheme.GSO_2004 else unit.valid_from
+    # Units with an agency code were published without it before: what says more is another version and another event.
+    edition = 1 if unit.agency_code else 0
+    identity = f"{unit.scheme}|{unit.code}|{unit.version}" + "|with agency" * edition
     return {
-        "event_id": uuid.uuid5(_EVENT_IDS, f"{unit.scheme}|{unit.code}|{unit.version}"),
+        "event_id": uuid.uuid5(_EVENT_IDS, identity),
         "occurred_at": datetime.combine(began, time(), _ZONE),
         "recorded_at": recorded_at,
         "source_system": SOURCE,
         "source_agency": AGENCY,
         "source_epoch": 1,
-        "source_version": unit.version,
+        "source_version": unit.version + edition,
         "operation": Operation.SNAPSHOT.value,
         "unit_scheme": unit.scheme.value,
         "scheme": unit.scheme.value,
@@ -62,6 +65,7 @@ def _event(unit: UnitInterval, recorded_at: datetime) -> dict[str, Any]:
         "predecessors": [_link(link) for link in unit.predecessors] or None,
         "successors": [_successor(link) for link in unit.successors] or None,
         "legal_basis_number": unit.legal_basis,
+        "agency_code": unit.agency_code,
         "mapping_source": MAPPING_SOURCE,
         "mapping_version": MAPPING_VERSION,
     }

@@ -63,6 +63,7 @@ class UnitInterval:
         version: rises per (scheme, code).
         change_kind: how the interval began, in the schema's words; UNKNOWN for units of the old list.
         legal_basis: the act behind it.
+        agency_code: prefix of the agency codes of a province (Decision 20/2020/QD-TTg).
     """
 
     scheme: UnitScheme
@@ -77,6 +78,7 @@ class UnitInterval:
     version: int = 1
     predecessors: tuple[Link, ...] = ()
     successors: tuple[Link, ...] = ()
+    agency_code: str | None = None
 
     @property
     def unit_type(self) -> str:
@@ -199,7 +201,20 @@ def _old(level: Literal["PROVINCE", "DISTRICT", "COMMUNE"], code: str, name: str
 def _old_provinces() -> Iterator[UnitInterval]:
     for row in _rows("province_map_63_to_34.csv"):
         link = Link(_NEW, row["new_code"], "FULL", True)
-        yield dataclasses.replace(_old("PROVINCE", row["old_code"], row["old_name"], None), successors=(link,))
+        province = _old("PROVINCE", row["old_code"], row["old_name"], None)
+        yield dataclasses.replace(province, successors=(link,), agency_code=_agency_codes()[row["old_code"]])
+
+
+@cache
+def _agency_codes() -> dict[str, str]:
+    """Agency prefixes of the old provinces, by code."""
+    return {row["old_code"]: row["agency_code"] for row in _rows("province_agency_codes.csv")}
+
+
+def _agency_of(name: str, parts: list[dict[str, str]]) -> str:
+    """A new province goes on with the prefix of the part whose name it has, whatever that part's unit code was."""
+    (carrier,) = (row["old_code"] for row in parts if _bare(row["old_name"]) == _bare(name))
+    return _agency_codes()[carrier]
 
 
 def _old_districts() -> Iterator[UnitInterval]:
@@ -227,7 +242,8 @@ def _new_provinces() -> Iterator[UnitInterval]:
     for (code, name), rows in parts.items():
         kind = _kind([row["old_name"] for row in rows], name)
         links = tuple(Link(_OLD, row["old_code"], "FULL", True) for row in rows)
-        yield UnitInterval(_NEW, code, "PROVINCE", name, None, REFORM_DAY, None, kind, _REFORM_LAW, predecessors=links)
+        province = UnitInterval(_NEW, code, "PROVINCE", name, None, REFORM_DAY, None, kind, _REFORM_LAW)
+        yield dataclasses.replace(province, predecessors=links, agency_code=_agency_of(name, rows))
 
 
 def _new_communes() -> Iterator[UnitInterval]:
@@ -272,4 +288,5 @@ def _with_later_changes(units: tuple[UnitInterval, ...]) -> Iterator[UnitInterva
             row["legal_basis"],
             version=unit.version + 1,
             predecessors=(same,),
+            agency_code=unit.agency_code,
         )
