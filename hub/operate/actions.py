@@ -1,0 +1,68 @@
+"""Note in the warehouse what people did through the hub's commands: who, what, and why. Append-only."""
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert
+
+from hub.model.errors import ConfigError
+from hub.warehouse.tables import action
+
+UNMASK = "unmask"
+"""Personal and sensitive values of a key were shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What somebody did. No personal values in any of it.
+
+    Fields:
+        actor: code of the officer, or the name of the user of the operating system.
+        name: what was done, e.g. ``unmask``.
+        purpose: why, in the actor's words.
+        entity, key: the thing it was done to, if it was done to one.
+        detail: what else is to be remembered.
+    """
+
+    actor: str
+    name: str
+    purpose: str
+    entity: str | None = None
+    key: UUID | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+def note(connection: Connection, of: Action) -> int:
+    """Write the row in the caller's transaction; return its number.
+
+    Raises:
+        ConfigError: no purpose, or no actor, is given.
+    """
+    if not of.purpose.strip() or not of.actor.strip():
+        raise ConfigError([f"{of.name}: who does it and why must be said"])
+    values = {
+        "actor": of.actor,
+        "action": of.name,
+        "purpose": of.purpose,
+        "entity": of.entity,
+        "key": of.key,
+        "detail": None if of.detail is None else dict(of.detail),
+    }
+    return int(connection.execute(insert(action).values(**values).returning(action.c.id)).scalar_one())
+
+
+def actor(officer: str | None) -> str:
+    """Return who acts: the officer's code if one is given, else the user of the operating system.
+
+    Raises:
+        ConfigError: no officer is given and the user has no name.
+    """
+    if officer:
+        return officer
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise ConfigError(["this user has no name: say who acts with --officer"]) from error

@@ -1,0 +1,197 @@
+"""What sources say of one side of an entity, which of them holds the record, and by which rule: pure, no database.
+
+The same rules as the merge's statements (hub.reconcile.records, hub.reconcile.conflicts), written for people: they
+explain what the warehouse decided, and decide what a past state of it would have been (hub.operate.history).
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from hub.model.entities import Aspect, Entity
+from hub.model.envelope import Operation
+
+
+class Rule(StrEnum):
+    """By which rule a claim holds the record."""
+
+    ONLY_CLAIM = "only claim"
+    AUTHORITY = "higher authority"
+    LATER = "later at equal authority"
+    SOURCE_ORDER = "order of the sources' codes"
+    DECIDED = "decided by an officer"
+    TOOK_BACK = "the holder took its claim back"
+    NOBODY = "every claim was taken back"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A source in one aspect. ``rank`` 0 is the highest authority; None: it has none here and never holds a record."""
+
+    code: str
+    agency: str
+    role: str
+    rank: int | None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one source says, with its provenance.
+
+    Fields:
+        fields: the data fields by name; never in a repr.
+        flags: quality flags of the event (hub.model.flags).
+        differs: fields that say something else than the claim that holds the record, both known.
+    """
+
+    speaker: Speaker
+    epoch: int
+    version: int
+    occurred_at: datetime
+    recorded_at: datetime
+    operation: str
+    unit_scheme: str
+    event_id: UUID | None
+    content_hash: int | None
+    fields: Mapping[str, Any] = field(repr=False)
+    flags: int | None = None
+    differs: frozenset[str] = frozenset()
+
+    @property
+    def source(self) -> str:
+        """The source's code."""
+        return self.speaker.code
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether the claim can hold a record: not taken back, of a source that has authority."""
+        return self.operation != Operation.REVOKE and self.speaker.rank is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Won:
+    """Who holds a record and why. ``over``: the source it was preferred to, if there was one."""
+
+    holder: str | None
+    rule: Rule
+    over: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A field in which ``source`` contradicts ``held_by``. Without times when it was worked out and not stored."""
+
+    field: str
+    source: str
+    held_by: str
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One aspect of an entity, of one part (a person's permanent residence): its claims, the holder's first."""
+
+    aspect: Aspect
+    part: tuple[str, ...]
+    won: Won
+    claims: tuple[Claim, ...]
+    conflicts: tuple[Disagreement, ...] = ()
+
+    @property
+    def holder(self) -> Claim | None:
+        """The claim that is the golden record."""
+        return next((claim for claim in self.claims if claim.source == self.won.holder), None)
+
+
+def decided(claims: Collection[Claim], pinned: str | None = None) -> Won:
+    """Return who holds the record of some claims about the same thing.
+
+    Rank, then the later ``occurred_at``, then the source's code; a claim that was taken back holds nothing.
+
+    Args:
+        claims: at most one of each source.
+        pinned: the source whose claim an officer chose; it holds the record while it stands.
+    """
+    order = sorted((claim for claim in claims if claim.is_standing), key=_precedence)
+    if not order:
+        return Won(None, Rule.NOBODY)
+    best = order[0]
+    chosen = next((claim for claim in order if claim.source == pinned), None)
+    if chosen is not None:
+        return Won(chosen.source, Rule.DECIDED, best.source if best is not chosen else _second(order))
+    revoked = (claim for claim in claims if claim.speaker.rank is not None and not claim.is_standing)
+    ahead = min((claim for claim in revoked if _precedence(claim) < _precedence(best)), key=_precedence, default=None)
+    if ahead is not None:
+        return Won(best.source, Rule.TOOK_BACK, ahead.source)
+    if len(order) == 1:
+        return Won(best.source, Rule.ONLY_CLAIM)
+    return Won(best.source, _rule_between(best, order[1]), order[1].source)
+
+
+def _second(order: list[Claim]) -> str | None:
+    return order[1].source if len(order) > 1 else None
+
+
+def _precedence(claim: Claim) -> tuple[int, timedelta, bytes]:
+    rank = claim.speaker.rank
+    return (_LAST_RANK if rank is None else rank, _BEGINNING - claim.occurred_at, claim.source.encode())
+
+
+_LAST_RANK = 1 << 16
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _rule_between(best: Claim, other: Claim) -> Rule:
+    if best.speaker.rank != other.speaker.rank:
+        return Rule.AUTHORITY
+    return Rule.LATER if best.occurred_at != other.occurred_at else Rule.SOURCE_ORDER
+
+
+def disagreements(entity: Entity, aspect: Aspect, claims: Iterable[Claim], holder: Claim | None) -> list[Disagreement]:
+    """Return the fields in which claims contradict the record, both values known.
+
+    What a source said before its cut-over does not contradict what its successor says happened since. Unit codes of
+    different schemes cannot be compared.
+    """
+    if holder is None:
+        return []
+    left_out = {*aspect.part, *aspect.not_compared, *entity.key}
+    units = {unit.code for unit in aspect.units}
+    found = []
+    for claim in claims:
+        ended = claim.speaker.valid_until
+        if claim is holder or not _speaks(claim) or (ended is not None and holder.occurred_at >= ended):
+            continue
+        other_scheme = claim.unit_scheme != holder.unit_scheme
+        found += [
+            Disagreement(name, claim.source, holder.source)
+            for name, value in claim.fields.items()
+            if name not in left_out and value is not None and holder.fields.get(name) not in (None, value)
+            if not (name in units and other_scheme)
+        ]
+    return found
+
+
+def _speaks(claim: Claim) -> bool:
+    return claim.operation != Operation.REVOKE
+
+
+def side_of(
+    aspect: Aspect, part: tuple[str, ...], claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]
+) -> Side:
+    """Return the side as it is shown: the holder's claim first, then by precedence, those taken back last."""
+    held = next((claim.fields for claim in claims if claim.source == won.holder), {})
+    ordered = sorted(claims, key=lambda claim: (claim.source != won.holder, not claim.is_standing, _precedence(claim)))
+    marked = [replace(claim, differs=_differing(claim.fields, held)) for claim in ordered]
+    return Side(aspect, part, won, tuple(marked), tuple(conflicts))
+
+
+def _differing(fields: Mapping[str, Any], held: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        name for name, value in fields.items() if value is not None and held.get(name) not in (None, value)
+    )

@@ -1,0 +1,103 @@
+"""The events of one key, from the audit log; their values, from the log itself."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.model.entities import SUBJECTS, Aspect, Entity
+from hub.model.outcomes import Outcome
+from hub.operate.history import Event, Place
+from hub.operate.log_reader import LogValues, event_values
+from hub.operate.show_claims import Speaker
+from hub.topology import event_topic, subject_of
+from hub.warehouse.tables import audit, authority, batch, log_partition, release, source
+
+
+@cache
+def audit_rows_of_keys() -> Select[Any]:
+    """Select what the audit log says of the events of ``:keys`` on ``:topics``, a released one with both its rows."""
+    released_in = batch.alias("released_in")
+    same = (release.c.log == audit.c.log) & (release.c.log_offset == audit.c.log_offset)
+    return (
+        select(
+            log_partition.c.topic,
+            log_partition.c.partition,
+            audit.c.log_offset,
+            audit.c.outcome,
+            audit.c.reason,
+            audit.c.source_epoch,
+            audit.c.source_version,
+            audit.c.occurred_at,
+            audit.c.event_id,
+            audit.c.content_hash,
+            audit.c.batch,
+            audit.c.flags,
+            source.c.code,
+            batch.c.recorded_at,
+            batch.c.policy_digest,
+            release.c.outcome.label("released_outcome"),
+            release.c.reason.label("released_reason"),
+            release.c.flags.label("released_flags"),
+            released_in.c.id.label("released_batch"),
+            released_in.c.recorded_at.label("released_at"),
+            released_in.c.policy_digest.label("released_policy_digest"),
+        )
+        .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
+        .join(batch, batch.c.id == audit.c.batch)
+        .outerjoin(source, source.c.id == audit.c.source)
+        .outerjoin(release, same)
+        .outerjoin(released_in, released_in.c.id == release.c.batch)
+        .where(audit.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid))))
+        .where(log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text))))
+        .order_by(audit.c.batch, audit.c.log, audit.c.log_offset)
+    )
+
+
+def events_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Event]:
+    """Return every event of some keys of an entity, in the order in which the hub took them; without values."""
+    topics = [event_topic(aspect.subject) for aspect in entity.aspects]
+    rows = connection.execute(audit_rows_of_keys(), {"keys": list(keys), "topics": topics})
+    return [_event(row) for row in rows]
+
+
+def _event(row: Any) -> Event:
+    is_released = row.released_outcome is not None
+    return Event(
+        place=Place(row.topic, row.partition, row.log_offset),
+        aspect=SUBJECTS[subject_of(row.topic)][1].name,
+        outcome=Outcome(row.released_outcome if is_released else row.outcome),
+        reason=row.released_reason if is_released else row.reason,
+        source=row.code,
+        epoch=row.source_epoch,
+        version=row.source_version,
+        occurred_at=row.occurred_at,
+        event_id=row.event_id,
+        content_hash=row.content_hash,
+        batch=row.released_batch if is_released else row.batch,
+        recorded_at=row.released_at if is_released else row.recorded_at,
+        policy_digest=row.released_policy_digest if is_released else row.policy_digest,
+        parked_at=row.recorded_at if is_released else None,
+        flags=row.released_flags if is_released else row.flags,
+    )
+
+
+def with_values(events: Sequence[Event], read: LogValues) -> list[Event]:
+    """Return the events with the values that were read of them; what is gone or unreadable stays without."""
+    decoded: Mapping[Place, Any] = {place: event_values(value) for place, value in read.values.items()}
+    return [replace(event, values=decoded.get(event.place)) for event in events]
+
+
+def speakers_of(connection: Connection, entity: Entity, aspect: Aspect) -> dict[str, Speaker]:
+    """Return the sources as they stand in one aspect, by code: their authority is the present one."""
+    name = f"{entity.name}.{aspect.name}"
+    rows = connection.execute(
+        select(source.c.code, source.c.agency, source.c.role, source.c.valid_until, authority.c.rank).outerjoin_from(
+            source, authority, (authority.c.source == source.c.id) & (authority.c.aspect == name)
+        )
+    )
+    return {row.code: Speaker(row.code, row.agency, row.role, row.rank, row.valid_until) for row in rows}
