@@ -1,0 +1,27 @@
+"""Names of people and places, folded for comparison; never for showing.
+
+Vietnamese is written with the tone on one vowel or the next (Hòa and Hoà, Thủy and Thuỷ), composed or decomposed, in
+capitals or not: all of it is one name. What is left apart is what is another name: Hoa, Hòa and Hóa.
+"""
+
+import unicodedata
+
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+"""Huyền, sắc, ngã, hỏi, nặng. Circumflex, breve and horn make other vowels and stay where they are."""
+
+
+def folded(name: str) -> str:
+    """Return a name in the form in which equal names are equal: tones at the end of their syllable, small letters."""
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFC", name).casefold())
+    return " ".join(_folded_syllable(syllable) for syllable in decomposed.split())
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether two names differ only in how they are written."""
+    return one == other or folded(one) == folded(other)
+
+
+def _folded_syllable(syllable: str) -> str:
+    tones = [mark for mark in syllable if mark in _TONES]
+    letters = [letter for letter in syllable if letter not in _TONES]
+    return unicodedata.normalize("NFC", "".join(letters)) + "".join(tones)

@@ -1,0 +1,77 @@
+"""The rules of the personal identification number (PIN, số định danh cá nhân), as doubts and never as refusals.
+
+Twelve digits (Decree 137/2015 Art. 13): three of the place where the birth was registered, one of century and gender,
+two of the birth year, six random; there is no check digit. A PIN that disagrees with the rest of an event may be the
+one that is right: sexes and birth years are corrected, numbers hardly ever. Never infer where somebody lives now from
+the first three digits: they stay for life.
+"""
+
+import re
+from dataclasses import dataclass
+
+PIN_DIGITS = 12
+CMND_DIGITS = 9
+SI_NUMBER_DIGITS = 10
+
+_OLD_PROVINCES = (
+    "01 02 04 06 08 10 11 12 14 15 17 19 20 22 24 25 26 27 30 31 33 34 35 36 37 38 40 42 44 45 46 48 49 51 52 54 56 58 "
+    "60 62 64 66 67 68 70 72 74 75 77 79 80 82 83 84 86 87 89 91 92 93 94 95 96"
+)
+PROVINCE_PREFIXES = frozenset(f"0{code}" for code in _OLD_PROVINCES.split())
+"""The 63 provinces of before 1 July 2025 (Circular 07/2016/TT-BCA): "0" and the province's code."""
+
+FIRST_FOREIGN_PREFIX = 100
+"""From here on the three digits are a country's: born abroad. Which is whose is not known, so all are accepted."""
+
+INVENTED_PREFIXES = frozenset({"000", "099"})
+"""Prefixes of no province: numbers invented for a test begin with them, so that they can never hit a living person."""
+
+FIRST_CENTURY = 1900
+PLACEHOLDER = r"^(0+1|0+|1+|2+|3+|4+|5+|6+|7+|8+|9+)$"
+"""Numbers typed to get past a field that must not be empty: zeros and a one, or one digit all through."""
+
+_PLACEHOLDER = re.compile(PLACEHOLDER)
+
+
+@dataclass(frozen=True, slots=True)
+class PinFacts:
+    """What a PIN says of its holder; ``gender`` is MALE or FEMALE."""
+
+    prefix: str
+    gender: str
+    birth_year: int
+
+
+def is_pin(text: str) -> bool:
+    """Return whether a text is twelve digits: the shape of a PIN."""
+    return len(text) == PIN_DIGITS and text.isascii() and text.isdigit()
+
+
+def is_placeholder(number: str) -> bool:
+    """Return whether an identity number of any length is one that nobody was given."""
+    return _PLACEHOLDER.fullmatch(number) is not None
+
+
+def pin_facts(pin: str) -> PinFacts:
+    """Read a PIN of twelve digits."""
+    digit = int(pin[3])
+    century = FIRST_CENTURY + 100 * (digit // 2)
+    return PinFacts(pin[:3], "FEMALE" if digit % 2 else "MALE", century + int(pin[4:6]))
+
+
+def is_known_prefix(prefix: str, invented: bool) -> bool:
+    """Return whether a number may begin so; ``invented`` lets the prefixes of invented numbers pass."""
+    return (
+        prefix in PROVINCE_PREFIXES or int(prefix) >= FIRST_FOREIGN_PREFIX or (invented and prefix in INVENTED_PREFIXES)
+    )
+
+
+def disagreements(pin: str, gender: str | None, birth_year: int | None) -> tuple[str, ...]:
+    """Return the fields of a person that contradict the PIN; an unknown one, or a third gender, does not."""
+    facts = pin_facts(pin)
+    found = []
+    if gender in {"MALE", "FEMALE"} and gender != facts.gender:
+        found.append("gender")
+    if birth_year is not None and birth_year != facts.birth_year:
+        found.append("birth_year")
+    return tuple(found)
