@@ -1,0 +1,172 @@
+"""The ten states of a dossier at the national portal, and which moves between them need an explanation.
+
+A move is DIRECT when the portal's table allows it, SKIPPED when it can be reached by allowed moves (the steps between
+were not told), and BACKWARD when it cannot, or when the table allows it as a correction only. A backward move is
+accepted when the source says that it is one: operation CORRECT with a reason. Any other stands as a question until the
+source says so, or a late event in between shows that nothing went backwards. Nothing is ever dropped for it.
+
+What stands is a pure function of the versions that a source has had accepted, in (epoch, version) order: it does not
+matter in which order they came (I4).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+
+from hub.model.envelope import Operation
+
+
+class Status(StrEnum):
+    """The portal's states, in the order of its codes 1 to 10; UNKNOWN is a source's word that maps to none."""
+
+    REGISTERED = "REGISTERED"
+    ACCEPTED = "ACCEPTED"
+    REJECTED_AT_INTAKE = "REJECTED_AT_INTAKE"
+    IN_PROCESS = "IN_PROCESS"
+    SUPPLEMENT_REQUESTED = "SUPPLEMENT_REQUESTED"
+    PAYMENT_REQUIRED = "PAYMENT_REQUIRED"
+    WITHDRAWN = "WITHDRAWN"
+    STOPPED = "STOPPED"
+    RESULT_READY = "RESULT_READY"
+    RESULT_RETURNED = "RESULT_RETURNED"
+    UNKNOWN = "UNKNOWN"
+
+
+BY_CODE: dict[int, Status] = dict(enumerate((status for status in Status if status is not Status.UNKNOWN), 1))
+"""The portal's codes."""
+
+_ALLOWED_CODES = {1: (2, 3, 5, 7), 2: (4, 5, 6, 8, 9), 4: (5, 6, 7, 8, 9), 5: (2, 4, 7, 8), 6: (4, 7, 8, 9)} | {
+    8: (10,),
+    9: (10,),
+}
+ALLOWED: frozenset[tuple[Status, Status]] = frozenset(
+    (BY_CODE[old], BY_CODE[new]) for old, codes in _ALLOWED_CODES.items() for new in codes
+)
+"""Moves forward; to stay where one is, is no move."""
+
+CORRECTIONS: frozenset[tuple[Status, Status]] = frozenset(
+    {(Status.RESULT_READY, Status.IN_PROCESS), (Status.STOPPED, Status.IN_PROCESS)}
+)
+"""Moves that the portal takes as corrections only: backward, whatever can be reached."""
+
+PAUSED: frozenset[Status] = frozenset({Status.SUPPLEMENT_REQUESTED, Status.PAYMENT_REQUIRED})
+"""States in which the deadline's clock stands still: the applicant's turn."""
+
+ENDED: frozenset[Status] = frozenset(
+    {
+        Status.REJECTED_AT_INTAKE,
+        Status.WITHDRAWN,
+        Status.STOPPED,
+        Status.RESULT_READY,
+        Status.RESULT_RETURNED,
+    }
+)
+"""States in which handling has ended and the deadline's clock with it, handed over or not."""
+
+
+class Move(StrEnum):
+    """How one status follows another."""
+
+    STAYED = "STAYED"
+    DIRECT = "DIRECT"
+    SKIPPED = "SKIPPED"
+    BACKWARD = "BACKWARD"
+
+
+def _reachable() -> frozenset[tuple[Status, Status]]:
+    """Return the pairs that a chain of allowed moves leads along."""
+    found = set(ALLOWED)
+    while True:
+        longer = {(one, end) for (one, middle), (start, end) in product(found, ALLOWED) if middle is start}
+        if longer <= found:
+            return frozenset(found)
+        found |= longer
+
+
+REACHABLE: frozenset[tuple[Status, Status]] = _reachable()
+"""Moves forward, however many steps they left out."""
+
+
+def move(old: Status, new: Status) -> Move:
+    """Tell how ``new`` follows ``old``; neither may be UNKNOWN, of which nothing can be told."""
+    if old is new:
+        return Move.STAYED
+    if (old, new) in ALLOWED:
+        return Move.DIRECT
+    if (old, new) in REACHABLE and (old, new) not in CORRECTIONS:
+        return Move.SKIPPED
+    return Move.BACKWARD
+
+
+BACKWARD: tuple[tuple[Status, Status], ...] = tuple(
+    (old, new) for old, new in product(BY_CODE.values(), BY_CODE.values()) if move(old, new) is Move.BACKWARD
+)
+"""Every backward move: what the warehouse's statement looks for."""
+
+BLANKS = " \t\r\n"
+"""A reason of nothing else is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One accepted version of what a source says about a dossier's progress: what status and clock depend on."""
+
+    epoch: int
+    version: int
+    occurred_at: datetime
+    status: Status
+    operation: Operation = Operation.UPDATE
+    status_reason: str | None = None
+    received_at: datetime | None = None
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    rejected_at: datetime | None = None
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where it stands among its source's versions."""
+        return (self.epoch, self.version)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the source takes back what it said; what it says later begins anew."""
+        return self.operation is Operation.REVOKE
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether it says of itself that it is a correction, and why."""
+        return self.operation is Operation.CORRECT and bool((self.status_reason or "").strip(BLANKS))
+
+
+@dataclass(frozen=True, slots=True)
+class BackwardMove:
+    """A backward move that stands unexplained, and the two versions between which it lies."""
+
+    old: Status
+    new: Status
+    after: tuple[int, int]
+    at: tuple[int, int]
+
+
+def standing_backward_moves(versions: Iterable[Version]) -> tuple[BackwardMove, ...]:
+    """Return the unexplained backward moves among one source's accepted versions, oldest first.
+
+    An explained correction settles the moves before it too: it says that the source has looked. A version with status
+    UNKNOWN says nothing of the status; the known one before it goes on.
+    """
+    standing: list[BackwardMove] = []
+    before: Version | None = None
+    for version in sorted(versions, key=lambda each: each.order):
+        if version.is_revoked:
+            standing, before = [], None
+            continue
+        if version.is_explained:
+            standing = []
+        if version.status is Status.UNKNOWN:
+            continue
+        if before and not version.is_explained and move(before.status, version.status) is Move.BACKWARD:
+            standing.append(BackwardMove(before.status, version.status, before.order, version.order))
+        before = version
+    return tuple(standing)
