@@ -10,15 +10,16 @@ import polars as pl
 from sqlalchemy import Connection, Engine, text
 
 from hub.codec.catalogue import load_catalogue
-from hub.codec.content_hash import content_hash
 from hub.codec.polars_types import dtype_of
+from hub.intake.derived import derived_columns
+from hub.model.entities import SUBJECTS
 from hub.model.policy import parse_policy
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reconcile.turns import with_turns
 from hub.warehouse.batch import Accepted, Advance, Batch
 from hub.warehouse.database import open_database
-from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
+from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.migrate import migrate
 from hub.warehouse.offsets import ensure_positions
 from hub.warehouse.sources import store_sources
@@ -26,6 +27,7 @@ from hub.warehouse.sources import store_sources
 SUBJECT = "citizen.changed"
 TOPIC = "hub.citizen.changed.v1"
 PARTITIONS = 3
+SECRET = "a secret of tests, no other"  # noqa: S105 - of no deployment
 FIRST_DAY = datetime(2025, 6, 1, tzinfo=UTC)
 
 POLICY = parse_policy(
@@ -135,8 +137,7 @@ class World:
             pl.lit(self.logs[partition], pl.Int16).alias("log"),
             pl.int_range(first, first + len(rows), dtype=pl.Int64, eager=True).alias("log_offset"),
             pl.col("source_system").replace_strict(self.numbers, return_dtype=pl.Int16).alias("source"),
-            (pl.col("operation") == "REVOKE").alias("revoked"),
-            content_hash(version).alias("content_hash"),
+            *derived_columns(version, SUBJECTS[subject][1], SECRET),
         )
         return with_turns(frame.with_row_index("row"), aspect_tables(subject).identity)
 
@@ -154,12 +155,21 @@ class World:
 
     def clear(self) -> None:
         """Empty every table but the sources."""
-        claims = [table.name for tables in all_aspect_tables() for table in (tables.claim, tables.record)]
         with self.engine.begin() as connection:
-            for name in (*claims, "audit", "batch", "conflict", "review", "dead_letter", "share_position"):
-                connection.execute(text(f"DELETE FROM {name}"))
+            connection.execute(text(_CLEAR))
             connection.execute(text("UPDATE log_partition SET next_offset = 0, consumed = 0"))
         self.places.update(dict.fromkeys(range(PARTITIONS), 0))
+
+
+_CLEAR = """
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'hub' AND tablename NOT IN (
+            'alembic_version', 'source', 'authority', 'log_partition', 'policy', 'calendar', 'calendar_day'
+        ) LOOP
+            EXECUTE format('DELETE FROM %I', name);
+        END LOOP;
+    END $$
+"""
 
 
 def open_world(url: str) -> World:

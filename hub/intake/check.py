@@ -1,6 +1,8 @@
 """Check a subject's decoded rows: values against rules, the key against the entity, the source against policy.
 
-Column-wise throughout; a row gets the first reason that applies. Rows without a reason go on to the merge.
+Column-wise throughout; a row gets the first reason that applies. Rows without a reason go on to the merge. Events of a
+source that the policy orders by time get the time as their version, in microseconds: two events of one key at the same
+time with other content are then a reused version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,24 +11,25 @@ from datetime import UTC, date, datetime
 from functools import cache
 
 import polars as pl
-import polars_hash  # noqa: F401 - registers the `chash` namespace
 
 from hub.codec.catalogue import SchemaVersion
-from hub.codec.content_hash import content_hash
 from hub.codec.fields import FieldKind
+from hub.intake.derived import derived_columns, hashed_key
 from hub.model.entities import Aspect, Entity
-from hub.model.envelope import Operation
-from hub.model.keys import KEY_BYTES, SEPARATOR
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
-from hub.model.policy import Policy
+from hub.model.policy import EventOrder, Policy
 from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """The policy as a frame, one row per source: number, subjects it may speak of, from when until when."""
+    """The policy as a frame, one row per source: number, subjects it may speak of, from when until when.
+
+    ``by_time``: the codes of the sources whose events are ordered by when they occurred.
+    """
 
     frame: pl.DataFrame
+    by_time: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, policy: Policy, numbers: Mapping[str, int]) -> "SourceRules":
@@ -49,7 +52,8 @@ class SourceRules:
             "_from": instant,
             "_until": instant,
         }
-        return cls(pl.DataFrame(rows, schema=schema))
+        by_time = tuple(of.code for of in policy.sources.values() if of.order is EventOrder.TIME)
+        return cls(pl.DataFrame(rows, schema=schema), by_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +80,27 @@ def check(
     rules = sources.frame.with_columns(_allowed=pl.col("_subjects").list.contains(aspect.subject)).drop("_subjects")
     checks = [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
     judged = frame.join(rules, on="source_system", how="left", maintain_order="left").with_columns(
+        *derived_columns(version, aspect, secret),
         _wrong=pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False),
-        content_hash=content_hash(version),
-        revoked=pl.col("operation") == Operation.REVOKE.value,
     )
+    if sources.by_time:
+        judged = judged.with_columns(_version_by_time(sources.by_time))
     internal = ["_allowed", "_from", "_until", "_wrong"]
     refused = judged.filter("_wrong").with_columns(
         reason=pl.coalesce([pl.when(wrong).then(pl.lit(name.value)) for name, _, wrong in checks]),
         detail=pl.coalesce([pl.when(wrong).then(pl.lit(text)) for _, text, wrong in checks]),
     )
     return Checked(judged.filter(~pl.col("_wrong")).drop(internal), refused.drop(internal))
+
+
+def _version_by_time(codes: Sequence[str]) -> pl.Expr:
+    is_by_time = pl.col("source_system").is_in(codes)
+    return (
+        pl.when(is_by_time)
+        .then(pl.col("occurred_at").dt.epoch("us"))
+        .otherwise(pl.col("source_version"))
+        .alias("source_version")
+    )
 
 
 def outcome_column(reason: str = "reason") -> pl.Expr:
@@ -135,9 +150,6 @@ def _rule_checks(name: str, rule: Rule) -> list[_Check]:
 
 
 def _key_reason(entity: Entity, secret: str) -> _Check:
-    parts = pl.concat_str([pl.col(name) for name in entity.key], separator=SEPARATOR)
-    text = pl.concat_str([pl.lit(f"{entity.name}:"), parts])
-    hashed: pl.Expr = text.chash.hmac_sha256(key=secret)  # type: ignore[attr-defined]
-    expected = hashed.str.decode("hex").bin.slice(0, KEY_BYTES)
+    expected = hashed_key(entity.name, [pl.col(name) for name in entity.key], secret)
     mismatch = pl.col("key").ne_missing(expected)
     return (Reason.KEY_MISMATCH, "the Kafka key is not the keyed hash of the entity's key", mismatch)

@@ -12,6 +12,7 @@ import polars as pl
 from hub.codec.catalogue import Catalogue, load_catalogue, reload_catalogue
 from hub.intake.check import SourceRules, check, outcome_column
 from hub.intake.decoder import GuardedDecoder, Poison
+from hub.intake.derived import identity_links
 from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON
@@ -96,7 +97,8 @@ class Preparer:
         wrong = checked.refused.with_columns(outcome=outcome_column())
         refused = pl.concat([audit_rows(wrong), poison])
         letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
-        return _Rows(with_stage(Accepted(subject, passed, values)), refused, letters)
+        links = identity_links(passed, entity, aspect, self._secret)
+        return _Rows(with_stage(Accepted(subject, passed, values, links=links)), refused, letters)
 
 
 def _check_columns(subject: str, catalogue: Catalogue) -> None:

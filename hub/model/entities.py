@@ -39,11 +39,14 @@ class Reference:
 
     Fields:
         field: the data field; a null names nothing.
-        entity: the entity it names; ``UNIT`` is looked up by the envelope's ``unit_scheme`` and the code.
+        entity: the entity it names.
+        by_key: whether the field is that entity's whole key. A unit is looked up by the envelope's ``unit_scheme`` and
+            its code, a procedure by the first characters of its code.
     """
 
     field: str
     entity: str
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,12 @@ class Aspect:
     references: tuple[Reference, ...] = ()
     same_as: tuple[SameAs, ...] = ()
     history: bool = False
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Fields that name another entity by its key, and that entity: tables get ``<field>_key`` beside each."""
+        named = {field: "citizen" for field in self.persons}
+        return named | {item.field: item.entity for item in self.references if item.by_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +167,11 @@ DOSSIER = Entity(
             "dossier.submitted",
             (Role.PORTAL, Role.PROVINCE),
             persons=("applicant_pin", "submitter_pin"),
-            references=(Reference("procedure_code", "procedure"), Reference("linked_parent_code", "dossier")),
+            references=(
+                Reference("procedure_code", "procedure"),
+                Reference("linked_parent_code", "dossier", by_key=True),
+            ),
             same_as=(SameAs("alt_codes", "ALT_CODE", member="code"),),
-            indexes=(("linked_parent_code",),),
         ),
         Aspect("progress", "dossier.progressed", (Role.PROVINCE, Role.PORTAL), history=True),
     ),

@@ -19,7 +19,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an event was rejected or dead-lettered: a closed list, shown to operators and counted per source."""
+    """Why an event was rejected, dead-lettered or parked: a closed list, shown to operators and counted per source."""
 
     # can never be read
     TOMBSTONE = "TOMBSTONE"
@@ -41,19 +41,23 @@ class Reason(StrEnum):
     BEFORE_START = "BEFORE_START"
     AFTER_CUT_OVER = "AFTER_CUT_OVER"
     VERSION_REUSED = "VERSION_REUSED"
+    # waits
+    REFERENCE_MISSING = "REFERENCE_MISSING"
 
 
-OUTCOME_OF_REASON: dict[Reason, Outcome] = {
-    reason: Outcome.REJECTED
-    if reason
-    in {
+_REJECTED = frozenset(
+    {
         Reason.SOURCE_UNKNOWN,
         Reason.SOURCE_NOT_ALLOWED,
         Reason.BEFORE_START,
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
     }
-    else Outcome.DEAD_LETTERED
-    for reason in Reason
+)
+
+OUTCOME_OF_REASON: dict[Reason, Outcome] = {
+    **dict.fromkeys(Reason, Outcome.DEAD_LETTERED),
+    **dict.fromkeys(_REJECTED, Outcome.REJECTED),
+    Reason.REFERENCE_MISSING: Outcome.PARKED,
 }
 """Which outcome a reason belongs to; every reason has one."""

@@ -5,7 +5,21 @@ Each function builds one statement, named for what it decides, and takes an aspe
 
 from functools import cache
 
-from sqlalchemy import Insert, Select, Update, and_, exists, func, insert, literal_column, or_, select, tuple_, update
+from sqlalchemy import (
+    Insert,
+    Select,
+    Update,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import same_identity
@@ -40,19 +54,22 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         literal_column("old.source_epoch").label("old_epoch"),
         literal_column("old.source_version").label("old_version"),
         literal_column("old.content_hash").label("old_hash"),
+        *([literal_column("old.sensitive").label("had_sensitive")] if tables.sensitive is not None else []),
     ).cte("written")
     names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
+    names += ["had_sensitive"] if tables.sensitive is not None else []
     return insert(merged).from_select(names, select(*(returning.c[name] for name in names)))
 
 
 @cache
-def counts_of_merged(tables: AspectTables) -> Select[int, int, int]:
-    """Count what the upsert wrote: all, newly inserted, contested."""
+def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int]:
+    """Count what the upsert wrote: all, newly inserted, contested, with sensitive fields before."""
     merged = tables.merged
     return select(
         func.count(),
         func.count().filter(merged.c.inserted),
         func.count().filter(merged.c.contested),
+        func.count().filter(merged.c.had_sensitive) if tables.sensitive is not None else literal(0),
     ).select_from(merged)
 
 

@@ -1,5 +1,6 @@
 """Third part of the merge: where a claim contradicts the record of a contested key, field by field."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import contested_keys, part_text
-from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.entity_tables import AspectTables, whole_claim
 from hub.warehouse.tables import conflict, source
 
 
@@ -32,52 +33,57 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
 
     What a source said before its cut-over does not contradict what its successor says happened since: that is history.
     """
-    held, rival = tables.claim.alias("held"), tables.claim.alias("rival")
+    held, rival = whole_claim(tables, "held"), whole_claim(tables, "rival")
     record = tables.record
     keys = contested_keys(tables).subquery()
     pairs = (
-        select(held, rival)
+        select(record.c.key)
         .select_from(keys)
         .join(record, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
         .join(
-            held, and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c.source == record.c.source)
+            held.source,
+            and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c["source"] == record.c.source),
         )
         .join(
-            rival,
+            rival.source,
             and_(
                 *(rival.c[name] == record.c[name] for name in tables.identity),
-                rival.c.source != record.c.source,
-                ~rival.c.revoked,
+                rival.c["source"] != record.c.source,
+                ~rival.c["revoked"],
             ),
         )
-        .join(source, source.c.id == rival.c.source)
-        .where(_was_not_ended(held))
+        .join(source, source.c.id == rival.c["source"])
+        .where(_was_not_ended(held.c["occurred_at"]))
     )
-    fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held, rival)]
+    fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held.c, rival.c)]
     rows = pairs.with_only_columns(
-        rival.c.key,
-        part_text(tables, rival).label("part"),  # type: ignore[arg-type]
-        rival.c.source,
-        held.c.source.label("held_by"),
+        rival.c["key"],
+        part_text(tables, rival).label("part"),
+        rival.c["source"],
+        held.c["source"].label("held_by"),
         func.unnest(postgresql.array(fields)).label("field"),
     ).subquery()
     return select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by).where(rows.c.field.is_not(None))
 
 
-def _was_not_ended(held: Any) -> ColumnElement[bool]:
+def _was_not_ended(occurred_at: ColumnElement[Any]) -> ColumnElement[bool]:
     """The rival's source, joined as ``source``, still spoke when the claim that holds the record was made."""
-    return or_(source.c.valid_until.is_(None), held.c.occurred_at < source.c.valid_until)
+    return or_(source.c.valid_until.is_(None), occurred_at < source.c.valid_until)
 
 
-def _differences(tables: AspectTables, held: Any, rival: Any) -> list[tuple[str, ColumnElement[bool]]]:
+_Values = Mapping[str, ColumnElement[Any]]
+"""Columns of a whole claim, by name."""
+
+
+def _differences(tables: AspectTables, held: _Values, rival: _Values) -> list[tuple[str, ColumnElement[bool]]]:
     """Return each compared field with the condition that the two claims contradict each other in it."""
     units = {unit.code for unit in tables.aspect.units}
     left_out = {*tables.aspect.part, *tables.aspect.not_compared, *tables.entity.key}
     found = []
     for name in (field.name for field in tables.data if field.name not in left_out):
-        differs = held.c[name] != rival.c[name]
+        differs = held[name] != rival[name]
         if name in units:
-            differs = and_(differs, held.c.unit_scheme == rival.c.unit_scheme)
+            differs = and_(differs, held["unit_scheme"] == rival["unit_scheme"])
         found.append((name, differs))
     return found
 
@@ -101,6 +107,20 @@ def conflicts_opened(tables: AspectTables) -> Insert:
     )
 
 
+def _looked_up(tables: AspectTables, claim: Any) -> _Values:
+    """Columns of a claim; each sensitive one is looked up for itself, only where it is needed."""
+    columns: dict[str, ColumnElement[Any]] = {column.name: column for column in claim.c}
+    companion = tables.sensitive
+    if companion is None:
+        return columns
+    apart = companion.alias(f"{claim.name}_sensitive")
+    same = and_(*(apart.c[name] == claim.c[name] for name in (*tables.identity, "source")))
+    for column in apart.c:
+        if column.name not in columns:
+            columns[column.name] = select(column).where(same).scalar_subquery()
+    return columns
+
+
 @cache
 def conflicts_closed(tables: AspectTables) -> Update:
     """Close the conflicts of contested keys that no longer stand.
@@ -115,7 +135,11 @@ def conflicts_closed(tables: AspectTables) -> Update:
         .subquery()
     )
     still_differs = case(
-        *((conflict.c.field == name, differs) for name, differs in _differences(tables, held, rival)), else_=false()
+        *(
+            (conflict.c.field == name, differs)
+            for name, differs in _differences(tables, _looked_up(tables, held), _looked_up(tables, rival))
+        ),
+        else_=false(),
     )
     stands = exists().where(
         record.c.key == conflict.c.key,
@@ -127,7 +151,7 @@ def conflicts_closed(tables: AspectTables) -> Update:
         rival.c.source != record.c.source,
         ~rival.c.revoked,
         source.c.id == rival.c.source,
-        _was_not_ended(held),
+        _was_not_ended(held.c.occurred_at),
         still_differs,
     )
     return (

@@ -1,8 +1,8 @@
 """Conditions and columns that the merge's statements share."""
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, Text, and_, cast, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Select, Text, and_, cast, func, literal, select
 
-from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.entity_tables import AspectTables, WholeClaim
 
 
 def same_identity(tables: AspectTables, left: FromClause, right: FromClause) -> ColumnElement[bool]:
@@ -10,7 +10,7 @@ def same_identity(tables: AspectTables, left: FromClause, right: FromClause) -> 
     return and_(*(left.c[name] == right.c[name] for name in tables.identity))
 
 
-def part_text(tables: AspectTables, of: Table) -> ColumnElement[str]:
+def part_text(tables: AspectTables, of: FromClause | WholeClaim) -> ColumnElement[str]:
     """Return the aspect's parts as one text, empty when it has none: how conflicts and reviews name them."""
     if not tables.aspect.part:
         return literal("", Text)

@@ -15,7 +15,7 @@ from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
 from hub.reconcile.merge import Stamp, commit_batch
 from hub.reconcile.staging import ensure_stages
-from hub.reconcile.turns import with_turns
+from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.dead_letters import audit_rows, dead_letters
@@ -70,9 +70,9 @@ def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, st
 def _is_storable(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> bool:
     """Try some rows in a transaction that is always rolled back."""
     subject = accepted.subject
-    turned = with_turns(accepted.frame.drop("turn", "newest"), aspect_tables(subject).identity)
+    turned = with_turns(accepted.frame.drop(TURN_COLUMNS), aspect_tables(subject).identity)
     trial = replace(batch, accepted=(replace(accepted, frame=turned),), refused=batch.refused.clear())
-    ensure_stages(connection, [subject])
+    ensure_stages(connection)
     transaction = connection.begin()
     try:
         with translated_errors("trying rows"):
@@ -89,9 +89,7 @@ def _refuse(batch: Batch, accepted: Accepted, rows: list[int], error: PoisonErro
     wrong = accepted.frame.filter(is_refused).with_columns(
         outcome=pl.lit(Outcome.DEAD_LETTERED.value), reason=pl.lit(error.reason), detail=pl.lit(error.detail)
     )
-    kept = with_turns(
-        accepted.frame.filter(~is_refused).drop("turn", "newest"), aspect_tables(accepted.subject).identity
-    )
+    kept = with_turns(accepted.frame.filter(~is_refused).drop(TURN_COLUMNS), aspect_tables(accepted.subject).identity)
     refused = audit_rows(wrong)
     letters = dead_letters(refused, wrong.select("row", "log", "log_offset", "key"), accepted.values, {})
     return replace(

@@ -7,15 +7,20 @@ fence comes first, so that a worker which lost a partition finds out before it d
 from dataclasses import dataclass
 
 import polars as pl
-from sqlalchemy import BigInteger, Connection, bindparam, insert
+from sqlalchemy import BigInteger, Connection, Table, bindparam, insert, select
 
-from hub.reconcile import claims, conflicts, outcomes, records, reviews
+from hub.reconcile import claims, companions, outcomes, releasing
+from hub.reconcile.decide import decide
+from hub.reconcile.parking import hold_back
 from hub.reconcile.staging import stage
+from hub.reconcile.step import Merge
+from hub.reconcile.steps import STEPS
+from hub.reconcile.touch import Place, job_place, touch
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.offsets import advance_positions
-from hub.warehouse.tables import audit, batch, dead_letter
+from hub.warehouse.tables import audit, batch, dead_letter, release
 
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
@@ -41,47 +46,67 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
     """Store a batch in the connection's transaction.
 
     Raises:
-        ConcurrentUpdateError: another worker moved one of the partitions.
+        ConcurrentUpdateError: another worker moved one of the partitions, or released the same parked records.
     """
-    advance_positions(connection, of.advances)
+    if of.released:
+        releasing.leave_parked(connection, of)
+    else:
+        advance_positions(connection, of.advances)
     batch_id = connection.execute(
         insert(batch).values(worker=stamp.worker, policy_digest=stamp.policy_digest).returning(batch.c.id)
     ).scalar_one()
-    written = sum(_merge(connection, accepted, batch_id) for accepted in of.accepted)
+    place = job_place(connection) if of.released else None
+    written = sum(_merge(connection, accepted, of, batch_id, place) for accepted in of.accepted)
     if not of.refused.is_empty():
-        copy_rows(connection, audit, of.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
+        into = release if of.released else audit
+        copy_rows(connection, into, of.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
         copy_rows(connection, dead_letter, of.dead_letters)
     return Merged(batch_id, of.consumed, written)
 
 
-def _merge(connection: Connection, accepted: Accepted, batch_id: int) -> int:
+def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int, job: Place | None) -> int:
     """Merge one subject's rows; return how many claims were written."""
     tables = aspect_tables(accepted.subject)
     stage(connection, accepted)
+    accepted, waiting = hold_back(connection, accepted, of.let_in)
+    if not waiting.is_empty() and not of.released:
+        copy_rows(connection, audit, waiting.with_columns(batch=pl.lit(batch_id, pl.Int64)))
+    if accepted.frame.is_empty():
+        return 0
+    written = _write_claims(connection, tables, accepted)
+    _audit(connection, tables, accepted, batch_id, release if of.released else audit, written)
+    place = job or accepted.frame.select("log", "log_offset").row(0)
+    if job is not None:
+        touch(connection, job, tables.entity.name, select(tables.merged.c.key))
+    merge = Merge(tables, accepted, written, place)
+    for step in STEPS:
+        step(connection, merge)
+    return written
+
+
+def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted) -> int:
+    """Write claims, their companions, records and conflicts; return how many claims were written."""
+    companions.keep_versions_before(connection, tables)
     connection.execute(claims.claims_newer_than_stored(tables))
-    written, inserted, contested = connection.execute(claims.counts_of_merged(tables)).one()
+    counts = connection.execute(claims.counts_of_merged(tables)).one()
+    written, inserted, contested, had_sensitive = (int(count) for count in counts)
+    has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
+    companions.keep_after(connection, tables, has_sensitive, had_sensitive)
     if inserted:
         fresh = connection.execute(claims.records_of_new_keys(tables)).rowcount
         if fresh < inserted:
             contested += connection.execute(claims.contested_by_new_claims(tables)).rowcount
     if contested:
-        _decide(connection, tables)
-    newest = int(accepted.frame["newest"].sum())
-    batch_parameter = {"batch_id": batch_id}
+        connection.execute(claims.contested_with_rivals(tables))
+        decide(connection, tables)
+    return written
+
+
+def _audit(
+    connection: Connection, tables: AspectTables, accepted: Accepted, batch_id: int, into: Table, written: int
+) -> None:
+    parameter = {"batch_id": batch_id}
     if written:
-        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID), batch_parameter)
-    if written < newest:
-        connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID), batch_parameter)
-    reviews.refresh(connection, tables, written)
-    return int(written)
-
-
-def _decide(connection: Connection, tables: AspectTables) -> None:
-    """Decide the records of contested keys anew, then which fields are in conflict."""
-    connection.execute(claims.contested_with_rivals(tables))
-    connection.execute(records.records_locked(tables))
-    connection.execute(records.rivals_marked(tables))
-    connection.execute(records.records_decided(tables))
-    connection.execute(records.holders_noted(tables))
-    connection.execute(conflicts.conflicts_opened(tables))
-    connection.execute(conflicts.conflicts_closed(tables))
+        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into), parameter)
+    if written < int(accepted.frame["newest"].sum()):
+        connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID, into), parameter)

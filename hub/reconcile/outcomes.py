@@ -2,19 +2,39 @@
 
 from functools import cache
 
-from sqlalchemy import ColumnElement, Insert, Select, and_, case, cast, exists, func, insert, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Select,
+    Table,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+)
 
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.identity import same_identity
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import audit, outcome_type
+from hub.warehouse.tables import outcome_type
 
 
 def _audit_rows(
-    tables: AspectTables, batch: ColumnElement[int], outcome: ColumnElement[str], reason: ColumnElement[str]
+    tables: AspectTables,
+    batch: ColumnElement[int],
+    outcome: ColumnElement[str],
+    is_reused: ColumnElement[bool],
+    stored_hash: ColumnElement[int],
 ) -> Select[tuple[object, ...]]:
+    """A reused version is audited with both hashes: its own in ``content_hash``, the stored one in ``detail``."""
     stage = tables.stage
+    used_before = func.concat("stored content_hash ", func.coalesce(stored_hash, stage.c.turn_hash))
     return select(
         stage.c.log,
         stage.c.log_offset,
@@ -27,7 +47,9 @@ def _audit_rows(
         stage.c.occurred_at,
         stage.c.key,
         stage.c.event_id,
-        reason,
+        case((is_reused, Reason.VERSION_REUSED.value)),
+        case((is_reused, used_before)),
+        stage.c.flags,
     )
 
 
@@ -44,6 +66,8 @@ _AUDIT_COLUMNS = [
     "key",
     "event_id",
     "reason",
+    "detail",
+    "flags",
 ]
 
 
@@ -62,8 +86,8 @@ def _against(
 
 
 @cache
-def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int]) -> Insert:
-    """Audit the rows of every (identity, source) whose claim was written."""
+def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int], into: Table) -> Insert:
+    """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written."""
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
     older = or_(stage.c.turn == TURN_STALE, older)
@@ -77,16 +101,16 @@ def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int]) -> Inser
         else_=Outcome.SUPERSEDED.value,
     )
     is_reused = and_(~func.coalesce(or_(older, repeated), False), or_(reused, stage.c.turn == TURN_REUSED))
-    reason = case((is_reused, Reason.VERSION_REUSED.value))
-    rows = _audit_rows(tables, batch_id, outcome, reason).join_from(
+    stored_hash = case((reused, merged.c.old_hash))
+    rows = _audit_rows(tables, batch_id, outcome, is_reused, stored_hash).join_from(
         stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
     )
-    return insert(audit).from_select(_AUDIT_COLUMNS, rows)
+    return insert(into).from_select(_AUDIT_COLUMNS, rows)
 
 
 @cache
-def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int]) -> Insert:
-    """Audit the rows whose stored claim was at least as new: stale, duplicate or a reused version."""
+def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int], into: Table) -> Insert:
+    """Audit, ``into`` audit or release, rows no newer than the stored claim: stale, duplicate, reused version."""
     stage, merged, claim = tables.stage, tables.merged, tables.claim
     older, repeated, reused = _against(tables, claim.c.source_epoch, claim.c.source_version, claim.c.content_hash)
     outcome = case(
@@ -95,10 +119,10 @@ def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int]) -> In
         else_=Outcome.REJECTED.value,
     )
     rows = (
-        _audit_rows(tables, batch_id, outcome, case((reused, Reason.VERSION_REUSED.value)))
+        _audit_rows(tables, batch_id, outcome, reused, claim.c.content_hash)
         .join_from(stage, claim, and_(same_identity(tables, stage, claim), stage.c.source == claim.c.source))
         .where(
             ~exists().where(same_identity(tables, merged, stage), merged.c.source == stage.c.source),
         )
     )
-    return insert(audit).from_select(_AUDIT_COLUMNS, rows)
+    return insert(into).from_select(_AUDIT_COLUMNS, rows)

@@ -10,14 +10,15 @@ from functools import cache
 
 from sqlalchemy import Select, Update, and_, func, select, true, update
 
+from hub.reconcile.decisions import decisions_settled, taken_at
 from hub.reconcile.identity import contested_keys, same_identity
 from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import authority, source
 
 
 @cache
-def records_locked(tables: AspectTables) -> Select[int]:
-    """Lock the records of contested keys, in key order: whoever decides next waits."""
+def records_locked(tables: AspectTables) -> Select[int, str]:
+    """Lock the records of contested keys, in key order: whoever decides next waits. Decisions being merged come first."""
     keys = contested_keys(tables).subquery()
     record = tables.record
     locked = (
@@ -26,7 +27,7 @@ def records_locked(tables: AspectTables) -> Select[int]:
         .order_by(*(record.c[name] for name in tables.identity))
         .with_for_update(of=record)
     ).cte("locked")
-    return select(func.count()).select_from(locked)
+    return select(func.count(), decisions_settled()).select_from(locked)
 
 
 @cache
@@ -45,7 +46,7 @@ def rivals_marked(tables: AspectTables) -> Update:
 def records_decided(tables: AspectTables) -> Update:
     """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
-    Revoked claims hold nothing; a key whose claims are all revoked has a record held by nobody.
+    What an officer took goes before rank (hub.reconcile.decisions); of several, what was taken last. Revoked claims hold nothing; a key whose claims are all revoked has a record held by nobody.
     """
     claim, record = tables.claim, tables.record
     keys = contested_keys(tables).subquery()
@@ -54,7 +55,12 @@ def records_decided(tables: AspectTables) -> Update:
         .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
         .join(source, source.c.id == claim.c.source)
         .where(same_identity(tables, claim, record), ~claim.c.revoked)
-        .order_by(authority.c.rank, claim.c.occurred_at.desc(), source.c.code.collate("C"))
+        .order_by(
+            taken_at(tables, claim, source.c.code).desc().nulls_last(),
+            authority.c.rank,
+            claim.c.occurred_at.desc(),
+            source.c.code.collate("C"),
+        )
         .limit(1)
         .scalar_subquery()
         .correlate(record)

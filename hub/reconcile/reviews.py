@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from hub.model.entities import ADMIN_UNIT, UnitField
 from hub.reconcile.identity import part_text, same_identity
+from hub.reconcile.step import Merge
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables, aspect_tables
 from hub.warehouse.tables import review
 
@@ -37,13 +38,14 @@ _LOCK = 0x4855_4223
 """Advisory lock between claims that name units and the units: shared by the former, exclusive for the latter."""
 
 
-def refresh(connection: Connection, tables: AspectTables, written: int) -> None:
+def step(connection: Connection, merge: Merge) -> None:
     """Bring the reviews in line with what this batch wrote for one aspect.
 
     A claim and the unit it names, written at once by two workers, would not see each other: the second waits for the
     first here.
     """
-    if not written:
+    tables = merge.tables
+    if not merge.written:
         return
     if tables.aspect.units:
         connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))

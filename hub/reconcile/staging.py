@@ -3,28 +3,24 @@
 Encoding rows for the COPY needs no connection: it is done while the database works on the batch before.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from hub.warehouse.batch import Accepted, Staged
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
-from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
 
 
-def ensure_stages(connection: Connection, subjects: Iterable[str]) -> None:
-    """Make the temporary tables of some subjects, once per connection and in a transaction of its own."""
-    made: set[str] = connection.info.setdefault("stages", set())
-    missing = sorted(set(subjects) - made)
-    if not missing:
+def ensure_stages(connection: Connection) -> None:
+    """Make the temporary tables of every subject, once per connection and in a transaction of its own."""
+    if connection.info.get("stages"):
         return
     with connection.begin():
-        for subject in missing:
-            tables = aspect_tables(subject)
+        for tables in all_aspect_tables():
             tables.stage.create(connection, checkfirst=False)
             tables.merged.create(connection, checkfirst=False)
-    made.update(missing)
+    connection.info["stages"] = True
 
 
 def with_stage(accepted: Accepted) -> Accepted:

@@ -49,6 +49,6 @@ class WarehouseStore:
                     batch = without_refused_rows(connection, batch, error, self._stamp)
 
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
-        ensure_stages(connection, [accepted.subject for accepted in batch.accepted])
+        ensure_stages(connection)
         with connection.begin():
             return commit_batch(connection, batch, self._stamp)

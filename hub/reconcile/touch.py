@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.warehouse.tables import log_partition, touched
 
 JOB_LOG = "(jobs)"
-"""Stands in ``log_partition.topic``; no topic of Kafka can have this name."""
+"""Stands in ``log_partition.topic``; no topic of Kafka can have this name. The migrations make the row."""
 
 Place = tuple[int, int]
 """Number of a log partition, and an offset in it."""
@@ -28,11 +28,6 @@ def touch(connection: Connection, place: Place, entity: str, keys: Select[tuple[
 
 def job_place(connection: Connection) -> Place:
     """Take the next place on the job log; the next job waits until this transaction ends."""
-    connection.execute(
-        insert(log_partition)
-        .values(topic=JOB_LOG, partition=0, first_offset=0, next_offset=0)
-        .on_conflict_do_nothing(index_elements=["topic", "partition"])
-    )
     log, next_offset = connection.execute(
         update(log_partition)
         .values(next_offset=log_partition.c.next_offset + 1)

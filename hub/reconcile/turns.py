@@ -9,9 +9,14 @@ import polars as pl
 
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_NEWER, TURN_REUSED, TURN_STALE
 
+TURN_COLUMNS = ("turn", "turn_hash", "newest")
+"""What ``with_turns`` adds."""
+
 
 def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
-    """Add ``turn`` (Int16) and ``newest`` (Boolean).
+    """Add ``turn`` (Int16), ``newest`` (Boolean) and ``turn_hash`` (Int64).
+
+    ``turn_hash`` is the content hash of the row that used the version first, for a row that reuses it.
 
     Args:
         frame: rows in log order; needs the identity columns, ``source``, ``source_epoch``, ``source_version``,
@@ -24,7 +29,9 @@ def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
     group = [*identity, "source"]
     repeated = pl.struct(group).is_duplicated()
     if not frame.select(repeated.any()).item():
-        return frame.with_columns(turn=pl.lit(TURN_NEWER, pl.Int16), newest=pl.lit(True))
+        return frame.with_columns(
+            turn=pl.lit(TURN_NEWER, pl.Int16), newest=pl.lit(True), turn_hash=pl.lit(None, pl.Int64)
+        )
     marked = frame.with_row_index("_row").with_columns(_repeated=repeated)
     turns = _turns_of(marked.filter("_repeated").select("_row", *group, *_ORDER, "content_hash"), group)
     return (
@@ -38,7 +45,7 @@ _ORDER = ("source_epoch", "source_version")
 
 
 def _turns_of(rows: pl.DataFrame, group: list[str]) -> pl.DataFrame:
-    """Return (_row, turn, newest) for rows whose (identity, source) occurs more than once."""
+    """Return (_row, turn, turn_hash, newest) for rows whose (identity, source) occurs more than once."""
     by_age = rows.sort([*group, *_ORDER, "_row"])
     changed = pl.struct([*group, *_ORDER]) != pl.struct([*group, *_ORDER]).shift(1)
     ranked = by_age.with_columns(_rank=changed.fill_null(True).cum_sum()).sort("_row")
@@ -57,5 +64,6 @@ def _turns_of(rows: pl.DataFrame, group: list[str]) -> pl.DataFrame:
     return ranked.with_columns(turn=turn).select(
         "_row",
         "turn",
+        turn_hash=pl.when(pl.col("turn") == TURN_REUSED).then(first_content),
         newest=(pl.col("turn") == TURN_NEWER) & (pl.col("_rank") == pl.col("_rank").max().over(group)),
     )

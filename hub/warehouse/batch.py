@@ -44,6 +44,12 @@ DEAD_LETTER_SCHEMA = pl.Schema(
 )
 
 
+LINK_SCHEMA = pl.Schema(
+    {"row": pl.UInt32(), "key": pl.Binary(), "source": pl.Int16(), "other": pl.Binary(), "kind": pl.String()}
+)
+"""What a row says of another key of the same thing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """How a batch moves one log partition: from the offset it expects to be stored to the next one to read."""
@@ -73,12 +79,14 @@ class Accepted:
             newest.
         values: the polled bytes that ``row`` counts, for a row that turns out to be a dead letter.
         staged: the rows encoded for the stage ahead of time, if they were.
+        links: other keys of the same thing that rows give (``LINK_SCHEMA``).
     """
 
     subject: str
     frame: pl.DataFrame
     values: Sequence[bytes | None] = ()
     staged: Staged | None = None
+    links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINK_SCHEMA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +98,27 @@ class Batch:
         accepted: rows to merge, by subject.
         refused: rows already decided (``AUDIT_SCHEMA``): rejected or dead-lettered.
         dead_letters: the dead-lettered ones with their bytes (``DEAD_LETTER_SCHEMA``).
+        released: whether these are records that were parked: they move no offset, and what became of them is noted in
+            ``release``.
+        let_in: places (log, log_offset) of released records that count although a reference is missing.
     """
 
     advances: tuple[Advance, ...]
     accepted: tuple[Accepted, ...]
     refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=AUDIT_SCHEMA))
     dead_letters: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEAD_LETTER_SCHEMA))
+    released: bool = False
+    let_in: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def consumed(self) -> int:
         """Records in the batch."""
         return sum(advance.consumed for advance in self.advances)
+
+    def places(self) -> list[tuple[int, int]]:
+        """Return (log, log_offset) of every record in the batch."""
+        frames = [*(accepted.frame for accepted in self.accepted), self.refused]
+        return [place for frame in frames for place in frame.select("log", "log_offset").rows()]
 
     def unknown_schema_ids(self) -> list[int]:
         """Return the ids of dead letters that no known schema has."""

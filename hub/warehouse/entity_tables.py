@@ -128,8 +128,8 @@ def whole_claim(tables: AspectTables, alias: str = "") -> WholeClaim:
     return WholeClaim(claim.outerjoin(companion, same), columns)
 
 
-def person_key(field: str) -> str:
-    """Return the column that holds the key of the citizen whose PIN stands in a field."""
+def other_key(field: str) -> str:
+    """Return the column that holds the key of the thing that a field names: a citizen by PIN, a dossier by code."""
     return f"{field}_key"
 
 
@@ -168,7 +168,7 @@ class _Columns:
         return [
             *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
             *(Column(name, _TYPES[kinds[name]]) for name in data),
-            *(Column(person_key(name), Uuid) for name in self.aspect.persons),
+            *(Column(other_key(name), Uuid) for name in self.aspect.others),
             Column("flags", Integer),
             *([Column("sensitive", Boolean, nullable=False)] if self.sensitive_names else []),
         ]
@@ -207,7 +207,7 @@ def _claim(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
         Column("contested", Boolean, nullable=False),
         *columns.content(),
         PrimaryKeyConstraint(*identity, "source"),
-        *(_index(prefix, fields) for fields in (*aspect.indexes, *((person_key(name),) for name in aspect.persons))),
+        *(_index(prefix, fields) for fields in (*aspect.indexes, *((other_key(name),) for name in aspect.others))),
         info={"aspect": aspect.subject},
     )
 

@@ -6,6 +6,7 @@ on a shadow. Autovacuum and fillfactor settings stand in the migrations.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Identity,
@@ -114,12 +115,15 @@ parked = Table(
     Column("key", Uuid, nullable=False),
     Column("source", SmallInteger, nullable=False),
     Column("waits_for", Text),
+    Column("let_in", Boolean, nullable=False, server_default=text("false")),
     Column("record_key", LargeBinary),
     Column("record_value", LargeBinary, nullable=False),
     Column("parked_at", utc_time, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""Records that wait. ``waits_for`` names the missing reference (``procedure:1.001193``); null: behind an earlier one."""
+"""Records that wait. ``waits_for`` names the missing reference (``procedure:1.001193``); null: behind an earlier one.
+
+``let_in``: an officer decided that it counts without the reference."""
 
 touched = Table(
     "touched",

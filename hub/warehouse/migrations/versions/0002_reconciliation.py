@@ -37,6 +37,7 @@ _STATEMENTS = (
         key uuid NOT NULL,
         source smallint NOT NULL,
         waits_for text,
+        let_in boolean NOT NULL DEFAULT false,
         record_key bytea,
         record_value bytea NOT NULL,
         parked_at timestamptz NOT NULL DEFAULT now(),
@@ -96,6 +97,7 @@ _STATEMENTS = (
         detail jsonb
     )
     """,
+    "INSERT INTO log_partition (topic, partition, first_offset, next_offset) VALUES ('(jobs)', 0, 0, 0)",
     "CREATE INDEX action_key ON action (key) WHERE key IS NOT NULL",
 )
 

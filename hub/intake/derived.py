@@ -1,0 +1,86 @@
+"""Columns that follow from a row's own fields: content hash, keys of others it names, whether it is sensitive.
+
+What a test or a bench hands to the merge gets the same columns from here.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+import polars_hash  # noqa: F401 - registers the `chash` namespace
+
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.content_hash import content_hash
+from hub.codec.fields import DataClass
+from hub.model.entities import Aspect, Entity, SameAs
+from hub.model.envelope import Operation
+from hub.model.keys import KEY_BYTES, SEPARATOR
+from hub.model.rules import RULES
+from hub.warehouse.batch import LINK_SCHEMA
+
+
+def hashed_key(entity: str, parts: Sequence[pl.Expr], secret: str) -> pl.Expr:
+    """Return the 16-byte key of an entity, column-wise; null where a part is (``hub.model.keys``)."""
+    text = pl.concat_str([pl.lit(f"{entity}:"), pl.concat_str(list(parts), separator=SEPARATOR)])
+    hashed: pl.Expr = text.chash.hmac_sha256(key=secret)  # type: ignore[attr-defined]
+    return hashed.str.decode("hex").bin.slice(0, KEY_BYTES)
+
+
+def derived_columns(version: SchemaVersion, aspect: Aspect, secret: str) -> list[pl.Expr]:
+    """Return ``content_hash``, ``revoked``, the keys of others (``<field>_key``) and, if it has any, ``sensitive``."""
+    columns = [
+        content_hash(version).alias("content_hash"),
+        (pl.col("operation") == Operation.REVOKE.value).alias("revoked"),
+        *(_other_key(field, entity, secret).alias(f"{field}_key") for field, entity in aspect.others.items()),
+    ]
+    apart = [spec.name for spec in version.data_fields if spec.data_class is DataClass.SENSITIVE]
+    if apart:
+        columns.append(pl.any_horizontal(pl.col(name).is_not_null() for name in apart).alias("sensitive"))
+    return columns
+
+
+def _other_key(field: str, entity: str, secret: str) -> pl.Expr:
+    """A value that cannot be a key of the entity names nobody: a placeholder must not tie strangers together."""
+    value = pl.col(field)
+    if entity == "citizen":
+        value = pl.when(value.str.contains(_PIN)).then(value)
+    return hashed_key(entity, [value], secret)
+
+
+_PIN = RULES["pin"].pattern or ""
+
+
+def identity_links(passed: pl.DataFrame, entity: Entity, aspect: Aspect, secret: str) -> pl.DataFrame:
+    """Return what rows say of other keys of the same thing (``LINK_SCHEMA``): one row per link, none for most events.
+
+    Args:
+        passed: rows with ``row``, ``key``, ``newest`` and the aspect's fields.
+        entity: whose keys they are; its key is one field.
+        aspect: which of its fields give other keys.
+        secret: of the keyed hash.
+    """
+    found = [pl.DataFrame(schema=LINK_SCHEMA)]
+    for same_as in aspect.same_as:
+        rows = passed.filter(pl.col(same_as.field).is_not_null() & pl.col("newest") & ~pl.col("revoked"))
+        if not rows.is_empty():
+            found.append(_links_of(rows, entity, same_as, secret))
+    return pl.concat(found)
+
+
+def _links_of(rows: pl.DataFrame, entity: Entity, same_as: SameAs, secret: str) -> pl.DataFrame:
+    named = rows.select("row", "key", "source", pl.col(same_as.field).alias("named"))
+    if same_as.member is not None:
+        as_list = pl.List(pl.Struct({same_as.member: pl.String()}))
+        named = (
+            named.with_columns(pl.col("named").str.json_decode(as_list))
+            .explode("named")
+            .with_columns(pl.col("named").struct.field(same_as.member).alias("named"))
+        )
+    value = pl.col("named")
+    if entity.name == "citizen":
+        value = pl.when(value.str.contains(_PIN)).then(value)
+    return (
+        named.with_columns(other=hashed_key(entity.name, [value], secret), kind=pl.lit(same_as.kind))
+        .filter(pl.col("other").is_not_null() & (pl.col("other") != pl.col("key")))
+        .select(LINK_SCHEMA.names())
+        .unique(maintain_order=True)
+    )

@@ -1,0 +1,49 @@
+"""Decide the records of contested keys, then which fields are in conflict.
+
+Used by the merge for what a batch made contested, and for keys whose decision changed without an event of theirs: a
+policy was applied, an officer decided.
+"""
+
+from sqlalchemy import Connection, Insert, Select, and_, false, func, insert, literal, select, true
+
+from hub.reconcile import conflicts, records
+from hub.reconcile.touch import Place, touch
+from hub.warehouse.entity_tables import AspectTables
+
+
+def decide(connection: Connection, tables: AspectTables) -> None:
+    """Decide anew every key that ``tables.merged`` has as contested."""
+    connection.execute(records.records_locked(tables))
+    connection.execute(records.rivals_marked(tables))
+    connection.execute(records.records_decided(tables))
+    connection.execute(records.holders_noted(tables))
+    connection.execute(conflicts.conflicts_opened(tables))
+    connection.execute(conflicts.conflicts_closed(tables))
+
+
+def redecide(connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: Place) -> int:
+    """Decide records and conflicts of some identities anew; note the keys as touched; return how many there were.
+
+    Args:
+        connection: in a transaction, which also holds whatever makes the decision another one; ``ensure_stages`` was
+            called on it before.
+        tables: the aspect.
+        identities: selects ``tables.identity``'s columns, by those names, of keys that have a record.
+        place: where share will find the keys.
+    """
+    connection.execute(tables.merged.delete())
+    found = connection.execute(_contested(tables, identities)).rowcount
+    if found:
+        decide(connection, tables)
+        touch(connection, place, tables.entity.name, select(tables.merged.c.key))
+        connection.execute(tables.merged.delete())
+    return found
+
+
+def _contested(tables: AspectTables, identities: Select[tuple[object, ...]]) -> Insert:
+    record, wanted = tables.record, identities.distinct().subquery()
+    names = [*tables.identity, "source", "inserted", "contested"]
+    rows = select(
+        *(record.c[name] for name in tables.identity), func.coalesce(record.c.source, literal(0)), false(), true()
+    ).join_from(record, wanted, and_(*(record.c[name] == wanted.c[name] for name in tables.identity)))
+    return insert(tables.merged).from_select(names, rows)

@@ -1,0 +1,22 @@
+"""What a batch's decisions change: the records and conflicts they are about are decided anew."""
+
+from sqlalchemy import Connection
+
+from hub.model.decisions import ReviewKind
+from hub.model.entities import REVIEW
+from hub.reconcile.decide import redecide
+from hub.reconcile.decisions import claims_settled, identities_decided
+from hub.reconcile.step import Merge
+from hub.warehouse.entity_tables import all_aspect_tables
+
+
+def step(connection: Connection, merge: Merge) -> None:
+    """Decide anew what the batch's decisions are about; batches without decisions pay nothing."""
+    if merge.tables.entity is not REVIEW or not merge.written:
+        return
+    connection.execute(claims_settled())
+    frame = merge.accepted.frame
+    named = set(frame.filter(frame["kind"] == ReviewKind.CONFLICT.value)["aspect"].unique())
+    for tables in all_aspect_tables():
+        if tables.name in named and tables.entity is not REVIEW:
+            redecide(connection, tables, identities_decided(tables), merge.place)

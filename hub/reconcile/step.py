@@ -1,0 +1,23 @@
+"""What the last steps of a merge are given: one subject of a batch, its claims, records and outcomes written."""
+
+from dataclasses import dataclass
+
+from hub.reconcile.touch import Place
+from hub.warehouse.batch import Accepted
+from hub.warehouse.entity_tables import AspectTables
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One subject's rows, merged. ``tables.stage`` and ``tables.merged`` hold them and what was written.
+
+    Fields:
+        accepted: the rows as they were staged; columns that are not staged are there too.
+        written: how many claims were written; with none, no claim and no record has changed.
+        place: where to note keys that are touched without an event of their own.
+    """
+
+    tables: AspectTables
+    accepted: Accepted
+    written: int
+    place: Place

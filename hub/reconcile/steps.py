@@ -1,0 +1,21 @@
+"""The last steps of a merge, in their order: everything that follows from the claims a batch wrote.
+
+Each step is a pure function of the claims that stand, for the keys that the batch touched; so the order in which
+events come does not matter (I4). A step that has nothing to do for a batch must find out without asking the database.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from hub.reconcile import decision_steps, dossier_steps, links, person_steps, reviews, unit_steps
+from hub.reconcile.step import Merge
+
+STEPS: tuple[Callable[[Connection, Merge], None], ...] = (
+    unit_steps.step,
+    reviews.step,
+    decision_steps.step,
+    links.step,
+    dossier_steps.step,
+    person_steps.step,
+)
