@@ -79,6 +79,7 @@ class Aspect:
         persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
         references: what must be known before an event counts.
         same_as: fields that give another key of the same thing.
+        watched: fields of which the merge notes what they were in the claim that was replaced, for later steps.
         history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
             keys; of a single key the log tells it too.
     """
@@ -93,6 +94,7 @@ class Aspect:
     persons: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     same_as: tuple[SameAs, ...] = ()
+    watched: tuple[str, ...] = ()
     history: bool = False
 
     @property
@@ -137,6 +139,7 @@ CITIZEN = Entity(
             (Role.POPULATION, Role.CIVIL_STATUS, Role.PROVINCE),
             indexes=(("cmnd9",),),
             same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
+            watched=("cmnd9", "life_status"),
         ),
         Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION)),
         Aspect(
@@ -154,6 +157,7 @@ CITIZEN = Entity(
             "health_insurance.linked",
             (Role.SOCIAL_SECURITY, Role.PROVINCE),
             indexes=(("si_number_legacy",),),
+            watched=("si_number_legacy",),
         ),
     ),
 )

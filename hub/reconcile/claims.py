@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import same_identity
-from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.entity_tables import AspectTables, old_value
 
 
 @cache
@@ -46,6 +46,7 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         where=tuple_(claim.c.source_epoch, claim.c.source_version)
         < tuple_(excluded.source_epoch, excluded.source_version),
     )
+    watched = [old_value(name) for name in tables.aspect.watched]
     returning = upsert.returning(
         *(claim.c[name] for name in tables.identity),
         claim.c.source,
@@ -55,21 +56,25 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         literal_column("old.source_version").label("old_version"),
         literal_column("old.content_hash").label("old_hash"),
         *([literal_column("old.sensitive").label("had_sensitive")] if tables.sensitive is not None else []),
+        *(literal_column(f"old.{name}").label(old_value(name)) for name in tables.aspect.watched),
     ).cte("written")
     names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
     names += ["had_sensitive"] if tables.sensitive is not None else []
+    names += watched
     return insert(merged).from_select(names, select(*(returning.c[name] for name in names)))
 
 
 @cache
-def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int]:
-    """Count what the upsert wrote: all, newly inserted, contested, with sensitive fields before."""
+def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int, int]:
+    """Count what the upsert wrote: all, newly inserted, contested, with sensitive fields before, with watched ones."""
     merged = tables.merged
+    watched = [merged.c[old_value(name)] for name in tables.aspect.watched]
     return select(
         func.count(),
         func.count().filter(merged.c.inserted),
         func.count().filter(merged.c.contested),
         func.count().filter(merged.c.had_sensitive) if tables.sensitive is not None else literal(0),
+        func.count().filter(or_(*(value.is_not(None) for value in watched))) if watched else literal(0),
     ).select_from(merged)
 
 

@@ -128,6 +128,11 @@ def whole_claim(tables: AspectTables, alias: str = "") -> WholeClaim:
     return WholeClaim(claim.outerjoin(companion, same), columns)
 
 
+def old_value(field: str) -> str:
+    """Return the column of ``merged`` that holds what a watched field was in the claim before."""
+    return f"old_{field}"
+
+
 def other_key(field: str) -> str:
     """Return the column that holds the key of the thing that a field names: a citizen by PIN, a dossier by code."""
     return f"{field}_key"
@@ -172,6 +177,10 @@ class _Columns:
             Column("flags", Integer),
             *([Column("sensitive", Boolean, nullable=False)] if self.sensitive_names else []),
         ]
+
+    def watched(self) -> list[Column[Any]]:
+        kinds = {field.name: field.kind for field in self.version.fields}
+        return [Column(old_value(name), _TYPES[kinds[name]]) for name in self.aspect.watched]
 
     def sensitive(self) -> list[Column[Any]]:
         kinds = {field.name: field.kind for field in self.version.fields}
@@ -287,6 +296,7 @@ def _merged(prefix: str, columns: _Columns) -> Table:
         Column("old_epoch", Integer),
         Column("old_version", BigInteger),
         Column("old_hash", BigInteger),
+        *columns.watched(),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},
