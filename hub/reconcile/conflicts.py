@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from hub.reconcile.decisions import is_kept, is_passed_over
 from hub.reconcile.identity import contested_keys, part_text
 from hub.warehouse.entity_tables import AspectTables, whole_claim
 from hub.warehouse.tables import conflict, source
@@ -32,6 +33,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
     """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both values known.
 
     What a source said before its cut-over does not contradict what its successor says happened since: that is history.
+    Nor does what an officer has seen and decided (hub.reconcile.decisions).
     """
     held, rival = whole_claim(tables, "held"), whole_claim(tables, "rival")
     record = tables.record
@@ -54,6 +56,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
         )
         .join(source, source.c.id == rival.c["source"])
         .where(_was_not_ended(held.c["occurred_at"]))
+        .where(~is_passed_over(tables, part_text(tables, record), held.c, rival.c))
     )
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held.c, rival.c)]
     rows = pairs.with_only_columns(
@@ -62,8 +65,14 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
         rival.c["source"],
         held.c["source"].label("held_by"),
         func.unnest(postgresql.array(fields)).label("field"),
+        rival.c["content_hash"],
+        source.c.code,
     ).subquery()
-    return select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by).where(rows.c.field.is_not(None))
+    return (
+        select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by)
+        .where(rows.c.field.is_not(None))
+        .where(~is_kept(tables, rows.c.part, rows.c.field, rows.c, rows.c.code))
+    )
 
 
 def _was_not_ended(occurred_at: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -153,6 +162,8 @@ def conflicts_closed(tables: AspectTables) -> Update:
         source.c.id == rival.c.source,
         _was_not_ended(held.c.occurred_at),
         still_differs,
+        ~is_passed_over(tables, conflict.c.part, held.c, rival.c),
+        ~is_kept(tables, conflict.c.part, conflict.c.field, rival.c, source.c.code),
     )
     return (
         update(conflict)

@@ -18,7 +18,10 @@ from hub.warehouse.tables import authority, source
 
 @cache
 def records_locked(tables: AspectTables) -> Select[int, str]:
-    """Lock the records of contested keys, in key order: whoever decides next waits. Decisions being merged come first."""
+    """Lock the records of contested keys, in key order: whoever decides next waits.
+
+    Waits for officers' decisions that are being merged, too: the statements after it see them.
+    """
     keys = contested_keys(tables).subquery()
     record = tables.record
     locked = (
@@ -46,7 +49,8 @@ def rivals_marked(tables: AspectTables) -> Update:
 def records_decided(tables: AspectTables) -> Update:
     """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
-    What an officer took goes before rank (hub.reconcile.decisions); of several, what was taken last. Revoked claims hold nothing; a key whose claims are all revoked has a record held by nobody.
+    What an officer took goes before rank (hub.reconcile.decisions); of several, what was taken last. Revoked claims
+    hold nothing; a key whose claims are all revoked has a record held by nobody.
     """
     claim, record = tables.claim, tables.record
     keys = contested_keys(tables).subquery()
