@@ -71,7 +71,7 @@ class Ground:
         store = WarehouseStore(self.database, Stamp("test", self._policy.digest))
         with GuardedDecoder(20.0, 2048) as decoder:
             preparer = Preparer(decoder, SourceRules.of(self._policy, self._numbers), self.secret)
-            intake = Intake(options, preparer, Store(store.place, store.commit))
+            intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
             running = asyncio.create_task(intake.run())
             try:
                 async with asyncio.timeout(LIMIT_S):

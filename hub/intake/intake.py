@@ -24,8 +24,10 @@ from tenacity import RetryCallState
 
 from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
 from hub.intake.prepare import Polled, Preparer
+from hub.intake.release import Release, release_loop
 from hub.intake.status import Errand, IntakeStatus
 from hub.model.errors import ConcurrentUpdateError, HubError, LostRangeError
+from hub.reconcile.releasing import Releasable
 from hub.retry import ENVIRONMENT
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
@@ -45,10 +47,12 @@ class Store:
     Fields:
         place: stored positions of partitions, given where the log begins; raises UnreachableError.
         commit: makes a batch durable; raises RetryableError or ConcurrentUpdateError.
+        releasable: parked records that may go (hub.intake.release).
     """
 
     place: Callable[[Mapping[tuple[str, int], int]], Mapping[tuple[str, int], Position]]
     commit: Callable[[Batch], object]
+    releasable: Callable[[int, bool], Sequence[Releasable]]
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -68,6 +72,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._commit_thread = ThreadPoolExecutor(1, "commit")
         self._consumer: AIOKafkaConsumer | None = None
+        self.release = Release(store.releasable, store.commit, options.batch_rows)
 
     async def run(self) -> None:
         """Consume for ever.
@@ -81,6 +86,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._commit_loop(),
             self._group_offsets_loop(consumer),
             self._watch(consumer),
+            release_loop(self.release, self._preparer, self._in_decode_thread, self._in_commit_thread),
         )
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -119,7 +125,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return await start(self._consumer)
 
     async def _poll_loop(self, consumer: AIOKafkaConsumer) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             if self._unplaced and not await self._place(consumer):
                 continue
@@ -131,10 +136,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             if not records or generation != self._generation:
                 continue
             polled = self._taken(records)
-            batch = await loop.run_in_executor(self._decode_thread, self._preparer.prepare, polled)
+            batch = await self._in_decode_thread(self._preparer.prepare, polled)
             while self._worth_waiting(batch):
                 await self._wait_paused(consumer, 0.5)
-                batch = await loop.run_in_executor(self._decode_thread, self._preparer.prepare_again, polled)
+                batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
             await self._hand_over(consumer, generation, batch)
 
     def _taken(self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> list[Polled]:
@@ -257,6 +262,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
             else:
                 self._goes_on(Errand.WATCH)
+
+    async def _in_decode_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)
 
     async def _in_commit_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._commit_thread, call, *arguments)

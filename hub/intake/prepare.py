@@ -5,7 +5,7 @@ here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from hub.intake.derived import identity_links
 from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON
+from hub.reconcile.releasing import Releasable
 from hub.reconcile.staging import with_stage
 from hub.reconcile.turns import with_turns
 from hub.topology import subject_of
@@ -71,6 +72,26 @@ class Preparer:
             pl.concat([pl.DataFrame(schema=AUDIT_SCHEMA), *refused]),
             pl.concat([pl.DataFrame(schema=DEAD_LETTER_SCHEMA), *letters]),
         )
+
+    def prepare_released(self, records: Sequence[Releasable]) -> Batch:
+        """Return the batch of records that were parked: it moves no offset."""
+        by_log: dict[int, list[Releasable]] = {}
+        for record in records:
+            by_log.setdefault(record.log, []).append(record)
+        polled = [
+            Polled(
+                log,
+                of_log[0].topic,
+                of_log[0].partition,
+                of_log[0].log_offset,
+                [record.log_offset for record in of_log],
+                [record.key for record in of_log],
+                [record.value for record in of_log],
+            )
+            for log, of_log in sorted(by_log.items())
+        ]
+        let_in = frozenset((record.log, record.log_offset) for record in records if record.let_in)
+        return replace(self.prepare(polled), advances=(), released=True, let_in=let_in)
 
     def prepare_again(self, polled: Sequence[Polled]) -> Batch:
         """Prepare after reading the schemas anew: a version may have been published since.

@@ -7,10 +7,11 @@ themselves. The two are kept apart so that a row lost behind the hub's back show
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, cast, func, select, union_all
 
 from hub.model.outcomes import Outcome
-from hub.warehouse.tables import audit, log_partition
+from hub.reconcile.touch import JOB_LOG
+from hub.warehouse.tables import audit, log_partition, outcome_type, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,7 @@ class LedgerRow:
 
 def read_ledger(connection: Connection) -> list[LedgerRow]:
     """Return the ledger of every log partition the hub has ever been assigned, by topic and partition; one snapshot."""
-    counted = (
-        select(audit.c.log, audit.c.outcome, func.count().label("records"))
-        .group_by(audit.c.log, audit.c.outcome)
-        .subquery()
-    )
+    counted = _outcomes().subquery()
     rows = connection.execute(
         select(
             log_partition.c.topic,
@@ -64,6 +61,7 @@ def read_ledger(connection: Connection) -> list[LedgerRow]:
             counted.c.records,
         )
         .join_from(log_partition, counted, counted.c.log == log_partition.c.id, isouter=True)
+        .where(log_partition.c.topic != JOB_LOG)
         .order_by(log_partition.c.topic, log_partition.c.partition)
     )
     ledger: dict[tuple[str, int], LedgerRow] = {}
@@ -73,8 +71,18 @@ def read_ledger(connection: Connection) -> list[LedgerRow]:
             nothing = dict.fromkeys(Outcome, 0)
             ledger[place] = LedgerRow(*place, row.first_offset, row.next_offset, row.consumed, nothing)
         if row.outcome is not None:
-            ledger[place].outcomes[Outcome(row.outcome)] = row.records
+            ledger[place].outcomes[Outcome(row.outcome)] = int(row.records)
     return list(ledger.values())
+
+
+def _outcomes() -> Select[tuple[int, str, int]]:
+    """Count records by log partition and outcome; a released record counts as what it became, not as parked."""
+    read = select(audit.c.log, audit.c.outcome, func.count().label("records")).group_by(audit.c.log, audit.c.outcome)
+    became = select(release.c.log, release.c.outcome, func.count()).group_by(release.c.log, release.c.outcome)
+    no_more = select(release.c.log, cast(Outcome.PARKED.value, outcome_type), -func.count()).group_by(release.c.log)
+    each = union_all(read, became, no_more).subquery()
+    total = func.sum(each.c.records).label("records")
+    return select(each.c.log, each.c.outcome, total).group_by(each.c.log, each.c.outcome)
 
 
 def totals_by_topic(ledger: list[LedgerRow]) -> list[LedgerRow]:

@@ -5,7 +5,6 @@ prepared and merged like any others, as a batch that moves no offset; the fence 
 batch deletes its own rows from ``parked``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -18,8 +17,8 @@ from sqlalchemy import (
     Row,
     Select,
     SmallInteger,
+    Subquery,
     Text,
-    and_,
     bindparam,
     case,
     delete,
@@ -57,25 +56,44 @@ class Releasable:
     let_in: bool
 
 
-def releasable(connection: Connection, most: int) -> list[Releasable]:
+def releasable(connection: Connection, most: int, thorough: bool) -> list[Releasable]:
     """Return parked records that may go, oldest first, at most so many; empty when nothing is parked.
 
     A record may go when nothing of its key that was parked before it, nor itself, still lacks a reference.
+
+    Args:
+        connection: in a transaction of its own.
+        most: how many at once.
+        thorough: look at every parked record; else only where something has arrived that is waited for, which is cheap
+            however many wait.
     """
     if not connection.execute(select(exists(select(parked.c.log)))).scalar_one():
         return []
     rows: list[Row[tuple[object, ...]]] = []
     for subject in sorted(connection.execute(select(parked.c.subject).distinct()).scalars()):
-        if subject in SUBJECTS:
+        if subject in SUBJECTS and (thorough or connection.execute(_has_arrived(subject)).scalar_one()):
             rows += connection.execute(_free_rows(subject), {"most": most - len(rows)}).all()
     return [Releasable(*row) for row in rows]
+
+
+def _waits(subject: str) -> Subquery:
+    named = select(parked.c.waits_for).where(parked.c.subject == subject, parked.c.waits_for.is_not(None))
+    return named.distinct().subquery("waits")
+
+
+@cache
+def _has_arrived(subject: str) -> Select[bool]:
+    """Whether anything that a subject's records wait for is known by now, or was let in."""
+    waits = _waits(subject)
+    arrived = exists(select(waits.c.waits_for).where(known_reference(aspect_tables(subject), waits.c.waits_for)))
+    let_in = exists().where(parked.c.subject == subject, parked.c.let_in)
+    return select(or_(arrived, let_in))
 
 
 @cache
 def _free_rows(subject: str) -> Select[tuple[object, ...]]:
     """Rows of a subject that may go: the references still missing are few, however many wait for each."""
-    named = select(parked.c.waits_for).where(parked.c.subject == subject, parked.c.waits_for.is_not(None))
-    waits = named.distinct().subquery("waits")
+    waits = _waits(subject)
     still = select(waits.c.waits_for).where(~known_reference(aspect_tables(subject), waits.c.waits_for)).cte("still")
     earlier = parked.alias("earlier")
     stuck = exists().where(
@@ -154,21 +172,15 @@ def _questions() -> Insert:
     return asking.on_conflict_do_update(
         index_elements=["kind", "aspect", "key", "part", "field", "source"],
         set_={"detail": asking.excluded.detail, "closed_at": null()},
-        where=and_(review.c.closed_at.is_not(None)),
+        where=review.c.closed_at.is_not(None),
     )
 
 
 def _close_reviews(connection: Connection) -> None:
     """Close the questions about keys of which nothing waits any more."""
-    waits = exists().where(parked.c.key == review.c.key, or_(parked.c.source == review.c.source))
+    waits = exists().where(parked.c.key == review.c.key, parked.c.source == review.c.source)
     connection.execute(
         update(review)
         .values(closed_at=func.now())
         .where(review.c.kind == REFERENCE_MISSING, review.c.closed_at.is_(None), ~waits)
     )
-
-
-def parked_counts(connection: Connection) -> Sequence[Row[tuple[str, int]]]:
-    """Return how many records wait, by what they wait for."""
-    waits_for = func.coalesce(parked.c.waits_for, "an earlier record of its key")
-    return connection.execute(select(waits_for, func.count()).group_by(waits_for).order_by(func.count().desc())).all()

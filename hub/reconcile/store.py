@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
 from hub.model.errors import PoisonError
 from hub.reconcile.isolate import without_refused_rows
 from hub.reconcile.merge import Merged, Stamp, commit_batch
+from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
 from hub.reconcile.staging import ensure_stages
 from hub.warehouse.batch import Batch
 from hub.warehouse.database import translated_errors
@@ -19,9 +21,10 @@ _log = logging.getLogger(__name__)
 class WarehouseStore:
     """Commits batches under one stamp. Used from one thread at a time."""
 
-    def __init__(self, engine: Engine, stamp: Stamp) -> None:
+    def __init__(self, engine: Engine, stamp: Stamp, parking_deadline: timedelta = timedelta(hours=72)) -> None:
         self._engine = engine
         self._stamp = stamp
+        self._parking_deadline = parking_deadline
 
     def place(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
         """Return the stored positions of partitions; those never seen begin where the log begins.
@@ -47,6 +50,17 @@ class WarehouseStore:
                 _log.warning("looking for the row that PostgreSQL refuses: %s", error)
                 with translated_errors("looking for a refused row"), self._engine.connect() as connection:
                     batch = without_refused_rows(connection, batch, error, self._stamp)
+
+    def releasable(self, most: int, thorough: bool) -> list[Releasable]:
+        """Return parked records that may go; ask officers about those that have waited longer than the deadline.
+
+        Raises:
+            RetryableError: the environment; ask again later.
+        """
+        with translated_errors("looking at parked records"), self._engine.begin() as connection:
+            if thorough:
+                ask_about_overdue(connection, self._parking_deadline)
+            return releasable(connection, most, thorough)
 
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
         ensure_stages(connection)

@@ -10,14 +10,16 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, Text, Uuid, and_, bindparam, case, func, literal, null, select
+from sqlalchemy import Connection, RowMapping, Select, Uuid, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
-from hub.model.entities import ADMIN_UNIT, Aspect, Entity
-from hub.model.envelope import UnitScheme
-from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.model.entities import Aspect, Entity
+from hub.reconcile.unit_said import resolution_of
+from hub.share.groups import groups_of
+from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.tables import source
+from hub.warehouse.unit_tables import today
 
 _HEADER = ("occurred_at", "source_epoch", "source_version", "operation", "unit_scheme")
 
@@ -30,23 +32,33 @@ class Composer:
         self._encoder = Encoder(f"{entity.name}.record", secret)
 
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
-        """Return each key's encoded record, or None when nobody holds any aspect of it."""
+        """Return each key's encoded record, or None when nobody holds any aspect of it.
+
+        Keys of one thing give one record, under the key the group is published under; the others give None.
+        """
+        groups = groups_of(connection, self.entity.name, keys)
+        wanted = sorted({*keys, *groups.members, *groups.canonical.values()})
         records: dict[UUID, dict[str, Any]] = {}
         claims: dict[UUID, list[object]] = {}
         for aspect in self.entity.aspects:
             tables = aspect_tables(aspect.subject)
-            for row in connection.execute(held_claims(tables), {"keys": list(keys)}).mappings():
-                claims.setdefault(row["key"], []).append(_identity_of(aspect, row))
-                self._add(records, aspect, dict(row))
+            rows = connection.execute(held_claims(tables), {"keys": wanted}).mappings().all()
+            for row in groups.best(connection, tables, rows):
+                key = groups.canonical.get(row["key"], row["key"])
+                claims.setdefault(key, []).append(_identity_of(aspect, row))
+                self._add(records, aspect, dict(row) | {"key": key})
         for key, record in records.items():
             record["revision"] = _revision(claims[key])
-        return {key: self._encoder.encode(records[key]) if key in records else None for key in keys}
+        return {key: self._encoder.encode(records[key]) if key in records else None for key in wanted}
 
     def _add(self, records: dict[UUID, dict[str, Any]], aspect: Aspect, row: dict[str, Any]) -> None:
         key = row.pop("key")
         del row["content_hash"]
         of_entity = {name: row.pop(name) for name in self.entity.key}
+        is_own = row.pop("own_key") == key
         record = records.setdefault(key, self._empty(key) | of_entity)
+        if is_own:
+            record |= of_entity
         if aspect.part:
             record[field_of(aspect)].append(row)
         else:
@@ -79,16 +91,23 @@ def field_of(aspect: Aspect) -> str:
 @cache
 def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     """Select the claims that hold the records of ``:keys``, ordered by identity."""
-    claim, record = tables.claim, tables.record
-    columns = [claim.c.key, claim.c.content_hash, source.c.code.label("source"), *(claim.c[name] for name in _HEADER)]
-    columns += [claim.c[field.name] for field in tables.data]
+    whole, record = whole_claim(tables), tables.record
+    claim = tables.claim
+    columns = [
+        claim.c.key,
+        claim.c.key.label("own_key"),
+        claim.c.content_hash,
+        source.c.code.label("source"),
+        *(claim.c[name] for name in _HEADER),
+    ]
+    columns += [whole.c[field.name] for field in tables.data]
     for unit in tables.aspect.units:
         columns += resolved_unit(tables, unit.code)
     same = and_(*(claim.c[name] == record.c[name] for name in tables.identity), claim.c.source == record.c.source)
     keys = func.any(bindparam("keys", type_=ARRAY(Uuid)))
     return (
         select(*columns)
-        .join_from(record, claim, same)
+        .join_from(record, whole.source, same)
         .join(source, source.c.id == claim.c.source)
         .where(record.c.key == keys)
         .order_by(*(record.c[name] for name in tables.identity))
@@ -98,31 +117,10 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
 def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
     """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, when the code alone tells it.
 
-    EXACT: the code is of today's scheme, or the old unit went whole into one; AMBIGUOUS: it was split, a review is
-    open and none of the candidates is applied; UNKNOWN: no such unit.
+    EXACT: the code, said when it was said, is one unit today; AMBIGUOUS: it may be several, a review is open and none
+    of the candidates is applied; MANUAL: an officer chose among them; UNKNOWN: no such unit, or nobody said what became
+    of it.
     """
-    claim = tables.claim
-    units = aspect_tables(ADMIN_UNIT.aspects[0].subject).claim.alias("unit")
-    successors = (
-        select(func.coalesce(units.c.successors, func.jsonb_build_array()))
-        .where(units.c.scheme == claim.c.unit_scheme, units.c.unit_code == claim.c[code], ~units.c.revoked)
-        .order_by(units.c.valid_from.desc(), units.c.source)
-        .limit(1)
-        .scalar_subquery()
-        .correlate(claim)
-    )
-    count = func.jsonb_array_length(successors)
-    is_today = claim.c.unit_scheme == UnitScheme.GSO_2025.value
-    now = case(
-        (successors.is_(None), null()),
-        (is_today, claim.c[code]),
-        (count == 1, func.jsonb_extract_path_text(successors, "0", "code")),
-    )
-    resolution = case(
-        (successors.is_(None), literal("UNKNOWN", Text)),
-        (is_today, literal("EXACT", Text)),
-        (count == 1, literal("EXACT", Text)),
-        (count > 1, literal("AMBIGUOUS", Text)),
-        else_=literal("UNKNOWN", Text),
-    )
+    unit = next(unit for unit in tables.aspect.units if unit.code == code)
+    now, resolution = resolution_of(tables, tables.claim, unit, today())
     return [now.label(f"{code}_now"), resolution.label("unit_resolution")]

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.entities import ADMIN_UNIT, SUBJECTS, Entity
+from hub.model.entities import ADMIN_UNIT, ENTITIES, SUBJECTS, Entity
 from hub.model.outcomes import Outcome
+from hub.reconcile.touch import JOB_LOG
 from hub.topology import subject_of
 from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
-from hub.warehouse.tables import audit, dead_letter, log_partition, share_position
+from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
 
 MOST_OFFSETS = 20_000
 """Offsets of one log partition that are followed in one step."""
@@ -82,6 +83,12 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
 
 def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
     """Yield entities whose records are published, each with a statement for the keys that a span's events changed."""
+    noted = and_(touched.c.log == span.log, touched.c.log_offset >= span.first, touched.c.log_offset < span.end)
+    for published in ENTITIES:
+        if published.record_topic:
+            yield published.name, select(touched.c.key).where(noted, touched.c.entity == published.name)
+    if span.topic == JOB_LOG:
+        return
     changed = and_(
         audit.c.log == span.log,
         audit.c.log_offset >= span.first,
@@ -106,9 +113,15 @@ def entity_of(topic: str) -> Entity:
 
 
 def move_positions(connection: Connection, spans: Sequence[Span]) -> None:
-    """Remember that some spans are shared; never moves a position back."""
+    """Remember that some spans are shared; never moves a position back. What was noted for them is done with."""
     if not spans:
         return
+    for span in spans:
+        connection.execute(
+            delete(touched).where(
+                touched.c.log == span.log, touched.c.log_offset >= span.first, touched.c.log_offset < span.end
+            )
+        )
     moving = insert(share_position).values([{"log": span.log, "next_offset": span.end} for span in spans])
     connection.execute(
         moving.on_conflict_do_update(

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import faust
@@ -62,7 +63,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             if not broker_answers(places.bootstrap):
                 raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
     stamp = Stamp(f"{socket.gethostname()}:{os.getpid()}", policy.digest)
-    store = WarehouseStore(engine, stamp)
+    store = WarehouseStore(engine, stamp, timedelta(hours=policy.parking_deadline_h))
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         options = IntakeOptions(
@@ -74,7 +75,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             schema_wait_s=settings.schema_wait_s,
             session_timeout_s=settings.session_timeout_s,
         )
-        intake = Intake(options, preparer, Store(store.place, store.commit))
+        intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
         app = build_app(AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake)

@@ -1,0 +1,70 @@
+"""Now and then let parked records go: look for those that may, prepare them like any others, commit them.
+
+Works in the intake's own threads, between its batches, so that a worker has one decoder and one writer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from hub.intake.prepare import Preparer
+from hub.model.errors import ConcurrentUpdateError, RetryableError
+from hub.reconcile.releasing import Releasable
+from hub.warehouse.batch import Batch
+
+_log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 1.0
+THOROUGH_EVERY_S = 60.0
+
+
+@dataclass(slots=True)
+class Release:
+    """What releasing needs.
+
+    Fields:
+        find: parked records that may go: at most so many, looking at all of them or only where something has arrived;
+            asks officers about those that have waited too long. Blocks.
+        commit: as ``hub.intake.intake.Store`` has it.
+        most: records released in one transaction.
+        released: how many this worker has released.
+    """
+
+    find: Callable[[int, bool], Sequence[Releasable]]
+    commit: Callable[[Batch], object]
+    most: int
+    released: int = field(default=0)
+
+
+async def release_loop(
+    release: Release,
+    preparer: Preparer,
+    decoding: Callable[..., Awaitable[Batch]],
+    committing: Callable[..., Awaitable[object]],
+) -> None:
+    """Sweep for ever; an environment that is away is waited for, another worker's release is left to it.
+
+    Args:
+        release: what to find and how to commit.
+        preparer: the intake's own.
+        decoding: runs a call in the intake's decode thread.
+        committing: runs a call in the intake's commit thread.
+    """
+    thorough_at = 0.0
+    while True:
+        thorough = time.monotonic() >= thorough_at
+        try:
+            found = await committing(release.find, release.most, thorough)
+            if thorough:
+                thorough_at = time.monotonic() + THOROUGH_EVERY_S
+            if isinstance(found, list) and found:
+                batch = await decoding(preparer.prepare_released, found)
+                await committing(release.commit, batch)
+                release.released += len(found)
+                thorough_at = 0.0
+                continue
+        except (RetryableError, ConcurrentUpdateError) as error:
+            _log.info("parked records stay for now: %s", error)
+        await asyncio.sleep(SWEEP_EVERY_S)

@@ -1,0 +1,73 @@
+"""Keys of one thing, as share publishes them: one record per group, each aspect from the member whose claim wins.
+
+The winner is chosen as among the sources of one key: rank, then the later ``occurred_at``, then the source's code; of
+two claims of one source, the one under the key that the group is published under (hub.reconcile.records, links).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.tables import authority, same_key, source
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups that some keys belong to: ``canonical`` by member; empty when each key stands alone."""
+
+    canonical: Mapping[UUID, UUID]
+
+    @property
+    def members(self) -> frozenset[UUID]:
+        """Every key of the groups."""
+        return frozenset(self.canonical)
+
+    def best(self, connection: Connection, tables: AspectTables, rows: Sequence[RowMapping]) -> Iterator[RowMapping]:
+        """Yield the rows to publish: all of keys that stand alone, of a group one for each part of the aspect."""
+        if not self.canonical:
+            yield from rows
+            return
+        of_groups: dict[tuple[object, ...], list[RowMapping]] = {}
+        for row in rows:
+            canonical = self.canonical.get(row["key"])
+            if canonical is None:
+                yield row
+            else:
+                parts = (row[name] for name in tables.aspect.part)
+                of_groups.setdefault((canonical, *parts), []).append(row)
+        if of_groups:
+            ranks = _ranks(connection, tables.name)
+            for rivals in of_groups.values():
+                yield min(rivals, key=lambda row: self._order(ranks, row))
+
+    def _order(self, ranks: Mapping[str, int], row: RowMapping) -> tuple[int, float, str, bool, UUID]:
+        key, occurred_at = row["key"], row["occurred_at"]
+        assert isinstance(occurred_at, datetime)  # noqa: S101 - a claim's column
+        return (
+            ranks.get(row["source"], len(ranks)),
+            -occurred_at.timestamp(),
+            row["source"],
+            key != self.canonical[key],
+            key,
+        )
+
+
+def groups_of(connection: Connection, entity: str, keys: Sequence[UUID]) -> Groups:
+    """Return the groups that any of the keys belong to, whole."""
+    mine = select(same_key.c.canonical).where(
+        same_key.c.entity == entity, same_key.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid)))
+    )
+    found = select(same_key.c.key, same_key.c.canonical).where(
+        same_key.c.entity == entity, same_key.c.canonical.in_(mine)
+    )
+    return Groups({row.key: row.canonical for row in connection.execute(found, {"keys": list(keys)})})
+
+
+def _ranks(connection: Connection, aspect: str) -> dict[str, int]:
+    ranks = select(source.c.code, authority.c.rank).join_from(source, authority, authority.c.source == source.c.id)
+    return {code: rank for code, rank in connection.execute(ranks.where(authority.c.aspect == aspect))}
