@@ -1,7 +1,7 @@
 """A warehouse for tests of the merge: rows made by hand, committed in batches, read back in plain Python."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -58,6 +58,11 @@ POLICY = parse_policy(
     agency = "G05"
     role = "statistics_office"
     subjects = ["admin_unit.changed"]
+    [[source]]
+    code = "hub.desk"
+    agency = "G00"
+    role = "officer"
+    subjects = ["review.decided"]
     """
 )
 RANKS = {"population": 0, "civil": 1, "province_a": 2, "province_b": 2}
@@ -119,6 +124,7 @@ class World:
     def commit_frames(self, partition: int, *accepted: Accepted) -> None:
         """Commit frames as one batch; offsets go on from the partition's place."""
         count = sum(item.frame.height for item in accepted)
+        accepted = tuple(replace(item, values=item.values or [b""] * item.frame.height) for item in accepted)
         first = self.places[partition]
         advance = Advance(self.logs[partition], TOPIC, partition, first, first + count, count)
         self.store.commit(Batch((advance,), accepted))

@@ -106,12 +106,16 @@ def links_of_written_claims(tables: AspectTables) -> Delete:
 def links_said(tables: AspectTables) -> postgresql.Insert:
     """Store what the written claims say now."""
     merged = tables.merged
-    said = func.unnest(
-        bindparam("keys", type_=ARRAY(Uuid)),
-        bindparam("others", type_=ARRAY(Uuid)),
-        bindparam("kinds", type_=ARRAY(Text)),
-        bindparam("sources", type_=ARRAY(SmallInteger)),
-    ).table_valued("key", "other", "kind", "source", name="said")
+    said = (
+        func.unnest(
+            bindparam("keys", type_=ARRAY(Uuid)),
+            bindparam("others", type_=ARRAY(Uuid)),
+            bindparam("kinds", type_=ARRAY(Text)),
+            bindparam("sources", type_=ARRAY(SmallInteger)),
+        )
+        .table_valued("key", "other", "kind", "source", name="said")
+        .render_derived()
+    )
     rows = (
         select(literal(tables.entity.name), literal(tables.name), said.c.key, said.c.source, said.c.other, said.c.kind)
         .join_from(said, merged, and_(merged.c.key == said.c.key, merged.c.source == said.c.source))

@@ -149,22 +149,24 @@ def hold_back(
 
 
 def _held(frame: pl.DataFrame, waiting: list[tuple[Any, ...]]) -> pl.DataFrame:
-    """Return the rows at ``waiting`` and every later row of their keys, each with what it waits for."""
+    """Return the rows at ``waiting`` and every later row of their keys, each with what it waits for.
+
+    ``row`` counts in the order of the log within each log partition, and a key's records lie in one.
+    """
     found = pl.DataFrame(
         waiting,
         schema={"log": pl.Int16(), "log_offset": pl.Int64(), "waits_for": pl.String()},
         orient="row",
     )
-    place = pl.struct("log", "log_offset")
     first = (
-        frame.select("log", "log_offset", "key")
+        frame.select("row", "log", "log_offset", "key")
         .join(found, on=["log", "log_offset"])
         .group_by("key")
-        .agg(place.min().alias("_first"))
+        .agg(_first=pl.col("row").min())
     )
     return (
         frame.join(first, on="key", maintain_order="left")
-        .filter(place >= pl.col("_first"))
+        .filter(pl.col("row") >= pl.col("_first"))
         .join(found, on=["log", "log_offset"], how="left", maintain_order="left")
         .drop("_first")
     )
@@ -185,7 +187,7 @@ def rows_at_places(tables: AspectTables) -> Delete:
     """Take the rows at ``:logs``, ``:offsets`` out of the stage."""
     staged = tables.stage
     logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
-    places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places")
+    places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places").render_derived()
     return delete(staged).where(staged.c.log == places.c.log, staged.c.log_offset == places.c.log_offset)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Delete,
     Insert,
+    Interval,
     Row,
     Select,
     SmallInteger,
@@ -138,7 +139,7 @@ def leave_parked(connection: Connection, batch: Batch) -> None:
 @cache
 def _at_places() -> Delete:
     logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
-    places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places")
+    places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places").render_derived()
     return delete(parked).where(parked.c.log == places.c.log, parked.c.log_offset == places.c.log_offset)
 
 
@@ -165,7 +166,7 @@ def _questions() -> Insert:
             func.jsonb_build_object("waits_for", func.min(parked.c.waits_for)),
         )
         .where(parked.c.waits_for.is_not(None), ~parked.c.let_in)
-        .where(parked.c.parked_at < func.now() - bindparam("before"))
+        .where(parked.c.parked_at < func.now() - bindparam("before", type_=Interval))
         .group_by(*one)
     )
     asking = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
