@@ -71,7 +71,7 @@ def decisions_settled() -> ColumnElement[str]:
     return select(cast(func.pg_advisory_xact_lock_shared(LOCK), Text)).scalar_subquery()
 
 
-def claims_settled() -> Select[tuple[object]]:
+def claims_settled() -> Select[object]:
     """Wait for claims that are being merged, and hold back others, so that a decision meets all of them."""
     return select(func.pg_advisory_xact_lock(LOCK))
 

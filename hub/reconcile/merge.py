@@ -7,8 +7,9 @@ fence comes first, so that a worker which lost a partition finds out before it d
 from dataclasses import dataclass
 
 import polars as pl
-from sqlalchemy import BigInteger, Connection, Table, bindparam, insert, select
+from sqlalchemy import BigInteger, Connection, Insert, Table, bindparam, insert, literal, select
 
+from hub.model.errors import ConfigError
 from hub.reconcile import claims, companions, outcomes, releasing
 from hub.reconcile.decide import decide
 from hub.reconcile.parking import hold_back
@@ -20,6 +21,7 @@ from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.offsets import advance_positions
+from hub.warehouse.sources import digest_in_force
 from hub.warehouse.tables import audit, batch, dead_letter, release
 
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
@@ -47,14 +49,20 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
 
     Raises:
         ConcurrentUpdateError: another worker moved one of the partitions, or released the same parked records.
+        ConfigError: another policy was applied since this worker started.
     """
     if of.released:
         releasing.leave_parked(connection, of)
     else:
         advance_positions(connection, of.advances)
-    batch_id = connection.execute(
-        insert(batch).values(worker=stamp.worker, policy_digest=stamp.policy_digest).returning(batch.c.id)
-    ).scalar_one()
+    batch_id = connection.execute(_batch_under_policy_in_force(stamp)).scalar_one_or_none()
+    if batch_id is None:
+        raise ConfigError(
+            [
+                f"the policy of this worker ({stamp.policy_digest[:12]}) is not in force any more: "
+                "start the worker anew with the policy that was applied (`hub policy show`)"
+            ]
+        )
     place = job_place(connection) if of.released else None
     written = sum(_merge(connection, accepted, of, batch_id, place) for accepted in of.accepted)
     if not of.refused.is_empty():
@@ -62,6 +70,14 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
         copy_rows(connection, into, of.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
         copy_rows(connection, dead_letter, of.dead_letters)
     return Merged(batch_id, of.consumed, written)
+
+
+def _batch_under_policy_in_force(stamp: Stamp) -> Insert:
+    """Give the batch its row, if the worker's policy is the one in force; waits while one is being applied."""
+    rows = select(literal(stamp.worker), literal(stamp.policy_digest)).where(
+        digest_in_force().scalar_subquery() == stamp.policy_digest
+    )
+    return insert(batch).from_select(["worker", "policy_digest"], rows).returning(batch.c.id)
 
 
 def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int, job: Place | None) -> int:
@@ -73,23 +89,27 @@ def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int,
         copy_rows(connection, audit, waiting.with_columns(batch=pl.lit(batch_id, pl.Int64)))
     if accepted.frame.is_empty():
         return 0
-    written = _write_claims(connection, tables, accepted)
+    written, contested, watched = _write_claims(connection, tables, accepted)
     _audit(connection, tables, accepted, batch_id, release if of.released else audit, written)
     place = job or accepted.frame.select("log", "log_offset").row(0)
     if job is not None:
         touch(connection, job, tables.entity.name, select(tables.merged.c.key))
-    merge = Merge(tables, accepted, written, place)
+    merge = Merge(tables, accepted, written, contested, watched, place)
     for step in STEPS:
         step(connection, merge)
     return written
 
 
-def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted) -> int:
-    """Write claims, their companions, records and conflicts; return how many claims were written."""
+def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted) -> tuple[int, int, int]:
+    """Write claims, their companions, records and conflicts.
+
+    Returns:
+        How many claims were written, how many of them are contested, how many replaced a watched value.
+    """
     companions.keep_versions_before(connection, tables)
     connection.execute(claims.claims_newer_than_stored(tables))
     counts = connection.execute(claims.counts_of_merged(tables)).one()
-    written, inserted, contested, had_sensitive = (int(count) for count in counts)
+    written, inserted, contested, had_sensitive, watched = (int(count) for count in counts)
     has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
     companions.keep_after(connection, tables, has_sensitive, had_sensitive)
     if inserted:
@@ -99,7 +119,7 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
     if contested:
         connection.execute(claims.contested_with_rivals(tables))
         decide(connection, tables)
-    return written
+    return written, contested, watched
 
 
 def _audit(

@@ -29,7 +29,7 @@ class AppliedPolicy:
     applied_by: str
 
 
-def digest_in_force() -> Select[tuple[str]]:
+def digest_in_force() -> Select[str]:
     """Select the digest of the policy in force; no row before the first."""
     return select(policy.c.digest).order_by(policy.c.id.desc()).limit(1)
 

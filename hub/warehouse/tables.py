@@ -212,9 +212,12 @@ conflict = Table(
     Column("held_by", SmallInteger, nullable=False),
     Column("opened_at", utc_time, nullable=False, server_default=func.now()),
     Column("closed_at", utc_time),
+    Column("id", BigInteger, Identity(always=False), nullable=False),
     PrimaryKeyConstraint("aspect", "key", "part", "field", "source"),
 )
-"""Two sources disagree about a field: ``source`` contradicts ``held_by``. The values stand in the claims."""
+"""Two sources disagree about a field: ``source`` contradicts ``held_by``. The values stand in the claims.
+
+``id``: what an officer calls it by, in this warehouse."""
 
 review = Table(
     "review",

@@ -12,7 +12,7 @@ from hub.model.errors import RetryableError
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.batch import Accepted, Advance, Batch
-from tests.merge_world import SUBJECT, TOPIC, Said, World, key_of
+from tests.merge_world import POLICY, SUBJECT, TOPIC, Said, World, key_of
 
 _TRIES = 5
 _HOLD_S = 0.3
@@ -101,7 +101,7 @@ def _commit_at_once(world: World, one: Sequence[Said], other: Sequence[Said]) ->
 
     def work(said: Sequence[Said], partition: int) -> None:
         batch = _batch(world, said, partition)
-        store = WarehouseStore(world.engine, Stamp(f"worker {partition}", "digest"))
+        store = WarehouseStore(world.engine, Stamp(f"worker {partition}", POLICY.digest))
         for _ in range(_TRIES):
             try:
                 store.commit(batch)

@@ -6,17 +6,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, UniqueConstraint, text
 
-from hub.model.entities import Role
-from hub.model.errors import ConcurrentUpdateError, ConfigError, UnreachableError
-from hub.model.policy import Policy
+from hub.model.errors import ConcurrentUpdateError, UnreachableError
 from hub.warehouse.batch import Advance
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.migrate import migrate, pending
 from hub.warehouse.offsets import advance_positions, ensure_positions, read_positions
-from hub.warehouse.sources import store_sources
 from hub.warehouse.tables import metadata
-from tests.merge_world import POLICY, Said, World
+from tests.merge_world import Said, World
 
 
 @pytest.fixture
@@ -111,43 +108,6 @@ def test_tables_equal_what_migrations_create(world: World) -> None:
     reflected.reflect(world.engine)
     wanted = {name: _shape(table) for name, table in metadata.tables.items() if not table.info.get("temporary")}
     assert {name: _shape(table) for name, table in reflected.tables.items() if name != "alembic_version"} == wanted
-
-
-def test_sources_keep_their_numbers_when_the_policy_grows(connection: Connection, world: World) -> None:
-    nso = POLICY.sources["nso"]
-    grown = Policy({"first": replace(nso, code="first"), **POLICY.sources}, "another digest")
-    numbers = store_sources(connection, grown)
-    assert {code: numbers[code] for code in POLICY.sources} == world.numbers
-    assert numbers["first"] not in world.numbers.values()
-    assert set(store_sources(connection, POLICY)) == set(POLICY.sources)
-
-
-def test_sources_use_up_no_numbers_when_stored_again(connection: Connection) -> None:
-    nso = POLICY.sources["nso"]
-    one = {**POLICY.sources, "one": replace(nso, code="one")}
-    number = store_sources(connection, Policy(one, "digest"))["one"]
-    for _ in range(3):
-        store_sources(connection, POLICY)
-    two = {**one, "two": replace(nso, code="two")}
-    assert store_sources(connection, Policy(two, "digest"))["two"] == number + 1
-
-
-def test_changed_rank_is_refused_and_every_one_is_named(connection: Connection) -> None:
-    moved = {
-        code: replace(of, role=Role.CIVIL_STATUS, subjects=frozenset({"citizen.changed"}))
-        for code, of in POLICY.sources.items()
-        if code.startswith("province")
-    }
-    with pytest.raises(ConfigError) as refused:
-        store_sources(connection, replace(POLICY, sources={**POLICY.sources, **moved}))
-    assert len(refused.value.problems) == 2
-    assert all("had rank 2 in citizen.person and would get 1" in problem for problem in refused.value.problems)
-
-
-def test_source_without_authority_is_refused(connection: Connection) -> None:
-    wrong = replace(POLICY.sources["nso"], subjects=frozenset({"citizen.changed", "admin_unit.changed"}))
-    with pytest.raises(ConfigError, match=r"role statistics_office has no authority in citizen\.changed"):
-        store_sources(connection, Policy({"nso": wrong}, "digest"))
 
 
 def test_positions_begin_where_the_log_begins_and_then_stay(connection: Connection) -> None:

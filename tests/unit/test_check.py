@@ -171,3 +171,24 @@ def test_key_of_several_fields_is_checked() -> None:
 def test_outcome_follows_the_reason() -> None:
     frame = pl.DataFrame({"reason": [reason.value for reason in Reason]}).with_columns(outcome=outcome_column())
     assert frame["outcome"].to_list() == [OUTCOME_OF_REASON[reason].value for reason in Reason]
+
+
+def test_source_ordered_by_time_gets_the_time_as_its_version() -> None:
+    text = """
+    [[source]]
+    code = "clock"
+    agency = "H25"
+    role = "province"
+    subjects = ["residence.changed"]
+    order = "time"
+    [[source]]
+    code = "old"
+    agency = "H25"
+    role = "province"
+    subjects = ["residence.changed"]
+    """
+    sources = SourceRules.of(parse_policy(text.encode()), {"clock": 1, "old": 2})
+    rows = [GOOD | {"source_system": "clock", "source_version": 9}, GOOD | {"source_version": 9}]
+    version = load_catalogue().latest("residence.changed")
+    found = check(frame_of("residence.changed", rows), version, *SUBJECTS["residence.changed"], sources, SECRET)
+    assert found.passed["source_version"].to_list() == [1_735_689_600_000_000, 9]
