@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from hub.intake.decoder import GuardedDecoder
 from tests.conftest import RunningEngine
 from tests.merge_world import World, open_world
+from tests.whole_world import Whole, open_whole
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +26,18 @@ def world(module_world: World) -> World:
     """The module's warehouse with its sources and nothing else."""
     module_world.clear()
     return module_world
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[GuardedDecoder]:
+    """The module's decoder with its child process."""
+    with GuardedDecoder(20.0, 2048) as made:
+        yield made
+
+
+@pytest.fixture
+def whole(database_url: str, decoder: GuardedDecoder) -> Iterator[Whole]:
+    """A fresh warehouse that takes events of every subject."""
+    made = open_whole(database_url, decoder)
+    yield made
+    made.engine.dispose()
