@@ -15,21 +15,26 @@ import polars as pl
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind
 from hub.intake.derived import derived_columns, hashed_key
+from hub.intake.flags import with_flags
 from hub.model.entities import Aspect, Entity
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policy import EventOrder, Policy
+from hub.model.quality import QualityRules, quality_rules
 from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
+
+_DEFAULT_QUALITY = QualityRules()
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
     """The policy as a frame, one row per source: number, subjects it may speak of, from when until when.
 
-    ``by_time``: the codes of the sources whose events are ordered by when they occurred.
+    ``by_time``: the codes of the sources whose events are ordered by when they occurred. ``quality``: limits of flags.
     """
 
     frame: pl.DataFrame
     by_time: tuple[str, ...] = ()
+    quality: QualityRules = _DEFAULT_QUALITY
 
     @classmethod
     def of(cls, policy: Policy, numbers: Mapping[str, int]) -> "SourceRules":
@@ -53,12 +58,12 @@ class SourceRules:
             "_until": instant,
         }
         by_time = tuple(of.code for of in policy.sources.values() if of.order is EventOrder.TIME)
-        return cls(pl.DataFrame(rows, schema=schema), by_time)
+        return cls(pl.DataFrame(rows, schema=schema), by_time, quality_rules(policy.quality))
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Rows that pass (with source, content_hash, revoked), and rows that do not (with source, reason, detail)."""
+    """Rows that pass (with source, content_hash, revoked, flags), and the others (with source, reason, detail)."""
 
     passed: pl.DataFrame
     refused: pl.DataFrame
@@ -84,16 +89,18 @@ def check(
         _wrong=pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False),
     )
     if sources.by_time:
-        judged = judged.with_columns(_version_by_time(sources.by_time))
+        judged = judged.with_columns(version_by_time(sources.by_time))
     internal = ["_allowed", "_from", "_until", "_wrong"]
     refused = judged.filter("_wrong").with_columns(
         reason=pl.coalesce([pl.when(wrong).then(pl.lit(name.value)) for name, _, wrong in checks]),
         detail=pl.coalesce([pl.when(wrong).then(pl.lit(text)) for _, text, wrong in checks]),
     )
-    return Checked(judged.filter(~pl.col("_wrong")).drop(internal), refused.drop(internal))
+    passed = judged.filter(~pl.col("_wrong")).drop(internal)
+    return Checked(with_flags(passed, version, sources.quality), refused.drop(internal))
 
 
-def _version_by_time(codes: Sequence[str]) -> pl.Expr:
+def version_by_time(codes: Sequence[str]) -> pl.Expr:
+    """Return ``source_version``: of the sources of these codes the time at which the event occurred."""
     is_by_time = pl.col("source_system").is_in(codes)
     return (
         pl.when(is_by_time)

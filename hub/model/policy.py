@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from hub.model.entities import ENTITIES, SUBJECTS, Role
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
+from hub.model.quality import quality_problems
 
 LOWEST_RANK = 32_767
 PARKING_DEADLINE_H = 72
@@ -151,8 +152,11 @@ def _sources(entries: list[dict[str, Any]], name: str, problems: list[str]) -> d
 
 
 def _problems_of_tables(document: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(document.get("quality", {}), dict):
+    quality = document.get("quality", {})
+    if not isinstance(quality, dict):
         yield "quality must be a table: [quality]"
+    else:
+        yield from (f"quality: {problem}" for problem in quality_problems(quality))
     parking = document.get("parking", {})
     if not isinstance(parking, dict):
         yield "parking must be a table: [parking]"

@@ -136,8 +136,8 @@ def test_problem_of_a_table_is_named(text: str, problem: str) -> None:
 
 
 def test_tables_of_quality_and_parking_are_read() -> None:
-    policy = parse_policy(f"{GOOD}\n[quality]\nlate_days = 30\n[parking]\ndeadline_hours = 5".encode())
-    assert (policy.quality, policy.parking_deadline_h) == ({"late_days": 30}, 5)
+    policy = parse_policy(f"{GOOD}\n[quality]\nlate_after_hours = 30\n[parking]\ndeadline_hours = 5".encode())
+    assert (policy.quality, policy.parking_deadline_h) == ({"late_after_hours": 30}, 5)
     plain = parse_policy(GOOD.encode())
     assert (plain.quality, plain.parking_deadline_h, plain.document) == ({}, 72, GOOD)
 
@@ -192,10 +192,10 @@ def test_changed_rank_is_decided_anew_in_its_aspect_and_cut_over_in_every_one() 
 
 
 def test_settings_of_the_policy_are_changes_too() -> None:
-    after = with_authority("[quality]\nlate_days = 3\n[parking]\ndeadline_hours = 1")
+    after = with_authority("[quality]\nlate_after_hours = 3\n[parking]\ndeadline_hours = 1")
     assert [str(change) for change in policy_changes(with_authority(""), after)] == [
         "policy: parking.deadline_hours: 72 -> 1",
-        "policy: quality.late_days: none -> 3",
+        "policy: quality.late_after_hours: none -> 3",
     ]
 
 

@@ -1,0 +1,190 @@
+"""Who is who, in doubt: records that name one person and do not describe one (reviews of kind IDENTITY_MISMATCH).
+
+- The insurer could not match a link with the population database, or matched it twice.
+- Two numbers are known to be one person, and differ in birth year or gender.
+- The applicant of a dossier has another name than the person of that number; how a name is written does not matter
+  (hub.model.names), and firms and agencies are not looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    SmallInteger,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
+
+from hub.model.decisions import ReviewKind
+from hub.model.entities import CITIZEN
+from hub.model.names import same_name
+from hub.reconcile.held import given_keys, held, merged_keys
+from hub.reconcile.person_reviews import Asked, closed, opened
+from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
+from hub.warehouse.tables import identity_link
+
+_KIND = ReviewKind.IDENTITY_MISMATCH
+_PERSON, _SUBMISSION = "citizen.changed", "dossier.submitted"
+_UNMATCHED = ("MISMATCH", "DUPLICATE")
+_COMPARED = ("birth_year", "gender")
+_NO_GENDER = "UNKNOWN"
+
+
+def refresh_insurance(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about links of the insurer in line with what a batch wrote."""
+    for statement in _statements_of_insurance(tables):
+        connection.execute(statement)
+
+
+@cache
+def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
+    of = held(tables, "insurance")
+    fields = func.jsonb_path_query_array(of.c["mismatch_fields"], cast(literal("$[*].field_name", Text), JSONPATH))
+    detail = func.jsonb_build_object("link_state", of.c["link_state"], "fields", fields)
+    questions = (
+        _question(tables, of.c["key"], literal("", Text), "link_state", of.c["source"], detail)
+        .select_from(of.source)
+        .where(of.c["key"].in_(merged_keys(tables)), of.c["link_state"].in_(_UNMATCHED))
+    )
+    asked = Asked(_KIND, tables.name, ("link_state",))
+    return opened(questions), closed(asked, merged_keys(tables), questions)
+
+
+def refresh_pairs(connection: Connection, keys: Select[UUID], given: Sequence[UUID] | None = None) -> None:
+    """Bring the questions about linked numbers in line, for links of some citizens.
+
+    Args:
+        connection: in the batch's transaction.
+        keys: the citizens; when it is of the parameter ``keys``, ``given`` are its values.
+        given: the citizens, by key.
+    """
+    questions = _pairs_that_differ(keys)
+    asked = Asked(_KIND, aspect_tables(_PERSON).name, _COMPARED)
+    parameters = {} if given is None else {"keys": list(given)}
+    for statement in (opened(questions), closed(asked, keys, questions, pairs=True)):
+        connection.execute(statement, parameters)
+
+
+def _pairs_that_differ(keys: Select[UUID]) -> Select[Any]:
+    tables = aspect_tables(_PERSON)
+    scope = keys.subquery("citizens")
+    link, one, other = identity_link, held(tables, "one"), held(tables, "other")
+    pairs = (
+        select(
+            func.least(link.c.key, link.c.other).label("key"), func.greatest(link.c.key, link.c.other).label("other")
+        )
+        .where(link.c.entity == CITIZEN.name)
+        .where(or_(link.c.key.in_(select(scope.c[0])), link.c.other.in_(select(scope.c[0]))))
+        .distinct()
+        .subquery("pairs")
+    )
+    differing = []
+    for field in _COMPARED:
+        known = [one.c[field] != other.c[field]]
+        if field == "gender":
+            known += [one.c[field] != _NO_GENDER, other.c[field] != _NO_GENDER]
+        detail = func.jsonb_build_object("other_key", cast(pairs.c.other, Text))
+        differing.append(
+            _question(tables, pairs.c.key, cast(pairs.c.other, Text), field, one.c["source"], detail)
+            .select_from(
+                pairs.join(one.source, one.c["key"] == pairs.c.key).join(other.source, other.c["key"] == pairs.c.other)
+            )
+            .where(*known)
+        )
+    return select(union_all(*differing).subquery())
+
+
+def refresh_names_of_people(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about applicants' names in line with the people a batch wrote."""
+    of = held(aspect_tables(_SUBMISSION), "submission")
+    is_theirs = of.c[other_key("applicant_pin")].in_(merged_keys(tables))
+    dossiers = select(of.c["key"]).select_from(of.source).where(is_theirs)
+    _refresh_names(connection, [*connection.execute(dossiers).scalars()])
+
+
+def refresh_names_of_dossiers(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about applicants' names in line with the dossiers a batch wrote."""
+    _refresh_names(connection, [*connection.execute(merged_keys(tables)).scalars()])
+
+
+def _refresh_names(connection: Connection, dossiers: Sequence[UUID]) -> None:
+    """The names are folded here and not in the database, where they differ as they are written."""
+    if not dossiers:
+        return
+    rows = connection.execute(names_that_differ(), {"keys": dossiers}).all()
+    wrong = [row for row in rows if not same_name(row.said, row.full_name)]
+    parameters: dict[str, Any] = {"keys": dossiers, **_columns(wrong)}
+    for statement in _statements_of_names():
+        connection.execute(statement, parameters)
+
+
+def _columns(rows: Iterable[Row[Any]]) -> dict[str, Any]:
+    found = list(rows)
+    return {
+        "dossiers": [row.key for row in found],
+        "people": [row.person for row in found],
+        "sources": [row.source for row in found],
+    }
+
+
+@cache
+def names_that_differ() -> Select[Any]:
+    """Select the dossiers ``:keys`` whose applicant is written otherwise than the person of that number."""
+    of, person = held(aspect_tables(_SUBMISSION), "submission"), held(aspect_tables(_PERSON), "person")
+    named = of.c[other_key("applicant_pin")]
+    is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
+    return (
+        select(
+            of.c["key"].label("key"),
+            named.label("person"),
+            of.c["source"].label("source"),
+            of.c["applicant_name"].label("said"),
+            person.c["full_name"].label("full_name"),
+        )
+        .select_from(of.source.join(person.source, person.c["key"] == named))
+        .where(of.c["key"].in_(given_keys()), is_person, of.c["applicant_name"] != person.c["full_name"])
+    )
+
+
+@cache
+def _statements_of_names() -> tuple[Any, ...]:
+    tables = aspect_tables(_SUBMISSION)
+    said = (
+        func.unnest(
+            bindparam("dossiers", type_=ARRAY(Uuid)),
+            bindparam("people", type_=ARRAY(Uuid)),
+            bindparam("sources", type_=ARRAY(SmallInteger)),
+        )
+        .table_valued("key", "person", "source", name="said")
+        .render_derived()
+        .render_derived()
+    )
+    detail = func.jsonb_build_object("person_key", cast(said.c.person, Text))
+    questions = _question(tables, said.c.key, literal("", Text), "applicant_name", said.c.source, detail)
+    asked = Asked(_KIND, tables.name, ("applicant_name",))
+    return opened(questions), closed(asked, given_keys(), questions)
+
+
+def _question(tables: AspectTables, key: Any, part: Any, field: str, source: Any, detail: Any) -> Select[Any]:
+    return select(
+        literal(_KIND.value, Text).label("kind"),
+        literal(tables.name, Text).label("aspect"),
+        key.label("key"),
+        part.label("part"),
+        literal(field, Text).label("field"),
+        source.label("source"),
+        detail.label("detail"),
+    )
