@@ -1,24 +1,58 @@
-"""Commands of administrative units: ``hub units load``."""
+"""Commands of administrative units: ``hub units``: load them, look them up over time, count residents, recode."""
 
 import json
-from typing import Annotated
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import Connection
 
+from hub.cli.context import located, warehouse
+from hub.cli.units_view import answer_view, history_view, plan_view, residents_view
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
+from hub.model.errors import ConfigError
+from hub.model.unit_graph import UnitRef
+from hub.operate import unit_lookup
+from hub.operate.actions import actor
+from hub.operate.unit_lookup import Question, load_graph, scheme_of
+from hub.operate.unit_recode import Job, execute_recode, plan_recode
+from hub.operate.unit_residents import residents as count_residents
 from hub.operate.units import load_units
+from hub.warehouse.database import translated_errors
+
+_Code = Annotated[str, typer.Argument(help="Code of the unit; leading zeros count.")]
+_Scheme = Annotated[str, typer.Option("--scheme", help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025.")]
+_On = Annotated[
+    datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day that is asked for; default today.")
+]
+_SaidOn = Annotated[
+    datetime | None,
+    typer.Option("--said-on", formats=["%Y-%m-%d"], help="Day on which the code was said; default today."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    units = typer.Typer(no_args_is_help=True, help="Administrative units: reference data that comes with the hub.")
-    units.command("load")(load)
+    units = typer.Typer(no_args_is_help=True, help="Administrative units over time.")
+    for name, command in (
+        ("load", load),
+        ("show", show),
+        ("successors", successors),
+        ("predecessors", predecessors),
+        ("resolve", resolve),
+        ("residents", residents),
+        ("recode", recode),
+    ):
+        units.command(name)(command)
     app.add_typer(units, name="units")
 
 
-def load(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def load(as_json: _Json = False) -> None:
     """Publish the country's administrative units, old and new, as `admin_unit.changed` events.
 
     Sources and licence: `hub/reference/README.md`. Safe to repeat: the same events again are duplicates.
@@ -32,3 +66,149 @@ def load(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
         typer.echo(json.dumps({"published": count}))
     else:
         Console().print(f"{count:,} events published")
+
+
+def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: _Json = False) -> None:
+    """Show a code's units over time, and what came before and after the one it names on a day.
+
+    **Examples**
+
+    - `hub units show 75`
+    - `hub units show 00004 --scheme GSO_2004`
+    - `hub units show 25270 --on 2026-01-01 --json`
+    """
+    ref = UnitRef(scheme_of(scheme), code)
+    found = _read(lambda connection: unit_lookup.history_of(load_graph(connection), ref, _day(on)))
+    _print(found, history_view, as_json)
+
+
+def successors(
+    code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: _Json = False
+) -> None:
+    """Show the units that took a unit's territory over by a day, over as many changes as there were.
+
+    **Examples**
+
+    - `hub units successors 13285` — what ward 13285 of the list of 2004 is today
+    - `hub units successors 75 --scheme GSO_2025 --said-on 2025-08-01 --on 2026-05-01`
+    """
+    ref = UnitRef(scheme_of(scheme), code)
+    found = _read(lambda connection: unit_lookup.successors(load_graph(connection), ref, _day(said_on), _day(on)))
+    _print(found, answer_view, as_json)
+
+
+def predecessors(
+    code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: _Json = False
+) -> None:
+    """Show the units whose territory a unit took over, as they stood on a day before; default the last one before.
+
+    **Examples**
+
+    - `hub units predecessors 13366` — what ward 13366 of today was made of
+    - `hub units predecessors 13366 --on 2025-06-30`
+    """
+    ref, day = UnitRef(scheme_of(scheme), code), on.date() if on else None
+    found = _read(lambda connection: unit_lookup.predecessors(load_graph(connection), ref, _day(said_on), day))
+    _print(found, answer_view, as_json)
+
+
+def resolve(
+    code: _Code,
+    scheme: _Scheme = "GSO_2004",
+    said_on: _SaidOn = None,
+    on: _On = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name that was said with the code, to be checked.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Resolve a code, said on one day, to the unit it is on another: EXACT, AMBIGUOUS with candidates, or UNKNOWN.
+
+    A preferred successor of a split unit is a guess of the table's maker: it is marked and never chosen.
+
+    **Examples**
+
+    - `hub units resolve 00004 --said-on 2025-06-01`
+    - `hub units resolve 00634 --said-on 2025-06-01 --name "Phường Đại Mỗ"`
+    - `hub units resolve 00097 --scheme GSO_2025 --on 2025-06-01`
+    """
+    question = Question(UnitRef(scheme_of(scheme), code), _day(said_on), _day(on), name)
+    _print(_read(lambda connection: unit_lookup.resolve(load_graph(connection), question)), answer_view, as_json)
+
+
+def residents(
+    code: _Code,
+    on: _On = None,
+    kind: Annotated[str, typer.Option("--kind", help="Kind of residence.")] = "PERMANENT",
+    as_json: _Json = False,
+) -> None:
+    """Count the residents that a unit of today had on a day, over its predecessors before the day it began.
+
+    Who lived in a unit that was split may live here or elsewhere: these are told apart and not counted.
+
+    **Examples**
+
+    - `hub units residents 13366 --on 2025-06-30`
+    - `hub units residents 13366 --on 2026-01-01 --kind TEMPORARY --json`
+    """
+    _print(_read(lambda connection: count_residents(connection, code, _day(on), kind)), residents_view, as_json)
+
+
+def recode(
+    effective: Annotated[
+        datetime, typer.Option("--effective", formats=["%Y-%m-%d"], help="Day by which units have changed.")
+    ],
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without, only the plan is shown.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")] = None,
+    officer: Annotated[str | None, typer.Option("--officer", help="Who acts; default this user.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Append a RECODE row to each residence whose unit became another for sure by a day. Never a move: claims stay.
+
+    Without `--execute` it counts what it would do. Residences in units that were split are left to the reviews. Safe to
+    repeat. Residences recoded are published again.
+
+    **Examples**
+
+    - `hub units recode --effective 2025-07-01`
+    - `hub units recode --effective 2025-07-01 --execute --reason "Resolution 202/2025/QH15"`
+    """
+    day = effective.date()
+    plan = _read(lambda connection: plan_recode(connection, day))
+    if not execute:
+        _print(plan, plan_view, as_json)
+        return
+    if not reason:
+        raise ConfigError(["--reason: say why residences are recoded"])
+    appended = _recode(day, Job(actor(officer), reason), plan.to_recode, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(plan.as_json() | {"appended": appended}))
+    else:
+        plan_view(plan, Console())
+        Console().print(f"{appended:,} residences recoded")
+
+
+def _recode(day: date, job: Job, expected: int, quiet: bool) -> int:
+    settings, places = located()
+    with (
+        Progress(disable=quiet, console=Console(stderr=True)) as bar,
+        translated_errors("recoding residences"),
+        warehouse(settings, places, "hub units recode").begin() as connection,
+    ):
+        task = bar.add_task(f"recoding about {expected:,} residences", total=None)
+        return execute_recode(connection, day, job, lambda done, of: bar.update(task, completed=done, total=of))
+
+
+def _read(fetch: Callable[[Connection], Any]) -> Any:
+    settings, places = located()
+    with translated_errors("reading units"), warehouse(settings, places, "hub units").connect() as connection:
+        return fetch(connection)
+
+
+def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+    else:
+        view(found, Console())
+
+
+def _day(day: datetime | None) -> date:
+    return unit_lookup.today() if day is None else day.date()

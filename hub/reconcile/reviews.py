@@ -1,18 +1,21 @@
 """Reviews: questions that a rule must not answer alone, put before an officer.
 
 AMBIGUOUS_UNIT: a claim names a unit that was split, so today's unit cannot be known from the code; the candidates are
-kept with the review and none is applied (domain.md section 1.3). Reviews follow the claims: asked when the claim or
-the unit arrives, whichever is later, and closed by themselves when neither the claim nor the unit needs them any more.
+kept with the review and none is applied (domain.md section 1.3). Reviews follow claims, units and decisions: asked
+when the last of what makes the question arrives, and closed by themselves when any of it does not stand any more or an
+officer has chosen. A split that is known and not yet in effect is asked about too.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Insert,
     Select,
-    Table,
     Text,
     Update,
     and_,
@@ -22,75 +25,82 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.entities import ADMIN_UNIT, UnitField
-from hub.reconcile.identity import part_text, same_identity
+from hub.model.decisions import ReviewKind
+from hub.model.entities import REVIEW, UnitField
+from hub.model.unit_graph import Resolution, UnitRef
+from hub.reconcile.identity import part_text
 from hub.reconcile.step import Merge
+from hub.reconcile.unit_graph_store import named_units, parameters_of
+from hub.reconcile.unit_said import chosen_code, is_said_unit
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables, aspect_tables
 from hub.warehouse.tables import review
+from hub.warehouse.unit_tables import unit_now
 
-AMBIGUOUS_UNIT = "AMBIGUOUS_UNIT"
+AMBIGUOUS_UNIT = ReviewKind.AMBIGUOUS_UNIT.value
 _LOCK = 0x4855_4223
 """Advisory lock between claims that name units and the units: shared by the former, exclusive for the latter."""
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring the reviews in line with what this batch wrote for one aspect.
+    """Bring the questions about units in line with the claims that a batch wrote.
 
     A claim and the unit it names, written at once by two workers, would not see each other: the second waits for the
     first here.
     """
-    tables = merge.tables
-    if not merge.written:
+    if not merge.written or not merge.tables.aspect.units:
         return
-    if tables.aspect.units:
-        connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+    claims_go_on(connection)
+    for unit in merge.tables.aspect.units:
+        connection.execute(opened_by_claims(merge.tables, unit))
+        connection.execute(closed_by_claims(merge.tables, unit))
+
+
+def claims_go_on(connection: Connection) -> None:
+    """Keep units as they are until this transaction ends; wait for one that changes them."""
+    connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+
+
+def wait_for_claims(connection: Connection) -> None:
+    """Wait until every transaction that wrote claims which name units has ended, and hold off further ones."""
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
+    """Bring the questions about some codes in line with what the codes stand for now."""
+    for tables in all_aspect_tables():
         for unit in tables.aspect.units:
-            connection.execute(opened_by_claims(tables, unit))
-            connection.execute(closed_by_claims(tables, unit))
-    if tables.entity is ADMIN_UNIT:
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-        for other in all_aspect_tables():
-            for unit in other.aspect.units:
-                connection.execute(opened_by_units(other, unit))
-                connection.execute(closed_by_units(other, unit))
+            connection.execute(opened_by_units(tables, unit), parameters_of(changed))
+            connection.execute(closed_by_units(tables, unit), parameters_of(changed))
 
 
-def _unit_claims() -> Table:
-    return aspect_tables(ADMIN_UNIT.aspects[0].subject).claim
+def follow_decisions(connection: Connection) -> None:
+    """Bring the questions in line with the decisions that a batch wrote."""
+    claims_go_on(connection)
+    for tables in all_aspect_tables():
+        for unit in tables.aspect.units:
+            connection.execute(opened_by_decisions(tables, unit))
+            connection.execute(closed_by_decisions(tables, unit))
 
 
-def _is_split_unit(scheme: ColumnElement[str], code: ColumnElement[str]) -> ColumnElement[bool]:
-    """The unit claim is the last word about the unit of that code, and names several successors."""
-    units = _unit_claims()
-    later = units.alias("later")
+def _asks(tables: AspectTables, claim: Any, units: FromClause, unit: UnitField) -> ColumnElement[bool]:
+    """The claim names a unit that is split, once every known change is in effect, and nobody has chosen a part."""
     return and_(
-        units.c.scheme == scheme,
-        units.c.unit_code == code,
-        ~units.c.revoked,
-        func.jsonb_array_length(units.c.successors) > 1,
-        ~exists().where(later.c.key == units.c.key, later.c.valid_from > units.c.valid_from, ~later.c.revoked),
+        is_said_unit(units, claim, unit, None),
+        units.c.resolution == Resolution.AMBIGUOUS.value,
+        chosen_code(tables, claim, units, unit, None).is_(None),
     )
 
 
-def _names_split_unit(claim: Table, unit: UnitField) -> ColumnElement[bool]:
-    return _is_split_unit(claim.c.unit_scheme, claim.c[unit.code])
-
-
-def _written_claims(tables: AspectTables) -> ColumnElement[bool]:
-    stage, merged = tables.stage, tables.merged
-    same = and_(*(stage.c[name] == merged.c[name] for name in (*tables.identity, "source")))
-    return and_(stage.c.newest, ~stage.c.revoked, same)
-
-
-def _questions(tables: AspectTables, claim: Table, unit: UnitField) -> Select[tuple[object, ...]]:
-    units = _unit_claims()
-    one = (claim.c.key, part_text(tables, claim), claim.c.source)
-    return (
+def _opening(
+    tables: AspectTables, claim: Any, unit: UnitField, among: FromClause, which: ColumnElement[bool]
+) -> Insert:
+    """Ask about those claims ``among`` some rows that raise the question."""
+    units = unit_now.alias("unit")
+    rows = (
         select(
             literal(AMBIGUOUS_UNIT, Text),
             literal(tables.name, Text),
@@ -98,16 +108,11 @@ def _questions(tables: AspectTables, claim: Table, unit: UnitField) -> Select[tu
             part_text(tables, claim),
             literal(unit.code, Text),
             claim.c.source,
-            func.jsonb_build_object(
-                "scheme", units.c.scheme, "code", units.c.unit_code, "candidates", units.c.successors
-            ),
+            func.jsonb_build_object("scheme", units.c.scheme, "code", units.c.code, "candidates", units.c.candidates),
         )
-        .ext(distinct_on(*one))
-        .order_by(*one, units.c.source)
+        .select_from(among.join(units, _asks(tables, claim, units, unit)))
+        .where(~claim.c.revoked, which)
     )
-
-
-def _opening(rows: Select[tuple[object, ...]]) -> Insert:
     opening = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
     return opening.on_conflict_do_update(
         index_elements=["kind", "aspect", "key", "part", "field", "source"],
@@ -117,70 +122,82 @@ def _opening(rows: Select[tuple[object, ...]]) -> Insert:
 
 
 def _closing(tables: AspectTables, unit: UnitField) -> Update:
+    """Close open questions whose claim no longer asks; the claim is looked up by its primary key."""
+    claim, units = tables.claim, unit_now.alias("unit")
+    still_asks = exists().where(
+        claim.c.key == review.c.key,
+        part_text(tables, claim) == review.c.part,
+        claim.c.source == review.c.source,
+        ~claim.c.revoked,
+        _asks(tables, claim, units, unit),
+    )
     return (
         update(review)
         .values(closed_at=func.now())
         .where(review.c.kind == AMBIGUOUS_UNIT, review.c.aspect == tables.name, review.c.field == unit.code)
-        .where(review.c.closed_at.is_(None))
+        .where(review.c.closed_at.is_(None), ~still_asks)
     )
 
 
 @cache
 def opened_by_claims(tables: AspectTables, unit: UnitField) -> Insert:
     """Ask about the claims of this batch that name a split unit."""
-    stage = tables.stage
-    rows = (
-        _questions(tables, stage, unit)
-        .select_from(stage.join(tables.merged, _written_claims(tables)))
-        .where(_names_split_unit(stage, unit))
-    )
-    return _opening(rows)
+    stage, merged = tables.stage, tables.merged
+    same = and_(*(stage.c[name] == merged.c[name] for name in (*tables.identity, "source")))
+    return _opening(tables, stage, unit, stage.join(merged, same), stage.c.newest)
 
 
 @cache
 def closed_by_claims(tables: AspectTables, unit: UnitField) -> Update:
-    """Close the questions about claims of this batch that no longer name a split unit, or were taken back.
-
-    The claims are looked up by their primary key, only for rows that have an open question.
-    """
-    claim, merged = tables.claim, tables.merged
-    still_asks = exists().where(
-        same_identity(tables, claim, merged),
-        claim.c.source == merged.c.source,
-        ~claim.c.revoked,
-        _names_split_unit(claim, unit),
-    )
-    return (
-        _closing(tables, unit)
-        .where(review.c.key == merged.c.key, review.c.part == part_text(tables, merged))
-        .where(review.c.source == merged.c.source, ~still_asks)
+    """Close the questions about claims of this batch that no longer name a split unit, or were taken back."""
+    merged = tables.merged
+    return _closing(tables, unit).where(
+        review.c.key == merged.c.key,
+        review.c.part == part_text(tables, merged),
+        review.c.source == merged.c.source,
     )
 
 
 @cache
 def opened_by_units(tables: AspectTables, unit: UnitField) -> Insert:
-    """Ask about stored claims that name a unit of which this batch wrote something, if it is split."""
-    claim, units = tables.claim, _unit_claims()
-    written = aspect_tables(ADMIN_UNIT.aspects[0].subject).merged
-    rows = (
-        _questions(tables, claim, unit)
-        .select_from(claim.join(units, _names_split_unit(claim, unit)))
-        .where(~claim.c.revoked)
-        .where(exists().where(written.c.key == units.c.key))
-    )
-    return _opening(rows)
+    """Ask about stored claims that name one of the given codes, if it is split now."""
+    claim, named = tables.claim, named_units()
+    names = and_(claim.c.unit_scheme == named.c.scheme, claim.c[unit.code] == named.c.code)
+    return _opening(tables, claim, unit, named.join(claim, names), claim.c[unit.code].is_not(None))
 
 
 @cache
 def closed_by_units(tables: AspectTables, unit: UnitField) -> Update:
-    """Close the questions about a unit of which this batch wrote something, if it is no longer split."""
-    units = _unit_claims()
-    written = aspect_tables(ADMIN_UNIT.aspects[0].subject).merged
-    scheme, code = review.c.detail["scheme"].astext, review.c.detail["code"].astext
-    changed = (
-        select(units.c.scheme, units.c.unit_code).join_from(units, written, written.c.key == units.c.key).subquery()
-    )
+    """Close the questions about the given codes whose claims they no longer make ambiguous."""
+    named = named_units()
     return _closing(tables, unit).where(
-        tuple_(scheme, code).in_(select(changed.c.scheme, changed.c.unit_code)),
-        ~exists().select_from(units).where(_is_split_unit(scheme, code)).correlate(review),
+        review.c.detail["scheme"].astext == named.c.scheme, review.c.detail["code"].astext == named.c.code
     )
+
+
+def _keys_decided(tables: AspectTables) -> Select[Any]:
+    decisions = aspect_tables(REVIEW.aspects[0].subject)
+    return (
+        select(decisions.claim.c.subject_key)
+        .join_from(decisions.claim, decisions.merged, decisions.claim.c.key == decisions.merged.c.key)
+        .where(decisions.claim.c.kind == AMBIGUOUS_UNIT, decisions.claim.c.aspect == tables.name)
+    )
+
+
+@cache
+def opened_by_decisions(tables: AspectTables, unit: UnitField) -> Insert:
+    """Ask again where this batch's decisions leave a question open, e.g. a choice that was taken back."""
+    claim = tables.claim
+    return _opening(tables, claim, unit, claim, claim.c.key.in_(_keys_decided(tables)))
+
+
+@cache
+def closed_by_decisions(tables: AspectTables, unit: UnitField) -> Update:
+    """Close the questions that this batch's decisions answer."""
+    return _closing(tables, unit).where(review.c.key.in_(_keys_decided(tables)))
+
+
+@cache
+def keys_of_decisions(tables: AspectTables) -> Select[Any]:
+    """Return the keys of an aspect whose unit this batch's decisions are about: their published record may change."""
+    return _keys_decided(tables)

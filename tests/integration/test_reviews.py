@@ -14,6 +14,8 @@ from tests.merge_world import Said, World, key_of
 
 RESIDENCE, UNIT = "residence.changed", "admin_unit.changed"
 CODES = {"13285": 1, "13286": 2, "13300": 3}
+ON_THE_WAY = 0
+"""Version of a unit's first word, which names no successors: a claim of a unit nobody knows would be parked."""
 _TIMES = Said(1, "nso", 1).fields()
 Step = Callable[[World], None]
 
@@ -27,11 +29,15 @@ def lives(code: str, version: int = 1, person: int = 1, partition: int = 0, **mo
 
 def unit(code: str, successors: int, version: int = 1, since: int = 2004, partition: int = 1, **more: Any) -> Step:
     """A unit's claim with so many successors."""
+    row = _unit_row(code, successors, version, since, **more)
+    return lambda world: _commit(world, UNIT, row, CODES[code], partition)
+
+
+def _unit_row(code: str, successors: int, version: int = 1, since: int = 2004, **more: Any) -> dict[str, Any]:
     row = {**_TIMES, "source_system": "nso", "source_version": version, "unit_scheme": "GSO_2004"}
     row |= {"scheme": "GSO_2004", "unit_code": code, "level": "COMMUNE", "name": code, "valid_from": date(since, 7, 1)}
     names = ",".join(f'{{"code":"{code}{number}"}}' for number in range(successors))
-    row |= {"successors": f"[{names}]", **more}
-    return lambda world: _commit(world, UNIT, row, CODES[code], partition)
+    return row | {"successors": f"[{names}]", **more}
 
 
 def _commit(world: World, subject: str, row: dict[str, Any], key: int, partition: int) -> None:
@@ -47,11 +53,25 @@ def open_reviews(world: World) -> list[tuple[Any, ...]]:
 ASKED = [(key_of(1), "PERMANENT", "13285", 2)]
 
 
+@pytest.fixture
+def world(world: World) -> World:
+    """Units that are known, and not yet split."""
+    _make_known(world)
+    return world
+
+
+def _make_known(world: World) -> None:
+    rows = [_unit_row(code, 0, version=ON_THE_WAY) for code in CODES]
+    frame = world.frame(UNIT, rows, [key_of(key) for key in CODES.values()], partition=1)
+    world.commit_frames(1, Accepted(UNIT, frame, [b""] * len(rows)))
+
+
 def in_any_order(world: World, *steps: Step) -> list[tuple[Any, ...]]:
     """Take the steps in every order, each in a warehouse of its own; return the open reviews, the same for all."""
     ends = []
     for order in itertools.permutations(steps):
         world.clear()
+        _make_known(world)
         for step in order:
             step(world)
         ends.append(open_reviews(world))
@@ -69,7 +89,8 @@ def test_question_names_the_candidates_and_the_claim(world: World) -> None:
     (row,) = world.rows("SELECT * FROM review")
     assert (row.kind, row.aspect, row.field) == ("AMBIGUOUS_UNIT", "citizen.residence", "commune_code")
     assert row.source == world.numbers["population"]
-    assert row.detail["candidates"] == [{"code": "132850"}, {"code": "132851"}]
+    assert [one["code"] for one in row.detail["candidates"]] == ["132850", "132851"]
+    assert not any(one["is_default"] for one in row.detail["candidates"])
 
 
 @pytest.mark.parametrize("successors", [0, 1])

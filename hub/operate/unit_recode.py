@@ -1,0 +1,227 @@
+"""Recode residences after a boundary change: rows that say which code a residence has now, never a move.
+
+A claim keeps what its source said, and history is not rewritten. The job appends to ``recode`` one row for every
+residence that holds a record and whose unit became another, for sure, by a day; a residence whose unit was split is
+left to an officer and only counted. Residences touched are published again. Running it again adds what is new since.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Date,
+    Insert,
+    Select,
+    SmallInteger,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql
+
+from hub.model.entities import CITIZEN
+from hub.model.unit_graph import Resolution
+from hub.operate.actions import Action, note
+from hub.reconcile.identity import part_text, same_identity
+from hub.reconcile.reviews import claims_go_on
+from hub.reconcile.touch import job_place
+from hub.reconcile.unit_graph_store import held_units
+from hub.reconcile.unit_said import is_said_unit
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.tables import touched
+from hub.warehouse.unit_tables import is_effective, recode, unit_now
+
+RECODE = "units recode"
+"""Name of the job in the table ``action``."""
+
+_RESIDENCE = CITIZEN.aspect("residence")
+_ENDED = "DELETE"
+_SLICES = 32
+"""Parts of the key space, one statement each, so that the job can say how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecodePlan:
+    """What a recode would do, in residences that hold a record.
+
+    Fields:
+        to_recode: their unit became another for sure, and no row says so yet.
+        done: as above, with a row from an earlier job.
+        same: their code is what it was.
+        ambiguous: their unit was split: an officer's to decide, not recoded.
+        unknown: their code is no unit's, or nobody said what became of it.
+        ended: taken off the register, or over before the change.
+    """
+
+    effective: date
+    to_recode: int
+    done: int
+    same: int
+    ambiguous: int
+    unknown: int
+    ended: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        counts = {name: getattr(self, name) for name in ("to_recode", "done", "same", "ambiguous", "unknown", "ended")}
+        return {"effective": self.effective.isoformat(), **counts}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Who has residences recoded, and why."""
+
+    actor: str
+    reason: str
+
+
+def plan_recode(connection: Connection, effective: date) -> RecodePlan:
+    """Count what a recode would do; reads every residence once, writes nothing."""
+    found = _residences(_tables(), effective).subquery()
+    counts = select(found.c.fate, func.count()).group_by(found.c.fate)
+    fates: dict[str, int] = {fate: number for fate, number in connection.execute(counts)}
+    names = ("to_recode", "done", "same", "ambiguous", "unknown", "ended")
+    return RecodePlan(effective, *(fates.get(name, 0) for name in names))
+
+
+def execute_recode(
+    connection: Connection, effective: date, job: Job, progress: Callable[[int, int], None] = lambda done, of: None
+) -> int:
+    """Recode in the caller's transaction; return how many rows were appended.
+
+    Units cannot change while it runs; claims can, and are recoded as each part finds them.
+
+    ``progress`` is called with how many parts of how many are done.
+    """
+    claims_go_on(connection)
+    detail = {"effective": effective.isoformat()}
+    number = note(connection, Action(job.actor, RECODE, job.reason, CITIZEN.name, None, detail))
+    appended = 0
+    for part in range(_SLICES):
+        log, log_offset = job_place(connection)
+        first, last = _bounds(part)
+        parameters = {
+            "effective": effective,
+            "job": number,
+            "first": first,
+            "last": last,
+            "log": log,
+            "log_offset": log_offset,
+        }
+        appended += connection.execute(_recode_rows(_tables()), parameters).scalar_one()
+        progress(part + 1, _SLICES)
+    return appended
+
+
+def _tables() -> AspectTables:
+    return aspect_tables(_RESIDENCE.subject)
+
+
+def _bounds(part: int) -> tuple[UUID, UUID]:
+    """The first and last key of a part; keys are hashes and fill the space evenly."""
+    size = 2**128 // _SLICES
+    return UUID(int=part * size), UUID(int=(part + 1) * size - 1)
+
+
+def _moves(effective: ColumnElement[date] | date) -> CTE:
+    """What each code stands for on a day, since when, by which act, and what it stood for until then."""
+    units, before, acts = unit_now.alias("unit"), unit_now.alias("before"), held_units().subquery("act")
+    same_span = and_(
+        before.c.scheme == units.c.scheme,
+        before.c.code == units.c.code,
+        before.c.said_from == units.c.said_from,
+        before.c.effective_until == units.c.effective_from,
+    )
+    same_act = and_(
+        acts.c.scheme == units.c.now_scheme,
+        acts.c.unit_code == units.c.now_code,
+        acts.c.valid_from == units.c.effective_from,
+    )
+    return (
+        select(
+            units,
+            func.coalesce(before.c.now_scheme, units.c.scheme).label("from_scheme"),
+            func.coalesce(before.c.now_code, units.c.code).label("from_code"),
+            acts.c.legal_basis_number.label("decree"),
+        )
+        .join_from(units, before, same_span, isouter=True)
+        .outerjoin(acts, same_act)
+        .where(is_effective(units, effective))
+        .cte("move")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+
+
+def _residences(tables: AspectTables, effective: ColumnElement[date] | date) -> Select[Any]:
+    """Residences that hold a record, each with what a recode makes of it (``fate``)."""
+    claim, record, move = tables.claim, tables.record, _moves(effective)
+    held = and_(same_identity(tables, claim, record), claim.c.source == record.c.source)
+    said = is_said_unit(move, claim, _RESIDENCE.units[0], effective)
+    is_over = or_(claim.c.action == _ENDED, claim.c.to_date <= func.coalesce(move.c.effective_from, effective))
+    is_same = and_(move.c.now_scheme == move.c.from_scheme, move.c.now_code == move.c.from_code)
+    is_done = exists().where(
+        recode.c.key == claim.c.key,
+        recode.c.part == part_text(tables, claim),
+        recode.c.source == claim.c.source,
+        recode.c.effective == move.c.effective_from,
+        recode.c.from_scheme == move.c.from_scheme,
+        recode.c.from_code == move.c.from_code,
+    )
+    fate = case(
+        (is_over, "ended"),
+        (move.c.resolution == Resolution.AMBIGUOUS.value, "ambiguous"),
+        (move.c.now_code.is_(None), "unknown"),
+        (is_same, "same"),
+        (is_done, "done"),
+        else_="to_recode",
+    )
+    return select(
+        claim.c.key,
+        part_text(tables, claim).label("part"),
+        claim.c.source,
+        move.c.from_scheme,
+        move.c.from_code,
+        move.c.now_scheme.label("to_scheme"),
+        move.c.now_code.label("to_code"),
+        move.c.decree,
+        move.c.effective_from.label("effective"),
+        fate.label("fate"),
+    ).select_from(record.join(claim, held).outerjoin(move, said))
+
+
+@cache
+def _recode_rows(tables: AspectTables) -> Select[int]:
+    """Append the rows of one part of the keys, note their keys as touched, and count the rows."""
+    effective = bindparam("effective", type_=Date)
+    found = _residences(tables, effective)
+    within = tables.claim.c.key.between(bindparam("first", type_=Uuid), bindparam("last", type_=Uuid))
+    found = found.where(within, tables.record.c.key.between(bindparam("first"), bindparam("last")))
+    rows = found.subquery("residence")
+    names = [column.name for column in recode.columns if column.name != "job"]
+    values = select(*(rows.c[name] for name in names), bindparam("job", type_=BigInteger))
+    appending = postgresql.insert(recode).from_select([*names, "job"], values.where(rows.c.fate == "to_recode"))
+    appended = appending.on_conflict_do_nothing().returning(recode.c.key).cte("appended")
+    noted = _touching(appended).cte("noted")
+    return select(func.count()).select_from(appended).add_cte(noted)
+
+
+def _touching(appended: Any) -> Insert:
+    place = (bindparam("log", type_=SmallInteger), bindparam("log_offset", type_=BigInteger))
+    keys = select(*place, literal(CITIZEN.name, Text), appended.c.key).distinct()
+    return insert(touched).from_select(["log", "log_offset", "entity", "key"], keys)
