@@ -13,7 +13,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.polars_types import dtype_of
 from hub.intake.derived import derived_columns
 from hub.model.entities import SUBJECTS
-from hub.model.policy import parse_policy
+from hub.model.policy import Policy, parse_policy
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reconcile.turns import with_turns
@@ -162,12 +162,12 @@ class World:
     def clear(self) -> None:
         """Empty every table but the sources."""
         with self.engine.begin() as connection:
-            connection.execute(text(_CLEAR))
+            connection.execute(text(CLEAR))
             connection.execute(text("UPDATE log_partition SET next_offset = 0, consumed = 0"))
         self.places.update(dict.fromkeys(range(PARTITIONS), 0))
 
 
-_CLEAR = """
+CLEAR = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'hub' AND tablename NOT IN (
             'alembic_version', 'source', 'authority', 'log_partition', 'policy', 'calendar', 'calendar_day'
@@ -178,15 +178,15 @@ _CLEAR = """
 """
 
 
-def open_world(url: str) -> World:
-    """Migrate a database and return the world on it."""
+def open_world(url: str, policy: Policy = POLICY) -> World:
+    """Migrate a database and return the world on it, with the sources of a policy."""
     engine = open_database(url, "hub", "test")
     migrate(engine, "hub")
     with engine.begin() as connection:
-        numbers = store_sources(connection, POLICY)
+        numbers = store_sources(connection, policy)
         logs = _logs(connection)
     places = dict.fromkeys(range(PARTITIONS), 0)
-    return World(engine, WarehouseStore(engine, Stamp("test", POLICY.digest)), numbers, logs, places)
+    return World(engine, WarehouseStore(engine, Stamp("test", policy.digest)), numbers, logs, places)
 
 
 def _logs(connection: Connection) -> dict[int, int]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hub.cli.context import located, policy_path, warehouse
 from hub.operate.topics import TopicPlan, create_topics, plan_topics
+from hub.reference.holidays import load_calendar
 from hub.topology import topics
 from hub.warehouse.migrate import migrate
 
@@ -38,7 +39,8 @@ def db_migrate(as_json: _AsJson = False) -> None:
     - `hub db migrate --json`
     """
     settings, places = located()
-    report = migrate(warehouse(settings, places, "hub db migrate"), settings.database_schema)
+    working_days = load_calendar(settings.calendar)
+    report = migrate(warehouse(settings, places, "hub db migrate"), settings.database_schema, working_days)
     if as_json:
         print(json.dumps(asdict(report)))
         return

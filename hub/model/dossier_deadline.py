@@ -17,7 +17,7 @@ matter (I4). The warehouse does the same arithmetic for many dossiers at once (h
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 
 from hub.model.dossier_status import ENDED, PAUSED, Status, Version
 from hub.model.working_time import Calendar, due_after, working_seconds
@@ -157,8 +157,10 @@ def _finished(told: Sequence[_Told], known: Sequence[_Told]) -> datetime | None:
 
 
 def _pauses(known: Sequence[_Told]) -> list[_Pause]:
-    ends: list[datetime | None] = [*(each.at for each in known[1:]), None]
-    return [_Pause(each.at, end) for each, end in zip(known, ends, strict=True) if each.version.status in PAUSED]
+    pairs = zip_longest(known, known[1:])
+    return [
+        _Pause(one.at, following.at if following else None) for one, following in pairs if one.version.status in PAUSED
+    ]
 
 
 def _stated(told: Sequence[_Told]) -> tuple[tuple[Extension, ...], datetime | None, datetime | None]:

@@ -1,9 +1,137 @@
-"""What a batch changes about dossiers: moves, deadlines."""
+"""What a batch changes about dossiers: questions about moves backwards, and deadlines.
 
-from sqlalchemy import Connection
+Both follow from the accepted versions of the dossiers that the batch touched, late ones included. A deadline also
+depends on the procedure that the dossier was filed for; so filings for interlinked procedures are looked at too.
 
+A filing and a progress of one dossier, written at once by two workers, would not see each other. An advisory lock,
+shared for progress and exclusive for filings that concern interlinked procedures, makes the second wait for the first;
+and progress waits for stored filings of interlinked procedures that are being changed.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from sqlalchemy import Connection, Executable, FromClause, Select, exists, func, or_, select
+
+from hub.model.dossier_deadline import INTERLINKED_PROCEDURES, PROCEDURE_CHARACTERS
+from hub.model.entities import DOSSIER
+from hub.reconcile.dossier_clock import deadlines_dropped, deadlines_reckoned, is_interlinked
+from hub.reconcile.dossier_moves import reviews_closed, reviews_opened
+from hub.reconcile.dossier_versions import progress_tables, submission_tables
 from hub.reconcile.step import Merge
+from hub.reconcile.touch import Place, touch
+from hub.warehouse.dossier_tables import dossier_deadline
+from hub.warehouse.entity_tables import AspectTables
+
+_LOCK = 0x4855_4226
+"""Advisory lock between dossiers' progress (shared) and filings for interlinked procedures (exclusive)."""
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring it in line with what the batch wrote."""
+    """Bring reviews and deadlines in line with what the batch wrote."""
+    if merge.tables is progress_tables():
+        _after_progress(connection, merge)
+    elif merge.tables is submission_tables() and merge.written:
+        _after_filing(connection, merge)
+
+
+def _after_progress(connection: Connection, merge: Merge) -> None:
+    frame = merge.accepted.frame
+    if merge.written < frame.height or connection.execute(_has_replaced()).scalar_one():
+        connection.execute(_of_batch(reviews_opened))
+        connection.execute(_of_batch(reviews_closed))
+    connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+    connection.execute(_interlinked_filings_settled())
+    may_be_unshared = merge.written < frame["newest"].sum()
+    _reckon(connection, merge.place if may_be_unshared else None, frame["revoked"].any())
+
+
+def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -> None:
+    """Reckon the deadlines of the batch's dossiers.
+
+    Share publishes dossiers of which a claim was written; one whose deadline alone changed, by a version that came too
+    late, is noted at ``place``.
+    """
+    if place is None:
+        connection.execute(_of_batch(deadlines_reckoned))
+    else:
+        touch(connection, place, DOSSIER.name, _of_batch_changed())
+    if may_be_dropped:
+        connection.execute(_of_batch(deadlines_dropped))
+
+
+def _after_filing(connection: Connection, merge: Merge) -> None:
+    procedure = merge.accepted.frame["procedure_code"].str.slice(0, PROCEDURE_CHARACTERS)
+    if procedure.is_in(INTERLINKED_PROCEDURES).any():
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    elif not connection.execute(_has_interlinked_deadlines()).scalar_one():
+        return
+    connection.execute(_of_interlinked_filings())
+
+
+def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tuple[object]]) -> None:
+    """Reckon the deadlines of dossiers whose records were decided anew without an event of theirs.
+
+    Args:
+        connection: of the transaction that decided.
+        tables: the aspect that was decided; for any but a dossier's, nothing is done.
+        keys: selects one column of dossiers' keys.
+    """
+    if tables.entity is not DOSSIER:
+        return
+    dossiers = select(keys.subquery().c[0].label("key")).distinct().cte("touched_dossiers")
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    connection.execute(deadlines_reckoned(dossiers))
+    connection.execute(deadlines_dropped(dossiers))
+
+
+def _touched() -> FromClause:
+    """The dossiers that this batch says something of, each once."""
+    return select(progress_tables().stage.c.key).distinct().cte("touched_dossiers")
+
+
+@cache
+def _of_batch(build: Callable[[FromClause], Executable]) -> Executable:
+    return build(_touched())
+
+
+@cache
+def _of_batch_changed() -> Select[tuple[object]]:
+    """Reckon, and select the dossiers whose deadlines changed."""
+    changed = deadlines_reckoned(_touched()).returning(dossier_deadline.c.key).cte("changed_deadlines")
+    return select(changed.c.key)
+
+
+@cache
+def _has_replaced() -> Select[bool]:
+    """Whether the batch replaced a claim: only then, or with older versions, can a status have gone back."""
+    return select(exists().where(~progress_tables().merged.c.inserted))
+
+
+@cache
+def _interlinked_filings_settled() -> Select[int]:
+    """Wait for whoever is changing a stored filing for an interlinked procedure of the batch's dossiers."""
+    filed, staged = submission_tables().claim, progress_tables().stage
+    locked = (
+        select(filed.c.key)
+        .where(filed.c.key.in_(select(staged.c.key)), is_interlinked(filed.c.procedure_code))
+        .with_for_update(read=True)
+        .cte("locked")
+    )
+    return select(func.count()).select_from(locked)
+
+
+@cache
+def _has_interlinked_deadlines() -> Select[bool]:
+    """Whether a dossier of the batch had its deadline reckoned as an interlinked one."""
+    staged = submission_tables().stage
+    return select(exists().where(dossier_deadline.c.key == staged.c.key, dossier_deadline.c.interlinked))
+
+
+@cache
+def _of_interlinked_filings() -> Executable:
+    """Reckon the deadlines of the batch's dossiers that are interlinked, or were."""
+    staged = submission_tables().stage
+    was = staged.c.key.in_(select(dossier_deadline.c.key).where(dossier_deadline.c.interlinked))
+    keys = select(staged.c.key).where(or_(is_interlinked(staged.c.procedure_code), was)).distinct()
+    return deadlines_reckoned(keys.cte("touched_dossiers"))

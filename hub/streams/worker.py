@@ -21,6 +21,7 @@ from hub.model.errors import UnreachableError
 from hub.model.policy import load_policy
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
+from hub.reference.holidays import load_calendar
 from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
 from hub.streams.hush import hush_repetitions
@@ -49,15 +50,16 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
     """Run one worker; return the exit code when a signal has ended it: 130 or 143.
 
     Raises:
-        ConfigError: policy or database are not as they must be.
+        ConfigError: policy, calendar or database are not as they must be.
         LostRangeError: the log does not hold a stored offset.
     """
     policy = load_policy(policy_path)
+    working_days = load_calendar(settings.calendar)
     hush_repetitions()
     engine = open_database(places.database_url, settings.database_schema, "hub worker")
     for attempt in ENVIRONMENT.retrying():
         with attempt:
-            migrate(engine, settings.database_schema)
+            migrate(engine, settings.database_schema, working_days)
             with translated_errors("storing the sources"), engine.begin() as connection:
                 numbers = store_sources(connection, policy)
             if not broker_answers(places.bootstrap):

@@ -1,8 +1,8 @@
 """Bring a warehouse to the shape this version of the hub needs.
 
-Two steps, both idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
+Three steps, all idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
 declared entities are compared with what is there and missing tables, columns and indexes are added; nothing is ever
-dropped or retyped (docs/decisions/0004-tables-of-entities.md).
+dropped or retyped (docs/decisions/0004-tables-of-entities.md). Last, the calendar of working days is put in force.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,12 @@ from alembic.operations import Operations, ops
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.schema import SchemaItem
 
+from hub.model.working_time import Calendar
+from hub.reference.holidays import default_calendar
 from hub.warehouse.database import check_server, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.tables import metadata
+from hub.warehouse.working_time import ensure_calendar
 
 _LOCK = 0x4855_4221
 """Advisory lock of migrations: one at a time."""
@@ -32,12 +35,17 @@ class MigrationReport:
     added: tuple[str, ...]
 
 
-def migrate(engine: Engine, schema: str) -> MigrationReport:
+def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -> MigrationReport:
     """Create or complete the warehouse in a schema.
+
+    Args:
+        engine: of the database.
+        schema: made if it is not there.
+        working_days: the calendar to put in force; None: the hub's own.
 
     Raises:
         UnreachableError: the database does not answer.
-        ConfigError: the server is too old.
+        ConfigError: the server is too old, or the calendar's version is stored with other content.
     """
     with translated_errors("migrating"), engine.begin() as connection:
         check_server(connection)
@@ -49,6 +57,7 @@ def migrate(engine: Engine, schema: str) -> MigrationReport:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         added = _complete_entities(connection)
+        ensure_calendar(connection, working_days or default_calendar())
         revision = MigrationContext.configure(connection).get_current_revision()
     return MigrationReport(revision or "", tuple(added))
 

@@ -114,8 +114,7 @@ def placed(at: ColumnElement[Any], name: str, now: FromClause) -> Placed:
         now: the calendar in force.
     """
     day = calendar_day.alias(name)
-    second = local_second(at, now)
-    of_day = second % _DAY_S
+    of_day = second_of_day(at, now)
     morning = func.greatest(0, func.least(of_day, day.c.rests) - day.c.opens)
     afternoon = func.greatest(0, func.least(of_day, day.c.closes) - day.c.resumes)
     outside = case((local_day(at, now) < now.c.first_day, 0), else_=now.c.total_seconds)
@@ -137,14 +136,19 @@ def local_second(at: ColumnElement[Any], now: FromClause) -> ColumnElement[int]:
     return cast(func.floor(func.extract("epoch", at)), BigInteger) + now.c.utc_offset_s
 
 
+def second_of_day(at: ColumnElement[Any], now: FromClause) -> ColumnElement[int]:
+    """Return the local time of day of a moment, in whole seconds."""
+    return local_second(at, now) % _DAY_S
+
+
 def local_day(at: ColumnElement[Any], now: FromClause) -> ColumnElement[date]:
     """Return the local day of a moment."""
-    return _EPOCH_DAY.op("+", return_type=Date())(cast(local_second(at, now) / _DAY_S, Integer))
+    return _EPOCH_DAY.op("+", return_type=Date())(cast(local_second(at, now) // _DAY_S, Integer))
 
 
 def next_midnight(at: ColumnElement[Any], now: FromClause) -> ColumnElement[Any]:
     """Return when the local day after a moment's day begins."""
-    second = (cast(local_second(at, now) / _DAY_S, BigInteger) + 1) * _DAY_S
+    second = (local_second(at, now) // _DAY_S + 1) * _DAY_S
     return func.to_timestamp(second - now.c.utc_offset_s, type_=utc_time)
 
 

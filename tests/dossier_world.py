@@ -1,0 +1,162 @@
+"""Dossiers for tests of the merge: versions of their progress, and filings, as short as a test can say them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from hub.model.dossier_status import BY_CODE, Status, Version
+from hub.model.envelope import Operation
+from hub.model.policy import parse_policy
+from hub.warehouse.batch import Accepted
+from hub.warehouse.dossier_tables import dossier_deadline
+from tests.merge_world import World, key_of, open_world
+
+PROGRESS, FILING, PROCEDURE = "dossier.progressed", "dossier.submitted", "procedure.changed"
+_ZONE = timedelta(hours=7)
+
+POLICY = parse_policy(
+    b"""
+    [[source]]
+    code = "portal"
+    agency = "G01"
+    role = "portal"
+    subjects = ["dossier.submitted", "dossier.progressed", "procedure.changed"]
+    [[source]]
+    code = "province"
+    agency = "H42"
+    role = "province"
+    subjects = ["dossier.submitted", "dossier.progressed"]
+    [[source]]
+    code = "province_old"
+    agency = "H25"
+    role = "province"
+    subjects = ["dossier.submitted", "dossier.progressed"]
+    """
+)
+
+
+def at(text: str) -> datetime:
+    """Return a local time, e.g. ``2026-03-02 08:30``."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) - _ZONE
+
+
+def local(time: datetime | None) -> str | None:
+    """Return a time as it is written above."""
+    return None if time is None else (time + _ZONE).strftime("%Y-%m-%d %H:%M")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One version of a dossier's progress; ``code`` is the portal's, 0 is UNKNOWN."""
+
+    key: int
+    version: int
+    code: int
+    occurred_at: datetime
+    source: str = "province"
+    epoch: int = 1
+    operation: str = "UPDATE"
+    status_reason: str | None = None
+    received_at: datetime | None = None
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    rejected_at: datetime | None = None
+    procedure_code: str | None = None
+    due_history: str | None = None
+    processing_agency: str | None = None
+
+    @property
+    def status(self) -> Status:
+        """The status that the code stands for."""
+        return BY_CODE.get(self.code, Status.UNKNOWN)
+
+    def as_version(self) -> Version:
+        """Return it as the pure rules take it."""
+        return Version(
+            self.epoch,
+            self.version,
+            self.occurred_at,
+            self.status,
+            Operation(self.operation),
+            self.status_reason,
+            self.received_at,
+            self.due_at,
+            self.finished_at,
+            self.rejected_at,
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the event's fields."""
+        names = ("received_at", "due_at", "finished_at", "rejected_at", "procedure_code", "due_history")
+        said = {name: getattr(self, name) for name in (*names, "status_reason", "operation", "processing_agency")}
+        return said | {
+            **_envelope(self.source, self.epoch, self.version, self.occurred_at),
+            "dossier_code": f"H42.1-260302-{self.key:04d}",
+            "status": self.status.value,
+            "operation": self.operation,
+        }
+
+
+def _envelope(source: str, epoch: int, version: int, occurred_at: datetime) -> dict[str, Any]:
+    return {
+        "event_id": bytes(16),
+        "occurred_at": occurred_at,
+        "recorded_at": occurred_at,
+        "source_system": source,
+        "source_agency": "H42",
+        "source_epoch": epoch,
+        "source_version": version,
+        "operation": "UPDATE",
+        "unit_scheme": "GSO_2025",
+    }
+
+
+def filing(key: int, version: int, procedure_code: str, source: str = "portal", **more: Any) -> dict[str, Any]:
+    """Return the fields of a filing."""
+    return {
+        **_envelope(source, 1, version, at("2026-03-02 08:00")),
+        "dossier_code": f"H42.1-260302-{key:04d}",
+        "procedure_code": procedure_code,
+        **more,
+    }
+
+
+def open_dossier_world(url: str) -> World:
+    """Return a world whose sources speak of dossiers."""
+    return open_world(url, POLICY)
+
+
+def commit_progress(world: World, *said: Progress, partition: int = 0) -> None:
+    """Commit versions as one batch."""
+    frame = world.frame(PROGRESS, [one.fields() for one in said], [key_of(one.key) for one in said], partition)
+    world.commit_frames(partition, Accepted(PROGRESS, frame))
+
+
+def commit_filing(world: World, key: int, row: dict[str, Any], partition: int = 1) -> None:
+    """Commit a filing as a batch."""
+    world.commit_frames(partition, Accepted(FILING, world.frame(FILING, [row], [key_of(key)], partition)))
+
+
+def commit_procedure(world: World, number: int, code: str) -> None:
+    """Make a procedure known, so that filings for it are not parked."""
+    row = _envelope("portal", 1, 1, at("2026-01-05 08:00")) | {"procedure_code": code, "name": "x"}
+    world.commit_frames(2, Accepted(PROCEDURE, world.frame(PROCEDURE, [row], [key_of(number)], 2)))
+
+
+def open_reviews(world: World) -> dict[tuple[int, str], dict[str, Any]]:
+    """Open questions about moves backwards, by dossier and source."""
+    rows = world.rows(
+        "SELECT r.key, s.code, r.aspect, r.field, r.detail FROM review r JOIN source s ON s.id = r.source "
+        "WHERE r.kind = 'BACKWARD_STATUS' AND r.closed_at IS NULL"
+    )
+    assert {(row.aspect, row.field) for row in rows} <= {("dossier.progress", "status")}
+    return {(row.key.int & 0xFFFF, row.code): row.detail for row in rows}
+
+
+def stored_deadlines(world: World) -> dict[int, Any]:
+    """The stored deadlines by dossier."""
+    with world.engine.connect() as connection:
+        rows = connection.execute(select(dossier_deadline)).all()
+    return {row.key.int & 0xFFFF: row for row in rows}
