@@ -60,6 +60,20 @@ def record_topic(entity: Entity) -> str:
     return f"hub.{entity.name}.record.v1"
 
 
+FLAG_RECORDS = "flag"
+"""What standing flags are called among the published records; they are no entity's."""
+
+FLAG_TOPIC = "hub.flag.record.v1"
+"""Compacted: standing flags (hub.reconcile.death_flags); a tombstone when one closes."""
+
+
+def record_topics() -> dict[str, str]:
+    """Return the compacted topics that share writes, by the name of what they carry."""
+    return {entity.name: record_topic(entity) for entity in ENTITIES if entity.record_topic} | {
+        FLAG_RECORDS: FLAG_TOPIC
+    }
+
+
 def all_subjects() -> tuple[str, ...]:
     """Return every subject that has a schema."""
     return tuple(SUBJECTS)
@@ -85,11 +99,8 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         for topic in events
     ]
     records = [
-        Topic(
-            record_topic(entity), partitions, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_SHARED_BYTES)}
-        )
-        for entity in ENTITIES
-        if entity.record_topic
+        Topic(name, partitions, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_SHARED_BYTES)})
+        for name in record_topics().values()
     ]
     activity = Topic(SOURCE_ACTIVITY_TOPIC, SOURCE_ACTIVITY_PARTITIONS, {"retention.ms": str(24 * 3600 * 1000)})
     return (*events, *dead, *records, activity)

@@ -11,16 +11,16 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, warehouse
-from hub.model.entities import ENTITIES
 from hub.share.tail import PortalRecord, tail
-from hub.topology import record_topic
+from hub.topology import record_topics
 
 
 class Records(StrEnum):
-    """Entities whose golden records are published."""
+    """What is published: the golden records of entities, and standing flags."""
 
     CITIZEN = "citizen"
     DOSSIER = "dossier"
+    FLAG = "flag"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,9 +70,10 @@ def portal_tail(
     - `hub portal tail`
     - `hub portal tail dossier --limit 3 --json`
     - `hub portal tail citizen --follow`
+    - `hub portal tail flag`
     """
     _, places = located()
-    topic = next(record_topic(entity) for entity in ENTITIES if entity.name == records.value)
+    topic = record_topics()[records.value]
     console = Console(highlight=False)
     for count, record in enumerate(tail(places.bootstrap, topic, unmask=False, until_end=not follow), 1):
         if as_json:

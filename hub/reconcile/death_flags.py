@@ -38,12 +38,10 @@ from hub.reconcile.deaths import local_day, the_dead
 from hub.reconcile.held import Held, given_keys, held, with_group
 from hub.reconcile.identity import part_text
 from hub.reconcile.touch import Place, touch
+from hub.topology import FLAG_RECORDS
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key, whole_claim
 from hub.warehouse.person_tables import deceased, flag
 from hub.warehouse.tables import same_key, touched
-
-ENTITY = "flag"
-"""How the table ``touched`` names flags."""
 
 _UNDER_WAY = ("PLANNED", "APPROVED", "SENT")
 _OVER = ("REJECTED_AT_INTAKE", "WITHDRAWN", "STOPPED", "RESULT_RETURNED")
@@ -64,7 +62,7 @@ def refresh(connection: Connection, causes: Iterable[UUID], place: Place) -> Non
     changed = connection.execute(flags_opened(), parameters).scalars().all()
     changed = [*changed, *connection.execute(flags_closed(), parameters).scalars()]
     if changed:
-        touch(connection, place, ENTITY, select(func.unnest(literal(changed, ARRAY(Uuid)))))
+        touch(connection, place, FLAG_RECORDS, select(func.unnest(literal(changed, ARRAY(Uuid)))))
 
 
 def any_deceased() -> Select[bool]:

@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, and_, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.entities import ADMIN_UNIT, ENTITIES, SUBJECTS, Entity
+from hub.model.entities import ADMIN_UNIT, SUBJECTS, Entity
 from hub.model.outcomes import Outcome
 from hub.reconcile.touch import JOB_LOG
-from hub.topology import subject_of
+from hub.topology import record_topics, subject_of
 from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
 from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
 
@@ -84,9 +84,8 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
 def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
     """Yield entities whose records are published, each with a statement for the keys that a span's events changed."""
     noted = and_(touched.c.log == span.log, touched.c.log_offset >= span.first, touched.c.log_offset < span.end)
-    for published in ENTITIES:
-        if published.record_topic:
-            yield published.name, select(touched.c.key).where(noted, touched.c.entity == published.name)
+    for name in record_topics():
+        yield name, select(touched.c.key).where(noted, touched.c.entity == name)
     if span.topic == JOB_LOG:
         return
     changed = and_(

@@ -20,8 +20,16 @@ from hub.model.entities import ENTITIES
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.retry import ENVIRONMENT
 from hub.share.compose import Composer
+from hub.share.flags import FlagComposer
 from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
-from hub.topology import HEADER_ORIGIN, HEADER_REASON, MAX_SHARED_BYTES, dead_letter_topic, record_topic
+from hub.topology import (
+    FLAG_RECORDS,
+    HEADER_ORIGIN,
+    HEADER_REASON,
+    MAX_SHARED_BYTES,
+    dead_letter_topic,
+    record_topics,
+)
 from hub.warehouse.database import translated_errors
 
 _log = logging.getLogger(__name__)
@@ -50,8 +58,9 @@ class Share:
     def __init__(self, engine: Engine, bootstrap: str, secret: str, schema: str) -> None:
         self._engine = engine
         self._bootstrap = bootstrap
-        self._composers = {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
-        self._topics = {entity.name: record_topic(entity) for entity in ENTITIES if entity.record_topic}
+        self._composers: dict[str, Composer | FlagComposer] = {FLAG_RECORDS: FlagComposer(secret)}
+        self._composers |= {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
+        self._topics = record_topics()
         self._lock = f"{_LOCK}:{schema}"
         self.published = 0
         self._steps = 0

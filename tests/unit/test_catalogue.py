@@ -13,14 +13,14 @@ from hub.codec.polars_types import dtype_of
 from hub.model.entities import ENTITIES, Aspect, Entity
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
-from hub.topology import all_subjects
+from hub.topology import all_subjects, record_topics
 from tests.schema_folder import copy_of_schemas, edit_schema, optional_field, publish_next
 
 CATALOGUE = load_catalogue()
 
 
-def test_catalogue_has_every_subject_and_both_golden_records() -> None:
-    assert set(CATALOGUE.subjects) == {*all_subjects(), "citizen.record", "dossier.record"}
+def test_catalogue_has_every_subject_and_every_record() -> None:
+    assert set(CATALOGUE.subjects) == {*all_subjects(), *(f"{name}.record" for name in record_topics())}
 
 
 @pytest.mark.parametrize("subject", all_subjects())
@@ -46,6 +46,8 @@ def test_ids_of_version_one_are_those_that_are_in_use() -> None:
         "inspection.changed": 1010,
         "citizen.record": 1011,
         "dossier.record": 1012,
+        "review.decided": 1013,
+        "flag.record": 1014,
     }
     assert CATALOGUE.by_id(1) is None
 
@@ -101,7 +103,7 @@ def test_latest_version_holds_all_fields_and_knows_who_introduced_them(tmp_path:
     assert latest.number == 3
     assert {spec.since for spec in latest.fields[:-2]} == {1}
     assert (latest.field("second").since, latest.field("third").since) == (2, 3)
-    assert [version.schema_id for version in catalogue.versions("citizen.changed")] == [1001, 1013, 1014]
+    assert [version.schema_id for version in catalogue.versions("citizen.changed")] == [1001, 1015, 1016]
 
 
 def test_load_lists_all_problems_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""Compose the records of standing flags for the portal: what is doubted and because of whom, by key only."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.codec.encode import Encoder
+from hub.topology import FLAG_RECORDS
+from hub.warehouse.person_tables import flag
+
+
+class FlagComposer:
+    """Composes and encodes standing flags; one that is closed is a tombstone."""
+
+    def __init__(self, secret: str) -> None:
+        self._encoder = Encoder(f"{FLAG_RECORDS}.record", secret)
+
+    def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
+        """Return each flag's encoded record, or None when it does not stand any more."""
+        rows = connection.execute(open_flags(), {"keys": list(keys)}).mappings()
+        records = {row["key"]: self._encoder.encode(dict(row)) for row in rows}
+        return {key: records.get(key) for key in keys}
+
+
+@cache
+def open_flags() -> Select[Any]:
+    """Select the flags ``:keys`` that stand, with the fields of their record."""
+    return select(
+        flag.c.id.label("key"),
+        flag.c.flag,
+        flag.c.entity,
+        flag.c.aspect,
+        flag.c.key.label("subject_key"),
+        flag.c.part,
+        flag.c.cause_key,
+        flag.c.opened_at.label("since"),
+    ).where(flag.c.id == func.any(bindparam("keys", type_=ARRAY(Uuid))), flag.c.closed_at.is_(None))
