@@ -28,6 +28,7 @@ from hub.warehouse.database import open_database
 from hub.warehouse.migrate import migrate
 from hub.warehouse.offsets import ensure_positions
 from hub.warehouse.sources import store_sources
+from tests.merge_world import CLEAR
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
 DAY = datetime(2025, 8, 1, 2, tzinfo=UTC)
@@ -105,6 +106,13 @@ class Whole:
             self.store.commit(batch)
             total += len(found)
         return total
+
+    def clear(self) -> None:
+        """Empty every table but sources, policy and calendar; every log begins anew."""
+        with self.engine.begin() as connection:
+            connection.execute(text(CLEAR))
+            connection.execute(text("UPDATE log_partition SET next_offset = 0, consumed = 0"))
+        self.places.update(dict.fromkeys(self.places, 0))
 
     def rows(self, query: str, **values: Any) -> list[Any]:
         """Run a query and return its rows."""

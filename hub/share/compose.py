@@ -40,14 +40,18 @@ class Composer:
         wanted = sorted({*keys, *groups.members, *groups.canonical.values()})
         records: dict[UUID, dict[str, Any]] = {}
         claims: dict[UUID, list[object]] = {}
+        own: dict[UUID, dict[str, Any]] = {}
+        published_under = frozenset(groups.canonical.values())
         for aspect in self.entity.aspects:
             tables = aspect_tables(aspect.subject)
             rows = connection.execute(held_claims(tables), {"keys": wanted}).mappings().all()
+            own |= {row["key"]: self._key_of(row) for row in rows if row["key"] in published_under}
             for row in groups.best(connection, tables, rows):
                 key = groups.canonical.get(row["key"], row["key"])
                 claims.setdefault(key, []).append(_identity_of(aspect, row))
                 self._add(records, aspect, dict(row) | {"key": key})
         for key, record in records.items():
+            record |= own.get(key, {})
             record["revision"] = _revision(claims[key])
         return {key: self._encoder.encode(records[key]) if key in records else None for key in wanted}
 
@@ -55,14 +59,14 @@ class Composer:
         key = row.pop("key")
         del row["content_hash"]
         of_entity = {name: row.pop(name) for name in self.entity.key}
-        is_own = row.pop("own_key") == key
         record = records.setdefault(key, self._empty(key) | of_entity)
-        if is_own:
-            record |= of_entity
         if aspect.part:
             record[field_of(aspect)].append(row)
         else:
             record[field_of(aspect)] = row
+
+    def _key_of(self, row: RowMapping) -> dict[str, Any]:
+        return {name: row[name] for name in self.entity.key}
 
     def _empty(self, key: UUID) -> dict[str, Any]:
         parts: dict[str, list[Any]] = {field_of(aspect): [] for aspect in self.entity.aspects if aspect.part}
@@ -95,7 +99,6 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     claim = tables.claim
     columns = [
         claim.c.key,
-        claim.c.key.label("own_key"),
         claim.c.content_hash,
         source.c.code.label("source"),
         *(claim.c[name] for name in _HEADER),

@@ -35,9 +35,18 @@ def decoder() -> Iterator[GuardedDecoder]:
         yield made
 
 
-@pytest.fixture
-def whole(database_url: str, decoder: GuardedDecoder) -> Iterator[Whole]:
-    """A fresh warehouse that takes events of every subject."""
-    made = open_whole(database_url, decoder)
+@pytest.fixture(scope="module")
+def module_whole(engine: RunningEngine, decoder: GuardedDecoder) -> Iterator[Whole]:
+    """The module's warehouse for events of every subject."""
+    name = f"whole_{uuid.uuid4().hex[:12]}"
+    made = open_whole(engine.create_database(name), decoder)
     yield made
     made.engine.dispose()
+    engine.engine.drop_database(name)
+
+
+@pytest.fixture
+def whole(module_whole: Whole) -> Whole:
+    """A warehouse that takes events of every subject, with its sources and nothing else."""
+    module_whole.clear()
+    return module_whole
