@@ -9,11 +9,11 @@ where that is not exactly one, the smallest of those.
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Connection,
-    Delete,
     Select,
     SmallInteger,
     Text,
@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from hub.model.entities import CITIZEN, REVIEW
 from hub.reconcile.step import Merge
@@ -87,7 +88,7 @@ def _has_links() -> Select[bool]:
 
 
 @cache
-def links_of_written_claims(tables: AspectTables) -> Delete:
+def links_of_written_claims(tables: AspectTables) -> ReturningDelete[UUID, UUID]:
     """Drop what the claims that were written said before."""
     merged = tables.merged
     return (
@@ -103,7 +104,7 @@ def links_of_written_claims(tables: AspectTables) -> Delete:
 
 
 @cache
-def links_said(tables: AspectTables) -> postgresql.Insert:
+def links_said(tables: AspectTables) -> ReturningInsert[Any]:
     """Store what the written claims say now."""
     merged = tables.merged
     said = (

@@ -8,6 +8,7 @@ batch deletes its own rows from ``parked``.
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -70,11 +71,11 @@ def releasable(connection: Connection, most: int, thorough: bool) -> list[Releas
     """
     if not connection.execute(select(exists(select(parked.c.log)))).scalar_one():
         return []
-    rows: list[Row[tuple[object, ...]]] = []
+    rows: list[Row[Any]] = []
     for subject in sorted(connection.execute(select(parked.c.subject).distinct()).scalars()):
         if subject in SUBJECTS and (thorough or connection.execute(_has_arrived(subject)).scalar_one()):
             rows += connection.execute(_free_rows(subject), {"most": most - len(rows)}).all()
-    return [Releasable(*row) for row in rows]
+    return [Releasable(*row.t) for row in rows]
 
 
 def _waits(subject: str) -> Subquery:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, Uuid, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Uuid, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
@@ -97,7 +97,7 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     """Select the claims that hold the records of ``:keys``, ordered by identity."""
     whole, record = whole_claim(tables), tables.record
     claim = tables.claim
-    columns = [
+    columns: list[ColumnElement[Any]] = [
         claim.c.key,
         claim.c.content_hash,
         source.c.code.label("source"),

@@ -11,10 +11,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Text, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, Text, cast, func, select
 
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
-from hub.warehouse.tables import conflict, review, source
+from hub.warehouse.tables import conflict, identity_link, review, same_key, source
 
 _NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 _HALF_BYTES = 8
@@ -30,7 +30,7 @@ class TableState:
 
 
 def warehouse_state(connection: Connection) -> dict[str, TableState]:
-    """Return the state of claims, records, open conflicts and open reviews, by table name.
+    """Return the state of claims, records, history, links, open conflicts and open reviews, by table name.
 
     Reads every row once, in the database; only counts and sums leave it.
     """
@@ -73,6 +73,11 @@ def _tables() -> dict[str, Select[tuple[Any, ...]]]:
     for aspect in all_aspect_tables():
         tables[aspect.claim.name] = _claims(aspect)
         tables[aspect.record.name] = _records(aspect)
+        for beside in (aspect.sensitive, aspect.history):
+            if beside is not None:
+                tables[beside.name] = _beside(aspect, beside)
+    tables[identity_link.name] = _links()
+    tables[same_key.name] = _digested([same_key.c.entity, same_key.c.key], [same_key.c.canonical])
     tables[conflict.name] = _conflicts()
     tables[review.name] = _reviews()
     return tables
@@ -89,6 +94,17 @@ def _claims(aspect: AspectTables) -> Select[tuple[Any, ...]]:
 def _records(aspect: AspectTables) -> Select[tuple[Any, ...]]:
     record = aspect.record
     return _digested([*(record.c[name] for name in aspect.identity)], [_code(record.c.source, "source")])
+
+
+def _beside(aspect: AspectTables, table: Table) -> Select[tuple[Any, ...]]:
+    names = [name for name in (*aspect.identity, "source_epoch", "source_version") if name in table.c]
+    content = [column for column in table.columns if column.name not in {*names, "source", *_NOT_STATE}]
+    return _digested([*(table.c[name] for name in names), _code(table.c.source, "source")], content)
+
+
+def _links() -> Select[tuple[Any, ...]]:
+    names = ("entity", "aspect", "key", "other", "kind")
+    return _digested([identity_link.c[name] for name in names], [_code(identity_link.c.source, "source")])
 
 
 def _conflicts() -> Select[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.model.errors import ConcurrentUpdateError
+from hub.model.outcomes import Outcome
 from hub.operate.ledger import read_ledger
 from tests.whole_world import Whole, key_of
 
@@ -74,7 +75,7 @@ def test_i5_ledger_counts_a_released_record_once(whole: Whole) -> None:
     whole.send("dossier.submitted", filing("H42.12.34-250801-0003", procedure="9.999999"))
     with whole.engine.connect() as connection:
         rows = [row for row in read_ledger(connection) if row.topic == "hub.dossier.submitted.v1" and row.consumed]
-    assert [(row.consumed, row.outcomes["applied"], row.outcomes["parked"]) for row in rows] == [(3, 2, 1)]
+    assert [(row.consumed, row.outcomes[Outcome.APPLIED], row.outcomes[Outcome.PARKED]) for row in rows] == [(3, 2, 1)]
     assert all(row.balanced for row in rows)
 
 
