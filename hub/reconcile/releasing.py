@@ -8,7 +8,6 @@ batch deletes its own rows from ``parked``.
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -16,7 +15,7 @@ from sqlalchemy import (
     Delete,
     Insert,
     Interval,
-    Row,
+    RowMapping,
     Select,
     SmallInteger,
     Subquery,
@@ -71,11 +70,11 @@ def releasable(connection: Connection, most: int, thorough: bool) -> list[Releas
     """
     if not connection.execute(select(exists(select(parked.c.log)))).scalar_one():
         return []
-    rows: list[Row[Any]] = []
+    rows: list[RowMapping] = []
     for subject in sorted(connection.execute(select(parked.c.subject).distinct()).scalars()):
         if subject in SUBJECTS and (thorough or connection.execute(_has_arrived(subject)).scalar_one()):
-            rows += connection.execute(_free_rows(subject), {"most": most - len(rows)}).all()
-    return [Releasable(*row.t) for row in rows]
+            rows += connection.execute(_free_rows(subject), {"most": most - len(rows)}).mappings().all()
+    return [Releasable(**row) for row in rows]
 
 
 def _waits(subject: str) -> Subquery:
@@ -111,8 +110,8 @@ def _free_rows(subject: str) -> Select[tuple[object, ...]]:
             log_partition.c.topic,
             log_partition.c.partition,
             parked.c.log_offset,
-            parked.c.record_key,
-            parked.c.record_value,
+            parked.c.record_key.label("key"),
+            parked.c.record_value.label("value"),
             parked.c.let_in,
         )
         .join(log_partition, log_partition.c.id == parked.c.log)
