@@ -1,8 +1,9 @@
 """How many residents a unit of today had on a date, counted over its predecessors: statistics "as of".
 
 For each person, kind of residence and source, what counts on a date is the newest version that applied by then; among
-sources the highest authority. The unit that was said is resolved to today. Who lived in a unit that was split since may
-live in the unit asked for or in another: these are counted apart, never among the residents.
+sources, and among the numbers of one person, the highest authority. The unit that was said is resolved to today. Who
+lived in a unit that was split since may live in the unit asked for or in another: these are counted apart, never among
+the residents.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Subquery, Text, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.model.entities import CITIZEN
 from hub.model.envelope import UnitScheme
@@ -90,18 +92,16 @@ def residents(connection: Connection, code: str, on: date, kind: str) -> Residen
     chosen = chosen_code(tables, lived, units, _RESIDENCE.units[0], today())
     is_ambiguous = units.c.resolution == Resolution.AMBIGUOUS.value
     now = case((is_ambiguous, chosen), else_=units.c.now_code)
-    person = func.coalesce(same_key.c.canonical, lived.c.key)
     is_one = now == code
     may_be = and_(is_ambiguous, chosen.is_(None), _is_candidate(units, unit))
     counted = (
         select(
             lived.c.unit_scheme,
             lived.c.commune_code,
-            func.count(person.distinct()).filter(is_one),
-            func.count(person.distinct()).filter(may_be),
+            func.count().filter(is_one),
+            func.count().filter(may_be),
         )
         .join_from(lived, units, is_said_unit(units, lived, _RESIDENCE.units[0], today()))
-        .outerjoin(same_key, and_(same_key.c.entity == CITIZEN.name, same_key.c.key == lived.c.key))
         .where(or_(is_one, may_be))
         .group_by(lived.c.unit_scheme, lived.c.commune_code)
         .order_by(lived.c.unit_scheme, lived.c.commune_code)
@@ -147,20 +147,22 @@ def _lived(tables: AspectTables, unit: UnitRef, on: date, kind: str) -> Subquery
     began = func.coalesce(version.c.from_date, day_of(version.c.occurred_at))
     newest = (
         select(version)
-        .distinct(version.c.key, version.c.source)
+        .ext(distinct_on(version.c.key, version.c.source))
         .where(began <= on)
         .order_by(version.c.key, version.c.source, version.c.source_epoch.desc(), version.c.source_version.desc())
         .subquery("newest")
     )
     name = literal(tables.name, Text)
     ranked = and_(authority.c.source == newest.c.source, authority.c.aspect == name)
+    person = func.coalesce(same_key.c.canonical, newest.c.key)
     held = (
         select(newest)
-        .distinct(newest.c.key)
+        .ext(distinct_on(person))
+        .outerjoin(same_key, and_(same_key.c.entity == CITIZEN.name, same_key.c.key == newest.c.key))
         .join(authority, ranked)
         .join(source, source.c.id == newest.c.source)
         .where(~newest.c.revoked)
-        .order_by(newest.c.key, authority.c.rank, newest.c.occurred_at.desc(), source.c.code.collate("C"))
+        .order_by(person, authority.c.rank, newest.c.occurred_at.desc(), source.c.code.collate("C"), newest.c.key)
         .subquery("held")
     )
     stays = and_(or_(held.c.to_date.is_(None), held.c.to_date > on), held.c.action.is_distinct_from(_ENDED))
