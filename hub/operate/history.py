@@ -9,16 +9,17 @@ The fold is the merge over again, of one key: per source the newest (epoch, vers
 warehouse held, by the authority that sources have now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hub.model.entities import Aspect, Entity
+from hub.model.entities import REVIEW, Aspect, Entity
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.outcomes import Outcome
-from hub.operate.show_claims import Claim, Side, Speaker, decided, disagreements, side_of
+from hub.operate.show_claims import Claim, Identity, Side, Speaker, decided, disagreements, side_of
+from hub.operate.show_decisions import Decided, about, decision_of
 
 ACCEPTED = frozenset({Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE})
 """Outcomes of events that say something; a stale one was too late for the present, not for the past."""
@@ -48,6 +49,7 @@ class Event:
     """
 
     place: Place
+    key: UUID
     aspect: str
     outcome: Outcome
     reason: str | None
@@ -115,31 +117,58 @@ def _order(event: Event) -> tuple[int, int]:
     return (event.epoch or 0, event.version or 0)
 
 
-def fold(
-    entity: Entity,
-    aspect: Aspect,
-    events: Iterable[Event],
-    speakers: Mapping[str, Speaker],
-    limits: Limits,
-    pins: Mapping[tuple[str, ...], str] | None = None,
-) -> list[Side]:
-    """Return the state of one aspect of one key: its claims, their holder, their conflicts.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides between claims: the aspect's sources by code, and officers' decisions about the key."""
+
+    speakers: Mapping[str, Speaker]
+    decisions: tuple[Decided, ...] = ()
+
+
+def fold(entity: Entity, of: Identity, events: Iterable[Event], standing: Standing, limits: Limits) -> list[Side]:
+    """Return the state of one aspect of one key: its claims, their holder, their conflicts, part by part.
 
     Args:
         entity: the key's entity.
-        aspect: the aspect.
-        events: the aspect's events of the key; their order does not matter. Those without values do not count.
-        speakers: the aspect's sources by code.
+        of: key and aspect; its part is not looked at.
+        events: those of other keys and aspects, and those without values, do not count; their order does not matter.
+        standing: what decides between claims.
         limits: how far the state looks.
-        pins: by part, the source that an officer's decision has chosen.
     """
+    mine = [event for event in events if event.key == of.key and event.aspect == of.aspect.name]
     sides = []
-    for part, by_source in sorted(newest_of_each_source(events, aspect, limits).items()):
-        claims = [_claim(event, speakers) for event in by_source.values()]
-        won = decided(claims, (pins or {}).get(part))
+    for part, by_source in sorted(newest_of_each_source(mine, of.aspect, limits).items()):
+        claims = [_claim(event, standing.speakers) for event in by_source.values()]
+        decisions = about(standing.decisions, f"{entity.name}.{of.aspect.name}", "|".join(part))
+        won = decided(claims, decisions)
         holder = next((claim for claim in claims if claim.source == won.holder), None)
-        sides.append(side_of(aspect, part, claims, won, disagreements(entity, aspect, claims, holder)))
+        conflicts = disagreements(entity, of.aspect, claims, holder, decisions)
+        sides.append(side_of(replace(of, part=part), claims, won, conflicts))
     return sides
+
+
+def decisions_in(
+    entity: Entity, events: Collection[Event], speakers: Mapping[str, Speaker], limits: Limits
+) -> tuple[Decided, ...]:
+    """Return the decisions that stood, from the events of reviews' keys.
+
+    Args:
+        entity: of reviews.
+        events: of all reviews about a thing.
+        speakers: the officers' systems.
+        limits: how far it looks.
+    """
+    (aspect,) = entity.aspects
+    sides = [
+        side
+        for key in sorted({event.key for event in events})
+        for side in fold(entity, Identity(key, aspect), events, Standing(speakers), limits)
+    ]
+    return tuple(
+        decision_of(side.holder.fields, side.holder.occurred_at, side.holder.version)
+        for side in sides
+        if side.holder is not None
+    )
 
 
 def _claim(event: Event, speakers: Mapping[str, Speaker]) -> Claim:
@@ -160,13 +189,18 @@ def _claim(event: Event, speakers: Mapping[str, Speaker]) -> Claim:
     )
 
 
+def aspect_of(entity: Entity, event: Event) -> Aspect:
+    """Return the aspect that an event speaks of: one of the entity's, or of reviews'."""
+    return next(aspect for aspect in (*entity.aspects, *REVIEW.aspects) if aspect.name == event.aspect)
+
+
 def with_changes(events: Sequence[Event], entity: Entity) -> list[Event]:
     """Return the events, each with the data fields it changed against the same source's version before it."""
     by_version: dict[tuple[Any, ...], list[Event]] = {}
     for event in events:
         if event.is_accepted and event.values is not None:
-            part = tuple(str(event.values.get(name)) for name in entity.aspect(event.aspect).part)
-            by_version.setdefault((event.aspect, event.source, part), []).append(event)
+            part = tuple(str(event.values.get(name)) for name in aspect_of(entity, event).part)
+            by_version.setdefault((event.key, event.aspect, event.source, part), []).append(event)
     changed: dict[Place, tuple[str, ...]] = {}
     for versions in by_version.values():
         before: Mapping[str, Any] = {}

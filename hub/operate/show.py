@@ -1,9 +1,11 @@
 """Everything the hub holds of one thing: whose claims, who holds the record and by which rule, what is disputed.
 
 One implementation for all entities, over their declarations. Reads one snapshot of the warehouse and changes nothing.
+A thing may have several keys (a replaced PIN, a dossier's codes in several systems): each keeps its own records, and
+all are shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -13,11 +15,12 @@ from sqlalchemy import Connection, Select, Uuid, bindparam, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import masked
-from hub.model.entities import Aspect, Entity
-from hub.operate.history import NO_LIMITS, Event, Limits, fold
-from hub.operate.show_beside import Beside, beside_of, conflicts_of
-from hub.operate.show_claims import Claim, Disagreement, Rule, Side, Speaker, Won, decided, side_of
-from hub.operate.show_events import speakers_of
+from hub.model.entities import REVIEW, Aspect, Entity
+from hub.operate.history import NO_LIMITS, Event, Limits, Standing, aspect_of, decisions_in, fold
+from hub.operate.show_beside import Beside, beside_of, conflicts_of, same_keys
+from hub.operate.show_claims import Claim, Disagreement, Identity, Rule, Side, Speaker, Won, decided, side_of
+from hub.operate.show_decisions import Decided, about
+from hub.operate.show_events import decisions_about, speakers_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.tables import source
 
@@ -27,8 +30,10 @@ class Shown:
     """A thing as the hub holds it, or held it.
 
     Fields:
+        key: the one that was asked for.
+        keys: all keys of the thing, that one first.
         limits: how far the state looks; what stands ``beside`` is always of now.
-        sides: its aspects and their parts, in declared order.
+        sides: records by key, aspect and part, in declared order.
         events: what happened to it, when asked for; oldest first.
         notes: what a reader must know about what is shown.
     """
@@ -37,6 +42,7 @@ class Shown:
     key: UUID
     sides: tuple[Side, ...]
     beside: Beside
+    keys: tuple[UUID, ...] = ()
     limits: Limits = NO_LIMITS
     events: tuple[Event, ...] = ()
     notes: tuple[str, ...] = ()
@@ -56,7 +62,7 @@ def claims_of_key(tables: AspectTables) -> Select[Any]:
     )
 
 
-def sides_of(connection: Connection, entity: Entity, key: UUID) -> tuple[Side, ...]:
+def sides_of(connection: Connection, entity: Entity, key: UUID, decisions: Collection[Decided] = ()) -> list[Side]:
     """Return what the warehouse holds of a key, aspect by aspect, with the stored conflicts."""
     found: list[Side] = []
     for aspect in entity.aspects:
@@ -64,12 +70,14 @@ def sides_of(connection: Connection, entity: Entity, key: UUID) -> tuple[Side, .
         rows = [dict(row) for row in connection.execute(query, {"key": key}).mappings()]
         if not rows:
             continue
+        name = f"{entity.name}.{aspect.name}"
         speakers = speakers_of(connection, entity, aspect)
-        conflicts = conflicts_of(connection, f"{entity.name}.{aspect.name}", key)
+        conflicts = conflicts_of(connection, name, key)
         for part in sorted({_part(aspect, row) for row in rows}):
             of_part = [row for row in rows if _part(aspect, row) == part]
-            found.append(_side(aspect, part, of_part, speakers, conflicts.get("|".join(part), ())))
-    return tuple(found)
+            standing = Standing(speakers, tuple(about(decisions, name, "|".join(part))))
+            found.append(_side(Identity(key, aspect, part), of_part, standing, conflicts.get("|".join(part), ())))
+    return found
 
 
 def _part(aspect: Aspect, row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -77,24 +85,17 @@ def _part(aspect: Aspect, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _side(
-    aspect: Aspect,
-    part: tuple[str, ...],
-    rows: Sequence[Mapping[str, Any]],
-    speakers: Mapping[str, Speaker],
-    conflicts: Sequence[Disagreement],
+    of: Identity, rows: Sequence[Mapping[str, Any]], standing: Standing, conflicts: Sequence[Disagreement]
 ) -> Side:
-    claims = [_claim(aspect, row, speakers[row["code"]]) for row in rows]
+    claims = [_claim(of.aspect, row, standing.speakers[row["code"]]) for row in rows]
     holder = next((row["code"] for row in rows if row["source"] == row["holder_source"]), None)
-    won = held_by(claims, holder)
-    return side_of(aspect, part, claims, won, conflicts)
+    return side_of(of, claims, won_by(claims, standing.decisions, holder), conflicts)
 
 
-def held_by(claims: Sequence[Claim], holder: str | None) -> Won:
-    """Return by which rule the stored holder holds the record: when no other rule gives it, an officer's decision."""
-    won = decided(claims)
-    if won.holder == holder:
-        return won
-    return decided(claims, holder) if holder is not None else Won(None, Rule.NOBODY)
+def won_by(claims: Sequence[Claim], decisions: Collection[Decided], holder: str | None) -> Won:
+    """Return by which rule the stored holder holds the record; UNEXPLAINED where no rule gives it."""
+    won = decided(claims, decisions)
+    return won if won.holder == holder else Won(holder, Rule.UNEXPLAINED, won.holder)
 
 
 def _claim(aspect: Aspect, row: Mapping[str, Any], speaker: Speaker) -> Claim:
@@ -115,24 +116,39 @@ def _claim(aspect: Aspect, row: Mapping[str, Any], speaker: Speaker) -> Claim:
 
 def show(connection: Connection, entity: Entity, key: UUID) -> Shown | None:
     """Return a thing as the hub holds it now; None when it knows nothing of it, not even a parked event."""
-    sides = sides_of(connection, entity, key)
-    beside = beside_of(connection, entity, key)
-    return Shown(entity, key, sides, beside) if sides or beside.parked else None
+    same = same_keys(connection, entity, key)
+    keys = (key, *(other for other in same if other != key))
+    decisions = decisions_about(connection, entity, keys)
+    sides = [side for one in keys for side in sides_of(connection, entity, one, decisions)]
+    beside = replace(beside_of(connection, entity, keys), same=tuple(same), canonical=same.get(key))
+    beside = replace(beside, decisions=tuple(decisions))
+    return Shown(entity, key, tuple(sides), beside, keys) if sides or beside.parked else None
 
 
-def past(connection: Connection, of: Shown, events: Sequence[Event], limits: Limits) -> Shown:
-    """Return a thing as it was: folded from its events, whose values must have been read."""
-    sides: list[Side] = []
-    for aspect in of.entity.aspects:
-        mine = [event for event in events if event.aspect == aspect.name]
-        if mine:
-            speakers = speakers_of(connection, of.entity, aspect)
-            sides += fold(of.entity, aspect, mine, speakers, limits)
-    notes = ["authority of sources as it is now; reviews, flags, links and deadlines are those of now"]
-    unread = sum(event.values is None for event in events if limits.admit(event))
-    if unread:
-        notes.append(f"{unread} accepted events could not be read from the log: this state may be incomplete")
-    return replace(of, sides=tuple(sides), limits=limits, notes=(*of.notes, *notes))
+def speakers_by_aspect(connection: Connection, entity: Entity) -> dict[str, dict[str, Speaker]]:
+    """Return the sources of every aspect of an entity, and of reviews, by the aspect's subject and their codes."""
+    return {aspect.subject: speakers_of(connection, of, aspect) for of in (entity, REVIEW) for aspect in of.aspects}
+
+
+def past(of: Shown, events: Sequence[Event], limits: Limits, speakers: Mapping[str, Mapping[str, Speaker]]) -> Shown:
+    """Return a thing as it was: folded from its events and those of its reviews, whose values must have been read."""
+    (decision,) = REVIEW.aspects
+    decisions = decisions_in(
+        REVIEW, [event for event in events if event.aspect == decision.name], speakers[decision.subject], limits
+    )
+    sides = [
+        side
+        for key in of.keys
+        for aspect in of.entity.aspects
+        for side in fold(
+            of.entity, Identity(key, aspect), events, Standing(speakers[aspect.subject], decisions), limits
+        )
+    ]
+    beside = replace(of.beside, decisions=decisions)
+    return replace(of, sides=tuple(sides), beside=beside, limits=limits, notes=(*of.notes, PAST_NOTE))
+
+
+PAST_NOTE = "a past state: with the authority that sources have now; reviews, flags, links, deadlines are those of now"
 
 
 def masked_shown(of: Shown) -> Shown:
@@ -155,5 +171,5 @@ def _masked_side(side: Side) -> Side:
 def _masked_event(entity: Entity, event: Event) -> Event:
     if event.values is None:
         return event
-    schema = load_catalogue().latest(entity.aspect(event.aspect).subject).schema
+    schema = load_catalogue().latest(aspect_of(entity, event).subject).schema
     return replace(event, values=masked(dict(event.values), schema))

@@ -1,6 +1,6 @@
 """What stands beside the claims of a thing: disputes, questions, doubts, other keys of it, what waits for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import datetime
@@ -15,6 +15,7 @@ from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
 from hub.model.entities import Aspect, Entity
 from hub.operate.show_claims import Disagreement
+from hub.operate.show_decisions import Decided
 from hub.warehouse.entity_tables import all_aspect_tables, other_key
 from hub.warehouse.tables import conflict, identity_link, parked, review, same_key, source
 
@@ -77,6 +78,7 @@ class Beside:
     links: tuple[Link, ...] = ()
     named_by: tuple[Naming, ...] = ()
     parked: tuple[Waiting, ...] = ()
+    decisions: tuple[Decided, ...] = ()
     rows: Mapping[str, tuple[Mapping[str, Any], ...]] = attribute(default_factory=dict)
 
     def masked(self, entity: Entity) -> "Beside":
@@ -116,25 +118,22 @@ def conflicts_of(connection: Connection, aspect: str, key: UUID) -> dict[str, li
     return found
 
 
-def beside_of(connection: Connection, entity: Entity, key: UUID) -> Beside:
-    """Return what stands beside a key's claims."""
-    same = _same_keys(connection, entity, key)
+def beside_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Beside:
+    """Return what stands beside the claims of a thing's keys; the keys themselves and decisions are the caller's."""
     return Beside(
-        questions=tuple(_questions(connection, entity, key)),
-        same=tuple(same),
-        canonical=next(iter(same.values()), None),
-        links=tuple(_links(connection, entity, {key, *same})),
-        named_by=tuple(_named_by(connection, entity, key)),
-        parked=tuple(_parked(connection, entity, key)),
+        questions=tuple(_questions(connection, entity, keys)),
+        links=tuple(_links(connection, entity, keys)),
+        named_by=tuple(_named_by(connection, entity, keys)),
+        parked=tuple(_parked(connection, entity, keys)),
     )
 
 
-def _questions(connection: Connection, entity: Entity, key: UUID) -> Iterable[Question]:
+def _questions(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Question]:
     aspects = [f"{entity.name}.{aspect.name}" for aspect in entity.aspects]
     rows = connection.execute(
         select(review, source.c.code)
         .outerjoin(source, source.c.id == review.c.source)
-        .where(review.c.key == key, review.c.aspect.in_(aspects))
+        .where(review.c.key.in_(keys), review.c.aspect.in_(aspects))
         .order_by(review.c.closed_at.desc().nulls_first(), review.c.opened_at, review.c.id)
     )
     for row in rows:
@@ -143,8 +142,8 @@ def _questions(connection: Connection, entity: Entity, key: UUID) -> Iterable[Qu
         )
 
 
-def _same_keys(connection: Connection, entity: Entity, key: UUID) -> dict[UUID, UUID]:
-    """Return the keys of the thing with the one it is published under; none when it has but one."""
+def same_keys(connection: Connection, entity: Entity, key: UUID) -> dict[UUID, UUID]:
+    """Return the keys of a thing, each with the one it is published under; none when it has but one key."""
     mine = select(same_key.c.canonical).where(same_key.c.entity == entity.name, same_key.c.key == key)
     rows = connection.execute(
         select(same_key.c.key, same_key.c.canonical)
@@ -154,35 +153,34 @@ def _same_keys(connection: Connection, entity: Entity, key: UUID) -> dict[UUID, 
     return {row.key: row.canonical for row in rows}
 
 
-def _links(connection: Connection, entity: Entity, keys: Iterable[UUID]) -> Iterable[Link]:
-    wanted = list(keys)
+def _links(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Link]:
     rows = connection.execute(
         select(identity_link, source.c.code)
         .outerjoin(source, source.c.id == identity_link.c.source)
         .where(identity_link.c.entity == entity.name)
-        .where(or_(identity_link.c.key.in_(wanted), identity_link.c.other.in_(wanted)))
+        .where(or_(identity_link.c.key.in_(keys), identity_link.c.other.in_(keys)))
         .order_by(identity_link.c.kind, identity_link.c.key, identity_link.c.other, source.c.code)
     )
     for row in rows:
         yield Link(row.kind, row.key, row.other, row.aspect, row.code)
 
 
-def _parked(connection: Connection, entity: Entity, key: UUID) -> Iterable[Waiting]:
+def _parked(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Waiting]:
     subjects = [aspect.subject for aspect in entity.aspects]
     rows = connection.execute(
         select(parked.c.subject, source.c.code, parked.c.waits_for, parked.c.parked_at)
         .join(source, source.c.id == parked.c.source)
-        .where(parked.c.key == key, parked.c.subject.in_(subjects))
+        .where(parked.c.key.in_(keys), parked.c.subject.in_(subjects))
         .order_by(parked.c.log, parked.c.log_offset)
     )
     for row in rows:
         yield Waiting(row.subject, row.code, row.waits_for, row.parked_at)
 
 
-def _named_by(connection: Connection, entity: Entity, key: UUID) -> Iterable[Naming]:
+def _named_by(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Naming]:
     found = [
         select(literal(tables.entity.name).label("entity"), tables.claim.c.key, literal(name).label("field")).where(
-            tables.claim.c[other_key(name)] == key, ~tables.claim.c.revoked
+            tables.claim.c[other_key(name)].in_(keys), ~tables.claim.c.revoked
         )
         for tables in all_aspect_tables()
         for name, named in tables.aspect.others.items()

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from hub.model.entities import Aspect, Entity
 from hub.model.envelope import Operation
+from hub.operate.show_decisions import NEVER_TAKEN, Decided, is_kept, is_passed_over, taken_at
 
 
 class Rule(StrEnum):
@@ -25,6 +26,7 @@ class Rule(StrEnum):
     DECIDED = "decided by an officer"
     TOOK_BACK = "the holder took its claim back"
     NOBODY = "every claim was taken back"
+    UNEXPLAINED = "no rule gives it: the record must be decided anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,19 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One aspect of an entity, of one part (a person's permanent residence): its claims, the holder's first."""
+class Identity:
+    """What a record is about: a key, an aspect, and a part of it where the aspect has parts."""
 
+    key: UUID
+    aspect: Aspect
+    part: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One aspect of one key, of one part (a person's permanent residence): its claims, the holder's first."""
+
+    key: UUID
     aspect: Aspect
     part: tuple[str, ...]
     won: Won
@@ -108,33 +120,32 @@ class Side:
         return next((claim for claim in self.claims if claim.source == self.won.holder), None)
 
 
-def decided(claims: Collection[Claim], pinned: str | None = None) -> Won:
+def decided(claims: Collection[Claim], decisions: Collection[Decided] = ()) -> Won:
     """Return who holds the record of some claims about the same thing.
 
-    Rank, then the later ``occurred_at``, then the source's code; a claim that was taken back holds nothing.
+    What an officer took, the last first; then rank, the later ``occurred_at``, the source's code. A claim that was
+    taken back holds nothing.
 
     Args:
         claims: at most one of each source.
-        pinned: the source whose claim an officer chose; it holds the record while it stands.
+        decisions: those about the same key, aspect and part.
     """
-    order = sorted((claim for claim in claims if claim.is_standing), key=_precedence)
+    taken = {claim.source: taken_at(decisions, claim.source, claim.content_hash) for claim in claims}
+    order = sorted(
+        (claim for claim in claims if claim.is_standing), key=lambda claim: (-taken[claim.source], _precedence(claim))
+    )
     if not order:
         return Won(None, Rule.NOBODY)
-    best = order[0]
-    chosen = next((claim for claim in order if claim.source == pinned), None)
-    if chosen is not None:
-        return Won(chosen.source, Rule.DECIDED, best.source if best is not chosen else _second(order))
+    best, second = order[0], order[1].source if len(order) > 1 else None
+    if taken[best.source] > NEVER_TAKEN:
+        return Won(best.source, Rule.DECIDED, second)
     revoked = (claim for claim in claims if claim.speaker.rank is not None and not claim.is_standing)
     ahead = min((claim for claim in revoked if _precedence(claim) < _precedence(best)), key=_precedence, default=None)
     if ahead is not None:
         return Won(best.source, Rule.TOOK_BACK, ahead.source)
-    if len(order) == 1:
+    if second is None:
         return Won(best.source, Rule.ONLY_CLAIM)
-    return Won(best.source, _rule_between(best, order[1]), order[1].source)
-
-
-def _second(order: list[Claim]) -> str | None:
-    return order[1].source if len(order) > 1 else None
+    return Won(best.source, _rule_between(best, order[1]), second)
 
 
 def _precedence(claim: Claim) -> tuple[int, timedelta, bytes]:
@@ -152,43 +163,43 @@ def _rule_between(best: Claim, other: Claim) -> Rule:
     return Rule.LATER if best.occurred_at != other.occurred_at else Rule.SOURCE_ORDER
 
 
-def disagreements(entity: Entity, aspect: Aspect, claims: Iterable[Claim], holder: Claim | None) -> list[Disagreement]:
+def disagreements(
+    entity: Entity, aspect: Aspect, claims: Iterable[Claim], holder: Claim | None, decisions: Collection[Decided] = ()
+) -> list[Disagreement]:
     """Return the fields in which claims contradict the record, both values known.
 
     What a source said before its cut-over does not contradict what its successor says happened since. Unit codes of
-    different schemes cannot be compared.
+    different schemes cannot be compared. What an officer has seen and decided is no contradiction.
     """
     if holder is None:
         return []
     left_out = {*aspect.part, *aspect.not_compared, *entity.key}
-    units = {unit.code for unit in aspect.units}
     found = []
     for claim in claims:
-        ended = claim.speaker.valid_until
-        if claim is holder or not _speaks(claim) or (ended is not None and holder.occurred_at >= ended):
+        if claim is holder or not _can_contradict(claim, holder, decisions):
             continue
-        other_scheme = claim.unit_scheme != holder.unit_scheme
+        no_units = {unit.code for unit in aspect.units} if claim.unit_scheme != holder.unit_scheme else set()
         found += [
             Disagreement(name, claim.source, holder.source)
-            for name, value in claim.fields.items()
-            if name not in left_out and value is not None and holder.fields.get(name) not in (None, value)
-            if not (name in units and other_scheme)
+            for name in sorted(_differing(claim.fields, holder.fields) - left_out - no_units)
+            if not is_kept(decisions, name, claim.source, claim.content_hash)
         ]
     return found
 
 
-def _speaks(claim: Claim) -> bool:
-    return claim.operation != Operation.REVOKE
+def _can_contradict(claim: Claim, holder: Claim, decisions: Collection[Decided]) -> bool:
+    ended = claim.speaker.valid_until
+    if claim.operation == Operation.REVOKE or (ended is not None and holder.occurred_at >= ended):
+        return False
+    return not is_passed_over(decisions, (holder.source, holder.content_hash), claim.content_hash)
 
 
-def side_of(
-    aspect: Aspect, part: tuple[str, ...], claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]
-) -> Side:
+def side_of(of: Identity, claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]) -> Side:
     """Return the side as it is shown: the holder's claim first, then by precedence, those taken back last."""
     held = next((claim.fields for claim in claims if claim.source == won.holder), {})
     ordered = sorted(claims, key=lambda claim: (claim.source != won.holder, not claim.is_standing, _precedence(claim)))
     marked = [replace(claim, differs=_differing(claim.fields, held)) for claim in ordered]
-    return Side(aspect, part, won, tuple(marked), tuple(conflicts))
+    return Side(of.key, of.aspect, of.part, won, tuple(marked), tuple(conflicts))
 
 
 def _differing(fields: Mapping[str, Any], held: Mapping[str, Any]) -> frozenset[str]:

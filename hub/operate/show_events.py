@@ -9,12 +9,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hub.model.entities import SUBJECTS, Aspect, Entity
+from hub.model.decisions import SUBJECT as DECIDED
+from hub.model.entities import REVIEW, SUBJECTS, Aspect, Entity
 from hub.model.outcomes import Outcome
 from hub.operate.history import Event, Place
 from hub.operate.log_reader import LogValues, event_values
 from hub.operate.show_claims import Speaker
+from hub.operate.show_decisions import Decided, decision_of
 from hub.topology import event_topic, subject_of
+from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.tables import audit, authority, batch, log_partition, release, source
 
 
@@ -25,6 +28,7 @@ def audit_rows_of_keys() -> Select[Any]:
     same = (release.c.log == audit.c.log) & (release.c.log_offset == audit.c.log_offset)
     return (
         select(
+            audit.c.key,
             log_partition.c.topic,
             log_partition.c.partition,
             audit.c.log_offset,
@@ -69,6 +73,7 @@ def _event(row: Any) -> Event:
     is_released = row.released_outcome is not None
     return Event(
         place=Place(row.topic, row.partition, row.log_offset),
+        key=row.key,
         aspect=SUBJECTS[subject_of(row.topic)][1].name,
         outcome=Outcome(row.released_outcome if is_released else row.outcome),
         reason=row.released_reason if is_released else row.reason,
@@ -101,3 +106,38 @@ def speakers_of(connection: Connection, entity: Entity, aspect: Aspect) -> dict[
         )
     )
     return {row.code: Speaker(row.code, row.agency, row.role, row.rank, row.valid_until) for row in rows}
+
+
+@cache
+def decision_claims() -> Select[Any]:
+    """Select the decisions about ``:keys`` that stand, and, without a record of their own, those that do not."""
+    tables = aspect_tables(DECIDED)
+    claim, record = tables.claim, tables.record
+    held = (record.c.key == claim.c.key) & (record.c.source == claim.c.source)
+    return (
+        select(claim, record.c.source.label("holder_source"))
+        .outerjoin_from(claim, record, held)
+        .where(claim.c.subject_key == func.any(bindparam("keys", type_=ARRAY(Uuid))))
+        .order_by(claim.c.source_version)
+    )
+
+
+def _decision_rows(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Any]:
+    aspects = {f"{entity.name}.{aspect.name}" for aspect in entity.aspects}
+    rows = connection.execute(decision_claims(), {"keys": list(keys)}).mappings()
+    return [row for row in rows if row["aspect"] in aspects]
+
+
+def decisions_about(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Decided]:
+    """Return the officers' decisions about some keys of an entity that stand, oldest first."""
+    return [
+        decision_of(row, row["occurred_at"], row["source_version"])
+        for row in _decision_rows(connection, entity, keys)
+        if row["holder_source"] is not None and not row["revoked"]
+    ]
+
+
+def events_of_decisions(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Event]:
+    """Return the events of all decisions ever made about some keys of an entity; without values."""
+    reviews = {row["key"] for row in _decision_rows(connection, entity, keys)}
+    return events_of(connection, REVIEW, reviews) if reviews else []

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from hub.model.entities import CITIZEN
-from hub.operate.show_claims import Claim, Rule, Speaker, Won, decided, disagreements, side_of
+from hub.operate.show_claims import Claim, Identity, Rule, Speaker, Won, decided, disagreements, side_of
+from hub.operate.show_decisions import Decided
 
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
 PERSON = CITIZEN.aspect("person")
@@ -43,15 +45,29 @@ def test_sources_codes_are_ordered_by_their_bytes() -> None:
     assert decided([claim("a"), claim("B"), claim("á")]).holder == "B"
 
 
-def test_decision_of_an_officer_stands_before_every_other_rule() -> None:
-    claims = [claim("a", 0), claim("b", 1)]
-    assert decided(claims, "b") == Won("b", Rule.DECIDED, "a")
-    assert decided(claims, "a") == Won("a", Rule.DECIDED, "b")
+def taken(source: str, version: int = 1, seen: int = 0, held: int | None = None) -> Decided:
+    return Decided(
+        "CONFLICT", "citizen.person", "", "full_name", source, "TAKE", "H42-017", "", DAY, version, None, held, seen
+    )
 
 
-def test_decision_is_void_when_its_claim_was_taken_back() -> None:
+def test_decision_of_an_officer_stands_before_every_other_rule_and_the_last_before_others() -> None:
+    claims = [claim("a", 0), claim("b", 1), claim("c", 2)]
+    assert decided(claims, [taken("b")]) == Won("b", Rule.DECIDED, "a")
+    assert decided(claims, [taken("c", 1), taken("b", 2)]) == Won("b", Rule.DECIDED, "c")
+
+
+def test_decision_is_void_when_its_claim_was_taken_back_or_says_something_else() -> None:
     claims = [claim("a", 0), claim("b", 1, operation="REVOKE")]
-    assert decided(claims, "b") == Won("a", Rule.ONLY_CLAIM)
+    assert decided(claims, [taken("b")]) == Won("a", Rule.ONLY_CLAIM)
+    assert decided([claim("a", 0), claim("b", 1)], [taken("b", seen=9)]).holder == "a"
+
+
+def test_what_the_officer_saw_and_passed_over_is_no_conflict() -> None:
+    held, seen = claim("b", 1, full_name="B"), replace(claim("a", 0, full_name="A"), content_hash=7)
+    other = replace(claim("c", 2, full_name="C"), content_hash=8)
+    found = disagreements(CITIZEN, PERSON, [held, seen, other], held, [taken("b", held=7)])
+    assert [one.source for one in found] == ["c"]
 
 
 def test_claims_disagree_where_both_values_are_known_and_differ() -> None:
@@ -88,7 +104,7 @@ def test_holders_claim_comes_first_and_others_are_marked_where_they_differ() -> 
         claim("c", 2, full_name="B"),
         claim("b", 1, full_name="A"),
     ]
-    side = side_of(PERSON, (), claims, decided(claims), [])
+    side = side_of(Identity(UUID(int=1), PERSON), claims, decided(claims), [])
     assert [one.source for one in side.claims] == ["b", "c", "a"]
     assert [sorted(one.differs) for one in side.claims] == [[], ["full_name"], ["full_name"]]
     assert side.holder is side.claims[0]

@@ -3,13 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from hub.model.entities import CITIZEN
+from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
+from hub.model.entities import CITIZEN, REVIEW
 from hub.model.outcomes import Outcome
-from hub.operate.history import NO_LIMITS, Event, Limits, Place, fold, with_changes
-from hub.operate.show_claims import Rule, Side, Speaker
+from hub.operate.history import NO_LIMITS, Event, Limits, Place, Standing, decisions_in, fold, with_changes
+from hub.operate.show_claims import Identity, Rule, Side, Speaker
 
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
+KEY = UUID(int=1)
+PERSON = Identity(KEY, CITIZEN.aspect("person"))
 SPEAKERS = {
     "population": Speaker("population", "G01", "population", 0),
     "province": Speaker("province", "H01", "province", 2),
@@ -35,6 +39,7 @@ def event(
     values = {"recorded_at": recorded_at, "operation": "UPDATE", "unit_scheme": "GSO_2025", "full_name": name, **more}
     return Event(
         place=Place("hub.citizen.changed.v1", 0, number),
+        key=KEY,
         aspect="person",
         outcome=outcome,
         reason=None,
@@ -52,8 +57,8 @@ def event(
 
 
 def state(events: list[Event], limits: Limits = NO_LIMITS) -> list[Side]:
-    forth = fold(CITIZEN, CITIZEN.aspect("person"), events, SPEAKERS, limits)
-    assert forth == fold(CITIZEN, CITIZEN.aspect("person"), events[::-1], SPEAKERS, limits)
+    forth = fold(CITIZEN, PERSON, events, Standing(SPEAKERS), limits)
+    assert forth == fold(CITIZEN, PERSON, events[::-1], Standing(SPEAKERS), limits)
     return forth
 
 
@@ -137,3 +142,55 @@ def test_changes_are_told_against_the_sources_version_before() -> None:
     events = [event(1, "A", gender="MALE"), event(3, "B", version=3, gender="MALE"), event(2, "A", version=2)]
     changed = {one.place.offset: one.changed for one in with_changes(events, CITIZEN)}
     assert changed == {1: ("full_name", "gender"), 2: (), 3: ("full_name", "gender")}
+
+
+def decision(number: int, verdict: Verdict, held: int, other: int) -> Event:
+    """An officer's decision about the province's name, made on a day."""
+    of = ReviewId(ReviewKind.CONFLICT, "citizen.person", KEY, "", "full_name", "province")
+    made = Decision(of, verdict, "H42-017", "seen", at(number), seen_held_hash=held, seen_other_hash=other)
+    base = event(number, "", version=made.version, source="officers", happened=number)
+    return replace(base, key=UUID(int=2), aspect="decision", values=made.event("officers", "H42"))
+
+
+CONTRADICTING = [
+    replace(event(1, "N"), content_hash=10),
+    replace(event(1, "P", source="province"), content_hash=20),
+]
+OFFICERS = {"officers": Speaker("officers", "H42", "officer", 0)}
+
+
+def judged(events: list[Event], limits: Limits = NO_LIMITS) -> tuple[Any, Rule, list[str]]:
+    decisions = decisions_in(REVIEW, [one for one in events if one.aspect == "decision"], OFFICERS, limits)
+    (side,) = fold(CITIZEN, PERSON, events, Standing(SPEAKERS, decisions), limits)
+    return side.won.holder, side.won.rule, [one.field for one in side.conflicts]
+
+
+def test_decision_is_an_event_of_its_own_with_both_times() -> None:
+    events = [*CONTRADICTING, decision(5, Verdict.TAKE, held=10, other=20)]
+    assert judged(events, Limits(known_at=at(4))) == ("population", Rule.AUTHORITY, ["full_name"])
+    assert judged(events, Limits(as_of=at(4))) == ("population", Rule.AUTHORITY, ["full_name"])
+    assert judged(events) == ("province", Rule.DECIDED, [])
+
+
+def test_decision_to_keep_ends_the_conflict_and_moves_nothing() -> None:
+    events = [*CONTRADICTING, decision(5, Verdict.KEEP, held=10, other=20)]
+    assert judged(events) == ("population", Rule.AUTHORITY, [])
+
+
+def test_later_decision_about_the_same_review_replaces_the_earlier() -> None:
+    events = [
+        *CONTRADICTING,
+        decision(5, Verdict.TAKE, held=10, other=20),
+        decision(6, Verdict.WAIT, held=10, other=20),
+    ]
+    assert judged(events) == ("population", Rule.AUTHORITY, ["full_name"])
+    assert judged(events, Limits(known_at=at(5))) == ("province", Rule.DECIDED, [])
+
+
+def test_decision_counts_while_the_content_is_what_the_officer_saw() -> None:
+    events = [*CONTRADICTING, decision(5, Verdict.TAKE, held=10, other=99)]
+    assert judged(events) == ("population", Rule.AUTHORITY, ["full_name"])
+
+
+def test_review_decided_is_the_subject_of_the_aspect_that_is_folded() -> None:
+    assert [aspect.subject for aspect in REVIEW.aspects] == [SUBJECT]

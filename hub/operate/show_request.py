@@ -1,0 +1,135 @@
+"""Answer one question about one thing: look it up, note who unmasks it, read its events back, mask the rest."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from hub.model.entities import Entity
+from hub.model.errors import HubError, UnreachableError
+from hub.operate.actions import UNMASK, Action, note
+from hub.operate.history import NO_LIMITS, Event, Limits, with_changes
+from hub.operate.log_reader import read_values
+from hub.operate.show import Shown, masked_shown, past, show, speakers_by_aspect
+from hub.operate.show_claims import Speaker
+from hub.operate.show_events import events_of, events_of_decisions, with_values
+from hub.operate.show_key import keys_meant
+from hub.warehouse.database import translated_errors
+
+
+class NoSuchThingError(HubError):
+    """The hub knows nothing of what was asked for."""
+
+    code = "NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmasking:
+    """Who wants to see personal values, and why."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Fields:
+        who: a code or a key; never in a message.
+        history: whether the events are wanted.
+        unmasking: None: personal and sensitive values stay masked.
+    """
+
+    entity: Entity
+    who: str
+    limits: Limits = NO_LIMITS
+    history: bool = False
+    unmasking: Unmasking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is shown. ``is_complete`` is false when the log could not be reached and the state hangs on it."""
+
+    shown: Shown
+    is_masked: bool
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    shown: Shown
+    events: list[Event]
+    speakers: dict[str, dict[str, Speaker]]
+
+
+def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Answer:
+    """Return what the hub holds, or held, of a thing.
+
+    Who unmasks is written in the transaction that reads, and committed before anything is returned.
+
+    Raises:
+        NoSuchThingError: the hub knows nothing of it.
+        UnreachableError: the database does not answer.
+        ConfigError: unmasking without a reason.
+    """
+    with translated_errors("looking a record up"), engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            found = _found(connection, secret, request)
+    shown, is_complete = found.shown, True
+    if request.history or request.limits.are_set:
+        events, problem = _with_values(bootstrap, found.events)
+        is_complete = not (problem and request.limits.are_set)
+        shown = _with_past(found, events, request, problem)
+    return Answer(shown if request.unmasking else masked_shown(shown), request.unmasking is None, is_complete)
+
+
+def _found(connection: Connection, secret: str, request: Request) -> _Found:
+    shown = _looked_up(connection, request.entity, keys_meant(request.entity, request.who, secret))
+    if request.unmasking is not None:
+        detail = {"history": request.history} | {
+            name: limit.isoformat()
+            for name, limit in (("as_of", request.limits.as_of), ("known_at", request.limits.known_at))
+            if limit is not None
+        }
+        by, why = request.unmasking.actor, request.unmasking.reason
+        note(connection, Action(by, UNMASK, why, request.entity.name, shown.key, detail))
+    if not (request.history or request.limits.are_set):
+        return _Found(shown, [], {})
+    events = events_of(connection, request.entity, shown.keys)
+    events += events_of_decisions(connection, request.entity, shown.keys)
+    events.sort(key=lambda event: (event.recorded_at, event.batch, event.place.offset))
+    return _Found(shown, events, speakers_by_aspect(connection, request.entity))
+
+
+def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -> Shown:
+    for key in keys:
+        shown = show(connection, entity, key)
+        if shown is not None:
+            return shown
+    raise NoSuchThingError(f"the hub knows no such {entity.name.replace('_', ' ')}")
+
+
+def _with_values(bootstrap: str, events: list[Event]) -> tuple[list[Event], str]:
+    """Return the events with their values, and what is the matter if the log cannot be reached."""
+    try:
+        read = read_values(bootstrap, [event.place for event in events])
+    except UnreachableError as error:
+        return events, error.message
+    return with_values(events, read), ""
+
+
+def _with_past(found: _Found, events: list[Event], request: Request, problem: str) -> Shown:
+    shown, limits = found.shown, request.limits
+    if limits.are_set and not problem:
+        shown = past(shown, events, limits, found.speakers)
+    elif limits.are_set:
+        shown = replace(shown, sides=(), limits=limits)
+    notes = [f"{problem}: events are shown without their values"] if problem else []
+    unread = sum(event.is_accepted and event.values is None for event in events)
+    if unread and not problem:
+        notes.append(f"the log no longer holds {unread} of the accepted events: a past state may lack them")
+    wanted = with_changes(events, found.shown.entity) if request.history or problem else []
+    return replace(shown, events=tuple(wanted), notes=(*shown.notes, *notes))

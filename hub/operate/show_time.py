@@ -1,0 +1,34 @@
+"""Times as officers write and read them: in Vietnam, a day meaning all of it."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from hub.model.errors import ConfigError
+
+ZONE_NAME = "Asia/Ho_Chi_Minh"
+ZONE = ZoneInfo(ZONE_NAME)
+
+
+def time_of(text: str, option: str) -> datetime:
+    """Return the time that a day or a time names, UTC; a day is its last microsecond, no offset is Vietnam's.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        if len(text) == len("2025-07-01"):
+            day = datetime.combine(date.fromisoformat(text), time(), ZONE)
+            return (day + timedelta(days=1) - timedelta(microseconds=1)).astimezone(UTC)
+        given = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError([f"{option}: a day (2025-07-01) or a time (2025-07-01T08:30, with or without offset)"]) from (
+            error
+        )
+    return (given if given.tzinfo is not None else given.replace(tzinfo=ZONE)).astimezone(UTC)
+
+
+def local(when: datetime | None, micros: bool = False) -> str:
+    """Return a time as it is shown: Vietnam's, to the second; empty for none."""
+    if when is None:
+        return ""
+    return when.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S" + (".%f" if micros else ""))
