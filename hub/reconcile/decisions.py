@@ -147,14 +147,19 @@ def is_decided() -> ColumnElement[bool]:
         .where(decided.c.part == review.c.part, decided.c.kind == review.c.kind)
         .where(decided.c.field == review.c.field, decided.c.source_code == code)
         .where(decided.c.decision.in_([Verdict.KEEP.value, Verdict.TAKE.value]))
-        .where(or_(seen.is_(None), seen == content_hash_of_review()))
+        .where(or_(seen.is_(None), seen == hash_of_review()))
         .correlate(review)
     )
 
 
-def content_hash_of_review() -> ColumnElement[int]:
-    """The content hash of the claim that a row of ``review`` is about, null when there is no such claim."""
-    branches = []
+def hash_of_review() -> ColumnElement[int]:
+    """What a row of ``review`` is about, as a decision remembers it; null when there is nothing of the kind.
+
+    The content hash of its claim; of a question about many versions, the digest of its detail.
+    """
+    branches: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
+        (review.c.kind == ReviewKind.BACKWARD_STATUS.value, _digest(cast(review.c.detail, Text)))
+    ]
     for tables in all_aspect_tables():
         claim = tables.claim.alias("asked")
         found = (
@@ -166,6 +171,11 @@ def content_hash_of_review() -> ColumnElement[int]:
         )
         branches.append((review.c.aspect == tables.name, found))
     return case(*branches, else_=cast(null(), BigInteger))
+
+
+def _digest(of: ColumnElement[str]) -> ColumnElement[int]:
+    first_bytes = func.substr(func.sha256(func.convert_to(of, "UTF8")), 1, 8)
+    return cast(first_bytes, BigInteger)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import threading
 from itertools import permutations
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -36,7 +37,8 @@ def commit(world: World, *said: Said | Decided, partition: int = 0) -> None:
 
 def holder(world: World, key: int = 1) -> str | None:
     query = "SELECT s.code, r.key FROM citizen_person_record r LEFT JOIN source s ON s.id = r.source"
-    return {row.key: row.code for row in world.rows(query)}[key_of(key)]
+    holders: dict[UUID, str | None] = {row.key: row.code for row in world.rows(query)}
+    return holders[key_of(key)]
 
 
 def conflicts(world: World) -> set[tuple[str, str, str]]:
@@ -113,7 +115,8 @@ def test_of_two_takes_the_later_one_counts(world: World) -> None:
 
 def test_i4_decisions_and_claims_in_any_order_and_batches_end_alike(world: World) -> None:
     ends = set()
-    for order in permutations((NPD, PROVINCE, TAKE, Said(1, "civil", 1, full_name="C"))):
+    things: tuple[Said | Decided, ...] = (NPD, PROVINCE, TAKE, Said(1, "civil", 1, full_name="C"))
+    for order in permutations(things):
         world.clear()
         for one in order:
             commit(world, one)

@@ -2,17 +2,50 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hub.intake.check import SourceRules, version_by_time
+from hub.model.decisions import SUBJECT as DECIDED
+from hub.model.policy import Policy, parse_policy
+from hub.operate.policy import apply_policy
+from hub.reconcile.merge import Stamp
+from hub.reconcile.store import WarehouseStore
+from hub.reconcile.turns import TURN_COLUMNS, with_turns
+from hub.warehouse.batch import Accepted, Advance, Batch
+from hub.warehouse.entity_tables import aspect_tables
 from tests.conftest import RunningEngine
-from tests.merge_world import ENDED, RANKS, Said, World, key_of, open_world
+from tests.decided import DESK, Decided, frame_of_decisions
+from tests.merge_world import PARTITIONS, POLICY, RANKS, SUBJECT, TOPIC, Said, World, key_of, open_world
+from tests.property.merge_oracle import COMPARED, claims_and_outcomes, oracle
 
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
-COMPARED = ("full_name", "birth_year")
+BY_TIME = ("civil",)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Batches of what is said and decided, each part of a partition; and the ranks before and after a batch."""
+
+    batches: list[dict[int, list[Said | Decided]]]
+    ranks: tuple[dict[str, int], dict[str, int]]
+    applied_before: int
+
+
+def policy_of(ranks: dict[str, int]) -> Policy:
+    """The policy of the tests with these ranks, the events of some sources ordered by time."""
+    document = POLICY.document
+    for code, rank in ranks.items():
+        at = document.index("subjects", document.index(f'code = "{code}"'))
+        end = document.index("[[source]]", at)
+        order = 'order = "time"' if code in BY_TIME else ""
+        document = f'{document[:end]}\n{order}\n[source.authority]\n"citizen.person" = {rank}\n{document[end:]}'
+    return parse_policy(document.encode())
 
 
 @pytest.fixture(scope="module")
@@ -24,62 +57,83 @@ def world(engine: RunningEngine) -> Iterator[World]:
     engine.engine.drop_database("merge_property")
 
 
+said_things = st.tuples(
+    st.sampled_from(["UPDATE", "CORRECT", "REVOKE", "SNAPSHOT"]),
+    st.integers(0, 2),
+    st.sampled_from("AB"),
+    st.sampled_from([None, 1990, 1991]),
+)
+all_ranks = st.fixed_dictionaries({code: st.integers(0, 2) for code in sorted(RANKS)})
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> list[tuple[int, list[Said]]]:
-    """Batches (partition, events): versions of a few citizens by a few sources, repeated, shuffled, split anyhow."""
-    versions = draw(
-        st.dictionaries(
-            st.tuples(st.integers(1, 3), st.sampled_from(sorted(RANKS)), st.integers(1, 2), st.integers(1, 3)),
-            st.tuples(
-                st.sampled_from(["UPDATE", "CORRECT", "REVOKE", "SNAPSHOT"]),
-                st.integers(0, 2),
-                st.sampled_from("AB"),
-                st.sampled_from([None, 1990, 1991]),
-            ),
-            min_size=1,
-            max_size=14,
-        )
-    )
-    events = [
+def histories(draw: st.DrawFn) -> History:
+    """Versions of a few citizens by a few sources and decisions about them, repeated, shuffled, split anyhow."""
+    named = st.tuples(st.integers(1, 3), st.sampled_from(sorted(RANKS)), st.integers(1, 2), st.integers(1, 3))
+    versions = draw(st.dictionaries(named, said_things, min_size=1, max_size=14))
+    events: list[Said | Decided] = [
         Said(key, source, version, epoch, operation, day, name, year)
         for (key, source, epoch, version), (operation, day, name, year) in versions.items()
     ]
+    said = [event for event in events if isinstance(event, Said)]
+    about = st.tuples(st.sampled_from(said), st.sampled_from(said), st.sampled_from(COMPARED), st.integers(1, 3))
+    decided = draw(st.dictionaries(about, st.sampled_from(["KEEP", "TAKE", "TAKE", "WAIT"]), max_size=4))
+    decisions = {
+        (seen.key, seen.source, field, at): Decided(seen.key, seen.source, verdict, at, field, seen, held)
+        for (seen, held, field, at), verdict in decided.items()
+    }
+    events += decisions.values()
     repeats = draw(st.lists(st.sampled_from(events), max_size=6))
     shuffled = draw(st.permutations(events + repeats))
     cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=4)) | {len(shuffled)})
-    starts = [0, *cuts[:-1]]
-    return [
-        (draw(st.integers(0, 2)), list(shuffled[start:end]))
-        for start, end in zip(starts, cuts, strict=True)
-        if end > start
+    batches = []
+    for start, end in zip([0, *cuts[:-1]], cuts, strict=True):
+        parts: dict[int, list[Said | Decided]] = {}
+        for event in shuffled[start:end]:
+            parts.setdefault(draw(st.integers(0, PARTITIONS - 1)), []).append(event)
+        batches.append(dict(sorted(parts.items())))
+    return History(batches, (draw(all_ranks), draw(all_ranks)), draw(st.integers(0, len(batches))))
+
+
+def commit(world: World, parts: dict[int, list[Said | Decided]]) -> None:
+    """Commit one batch of several partitions, as intake would hand it over."""
+    advances, citizens, decided = [], [], []
+    for partition, events in parts.items():
+        said = [event for event in events if isinstance(event, Said)]
+        decisions = [event for event in events if isinstance(event, Decided)]
+        if said:
+            rows, keys = [event.fields() for event in said], [key_of(event.key) for event in said]
+            citizens.append(world.frame(SUBJECT, rows, keys, partition))
+        if decisions:
+            decided.append(frame_of_decisions(world, decisions, partition, skip=len(said)))
+        first = world.places[partition]
+        last = first + len(events)
+        advances.append(Advance(world.logs[partition], TOPIC, partition, first, last, len(events)))
+        world.places[partition] = last
+    accepted = [
+        Accepted(subject, whole(subject, frames))
+        for subject, frames in ((SUBJECT, citizens), (DECIDED, decided))
+        if frames
     ]
+    world.store.commit(Batch(tuple(advances), tuple(accepted)))
 
 
-def oracle(events: list[Said]) -> tuple[Any, Any, Any]:
-    """What the warehouse must hold: claims, holders, open conflicts."""
-    claims: dict[tuple[int, str], Said] = {}
-    for event in events:
-        stored = claims.get((event.key, event.source))
-        if stored is None or (event.epoch, event.version) > (stored.epoch, stored.version):
-            claims[event.key, event.source] = event
-    holders: dict[int, Said | None] = {}
-    for key in {event.key for event in events}:
-        standing = [claim for claim in claims.values() if claim.key == key and claim.operation != "REVOKE"]
-        best = min(standing, key=lambda c: (RANKS[c.source], -c.day, c.source), default=None)
-        holders[key] = best
-    conflicts = {
-        (claim.key, field, claim.source, held.source)
-        for claim in claims.values()
-        if (held := holders[claim.key]) and claim is not held and claim.operation != "REVOKE"
-        if held.day < ENDED.get(claim.source, held.day + 1)
-        for field in COMPARED
-        if None not in (getattr(claim, field), getattr(held, field)) and getattr(claim, field) != getattr(held, field)
-    }
-    return claims, {key: held and held.source for key, held in holders.items()}, conflicts
+def whole(subject: str, frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Put the partitions' rows together; the sources ordered by time get their versions."""
+    rows = pl.concat([frame.drop(*TURN_COLUMNS, "row") for frame in frames])
+    frame = rows.with_columns(version_by_time(BY_TIME))
+    return with_turns(frame.with_row_index("row"), aspect_tables(subject).identity)
+
+
+def apply(world: World, policy: Policy) -> World:
+    """Apply a policy and return the world whose worker was started with it."""
+    apply_policy(world.engine, policy, "test", "of a test")
+    assert SourceRules.of(policy, world.numbers).by_time == BY_TIME
+    return replace(world, store=WarehouseStore(world.engine, Stamp("test", policy.digest)))
 
 
 def stored(world: World) -> tuple[Any, Any, Any]:
-    """Read the same three things back."""
+    """Read claims, holders and open conflicts."""
     claims = {
         (row.key.int & 0xFFFF, row.code): (
             row.source_epoch,
@@ -104,99 +158,100 @@ def stored(world: World) -> tuple[Any, Any, Any]:
     return claims, holders, conflicts
 
 
-def check_history(world: World, history: list[tuple[int, list[Said]]]) -> None:
+def check_history(world: World, history: History) -> None:
     world.clear()
-    for partition, events in history:
-        world.commit(events, partition)
-    everything = [event for _, events in history for event in events]
-    expected_claims, expected_holders, expected_conflicts = oracle(everything)
+    one = apply(world, policy_of(history.ranks[0]))
+    for number, parts in enumerate([*history.batches, {}]):
+        if number == history.applied_before:
+            one = apply(world, policy_of(history.ranks[1]))
+        if parts:
+            commit(one, parts)
+    everything = [event for parts in history.batches for events in parts.values() for event in events]
+    said = [event for event in everything if isinstance(event, Said)]
+    decisions = [event for event in everything if isinstance(event, Decided)]
+    newest, outcomes = claims_and_outcomes(said, BY_TIME)
     claims, holders, conflicts = stored(world)
     assert claims == {
-        (c.key, c.source): (c.epoch, c.version, c.operation, c.full_name, c.birth_year)
-        for c in expected_claims.values()
+        place: (c.epoch, version_of(c), c.operation, c.full_name, c.birth_year) for place, c in newest.items()
     }
-    assert holders == expected_holders
-    assert conflicts == expected_conflicts
-    assert sorted(map(newer_or_not, world.outcomes())) == sorted(refusals(everything))
+    assert (holders, conflicts) == oracle(newest, decisions, history.ranks[1])
+    assert sorted(outcomes_of_claims(world)) == sorted(outcomes)
 
 
-def newer_or_not(outcome: str) -> str:
-    """Whether an event became its source's claim; if not, the outcome itself."""
-    return "newer" if outcome in {"applied", "superseded"} else outcome
+def version_of(said: Said) -> int:
+    """The version that is stored."""
+    occurred_at = said.fields()["occurred_at"]
+    return int(occurred_at.timestamp()) * 1_000_000 if said.source in BY_TIME else said.version
 
 
-def refusals(events: list[Said]) -> list[str]:
-    """What becomes of events that come one by one: ``newer``, or the outcome of one that is not."""
-    newest: dict[tuple[int, str], Said] = {}
-    outcomes = []
-    for event in events:
-        stored = newest.get((event.key, event.source))
-        if stored is None or (event.epoch, event.version) > (stored.epoch, stored.version):
-            newest[event.key, event.source] = event
-            outcomes.append("newer")
-        elif (event.epoch, event.version) < (stored.epoch, stored.version):
-            outcomes.append("stale")
-        else:
-            outcomes.append("duplicate" if event == stored else "rejected:VERSION_REUSED")
-    return outcomes
+def outcomes_of_claims(world: World) -> list[str]:
+    """Outcomes of the citizens' events: whether an event became its source's claim; if not, its outcome."""
+    audited = world.rows(
+        f"SELECT outcome, reason FROM audit WHERE source <> (SELECT id FROM source WHERE code = '{DESK}')"
+    )
+    words = [row.outcome if row.reason is None else f"{row.outcome}:{row.reason}" for row in audited]
+    return ["newer" if word in {"applied", "superseded"} else word for word in words]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
-def test_i4_state_equals_oracle_whatever_order_and_batches(world: World, history: list[tuple[int, list[Said]]]) -> None:
+def test_i4_state_equals_oracle_whatever_order_and_batches(world: World, history: History) -> None:
     check_history(world, history)
 
 
 @pytest.mark.soak
 @settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
-def test_i4_state_equals_oracle_at_length(world: World, history: list[tuple[int, list[Said]]]) -> None:
+def test_i4_state_equals_oracle_at_length(world: World, history: History) -> None:
     check_history(world, history)
 
 
-def test_i3_repeats_are_audited_as_duplicate_when_event_arrives_again(world: World) -> None:
+@pytest.fixture
+def plain(world: World) -> World:
+    """The world, empty, under the policy of the tests."""
     world.clear()
+    apply_policy(world.engine, POLICY, "test", "of a test")
+    return world
+
+
+def test_i3_repeats_are_audited_as_duplicate_when_event_arrives_again(plain: World) -> None:
     event = Said(1, "population", 1)
-    world.commit([event, event])
-    before = stored(world)
-    world.commit([event], partition=1)
-    assert world.outcomes() == ["applied", "duplicate", "duplicate"]
-    assert stored(world) == before
+    plain.commit([event, event])
+    before = stored(plain)
+    plain.commit([event], partition=1)
+    assert plain.outcomes() == ["applied", "duplicate", "duplicate"]
+    assert stored(plain) == before
 
 
-def test_version_reused_is_rejected_when_content_differs(world: World) -> None:
-    world.clear()
-    world.commit([Said(1, "population", 1, full_name="A"), Said(1, "population", 1, full_name="B")])
-    world.commit([Said(1, "population", 1, full_name="C"), Said(1, "population", 2, full_name="D")])
-    assert world.outcomes() == ["applied", "rejected:VERSION_REUSED", "rejected:VERSION_REUSED", "applied"]
-    assert world.rows("SELECT full_name FROM citizen_person_claim") == [("D",)]
+def test_version_reused_is_rejected_when_content_differs(plain: World) -> None:
+    plain.commit([Said(1, "population", 1, full_name="A"), Said(1, "population", 1, full_name="B")])
+    plain.commit([Said(1, "population", 1, full_name="C"), Said(1, "population", 2, full_name="D")])
+    assert plain.outcomes() == ["applied", "rejected:VERSION_REUSED", "rejected:VERSION_REUSED", "applied"]
+    assert plain.rows("SELECT full_name FROM citizen_person_claim") == [("D",)]
 
 
-def test_lower_authority_is_superseded_and_kept_as_claim(world: World) -> None:
-    world.clear()
-    world.commit([Said(1, "population", 1, full_name="A")])
-    world.commit([Said(1, "province_a", 7, full_name="B")])
-    assert world.outcomes() == ["applied", "superseded"]
-    claims, holders, conflicts = stored(world)
+def test_lower_authority_is_superseded_and_kept_as_claim(plain: World) -> None:
+    plain.commit([Said(1, "population", 1, full_name="A")])
+    plain.commit([Said(1, "province_a", 7, full_name="B")])
+    assert plain.outcomes() == ["applied", "superseded"]
+    claims, holders, conflicts = stored(plain)
     assert set(claims) == {(1, "population"), (1, "province_a")}
     assert holders == {1: "population"}
     assert conflicts == {(1, "full_name", "province_a", "population")}
 
 
-def test_conflict_closes_by_itself_when_sources_agree_again(world: World) -> None:
-    world.clear()
-    world.commit([Said(1, "population", 1, full_name="A"), Said(1, "province_a", 1, full_name="B")])
-    assert stored(world)[2]
-    world.commit([Said(1, "province_a", 2, full_name="A")])
-    assert stored(world)[2] == set()
-    assert [row.n for row in world.rows("SELECT count(*) AS n FROM conflict WHERE closed_at IS NOT NULL")] == [1]
+def test_conflict_closes_by_itself_when_sources_agree_again(plain: World) -> None:
+    plain.commit([Said(1, "population", 1, full_name="A"), Said(1, "province_a", 1, full_name="B")])
+    assert stored(plain)[2]
+    plain.commit([Said(1, "province_a", 2, full_name="A")])
+    assert stored(plain)[2] == set()
+    assert [row.n for row in plain.rows("SELECT count(*) AS n FROM conflict WHERE closed_at IS NOT NULL")] == [1]
 
 
-def test_record_is_held_by_nobody_when_only_claim_is_revoked(world: World) -> None:
-    world.clear()
-    world.commit([Said(1, "population", 1)])
-    world.commit([Said(1, "population", 2, operation="REVOKE")])
-    assert stored(world)[1] == {1: None}
-    world.commit([Said(1, "population", 3)])
-    assert stored(world)[1] == {1: "population"}
+def test_record_is_held_by_nobody_when_only_claim_is_revoked(plain: World) -> None:
+    plain.commit([Said(1, "population", 1)])
+    plain.commit([Said(1, "population", 2, operation="REVOKE")])
+    assert stored(plain)[1] == {1: None}
+    plain.commit([Said(1, "population", 3)])
+    assert stored(plain)[1] == {1: "population"}
     assert key_of(1).int & 0xFFFF == 1
