@@ -178,7 +178,7 @@ def recode(
         return
     if not reason:
         raise ConfigError(["--reason: say why residences are recoded"])
-    appended = _recode(day, Job(actor(officer), reason), plan.to_recode, quiet=as_json)
+    appended = _recode(Job(day, actor(officer), reason, plan.to_recode), quiet=as_json)
     if as_json:
         typer.echo(json.dumps(plan.as_json() | {"appended": appended}))
     else:
@@ -186,15 +186,15 @@ def recode(
         Console().print(f"{appended:,} residences recoded")
 
 
-def _recode(day: date, job: Job, expected: int, quiet: bool) -> int:
+def _recode(job: Job, quiet: bool) -> int:
     settings, places = located()
     with (
         Progress(disable=quiet, console=Console(stderr=True)) as bar,
         translated_errors("recoding residences"),
         warehouse(settings, places, "hub units recode").begin() as connection,
     ):
-        task = bar.add_task(f"recoding about {expected:,} residences", total=None)
-        return execute_recode(connection, day, job, lambda done, of: bar.update(task, completed=done, total=of))
+        task = bar.add_task(f"recoding about {job.expected:,} residences", total=None)
+        return execute_recode(connection, job, lambda done, of: bar.update(task, completed=done, total=of))
 
 
 def _read(fetch: Callable[[Connection], Any]) -> Any:

@@ -52,8 +52,8 @@ RECODE = "units recode"
 
 _RESIDENCE = CITIZEN.aspect("residence")
 _ENDED = "DELETE"
-_SLICES = 32
-"""Parts of the key space, one statement each, so that the job can say how far it is."""
+_ROWS_AT_ONCE = 20_000
+"""About so many rows per statement: so the job can say how far it is, and records are published in bounded steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,12 @@ class RecodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Who has residences recoded, and why."""
+    """Who has residences recoded by a day, and why; how many rows are expected decides in how many parts it runs."""
 
+    effective: date
     actor: str
     reason: str
+    expected: int = 0
 
 
 def plan_recode(connection: Connection, effective: date) -> RecodePlan:
@@ -101,7 +103,7 @@ def plan_recode(connection: Connection, effective: date) -> RecodePlan:
 
 
 def execute_recode(
-    connection: Connection, effective: date, job: Job, progress: Callable[[int, int], None] = lambda done, of: None
+    connection: Connection, job: Job, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> int:
     """Recode in the caller's transaction; return how many rows were appended.
 
@@ -110,14 +112,14 @@ def execute_recode(
     ``progress`` is called with how many parts of how many are done.
     """
     claims_go_on(connection)
-    detail = {"effective": effective.isoformat()}
+    detail = {"effective": job.effective.isoformat(), "expected": job.expected}
     number = note(connection, Action(job.actor, RECODE, job.reason, CITIZEN.name, None, detail))
-    appended = 0
-    for part in range(_SLICES):
+    appended, parts = 0, job.expected // _ROWS_AT_ONCE + 1
+    for part in range(parts):
         log, log_offset = job_place(connection)
-        first, last = _bounds(part)
+        first, last = _bounds(part, parts)
         parameters = {
-            "effective": effective,
+            "effective": job.effective,
             "job": number,
             "first": first,
             "last": last,
@@ -125,7 +127,7 @@ def execute_recode(
             "log_offset": log_offset,
         }
         appended += connection.execute(_recode_rows(_tables()), parameters).scalar_one()
-        progress(part + 1, _SLICES)
+        progress(part + 1, parts)
     return appended
 
 
@@ -133,10 +135,10 @@ def _tables() -> AspectTables:
     return aspect_tables(_RESIDENCE.subject)
 
 
-def _bounds(part: int) -> tuple[UUID, UUID]:
+def _bounds(part: int, parts: int) -> tuple[UUID, UUID]:
     """The first and last key of a part; keys are hashes and fill the space evenly."""
-    size = 2**128 // _SLICES
-    return UUID(int=part * size), UUID(int=(part + 1) * size - 1)
+    edges = [2**128 * edge // parts for edge in (part, part + 1)]
+    return UUID(int=edges[0]), UUID(int=edges[1] - 1)
 
 
 def _moves(effective: ColumnElement[date] | date) -> CTE:

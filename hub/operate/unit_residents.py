@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, Text, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Subquery, Text, and_, case, func, literal, or_, select, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.model.entities import CITIZEN
@@ -132,7 +132,10 @@ def _versions(tables: AspectTables, unit: UnitRef, kind: str) -> Subquery:
     codes, of_unit = _codes_of(unit), []
     for table in (tables.claim, history):
         of_unit.append(select(table.c.key).where(tuple_(table.c.unit_scheme, table.c.commune_code).in_(codes)))
-    keys = of_unit[0].union(of_unit[1])
+    named = of_unit[0].union(of_unit[1])
+    group = select(same_key.c.canonical).where(same_key.c.entity == CITIZEN.name, same_key.c.key.in_(named))
+    others = select(same_key.c.key).where(same_key.c.entity == CITIZEN.name, same_key.c.canonical.in_(group))
+    keys = union(*of_unit, others)
     names = [column.name for column in history.columns if column.name in tables.claim.columns]
     parts = [
         select(*(table.c[name] for name in names)).where(table.c.kind == kind, table.c.key.in_(keys))

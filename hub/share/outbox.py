@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.entities import ADMIN_UNIT, SUBJECTS, Entity
+from hub.model.entities import SUBJECTS, Entity
 from hub.model.outcomes import Outcome
 from hub.reconcile.touch import JOB_LOG
 from hub.topology import record_topics, subject_of
-from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
 from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
 
 MOST_OFFSETS = 20_000
@@ -43,15 +42,19 @@ class Changes:
 
 
 def open_spans(connection: Connection) -> list[Span]:
-    """Return what is to be shared, oldest position first come, a bounded step of each log partition."""
+    """Return what is to be shared, oldest position first come, a bounded step of each log partition.
+
+    A place of the job log can have many keys: one at a time.
+    """
     position = func.coalesce(share_position.c.next_offset, log_partition.c.first_offset)
+    most = case((log_partition.c.topic == JOB_LOG, 1), else_=MOST_OFFSETS)
     rows = connection.execute(
         select(
             log_partition.c.id,
             log_partition.c.topic,
             log_partition.c.partition,
             position,
-            func.least(log_partition.c.next_offset, position + MOST_OFFSETS),
+            func.least(log_partition.c.next_offset, position + most),
         )
         .join_from(log_partition, share_position, share_position.c.log == log_partition.c.id, isouter=True)
         .where(log_partition.c.next_offset > position)
@@ -60,10 +63,7 @@ def open_spans(connection: Connection) -> list[Span]:
 
 
 def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
-    """Return the keys whose records some spans may have changed, each once, and their dead letters.
-
-    A unit's event changes the records of all who name the unit.
-    """
+    """Return the keys whose records some spans may have changed, each once, and their dead letters."""
     keys: dict[str, set[UUID]] = {}
     letters: list[Row[tuple[object, ...]]] = []
     for span in spans:
@@ -78,7 +78,7 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
         ).all()
         for name, changed in _changed_keys(span):
             keys.setdefault(name, set()).update(connection.execute(changed).scalars())
-    return Changes({name: sorted(found) for name, found in keys.items()}, letters)
+    return Changes({name: sorted(found) for name, found in keys.items() if found}, letters)
 
 
 def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
@@ -97,13 +97,6 @@ def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
     entity = entity_of(span.topic)
     if entity.record_topic:
         yield entity.name, select(audit.c.key).where(changed)
-    if entity is ADMIN_UNIT:
-        units = aspect_tables(subject_of(span.topic)).claim
-        named = select(units.c.scheme, units.c.unit_code).join_from(units, audit, audit.c.key == units.c.key)
-        for tables in all_aspect_tables():
-            for unit in tables.aspect.units if tables.entity.record_topic else ():
-                names = tuple_(tables.claim.c.unit_scheme, tables.claim.c[unit.code])
-                yield tables.entity.name, select(tables.claim.c.key).where(names.in_(named.where(changed)))
 
 
 def entity_of(topic: str) -> Entity:

@@ -101,16 +101,19 @@ def test_record_passes_to_the_next_authority_when_the_highest_takes_back(world: 
 def test_unit_of_an_old_code_is_resolved_when_the_code_alone_tells_it(
     world: World, successors: list[str], said: dict[str, Any], resolved: tuple[str | None, str]
 ) -> None:
-    unit(world, "13285", successors, **said)
+    unit(world, "13285", successors)
     lives(world, "13285")
+    unit(world, "13285", successors, version=2, **said)
     (home,) = record(world)["residences"]
     assert (home["commune_code_now"], home["unit_resolution"]) == resolved
 
 
 def test_unit_of_a_code_of_today_is_itself_and_an_unknown_one_is_unknown(world: World) -> None:
     unit(world, "13286", [], scheme="GSO_2025")
+    unit(world, "13999", [], scheme="GSO_2025")
     lives(world, "13286", unit_scheme="GSO_2025")
     lives(world, "13999", unit_scheme="GSO_2025", kind="TEMPORARY")
+    unit(world, "13999", [], version=2, scheme="GSO_2025", operation="REVOKE")
     permanent, temporary = record(world)["residences"]
     assert (permanent["commune_code_now"], permanent["unit_resolution"]) == ("13286", "EXACT")
     assert (temporary["commune_code_now"], temporary["unit_resolution"]) == (None, "UNKNOWN")
@@ -177,6 +180,8 @@ def test_changes_name_each_key_once_and_only_those_whose_claims_changed(world: W
 
 
 def test_change_of_a_unit_names_those_who_live_there(world: World) -> None:
+    unit(world, "13285", [], version=0)
+    unit(world, "13286", [], version=0)
     lives(world, "13285")
     world.commit([Said(2, "population", 1)])
     lives(world, "13286", kind="TEMPORARY", source_system="province_a")

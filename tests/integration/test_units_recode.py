@@ -13,8 +13,8 @@ from tests.unit_world import chooses, lives, today_unit, unit
 
 REFORM, LATER = date(2025, 7, 1), date(2026, 3, 1)
 BEFORE, BETWEEN, AFTER = date(2025, 6, 30), date(2025, 9, 1), date(2026, 6, 1)
-JOB = Job("officer.1", "a boundary change")
-TODAY = {"unit_scheme": "GSO_2025"}
+WHO, WHY = "officer.1", "a boundary change"
+TODAY: dict[str, Any] = {"unit_scheme": "GSO_2025"}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def plan(world: World, effective: date) -> RecodePlan:
 
 def recode(world: World, effective: date) -> int:
     with world.engine.begin() as connection:
-        return execute_recode(connection, effective, JOB)
+        return execute_recode(connection, Job(effective, WHO, WHY, expected=50_000))
 
 
 def rows_of(world: World) -> list[tuple[Any, ...]]:
@@ -106,8 +106,8 @@ def test_recode_is_written_down_with_who_and_why(world: World) -> None:
     lives("00100")(world)
     recode(world, REFORM)
     (action,) = world.rows("SELECT * FROM action")
-    assert (action.actor, action.action, action.purpose) == (JOB.actor, "units recode", JOB.reason)
-    assert action.detail == {"effective": "2025-07-01"}
+    assert (action.actor, action.action, action.purpose) == (WHO, "units recode", WHY)
+    assert action.detail == {"effective": "2025-07-01", "expected": 50_000}
     (job,) = world.rows("SELECT job FROM recode")
     assert job.job == action.id
 
@@ -120,7 +120,7 @@ def test_recode_that_fails_leaves_nothing(world: World) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), world.engine.begin() as connection:
-        execute_recode(connection, REFORM, JOB, fail)
+        execute_recode(connection, Job(REFORM, WHO, WHY), fail)
     assert (rows_of(world), touched(world), world.rows("SELECT * FROM action")) == ([], set(), [])
 
 
