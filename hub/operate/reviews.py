@@ -13,12 +13,16 @@ from sqlalchemy import Connection, Engine, select
 
 from hub.embedded.locate import Endpoints
 from hub.model.decisions import SUBJECT, TAKEN, Decision, ReviewKind, Verdict
-from hub.model.entities import Role
+from hub.model.entities import Role, entity_named
 from hub.model.errors import ConfigError
 from hub.model.policy import Source
-from hub.operate.actions import Action, note
+from hub.operate.actions import UNMASK, Action, note
 from hub.operate.publish import publish
 from hub.operate.review_rows import CONFLICT, Question, question_of
+from hub.operate.show import Shown, masked_shown, sides_of
+from hub.operate.show_beside import Beside
+from hub.operate.show_events import decisions_about
+from hub.operate.show_request import Answer, Unmasking
 from hub.reconcile.decisions import hash_of_review
 from hub.reconcile.identity import part_text
 from hub.warehouse.database import translated_errors
@@ -76,6 +80,40 @@ def plan_decision(engine: Engine, given: Given) -> DecisionPlan:
         seen_other_hash=seen_other,
     )
     return DecisionPlan(question, decision, desk, _effect(question, given))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQuestion:
+    """A question with the claims it is about, side by side. ``answer`` is None when nobody claims anything."""
+
+    question: Question
+    answer: Answer | None
+
+
+def show_question(engine: Engine, number: str, unmasking: Unmasking | None) -> ShownQuestion:
+    """Return a question and its claims; personal values masked, unless somebody unmasks, which is noted first.
+
+    Raises:
+        ConfigError: there is no such question; or who unmasks gives no reason.
+    """
+    with translated_errors("reading a review"), engine.begin() as connection:
+        question = question_of(connection, number)
+        entity = entity_named(question.of.aspect.partition(".")[0])
+        keys = [question.of.key, *([UUID(other)] if (other := _other(question)) else [])]
+        decisions = decisions_about(connection, entity, keys)
+        parts = {question.of.part} if question.of.kind is not ReviewKind.POSSIBLE_DUPLICATE_PERSON else {""}
+        sides = [
+            side
+            for key in keys
+            for side in sides_of(connection, entity, key, decisions)
+            if f"{entity.name}.{side.aspect.name}" == question.of.aspect and "|".join(side.part) in parts
+        ]
+        if unmasking is not None:
+            note(connection, Action(unmasking.actor, UNMASK, unmasking.reason, entity.name, question.of.key))
+    shown = Shown(entity, question.of.key, tuple(sides), Beside(decisions=tuple(decisions)), tuple(keys))
+    if not sides:
+        return ShownQuestion(question, None)
+    return ShownQuestion(question, Answer(shown if unmasking else masked_shown(shown), is_masked=unmasking is None))
 
 
 def decide(engine: Engine, places: Endpoints, plan: DecisionPlan) -> None:
