@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 
+from hub.intake.derived import identity_links
 from hub.model.dossier_status import BY_CODE, Status, Version
+from hub.model.entities import DOSSIER
 from hub.model.envelope import Operation
+from hub.model.keys import as_uuid, entity_key
 from hub.model.policy import parse_policy
 from hub.warehouse.batch import Accepted
 from hub.warehouse.dossier_tables import dossier_deadline
-from tests.merge_world import World, key_of, open_world
+from tests.merge_world import SECRET, World, key_of, open_world
 
-PROGRESS, FILING, PROCEDURE = "dossier.progressed", "dossier.submitted", "procedure.changed"
+PROGRESS, FILING = "dossier.progressed", "dossier.submitted"
+PROCEDURE, UNIT = "procedure.changed", "admin_unit.changed"
 _ZONE = timedelta(hours=7)
 
 POLICY = parse_policy(
@@ -33,6 +38,11 @@ POLICY = parse_policy(
     agency = "H25"
     role = "province"
     subjects = ["dossier.submitted", "dossier.progressed"]
+    [[source]]
+    code = "nso"
+    agency = "G05"
+    role = "statistics_office"
+    subjects = ["admin_unit.changed"]
     """
 )
 
@@ -45,6 +55,21 @@ def at(text: str) -> datetime:
 def local(time: datetime | None) -> str | None:
     """Return a time as it is written above."""
     return None if time is None else (time + _ZONE).strftime("%Y-%m-%d %H:%M")
+
+
+def code_of(number: int) -> str:
+    """Return the code of a dossier that a test counts."""
+    return f"H42.1-260302-{number:04d}"
+
+
+def dossier_key(number: int) -> UUID:
+    """Return its key."""
+    return as_uuid(entity_key(SECRET, DOSSIER.name, [code_of(number)]))
+
+
+def number_of(key: UUID) -> int:
+    """Return the number of the dossier that has a key."""
+    return next(number for number in range(1, 100) if dossier_key(number) == key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +118,7 @@ class Progress:
         said = {name: getattr(self, name) for name in (*names, "status_reason", "operation", "processing_agency")}
         return said | {
             **_envelope(self.source, self.epoch, self.version, self.occurred_at),
-            "dossier_code": f"H42.1-260302-{self.key:04d}",
+            "dossier_code": code_of(self.key),
             "status": self.status.value,
             "operation": self.operation,
         }
@@ -117,7 +142,7 @@ def filing(key: int, version: int, procedure_code: str, source: str = "portal", 
     """Return the fields of a filing."""
     return {
         **_envelope(source, 1, version, at("2026-03-02 08:00")),
-        "dossier_code": f"H42.1-260302-{key:04d}",
+        "dossier_code": code_of(key),
         "procedure_code": procedure_code,
         **more,
     }
@@ -130,13 +155,15 @@ def open_dossier_world(url: str) -> World:
 
 def commit_progress(world: World, *said: Progress, partition: int = 0) -> None:
     """Commit versions as one batch."""
-    frame = world.frame(PROGRESS, [one.fields() for one in said], [key_of(one.key) for one in said], partition)
+    frame = world.frame(PROGRESS, [one.fields() for one in said], [dossier_key(one.key) for one in said], partition)
     world.commit_frames(partition, Accepted(PROGRESS, frame))
 
 
 def commit_filing(world: World, key: int, row: dict[str, Any], partition: int = 1) -> None:
     """Commit a filing as a batch."""
-    world.commit_frames(partition, Accepted(FILING, world.frame(FILING, [row], [key_of(key)], partition)))
+    frame = world.frame(FILING, [row], [dossier_key(key)], partition)
+    links = identity_links(frame, DOSSIER, DOSSIER.aspect("submission"), SECRET)
+    world.commit_frames(partition, Accepted(FILING, frame, links=links))
 
 
 def commit_procedure(world: World, number: int, code: str) -> None:
@@ -152,11 +179,17 @@ def open_reviews(world: World) -> dict[tuple[int, str], dict[str, Any]]:
         "WHERE r.kind = 'BACKWARD_STATUS' AND r.closed_at IS NULL"
     )
     assert {(row.aspect, row.field) for row in rows} <= {("dossier.progress", "status")}
-    return {(row.key.int & 0xFFFF, row.code): row.detail for row in rows}
+    return {(number_of(row.key), row.code): row.detail for row in rows}
 
 
 def stored_deadlines(world: World) -> dict[int, Any]:
     """The stored deadlines by dossier."""
     with world.engine.connect() as connection:
         rows = connection.execute(select(dossier_deadline)).all()
-    return {row.key.int & 0xFFFF: row for row in rows}
+    return {number_of(row.key): row for row in rows}
+
+
+def commit_unit(world: World, number: int, unit: dict[str, Any]) -> None:
+    """Commit a province."""
+    row = _envelope("nso", 1, 1, at("2025-06-01 08:00")) | {"level": "PROVINCE", "name": "x", **unit}
+    world.commit_frames(2, Accepted(UNIT, world.frame(UNIT, [row], [key_of(number)], 2)))

@@ -1,7 +1,7 @@
-"""What a batch changes about dossiers: questions about moves backwards, and deadlines.
+"""What a batch changes about dossiers: questions about moves backwards, deadlines, what is published of others.
 
-Both follow from the accepted versions of the dossiers that the batch touched, late ones included. A deadline also
-depends on the procedure that the dossier was filed for; so filings for interlinked procedures are looked at too.
+The first two follow from the accepted versions of the dossiers that the batch touched, late ones included. A deadline
+also depends on the procedure that the dossier was filed for; so filings for interlinked procedures are looked at too.
 
 A filing and a progress of one dossier, written at once by two workers, would not see each other. An advisory lock,
 shared for progress and exclusive for filings that concern interlinked procedures, makes the second wait for the first;
@@ -14,8 +14,10 @@ from functools import cache
 from sqlalchemy import Connection, Executable, FromClause, Select, exists, func, or_, select
 
 from hub.model.dossier_deadline import INTERLINKED_PROCEDURES, PROCEDURE_CHARACTERS
-from hub.model.entities import DOSSIER
+from hub.model.entities import ADMIN_UNIT, DOSSIER
+from hub.reconcile.dossier_agencies import dossiers_carried_on
 from hub.reconcile.dossier_clock import deadlines_dropped, deadlines_reckoned, is_interlinked
+from hub.reconcile.dossier_links import parents_named
 from hub.reconcile.dossier_moves import reviews_closed, reviews_opened
 from hub.reconcile.dossier_versions import progress_tables, submission_tables
 from hub.reconcile.step import Merge
@@ -33,6 +35,8 @@ def step(connection: Connection, merge: Merge) -> None:
         _after_progress(connection, merge)
     elif merge.tables is submission_tables() and merge.written:
         _after_filing(connection, merge)
+    elif merge.tables.entity is ADMIN_UNIT and merge.written:
+        _after_units(connection, merge)
 
 
 def _after_progress(connection: Connection, merge: Merge) -> None:
@@ -61,12 +65,22 @@ def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -
 
 
 def _after_filing(connection: Connection, merge: Merge) -> None:
+    """Dossiers that were split from another are told in that one's record."""
+    if merge.accepted.frame["linked_parent_code"].is_not_null().any():
+        touch(connection, merge.place, DOSSIER.name, parents_named())
     procedure = merge.accepted.frame["procedure_code"].str.slice(0, PROCEDURE_CHARACTERS)
     if procedure.is_in(INTERLINKED_PROCEDURES).any():
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     elif not connection.execute(_has_interlinked_deadlines()).scalar_one():
         return
     connection.execute(_of_interlinked_filings())
+
+
+def _after_units(connection: Connection, merge: Merge) -> None:
+    """An agency's work may have gone to another one with its province."""
+    prefixes = merge.accepted.frame["agency_code"].drop_nulls().unique().to_list()
+    if prefixes:
+        touch(connection, merge.place, DOSSIER.name, dossiers_carried_on(prefixes))
 
 
 def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tuple[object]]) -> None:

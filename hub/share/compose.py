@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Uuid, and_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
-from hub.model.entities import Aspect, Entity
+from hub.model.entities import DOSSIER, Aspect, Entity
 from hub.reconcile.unit_said import resolution_of
+from hub.share.dossier_fields import dossier_fields
 from hub.share.groups import groups_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.tables import source
@@ -41,6 +42,7 @@ class Composer:
         records: dict[UUID, dict[str, Any]] = {}
         claims: dict[UUID, list[object]] = {}
         own: dict[UUID, dict[str, Any]] = {}
+        held: dict[str, dict[UUID, UUID]] = {}
         published_under = frozenset(groups.canonical.values())
         for aspect in self.entity.aspects:
             tables = aspect_tables(aspect.subject)
@@ -48,10 +50,16 @@ class Composer:
             own |= {row["key"]: self._key_of(row) for row in rows if row["key"] in published_under}
             for row in groups.best(connection, tables, rows):
                 key = groups.canonical.get(row["key"], row["key"])
+                held.setdefault(aspect.name, {})[key] = row["key"]
                 claims.setdefault(key, []).append(_identity_of(aspect, row))
                 self._add(records, aspect, dict(row) | {"key": key})
         for key, record in records.items():
             record |= own.get(key, {})
+        if self.entity is DOSSIER:
+            for key, more in dossier_fields(connection, records, held.get("progress", {})).items():
+                records[key] |= more
+                claims[key].append(more)
+        for key, record in records.items():
             record["revision"] = _revision(claims[key])
         return {key: self._encoder.encode(records[key]) if key in records else None for key in wanted}
 

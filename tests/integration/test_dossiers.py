@@ -2,29 +2,41 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import date
 from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from hub.codec.decode import decode
+from hub.model.entities import DOSSIER
+from hub.reconcile.dossier_links import linked_dossiers
 from hub.reference.holidays import default_calendar
+from hub.share.compose import Composer
+from hub.warehouse.unit_tables import agency_now
 from tests.conftest import RunningEngine
 from tests.dossier_world import (
     Progress,
     at,
+    code_of,
     commit_filing,
     commit_procedure,
     commit_progress,
+    commit_unit,
+    dossier_key,
     filing,
     local,
+    number_of,
     open_dossier_world,
     open_reviews,
     stored_deadlines,
 )
-from tests.merge_world import World, key_of
+from tests.merge_world import SECRET, World
 
 CALENDAR = default_calendar()
 HOUR = 3600
+REFORM = date(2025, 7, 1)
 
 
 @pytest.fixture(scope="module")
@@ -201,4 +213,96 @@ def test_late_version_that_changes_a_deadline_notes_the_dossier(world: World) ->
     commit_progress(world, told(2, 5, "2026-03-03 07:30"))
     assert world.outcomes()[-1] == "stale"
     assert local(stored_deadlines(world)[1].due_at) == "2026-03-09 17:00"
-    assert [row.key for row in world.rows("SELECT key FROM touched WHERE entity = 'dossier'")] == [key_of(1)]
+    assert [row.key for row in world.rows("SELECT key FROM touched WHERE entity = 'dossier'")] == [dossier_key(1)]
+
+
+def published(world: World, key: int) -> dict[str, Any]:
+    with world.engine.connect() as connection:
+        value = Composer(DOSSIER, SECRET).compose(connection, [dossier_key(key)])[dossier_key(key)]
+    assert value is not None
+    return decode(value)[1]
+
+
+def test_record_says_the_deadline_and_changes_with_it(world: World) -> None:
+    commit_progress(world, RECEIVED, told(3, 4, "2026-03-04 07:30"))
+    first = published(world, 1)
+    assert (first["deadline"]["due_at"], first["deadline"]["on_time"]) == (at("2026-03-06 17:00"), None)
+    assert published(world, 1) == first
+    commit_progress(world, told(2, 5, "2026-03-03 07:30"))
+    second = published(world, 1)
+    assert (second["deadline"]["due_at"], second["deadline"]["paused_seconds"]) == (at("2026-03-09 17:00"), 8 * HOUR)
+    assert second["revision"] != first["revision"]
+
+
+def carried_on(world: World) -> None:
+    """From the reform on, H42 carries on the work of H25."""
+    with world.engine.begin() as connection:
+        connection.execute(
+            insert(agency_now),
+            [
+                {"prefix": "H25", "effective_from": date(1, 1, 1), "effective_until": REFORM, "now_prefix": "H25"},
+                {"prefix": "H25", "effective_from": REFORM, "effective_until": date(9999, 12, 31), "now_prefix": "H42"},
+            ],
+        )
+
+
+def test_handling_agency_follows_its_successor_while_the_original_stays(world: World) -> None:
+    commit_progress(world, told(1, 4, "2025-06-20 08:00", processing_agency="H25.17"))
+    assert [published(world, 1)[name] for name in ("handling_agency", "handling_agency_now")] == ["H25.17", "H25.17"]
+    carried_on(world)
+    assert [published(world, 1)[name] for name in ("handling_agency", "handling_agency_now")] == ["H25.17", "H42"]
+    assert [row.processing_agency for row in world.rows("SELECT * FROM dossier_progress_claim")] == ["H25.17"]
+
+
+def links(world: World, *numbers: int) -> set[tuple[int, str, str]]:
+    with world.engine.connect() as connection:
+        rows = connection.execute(linked_dossiers(), {"keys": [dossier_key(number) for number in numbers]}).all()
+    return {(number_of(row.asked), row.relation, row.dossier_code) for row in rows}
+
+
+def test_interlinked_dossiers_are_linked_to_their_parent_and_to_each_other(world: World) -> None:
+    commit_procedure(world, 7, "2.002621")
+    commit_filing(world, 1, filing(1, 1, "2.002621", linked_group="BIRTH"))
+    for child in (2, 3):
+        commit_filing(world, child, filing(child, 1, "2.002621", linked_parent_code=code_of(1)))
+    assert links(world, 1, 2, 3) == {
+        (1, "CHILD", code_of(2)),
+        (1, "CHILD", code_of(3)),
+        (2, "PARENT", code_of(1)),
+        (2, "SIBLING", code_of(3)),
+        (3, "PARENT", code_of(1)),
+        (3, "SIBLING", code_of(2)),
+    }
+    assert published(world, 1)["linked_dossiers"] == [
+        {"relation": "CHILD", "dossier_code": code_of(2)},
+        {"relation": "CHILD", "dossier_code": code_of(3)},
+    ]
+    assert published(world, 3)["linked_dossiers"] == [{"relation": "PARENT", "dossier_code": code_of(1)}]
+    assert {row.key for row in world.rows("SELECT key FROM touched WHERE entity = 'dossier'")} == {dossier_key(1)}
+
+
+def test_child_is_linked_by_any_code_of_its_parent_and_until_it_is_taken_back(world: World) -> None:
+    commit_procedure(world, 7, "2.002622")
+    codes = f'[{{"system":"ministry","code":"{code_of(9)}"}}]'
+    commit_filing(world, 1, filing(1, 1, "2.002622", alt_codes=codes))
+    commit_filing(world, 2, filing(2, 1, "2.002622", linked_parent_code=code_of(9)))
+    assert links(world, 1) == {(1, "CHILD", code_of(2))}
+    assert links(world, 2) == {(2, "PARENT", code_of(9))}
+    commit_filing(world, 2, filing(2, 2, "2.002622", linked_parent_code=code_of(9), operation="REVOKE"))
+    assert links(world, 1, 2) == set()
+
+
+def test_unit_change_notes_the_dossiers_whose_agency_has_a_successor(world: World) -> None:
+    commit_progress(world, told(1, 4, "2025-06-20 08:00", processing_agency="H25.17"))
+    commit_progress(world, told(1, 4, "2025-06-20 08:00", key=2, processing_agency="H26.17"))
+    old = {"scheme": "GSO_2004", "unit_code": "35", "valid_from": date(2004, 7, 8), "valid_to": REFORM}
+    successor = '[{"scheme":"GSO_2025","code":"37","share":"FULL","is_default":true}]'
+    commit_unit(world, 1, old | {"agency_code": "H25", "successors": successor})
+    assert published(world, 1)["handling_agency_now"] == "H25.17"
+    before = len(world.rows("SELECT * FROM touched"))
+    new = {"scheme": "GSO_2025", "unit_code": "37", "valid_from": REFORM, "agency_code": "H42"}
+    commit_unit(world, 2, new)
+    assert published(world, 1)["handling_agency_now"] == "H42"
+    assert published(world, 2)["handling_agency_now"] == "H26.17"
+    noted = world.rows(f"SELECT key FROM touched WHERE entity = 'dossier' OFFSET {before}")
+    assert [row.key for row in noted] == [dossier_key(1)]
