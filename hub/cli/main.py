@@ -15,7 +15,21 @@ EXIT_BAD_INPUT = 2
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
-_GROUPS = ("engine", "schemas", "worker", "share", "ledger", "connect", "units", "demo", "settings", "show")
+_GROUPS = (
+    "engine",
+    "schemas",
+    "worker",
+    "share",
+    "ledger",
+    "policy",
+    "review",
+    "quality",
+    "connect",
+    "units",
+    "demo",
+    "settings",
+    "show",
+)
 """Modules under ``hub.cli``; each has ``register(app)``."""
 
 _HELP = """Carry change events from provincial and national systems into one shared warehouse, and on to the portal.

@@ -128,8 +128,8 @@ def reviews(held: Held, key_of: Callable[..., UUID]) -> set[tuple[str, str, UUID
             if event.get(field) is not None and not is_placeholder(event[field]):
                 holders[event[field]].append(key)
         for keys in holders.values():
-            for part, key in _asked(keys, held, key_of):
-                found.add(("POSSIBLE_DUPLICATE_PERSON", aspect, key, part, field))
+            for part, smaller in _asked(keys, held, key_of):
+                found.add(("POSSIBLE_DUPLICATE_PERSON", aspect, smaller, part, field))
     for one, other in held.links():
         first, second = sorted((key_of("citizen.changed", one), key_of("citizen.changed", other)))
         for field in ("birth_year", "gender"):

@@ -123,7 +123,9 @@ EVENTS = st.one_of(
 def histories(draw: st.DrawFn) -> list[list[tuple[str, Event]]]:
     """Events with versions by source, in any order, parted into batches."""
     said = draw(st.lists(EVENTS, min_size=1, max_size=18))
-    numbered = [(subject, {**row, "source_version": number}) for number, (subject, row) in enumerate(said, 1)]
+    numbered: list[tuple[str, Event]] = [
+        (subject, {**row, "source_version": number}) for number, (subject, row) in enumerate(said, 1)
+    ]
     mixed = draw(st.permutations(numbered))
     cuts = sorted(draw(st.sets(st.integers(1, len(mixed)), max_size=6)) | {len(mixed)})
     return [mixed[begin:end_] for begin, end_ in zip([0, *cuts], cuts, strict=False)]
