@@ -1,6 +1,6 @@
 """How the demo's account looks on a terminal: at a glance, in 100 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -60,7 +60,11 @@ def _facts(report: Report) -> Table:
         table.add_row(f"{shown.entity} records", f"{shown.records:,}", f"on the portal {shown.on_portal:,}: {same}")
     fields = ", ".join(f"{aspect} {count:,}" for aspect, count in report.conflicts.items())
     table.add_row("open conflicts", f"{sum(report.conflicts.values()):,}", f"sources disagree: {fields}")
-    table.add_row("open reviews", f"{report.reviews:,}", "addresses in communes that were split: a person decides")
+    table.add_row("conflicts closed", f"{report.conflicts_closed:,}", "by themselves: the sources agree again")
+    table.add_row("open reviews", f"{sum(report.reviews.values()):,}", _counted(report.reviews))
+    table.add_row("flagged events", f"{sum(report.flags.values()):,}", _counted(report.flags))
+    table.add_row("standing flags", f"{sum(report.standing.values()):,}", _counted(report.standing))
+    table.add_row("released", f"{report.released:,}", "records that were parked until their reference came")
     table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")
     for outage in report.outages:
@@ -70,6 +74,10 @@ def _facts(report: Report) -> Table:
     )
     table.add_row("wall time", f"{report.wall_s:.1f} s", "engine, sources, events, comparison")
     return table
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}{_NBSP}{count:,}" for name, count in counts.items()) or "none"
 
 
 def _refusals(report: Report) -> Iterator[RenderableType]:

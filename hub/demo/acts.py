@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from hub.config import Settings
-from hub.demo import poison, portal
+from hub.demo import doubts, poison, portal
 from hub.demo.catalogue import load_catalogue_of_procedures
 from hub.demo.children import Child
 from hub.demo.report import Outage, Report, fetch_report
@@ -63,6 +63,7 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
             wait_for_drain(stage)
             again, outage = _midnight(stage, story, watch, worker)
             outages.append(outage)
+            doubts.raise_doubts(stage, story)
             say("everything is sent; waiting until the last record has its outcome")
             wait_for_drain(stage)
             span_s = watch.span_s()

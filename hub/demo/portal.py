@@ -13,7 +13,7 @@ from uuid import UUID
 
 import fastavro
 from kafka import KafkaConsumer, TopicPartition
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
@@ -23,7 +23,7 @@ from hub.model.entities import ENTITIES, Entity
 from hub.share.outbox import unshared
 from hub.topology import record_topic
 from hub.warehouse import tables
-from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 
 _LIMIT_S = 60.0
 _AGAIN_S = 0.5
@@ -107,16 +107,27 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
 
 
 def _held(entity: Entity, connection: Connection) -> Iterator[tuple[Place, Content]]:
+    """Yield what the warehouse holds; of several keys of one thing, what the one of highest authority says."""
     for shape in _shapes(entity):
-        claim, record = shape.tables.claim, shape.tables.record
+        whole, record = whole_claim(shape.tables), shape.tables.record
+        claim, same_key, authority = shape.tables.claim, tables.same_key, tables.authority
         same = and_(*(claim.c[name] == record.c[name] for name in (*shape.tables.identity, "source")))
+        group = and_(same_key.c.entity == entity.name, same_key.c.key == claim.c.key)
+        key = func.coalesce(same_key.c.canonical, claim.c.key)
+        rank = and_(authority.c.source == record.c.source, authority.c.aspect == shape.tables.name)
         rows = connection.execute(
-            select(claim.c.key, tables.source.c.code, claim.c.occurred_at, *(claim.c[name] for name in shape.fields))
-            .select_from(record.join(claim, same).join(tables.source, tables.source.c.id == record.c.source))
+            select(key, tables.source.c.code, claim.c.occurred_at, *(whole.c[name] for name in shape.fields))
+            .select_from(whole.source)
+            .join(record, same)
+            .join(tables.source, tables.source.c.id == record.c.source)
+            .join(authority, rank)
+            .join(same_key, group, isouter=True)
             .where(~claim.c.revoked)
+            .order_by(authority.c.rank.desc(), claim.c.occurred_at, tables.source.c.code.desc(), key == claim.c.key)
         )
-        for key, source, occurred_at, *values in rows:
-            yield shape.place(key, values), shape.content(source, occurred_at, values)
+        # Of one place the last row stands.
+        for found, source, occurred_at, *values in rows:
+            yield shape.place(found, values), shape.content(source, occurred_at, values)
 
 
 def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
@@ -127,8 +138,7 @@ def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
         given = golden.get(shape.name, golden.get(f"{shape.name}s"))
         for one in given if isinstance(given, list) else [given]:
             if one is not None:
-                # The entity's key stands once, beside the aspects.
-                values = [golden[name] if name in entity.key else one[name] for name in shape.fields]
+                values = [one[name] for name in shape.fields]
                 yield shape.place(key, values), shape.content(one["source"], one["occurred_at"], values)
 
 
@@ -160,8 +170,10 @@ def _shapes(entity: Entity) -> tuple[_Shape, ...]:
     found = []
     for aspect in entity.aspects:
         of_aspect = aspect_tables(aspect.subject)
-        fields = tuple(spec.name for spec in of_aspect.data)
-        lists = tuple(place for place, spec in enumerate(of_aspect.data) if spec.kind is FieldKind.JSON)
+        # The entity's key stands once, beside the aspects; the record's key is made of it.
+        compared = [spec for spec in of_aspect.data if spec.name not in entity.key]
+        fields = tuple(spec.name for spec in compared)
+        lists = tuple(place for place, spec in enumerate(compared) if spec.kind is FieldKind.JSON)
         part = fields.index(aspect.part[0]) if aspect.part else None
         found.append(_Shape(aspect.name, of_aspect, fields, lists, part))
     return tuple(found)

@@ -1,5 +1,6 @@
 """The account at the end of the demo: each record with its outcome, and whether the portal shows what the hub holds."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ from hub.demo.portal import Shown
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import SOURCES, Stage
 from hub.demo.watch import log_ends
+from hub.model.flags import flags_in
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow, read_ledger
-from hub.warehouse.tables import audit, conflict, dead_letter, review
+from hub.warehouse.person_tables import flag
+from hub.warehouse.tables import audit, conflict, dead_letter, release, review
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,11 @@ class Report:
 
     Fields:
         ends: the log's end offset by (topic, partition): what there was to consume.
-        conflicts, reviews: open ones; conflicts by aspect, one per field.
+        conflicts: open ones by aspect, one per field; ``conflicts_closed`` closed by themselves or by an officer.
+        reviews: open ones by kind.
+        flags: events by quality flag.
+        standing: standing flags, e.g. payments to the dead, by flag.
+        released: records that were parked and then released.
         reasons: records by outcome and reason, for rejected and dead-lettered ones.
         set_aside: rows that the connectors could not map, kept in their sources.
         busy_s: from the first record consumed to the last, outages included; ``events_per_s`` is over that time.
@@ -40,7 +47,11 @@ class Report:
     ends: Mapping[tuple[str, int], int]
     portal: tuple[Shown, ...]
     conflicts: Mapping[str, int]
-    reviews: int
+    conflicts_closed: int
+    reviews: Mapping[str, int]
+    flags: Mapping[str, int]
+    standing: Mapping[str, int]
+    released: int
     dead_letters: int
     reasons: Mapping[str, Mapping[str, int]]
     set_aside: int
@@ -91,7 +102,11 @@ def fetch_report(
             ends=log_ends(stage.where),
             portal=portal,
             conflicts=_conflicts(connection),
-            reviews=_count(connection, select(func.count()).where(review.c.closed_at.is_(None))),
+            conflicts_closed=_count(connection, select(func.count()).where(conflict.c.closed_at.is_not(None))),
+            reviews=_reviews(connection),
+            flags=_flags(connection),
+            standing=_standing(connection),
+            released=_count(connection, select(func.count()).select_from(release)),
             dead_letters=_count(connection, select(func.count()).select_from(dead_letter)),
             reasons=_reasons(connection),
             set_aside=sum(_set_aside(stage.urls[name]) for name in SOURCES),
@@ -111,7 +126,13 @@ def report_object(report: Report) -> dict[str, Any]:
         "portal_equal": report.is_portal_equal,
         "conflicts": sum(report.conflicts.values()),
         "conflicts_by_aspect": report.conflicts,
-        "reviews": report.reviews,
+        "conflicts_closed": report.conflicts_closed,
+        "reviews": sum(report.reviews.values()),
+        "reviews_by_kind": report.reviews,
+        "flags": report.flags,
+        "standing_flags": report.standing,
+        "parked": sum(row.outcomes[Outcome.PARKED] for row in report.ledger),
+        "released": report.released,
         "dead_letters": report.dead_letters,
         "reasons": report.reasons,
         "set_aside_by_connectors": report.set_aside,
@@ -135,6 +156,34 @@ def _conflicts(connection: Connection) -> dict[str, int]:
         .order_by(conflict.c.aspect)
     )
     return {aspect: count for aspect, count in rows}
+
+
+def _reviews(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(
+        select(review.c.kind, func.count())
+        .where(review.c.closed_at.is_(None))
+        .group_by(review.c.kind)
+        .order_by(review.c.kind)
+    )
+    return {kind: count for kind, count in rows}
+
+
+def _flags(connection: Connection) -> dict[str, int]:
+    """Count events by flag; one event can have several."""
+    rows = connection.execute(
+        select(audit.c.flags, func.count()).where(audit.c.flags.is_not(None)).group_by(audit.c.flags)
+    )
+    counts: Counter[str] = Counter()
+    for mask, count in rows:
+        counts.update(dict.fromkeys((flag.name for flag in flags_in(mask)), count))
+    return dict(sorted(counts.items()))
+
+
+def _standing(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(
+        select(flag.c.flag, func.count()).where(flag.c.closed_at.is_(None)).group_by(flag.c.flag).order_by(flag.c.flag)
+    )
+    return {name: count for name, count in rows}
 
 
 def _reasons(connection: Connection) -> dict[str, dict[str, int]]:

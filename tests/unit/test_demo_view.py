@@ -15,14 +15,18 @@ from hub.topology import merged_topics
 
 
 def _report() -> Report:
-    outcomes = dict.fromkeys(Outcome, 54_321)
+    outcomes = dict.fromkeys(Outcome, 43_210)
     total, topics = sum(outcomes.values()), merged_topics()
     return Report(
         ledger=tuple(LedgerRow(topic, number, 0, total, total, outcomes) for topic in topics for number in (0, 1)),
         ends={(topic, number): total for topic in topics for number in (0, 1)},
         portal=(Shown("citizen", 3_000_000, 3_000_000, 0), Shown("dossier", 600_000, 600_000, 0)),
         conflicts={"citizen.person": 750, "dossier.submission": 3},
-        reviews=1_003,
+        conflicts_closed=100,
+        reviews={"AMBIGUOUS_UNIT": 1_003, "POSSIBLE_DUPLICATE_PERSON": 2},
+        flags={"PLACEHOLDER_ID": 12},
+        standing={"DECEASED_PAYEE": 10},
+        released=80,
         dead_letters=10,
         reasons={"rejected": {"AFTER_CUT_OVER": 127, "VERSION_REUSED": 1}, "dead_lettered": {"TOO_LARGE": 1}},
         set_aside=3,
