@@ -1,6 +1,6 @@
 """How one thing looks on a terminal: claims side by side, disputes, what stands beside, history; in 100 columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -172,9 +172,10 @@ def _beside(beside: Beside) -> list[RenderableType]:
         ("decisions", _decisions(beside)),
         ("keys of the same thing", _same(beside)),
         ("links", [(link.kind, f"{link.key} = {link.other}", link.source) for link in beside.links]),
+        ("names", [(naming.field, f"{naming.entity} {naming.key}") for naming in beside.names]),
         ("named by", [(naming.entity, str(naming.key), naming.field) for naming in beside.named_by]),
         ("parked events", _parked(beside)),
-        *((title, [_cells(row) for row in rows]) for title, rows in beside.rows.items()),
+        *((title, [(_told(row),) for row in rows]) for title, rows in beside.rows.items()),
     ]
     for title, rows in listed:
         if rows:
@@ -222,8 +223,8 @@ def _parked(beside: Beside) -> list[tuple[str, ...]]:
     ]
 
 
-def _cells(row: Any) -> tuple[str, ...]:
-    return tuple(f"{name} {brief(value)}" for name, value in row.items() if value is not None)
+def _told(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {brief(value)}" for name, value in row.items() if value is not None)
 
 
 def _listed(rows: Sequence[tuple[str, ...]]) -> RenderableType:

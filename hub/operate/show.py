@@ -21,6 +21,7 @@ from hub.operate.show_beside import Beside, beside_of, conflicts_of, same_keys
 from hub.operate.show_claims import Claim, Disagreement, Identity, Rule, Side, Speaker, Won, decided, side_of
 from hub.operate.show_decisions import Decided, about
 from hub.operate.show_events import decisions_about, speakers_of
+from hub.operate.show_rows import rows_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.tables import source
 
@@ -121,7 +122,7 @@ def show(connection: Connection, entity: Entity, key: UUID) -> Shown | None:
     decisions = decisions_about(connection, entity, keys)
     sides = [side for one in keys for side in sides_of(connection, entity, one, decisions)]
     beside = replace(beside_of(connection, entity, keys), same=tuple(same), canonical=same.get(key))
-    beside = replace(beside, decisions=tuple(decisions))
+    beside = replace(beside, decisions=tuple(decisions), rows=rows_of(connection, entity, keys))
     return Shown(entity, key, tuple(sides), beside, keys) if sides or beside.parked else None
 
 

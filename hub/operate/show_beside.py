@@ -16,7 +16,8 @@ from hub.codec.fields import DataClass
 from hub.model.entities import Aspect, Entity
 from hub.operate.show_claims import Disagreement
 from hub.operate.show_decisions import Decided
-from hub.warehouse.entity_tables import all_aspect_tables, other_key
+from hub.operate.show_rows import masked_rows
+from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables, other_key
 from hub.warehouse.tables import conflict, identity_link, parked, review, same_key, source
 
 NAMED_LIMIT = 50
@@ -51,7 +52,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """A thing whose claim names this one in a field: a dossier its applicant."""
+    """Another thing that a claim names in a field, or whose claim names this one: a dossier and its applicant."""
 
     entity: str
     key: UUID
@@ -76,14 +77,16 @@ class Beside:
     same: tuple[UUID, ...] = ()
     canonical: UUID | None = None
     links: tuple[Link, ...] = ()
+    names: tuple[Naming, ...] = ()
     named_by: tuple[Naming, ...] = ()
     parked: tuple[Waiting, ...] = ()
     decisions: tuple[Decided, ...] = ()
     rows: Mapping[str, tuple[Mapping[str, Any], ...]] = attribute(default_factory=dict)
 
     def masked(self, entity: Entity) -> "Beside":
-        """Return the same without the details of questions about personal fields."""
-        return replace(self, questions=tuple(_masked_question(entity, question) for question in self.questions))
+        """Return the same without the details of questions about personal fields, and without personal unit codes."""
+        questions = tuple(_masked_question(entity, question) for question in self.questions)
+        return replace(self, questions=questions, rows=masked_rows(entity, self.rows))
 
 
 def _masked_question(entity: Entity, question: Question) -> Question:
@@ -123,6 +126,7 @@ def beside_of(connection: Connection, entity: Entity, keys: Collection[UUID]) ->
     return Beside(
         questions=tuple(_questions(connection, entity, keys)),
         links=tuple(_links(connection, entity, keys)),
+        names=tuple(_names(connection, entity, keys)),
         named_by=tuple(_named_by(connection, entity, keys)),
         parked=tuple(_parked(connection, entity, keys)),
     )
@@ -175,6 +179,16 @@ def _parked(connection: Connection, entity: Entity, keys: Collection[UUID]) -> I
     )
     for row in rows:
         yield Waiting(row.subject, row.code, row.waits_for, row.parked_at)
+
+
+def _names(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Naming]:
+    for aspect in entity.aspects:
+        claim = aspect_tables(aspect.subject).claim
+        for name, other in aspect.others.items():
+            column = claim.c[other_key(name)]
+            named = select(column).where(claim.c.key.in_(keys), column.is_not(None), ~claim.c.revoked)
+            for key in connection.execute(named.distinct().order_by(column)).scalars():
+                yield Naming(other, key, name)
 
 
 def _named_by(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Naming]:

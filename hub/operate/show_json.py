@@ -28,9 +28,10 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "same": shown.beside.same,
         "published_under": shown.beside.canonical,
         "links": [asdict(link) for link in shown.beside.links],
+        "names": [asdict(naming) for naming in shown.beside.names],
         "named_by": [asdict(naming) for naming in shown.beside.named_by],
         "parked": [asdict(waiting) for waiting in shown.beside.parked],
-        **{title: rows for title, rows in shown.beside.rows.items()},
+        **{title.replace(" ", "_"): rows for title, rows in shown.beside.rows.items()},
     }
     if shown.events:
         found["history"] = [_event(event) for event in shown.events]

@@ -82,9 +82,7 @@ def shown() -> Shown:
         named_by=(Naming("dossier", UUID(int=9), "applicant_pin"),),
         parked=(Waiting("residence.changed", "dancu", "admin_unit:GSO_2025|00004", DAY),),
         decisions=(
-            Decided(
-                "CONFLICT", "citizen.person", "", "birth_year", "hotich.quocgia", "KEEP", "H42-017", "seen", DAY, 1
-            ),
+            Decided("CONFLICT", "citizen.person", "", "birth_year", "dancu", "KEEP", "H42-017", "seen", DAY, 1),
         ),
         rows={"deadline": ({"due_at": DAY, "paused": None},)},
     )
@@ -136,7 +134,7 @@ def test_screen_says_rule_versions_times_conflicts_and_what_stands_beside() -> N
         "KEEP CONFLICT citizen.person birth_year dancu - H42-017, 2025-06-01 07:00: seen",
         "applicant_pin",
         "waits for admin_unit:GSO_2025|00004",
-        "due_at 2025-06-01 07:00:00",
+        "due at 2025-06-01 07:00:00",
         "rejected VERSION_REUSED",
         "hub.citizen.changed.v1/2@4, policy abababab",
         "parked 2025-06-01 07:00:00 and released",
