@@ -14,6 +14,7 @@ import polars as pl
 
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
+from hub.model.dossier_status import BACKWARD, BLANKS
 from hub.model.envelope import Operation, UnitScheme
 from hub.model.flags import NEW_CODES_FROM, Flag
 from hub.model.pin import FIRST_CENTURY, FIRST_FOREIGN_PREFIX, INVENTED_PREFIXES, PLACEHOLDER, PROVINCE_PREFIXES
@@ -223,3 +224,12 @@ def _doubts_of_words(present: _Present) -> Iterator[_Doubt]:
     if "status" in present:
         is_under_way = pl.col("status").is_in(_WITHOUT_DUE_DATE)
         yield Flag.NO_DUE_DATE, is_under_way & pl.col("due_at").is_null()
+    if "previous_status" in present:
+        yield Flag.BACKWARD_STATUS, _is_unexplained_move_back()
+
+
+def _is_unexplained_move_back() -> pl.Expr:
+    """By what the source itself says the status was before; what the hub knows of it the merge compares."""
+    moved = pl.concat_str("previous_status", "status", separator=">").is_in([f"{old}>{new}" for old, new in BACKWARD])
+    has_reason = pl.col("status_reason").fill_null("").str.strip_chars(BLANKS) != ""
+    return moved & ~((pl.col("operation") == Operation.CORRECT.value) & has_reason)

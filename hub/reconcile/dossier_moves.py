@@ -13,6 +13,7 @@ from sqlalchemy import (
     FromClause,
     Insert,
     Select,
+    Table,
     Text,
     Update,
     and_,
@@ -32,6 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 
 from hub.model.dossier_status import BACKWARD, BLANKS, Status
 from hub.model.envelope import Operation
+from hub.model.flags import Flag
 from hub.reconcile.dossier_versions import accepted_versions, in_order, newest_first, progress_tables
 from hub.warehouse.tables import review
 
@@ -66,13 +68,20 @@ def _moves(keys: FromClause) -> FromClause:
     ).subquery("moved")
 
 
+def _unexplained(keys: FromClause) -> Select[Any]:
+    """The versions that went back and that nothing has settled since."""
+    moved = _moves(keys)
+    pairs = [tuple_(literal(old.value, Text), literal(new.value, Text)) for old, new in BACKWARD]
+    return select(*moved.c).where(~moved.c.settled, tuple_(moved.c.old_status, moved.c.status).in_(pairs))
+
+
 def standing_moves(keys: FromClause) -> Select[Any]:
     """Select (key, source, detail) of the dossiers that have unexplained backward moves.
 
     Args:
         keys: dossiers, column ``key``, each once.
     """
-    moved = _moves(keys)
+    moved = _unexplained(keys).subquery("unexplained")
     told = func.jsonb_build_object(
         "from",
         moved.c.old_status,
@@ -87,12 +96,7 @@ def standing_moves(keys: FromClause) -> Select[Any]:
     moves = cast(func.jsonb_agg(aggregate_order_by(told, *in_order(moved))), JSONB)
     last, others = moves.op("->", return_type=JSONB())(-1), moves.op("-", return_type=JSONB())(-1)
     detail = last.op("||", return_type=JSONB())(func.jsonb_build_object("earlier", others))
-    pairs = [tuple_(literal(old.value, Text), literal(new.value, Text)) for old, new in BACKWARD]
-    return (
-        select(moved.c.key, moved.c.source, detail.label("detail"))
-        .where(~moved.c.settled, tuple_(moved.c.old_status, moved.c.status).in_(pairs))
-        .group_by(moved.c.key, moved.c.source)
-    )
+    return select(moved.c.key, moved.c.source, detail.label("detail")).group_by(moved.c.key, moved.c.source)
 
 
 def reviews_opened(keys: FromClause) -> Insert:
@@ -133,3 +137,19 @@ def reviews_closed(keys: FromClause) -> Update:
     stands = exists().where(found.c.key == asked_about.c.key, found.c.source == asked_about.c.source)
     over = select(asked_about.c.id).where(~stands)
     return update(review).values(closed_at=literal_column("now()")).where(review.c.id.in_(over))
+
+
+def backward_events_flagged(keys: FromClause, stage: FromClause, into: Table) -> Update:
+    """Flag the batch's own events whose status went back, in ``audit`` or ``release``: what they are counted by.
+
+    An event that turns out to be one by a version that came later is not flagged any more; its review is opened.
+    """
+    moved = _unexplained(keys).subquery("unexplained")
+    return (
+        update(into)
+        .values(flags=func.coalesce(into.c.flags, 0).bitwise_or(int(Flag.BACKWARD_STATUS)))
+        .where(into.c.log == stage.c.log, into.c.log_offset == stage.c.log_offset, stage.c.key == moved.c.key)
+        .where(stage.c.source == moved.c.source, stage.c.source_epoch == moved.c.source_epoch)
+        .where(stage.c.source_version == moved.c.source_version)
+        .where(func.coalesce(into.c.flags, 0).bitwise_and(int(Flag.BACKWARD_STATUS)) == 0)
+    )

@@ -11,19 +11,20 @@ and progress waits for stored filings of interlinked procedures that are being c
 from collections.abc import Callable
 from functools import cache
 
-from sqlalchemy import Connection, Executable, FromClause, Select, exists, func, or_, select
+from sqlalchemy import Connection, Executable, FromClause, Select, Table, UpdateBase, exists, func, or_, select
 
 from hub.model.dossier_deadline import INTERLINKED_PROCEDURES, PROCEDURE_CHARACTERS
 from hub.model.entities import ADMIN_UNIT, DOSSIER
 from hub.reconcile.dossier_agencies import dossiers_carried_on
 from hub.reconcile.dossier_clock import deadlines_dropped, deadlines_reckoned, is_interlinked
 from hub.reconcile.dossier_links import parents_named
-from hub.reconcile.dossier_moves import reviews_closed, reviews_opened
+from hub.reconcile.dossier_moves import backward_events_flagged, reviews_closed, reviews_opened
 from hub.reconcile.dossier_versions import progress_tables, submission_tables
 from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place, touch
 from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.tables import audit, release
 
 _LOCK = 0x4855_4226
 """Advisory lock between dossiers' progress (shared) and filings for interlinked procedures (exclusive)."""
@@ -42,7 +43,9 @@ def step(connection: Connection, merge: Merge) -> None:
 def _after_progress(connection: Connection, merge: Merge) -> None:
     frame = merge.accepted.frame
     if merge.written < frame.height or connection.execute(_has_replaced()).scalar_one():
-        connection.execute(_of_batch(reviews_opened))
+        if connection.execute(_of_batch(reviews_opened)).rowcount:
+            connection.execute(_of_batch_flagged(audit))
+            connection.execute(_of_batch_flagged(release))
         connection.execute(_of_batch(reviews_closed))
     connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
     connection.execute(_interlinked_filings_settled())
@@ -105,8 +108,13 @@ def _touched() -> FromClause:
 
 
 @cache
-def _of_batch(build: Callable[[FromClause], Executable]) -> Executable:
+def _of_batch(build: Callable[[FromClause], UpdateBase]) -> UpdateBase:
     return build(_touched())
+
+
+@cache
+def _of_batch_flagged(into: Table) -> Executable:
+    return backward_events_flagged(_touched(), progress_tables().stage, into)
 
 
 @cache

@@ -11,6 +11,7 @@ from sqlalchemy import insert
 
 from hub.codec.decode import decode
 from hub.model.entities import DOSSIER
+from hub.model.flags import Flag
 from hub.reconcile.dossier_links import linked_dossiers
 from hub.reference.holidays import default_calendar
 from hub.share.compose import Composer
@@ -122,6 +123,13 @@ def test_later_correction_closes_the_question(world: World) -> None:
     rows = world.rows("SELECT closed_at FROM review")
     assert len(rows) == 1
     assert rows[0].closed_at is not None
+
+
+def test_event_that_goes_back_is_flagged_in_the_audit_log(world: World) -> None:
+    commit_progress(world, told(1, 9, "2026-03-02 08:00"), told(2, 10, "2026-03-02 09:00"))
+    commit_progress(world, told(3, 4, "2026-03-03 08:00"), told(4, 9, "2026-03-04 08:00"))
+    flags = [row.flags for row in world.rows("SELECT flags FROM audit ORDER BY log, log_offset")]
+    assert flags == [None, None, int(Flag.BACKWARD_STATUS), None]
 
 
 def test_question_of_one_source_is_not_closed_by_another(world: World) -> None:

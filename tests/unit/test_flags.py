@@ -118,6 +118,18 @@ OTHERS: list[tuple[str, dict[str, Any], set[Flag]]] = [
     ("dossier.progressed", {"status": "ACCEPTED", "due_at": AT + timedelta(days=3)}, set()),
     ("dossier.progressed", {"status": "RESULT_RETURNED"}, set()),
     ("dossier.progressed", {"status": "UNKNOWN", "raw_status": "posting"}, {Flag.UNKNOWN_ENUM}),
+    ("dossier.progressed", {"status": "REGISTERED", "previous_status": "RESULT_READY"}, {Flag.BACKWARD_STATUS}),
+    ("dossier.progressed", {"status": "RESULT_READY", "previous_status": "REGISTERED"}, set()),
+    (
+        "dossier.progressed",
+        {"status": "REGISTERED", "previous_status": "RESULT_READY", "operation": "CORRECT", "status_reason": "x"},
+        set(),
+    ),
+    (
+        "dossier.progressed",
+        {"status": "REGISTERED", "previous_status": "RESULT_READY", "operation": "CORRECT", "status_reason": " "},
+        {Flag.BACKWARD_STATUS},
+    ),
     ("dossier.progressed", {"received_at": AT, "due_at": AT - timedelta(days=1)}, {Flag.DATES_OUT_OF_ORDER}),
 ]  # fmt: skip
 
