@@ -9,6 +9,7 @@ from rich.text import Text
 from hub.demo.report import Report
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import totals_by_topic
+from hub.operate.quality import totals
 from hub.topology import subject_of
 
 WIDTH = 100
@@ -62,8 +63,12 @@ def _facts(report: Report) -> Table:
     table.add_row("open conflicts", f"{sum(report.conflicts.values()):,}", f"sources disagree: {fields}")
     table.add_row("conflicts closed", f"{report.conflicts_closed:,}", "by themselves: the sources agree again")
     table.add_row("open reviews", f"{sum(report.reviews.values()):,}", _counted(report.reviews))
-    table.add_row("flagged events", f"{sum(report.flags.values()):,}", _counted(report.flags))
-    table.add_row("standing flags", f"{sum(report.standing.values()):,}", _counted(report.standing))
+    table.add_row("decided", f"{report.decided:,}", "questions that an officer has answered")
+    flagged = {one.source: one.flagged for one in report.quality.sources if one.flagged}
+    table.add_row("flagged events", f"{sum(flagged.values()):,}", _counted(flagged))
+    table.add_row("", "", _counted({str(flag.name): count for flag, count in totals(report.quality.sources).items()}))
+    standing = report.quality.standing
+    table.add_row("standing flags", f"{sum(standing.values()):,}", _counted(standing))
     table.add_row("released", f"{report.released:,}", "records that were parked until their reference came")
     table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")

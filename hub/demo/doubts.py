@@ -5,18 +5,21 @@ connectors' own; so it holds whatever the connectors send at the same time.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.demo.people import MIDNIGHT, Person
 from hub.demo.stage import Stage
 from hub.demo.story import Story
 from hub.demo.watch import wait_until
+from hub.model.decisions import ReviewKind, Verdict
 from hub.operate.publish import publish
+from hub.operate.review_rows import Wanted, open_questions
+from hub.operate.reviews import Given, decide, plan_decision
 from hub.warehouse.entity_tables import aspect_tables, whole_claim
 from hub.warehouse.tables import conflict, parked, source
 
@@ -26,6 +29,8 @@ DEAD, REPLACED, TWICE, FILED_EARLY, BACKWARD, CORRECTED, INSPECTED = 25, 5, 5, 4
 UNLISTED = "1.990101"
 """A procedure that is filed before the catalogue has it."""
 
+_ONE_PERSON = ReviewKind.POSSIBLE_DUPLICATE_PERSON
+_DECIDED = (Verdict.TAKE, Verdict.KEEP)
 _WAIT_S = 120.0
 _LATER = MIDNIGHT + timedelta(days=2)
 
@@ -50,6 +55,18 @@ def raise_doubts(stage: Stage, story: Story) -> None:
     publish(stage.where, "citizen.changed", corrections)
     stage.say(f"the procedure is published; Nam Định corrects {len(corrections)} people")
     wait_until(lambda: _count_parked(stage) == 0, _WAIT_S, "parked filings are not released")
+    wait_until(lambda: len(_asked(stage, _ONE_PERSON)) >= len(_DECIDED), _WAIT_S, "nobody is asked about two numbers")
+    for number, verdict in zip(_asked(stage, _ONE_PERSON), _DECIDED, strict=False):
+        with stage.warehouse() as connection:
+            given = Given(number, verdict, "CB-0042", "Đối chiếu hồ sơ gốc")
+            decide(connection.engine, stage.where, plan_decision(connection.engine, given))
+    stage.say("an officer decides: two numbers are one person; two others are two people")
+
+
+def _asked(stage: Stage, kind: ReviewKind) -> list[str]:
+    stage.check()
+    with stage.warehouse() as connection:
+        return [question.number for question in open_questions(connection, Wanted(kind=kind))]
 
 
 def _count_parked(stage: Stage) -> int:
@@ -171,7 +188,7 @@ def _corrections(connection: Connection) -> Iterator[dict[str, Any]]:
         yield {**_envelope("namdinh.motcua", "H40", at=MIDNIGHT - timedelta(hours=1)), **_without_links(row)}
 
 
-def _without_links(row: Mapping[str, Any]) -> dict[str, Any]:
+def _without_links(row: RowMapping) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in {"previous_pin", "cmnd9"}}
 
 

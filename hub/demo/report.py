@@ -1,6 +1,5 @@
 """The account at the end of the demo: each record with its outcome, and whether the portal shows what the hub holds."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,13 @@ from hub.demo.portal import Shown
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import SOURCES, Stage
 from hub.demo.watch import log_ends
-from hub.model.flags import flags_in
+from hub.model.decisions import ReviewKind
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow, read_ledger
-from hub.warehouse.person_tables import flag
-from hub.warehouse.tables import audit, conflict, dead_letter, release, review
+from hub.operate.quality import Quality, read_quality, totals
+from hub.operate.review_rows import open_counts
+from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.tables import audit, conflict, dead_letter, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Report:
         ends: the log's end offset by (topic, partition): what there was to consume.
         conflicts: open ones by aspect, one per field; ``conflicts_closed`` closed by themselves or by an officer.
         reviews: open ones by kind.
-        flags: events by quality flag.
-        standing: standing flags, e.g. payments to the dead, by flag.
+        quality: flagged events by source, and standing flags, e.g. payments to the dead.
+        decided: questions that an officer has decided.
         released: records that were parked and then released.
         reasons: records by outcome and reason, for rejected and dead-lettered ones.
         set_aside: rows that the connectors could not map, kept in their sources.
@@ -49,8 +50,8 @@ class Report:
     conflicts: Mapping[str, int]
     conflicts_closed: int
     reviews: Mapping[str, int]
-    flags: Mapping[str, int]
-    standing: Mapping[str, int]
+    quality: Quality
+    decided: int
     released: int
     dead_letters: int
     reasons: Mapping[str, Mapping[str, int]]
@@ -104,8 +105,8 @@ def fetch_report(
             conflicts=_conflicts(connection),
             conflicts_closed=_count(connection, select(func.count()).where(conflict.c.closed_at.is_not(None))),
             reviews=_reviews(connection),
-            flags=_flags(connection),
-            standing=_standing(connection),
+            quality=read_quality(connection),
+            decided=_count(connection, select(func.count()).select_from(aspect_tables("review.decided").claim)),
             released=_count(connection, select(func.count()).select_from(release)),
             dead_letters=_count(connection, select(func.count()).select_from(dead_letter)),
             reasons=_reasons(connection),
@@ -129,8 +130,10 @@ def report_object(report: Report) -> dict[str, Any]:
         "conflicts_closed": report.conflicts_closed,
         "reviews": sum(report.reviews.values()),
         "reviews_by_kind": report.reviews,
-        "flags": report.flags,
-        "standing_flags": report.standing,
+        "decided": report.decided,
+        "flags": {flag.name: count for flag, count in totals(report.quality.sources).items()},
+        "flags_by_source": {one.source: one.as_json()["flags"] for one in report.quality.sources},
+        "standing_flags": report.quality.standing,
         "parked": sum(row.outcomes[Outcome.PARKED] for row in report.ledger),
         "released": report.released,
         "dead_letters": report.dead_letters,
@@ -159,31 +162,8 @@ def _conflicts(connection: Connection) -> dict[str, int]:
 
 
 def _reviews(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(
-        select(review.c.kind, func.count())
-        .where(review.c.closed_at.is_(None))
-        .group_by(review.c.kind)
-        .order_by(review.c.kind)
-    )
-    return {kind: count for kind, count in rows}
-
-
-def _flags(connection: Connection) -> dict[str, int]:
-    """Count events by flag; one event can have several."""
-    rows = connection.execute(
-        select(audit.c.flags, func.count()).where(audit.c.flags.is_not(None)).group_by(audit.c.flags)
-    )
-    counts: Counter[str] = Counter()
-    for mask, count in rows:
-        counts.update(dict.fromkeys((flag.name for flag in flags_in(mask)), count))
-    return dict(sorted(counts.items()))
-
-
-def _standing(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(
-        select(flag.c.flag, func.count()).where(flag.c.closed_at.is_(None)).group_by(flag.c.flag).order_by(flag.c.flag)
-    )
-    return {name: count for name, count in rows}
+    counts = open_counts(connection)
+    return {kind: count for kind, count in counts.items() if kind != ReviewKind.CONFLICT}
 
 
 def _reasons(connection: Connection) -> dict[str, dict[str, int]]:

@@ -9,8 +9,10 @@ from rich.console import Console
 from hub.cli.demo_view import render
 from hub.demo.portal import Shown
 from hub.demo.report import Outage, Report, report_object
+from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow
+from hub.operate.quality import Quality, SourceQuality
 from hub.topology import merged_topics
 
 
@@ -24,8 +26,8 @@ def _report() -> Report:
         conflicts={"citizen.person": 750, "dossier.submission": 3},
         conflicts_closed=100,
         reviews={"AMBIGUOUS_UNIT": 1_003, "POSSIBLE_DUPLICATE_PERSON": 2},
-        flags={"PLACEHOLDER_ID": 12},
-        standing={"DECEASED_PAYEE": 10},
+        quality=Quality((SourceQuality("namdinh.motcua", 12, {Flag.PLACEHOLDER_ID: 12}),), {"DECEASED_PAYEE": 10}),
+        decided=4,
         released=80,
         dead_letters=10,
         reasons={"rejected": {"AFTER_CUT_OVER": 127, "VERSION_REUSED": 1}, "dead_lettered": {"TOO_LARGE": 1}},
