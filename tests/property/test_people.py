@@ -65,9 +65,7 @@ PERSON = event(
     cmnd9=st.sampled_from([None, "013000001", "013000002", "000000001"]),
     previous_pin=maybe_pin,
 ).map(lambda item: (item[0], {**{k: v for k, v in item[1].items() if k != "death"}, **item[1]["death"]}))
-EVENTS = st.one_of(
-    PERSON,
-    PERSON,
+THINGS = (
     event(
         "health_insurance.linked",
         source_system=st.sampled_from(["bhxh", "tinh"]),
@@ -121,8 +119,9 @@ EVENTS = st.one_of(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[tuple[str, Event]]]:
-    """Events with versions by source, in any order, parted into batches."""
-    said = draw(st.lists(EVENTS, min_size=1, max_size=18))
+    """Events of people and of a few things that are theirs, numbered by source, in any order, parted into batches."""
+    things = draw(st.lists(st.sampled_from(THINGS), min_size=1, max_size=2))
+    said = draw(st.lists(st.one_of(PERSON, PERSON, *things), min_size=5, max_size=24))
     numbered: list[tuple[str, Event]] = [
         (subject, {**row, "source_version": number}) for number, (subject, row) in enumerate(said, 1)
     ]
