@@ -1,6 +1,7 @@
-"""What the tables of single entities hold of a thing: standing flags, deadline, today's units, recodes."""
+"""What the tables of single entities hold of a thing: standing flags, today's units, recodes, a dossier's deadline."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,8 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK, masked
 from hub.codec.fields import DataClass
 from hub.model.entities import CITIZEN, DOSSIER, Aspect, Entity
+from hub.operate.dossier_now import dossier_rows
 from hub.share.compose import resolved_unit
-from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.person_tables import flag
 from hub.warehouse.tables import source
@@ -19,7 +20,7 @@ from hub.warehouse.unit_tables import recode
 
 Row = Mapping[str, Any]
 
-FLAGS, DEADLINE, UNITS, RECODES = "standing flags", "deadline", "units today", "recodes"
+FLAGS, UNITS, RECODES = "standing flags", "units today", "recodes"
 _UNIT_COLUMNS = frozenset({"code", "code_now", "from_code", "to_code"})
 """Columns that hold a unit's code: as personal as the field of the claim that it was said in."""
 
@@ -28,11 +29,12 @@ def rows_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> d
     """Return the rows by what they are; titles without rows are left out."""
     found: dict[str, Iterable[Row]] = {
         FLAGS: _flags(connection, entity, keys),
-        DEADLINE: _deadlines(connection, keys) if entity is DOSSIER else (),
         UNITS: _units(connection, entity, keys),
         RECODES: _recodes(connection, keys) if entity is CITIZEN else (),
     }
     rows = {title: tuple(of) for title, of in found.items()}
+    if entity is DOSSIER:
+        rows |= dossier_rows(connection, keys, datetime.now(UTC))
     return {title: of for title, of in rows.items() if of}
 
 
@@ -72,11 +74,6 @@ def _flags(connection: Connection, entity: Entity, keys: Collection[UUID]) -> It
             "opened_at": row.opened_at,
             "closed_at": row.closed_at,
         }
-
-
-def _deadlines(connection: Connection, keys: Collection[UUID]) -> Iterator[Row]:
-    for row in _with_source(connection, dossier_deadline, keys):
-        yield {name: value for name, value in row.items() if name not in {"id", "source"}}
 
 
 def _recodes(connection: Connection, keys: Collection[UUID]) -> Iterator[Row]:

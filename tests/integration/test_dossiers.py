@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from hub.codec.decode import decode
 from hub.model.entities import DOSSIER
 from hub.model.flags import Flag
+from hub.operate.dossier_now import dossier_rows
 from hub.reconcile.dossier_links import linked_dossiers
 from hub.reference.holidays import default_calendar
 from hub.share.compose import Composer
@@ -314,3 +315,46 @@ def test_unit_change_notes_the_dossiers_whose_agency_has_a_successor(world: Worl
     assert published(world, 2)["handling_agency_now"] == "H26.17"
     noted = world.rows(f"SELECT key FROM touched WHERE entity = 'dossier' OFFSET {before}")
     assert [row.key for row in noted] == [dossier_key(1)]
+
+
+def shown(world: World, time: str, number: int = 1) -> dict[str, Any]:
+    with world.engine.connect() as connection:
+        rows = dossier_rows(connection, [dossier_key(number)], at(time))
+    return {title: [dict(row) for row in of] for title, of in rows.items()}
+
+
+@pytest.mark.parametrize(
+    ("time", "state", "overdue_s", "left_s"),
+    [
+        ("2026-03-06 16:00", "in time", 0, HOUR),
+        ("2026-03-07 09:00", "in time", 0, 0),
+        ("2026-03-09 08:30", "overdue", HOUR, 0),
+    ],
+)
+def test_open_dossier_is_compared_with_the_time_at_which_it_is_shown(
+    world: World, time: str, state: str, overdue_s: int, left_s: int
+) -> None:
+    commit_progress(world, RECEIVED)
+    (row,) = shown(world, time)["deadline"]
+    assert (row["state"], row["overdue_seconds"], row["seconds_left"]) == (state, overdue_s, left_s)
+
+
+def test_clock_that_stands_still_before_the_due_time_is_shown_standing(world: World) -> None:
+    commit_progress(world, RECEIVED, told(2, 5, "2026-03-06 13:00"))
+    (row,) = shown(world, "2026-03-20 09:00")["deadline"]
+    assert (row["state"], row["overdue_seconds"], row["seconds_left"]) == ("clock stands still", 0, 4 * HOUR)
+    commit_progress(world, told(3, 4, "2026-03-20 09:00"), told(4, 6, "2026-03-23 13:00"))
+    (row,) = shown(world, "2026-03-24 08:30")["deadline"]
+    assert (row["state"], row["overdue_seconds"]) == ("overdue", 11 * HOUR + HOUR // 2)
+
+
+def test_dossier_is_shown_with_who_handles_it_and_its_kin(world: World) -> None:
+    carried_on(world)
+    commit_procedure(world, 7, "2.002621")
+    commit_filing(world, 1, filing(1, 1, "2.002621", deciding_agency="H25.9"))
+    commit_filing(world, 2, filing(2, 1, "2.002621", linked_parent_code=code_of(1)))
+    found = shown(world, "2026-03-24 08:30")
+    assert found["handling agency"] == [{"said": "H25.9", "today": "H42"}]
+    assert [(row["relation"], row["dossier_code"]) for row in found["linked dossiers"]] == [("CHILD", code_of(2))]
+    commit_progress(world, told(1, 4, "2026-03-20 08:00", processing_agency="H42.3"))
+    assert shown(world, "2026-03-24 08:30")["handling agency"] == [{"said": "H42.3", "today": "H42.3"}]
