@@ -13,27 +13,29 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CTE,
     BigInteger,
-    ColumnElement,
+    Column,
     Connection,
     Date,
     Insert,
+    MetaData,
     Select,
     SmallInteger,
+    Table,
     Text,
     Uuid,
     and_,
     bindparam,
     case,
-    exists,
     func,
     insert,
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import DropTable
 
 from hub.model.entities import CITIZEN
 from hub.model.unit_graph import Resolution
@@ -42,16 +44,25 @@ from hub.reconcile.identity import part_text, same_identity
 from hub.reconcile.reviews import claims_go_on
 from hub.reconcile.touch import job_place
 from hub.reconcile.unit_graph_store import held_units
-from hub.reconcile.unit_said import is_said_unit
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import touched
-from hub.warehouse.unit_tables import is_effective, recode, unit_now
+from hub.warehouse.unit_tables import day_of, is_effective, is_unit_of, recode, unit_now
 
 RECODE = "units recode"
 """Name of the job in the table ``action``."""
 
 _RESIDENCE = CITIZEN.aspect("residence")
 _ENDED = "DELETE"
+_MOVE = Table(
+    "unit_move",
+    MetaData(),
+    *(Column(name, Text) for name in ("scheme", "code", "resolution", "now_scheme", "now_code")),
+    *(Column(name, Text) for name in ("from_scheme", "from_code", "decree")),
+    *(Column(name, Date) for name in ("said_from", "said_until", "effective_from")),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""The transaction's own: what each code stands for on the day of the job."""
 _ROWS_AT_ONCE = 20_000
 """About so many rows per statement: so the job can say how far it is, and records are published in bounded steps."""
 
@@ -94,9 +105,13 @@ class Job:
 
 
 def plan_recode(connection: Connection, effective: date) -> RecodePlan:
-    """Count what a recode would do; reads every residence once, writes nothing."""
-    found = _residences(_tables(), effective).subquery()
-    counts = select(found.c.fate, func.count()).group_by(found.c.fate)
+    """Count what a recode would do; reads every residence once, writes nothing that stays."""
+    _make_moves(connection, effective)
+    found = _residences(_tables()).subquery()
+    identity = [column.name for column in recode.primary_key.columns]
+    is_done = and_(found.c.fate == "to_recode", *(recode.c[name] == found.c[name] for name in identity))
+    fate = case((recode.c.key.is_not(None), "done"), else_=found.c.fate)
+    counts = select(fate, func.count()).select_from(found.outerjoin(recode, is_done)).group_by(fate)
     fates: dict[str, int] = {fate: number for fate, number in connection.execute(counts)}
     names = ("to_recode", "done", "same", "ambiguous", "unknown", "ended")
     return RecodePlan(effective, *(fates.get(name, 0) for name in names))
@@ -114,12 +129,12 @@ def execute_recode(
     claims_go_on(connection)
     detail = {"effective": job.effective.isoformat(), "expected": job.expected}
     number = note(connection, Action(job.actor, RECODE, job.reason, CITIZEN.name, None, detail))
+    _make_moves(connection, job.effective)
     appended, parts = 0, job.expected // _ROWS_AT_ONCE + 1
     for part in range(parts):
         log, log_offset = job_place(connection)
         first, last = _bounds(part, parts)
         parameters = {
-            "effective": job.effective,
             "job": number,
             "first": first,
             "last": last,
@@ -141,7 +156,16 @@ def _bounds(part: int, parts: int) -> tuple[UUID, UUID]:
     return UUID(int=edges[0]), UUID(int=edges[1] - 1)
 
 
-def _moves(effective: ColumnElement[date] | date) -> CTE:
+def _make_moves(connection: Connection, effective: date) -> None:
+    """Fill ``_MOVE``: made once for all parts, and analysed, so that none joins it in a poor way."""
+    connection.execute(DropTable(_MOVE, if_exists=True))
+    _MOVE.create(connection, checkfirst=False)
+    moves = _moves(effective)
+    connection.execute(insert(_MOVE).from_select([column.name for column in moves.selected_columns], moves))
+    connection.execute(text(f"ANALYZE {_MOVE.name}"))
+
+
+def _moves(effective: date) -> Select[Any]:
     """What each code stands for on a day, since when, by which act, and what it stood for until then."""
     units, before, acts = unit_now.alias("unit"), unit_now.alias("before"), held_units().subquery("act")
     same_span = and_(
@@ -157,7 +181,7 @@ def _moves(effective: ColumnElement[date] | date) -> CTE:
     )
     return (
         select(
-            units,
+            *(units.c[column.name] for column in unit_now.columns if column.name in _MOVE.columns),
             func.coalesce(before.c.now_scheme, units.c.scheme).label("from_scheme"),
             func.coalesce(before.c.now_code, units.c.code).label("from_code"),
             acts.c.legal_basis_number.label("decree"),
@@ -165,32 +189,21 @@ def _moves(effective: ColumnElement[date] | date) -> CTE:
         .join_from(units, before, same_span, isouter=True)
         .outerjoin(acts, same_act)
         .where(is_effective(units, effective))
-        .cte("move")
-        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
 
 
-def _residences(tables: AspectTables, effective: ColumnElement[date] | date) -> Select[Any]:
-    """Residences that hold a record, each with what a recode makes of it (``fate``)."""
-    claim, record, move = tables.claim, tables.record, _moves(effective)
+def _residences(tables: AspectTables) -> Select[Any]:
+    """Residences that hold a record, each with what a recode by the day of ``_MOVE`` makes of it (``fate``)."""
+    claim, record, move = tables.claim, tables.record, _MOVE
     held = and_(same_identity(tables, claim, record), claim.c.source == record.c.source)
-    said = is_said_unit(move, claim, _RESIDENCE.units[0], effective)
-    is_over = or_(claim.c.action == _ENDED, claim.c.to_date <= func.coalesce(move.c.effective_from, effective))
+    said = is_unit_of(move, claim.c.unit_scheme, claim.c.commune_code, day_of(claim.c.occurred_at))
+    is_over = or_(claim.c.action == _ENDED, claim.c.to_date <= move.c.effective_from)
     is_same = and_(move.c.now_scheme == move.c.from_scheme, move.c.now_code == move.c.from_code)
-    is_done = exists().where(
-        recode.c.key == claim.c.key,
-        recode.c.part == part_text(tables, claim),
-        recode.c.source == claim.c.source,
-        recode.c.effective == move.c.effective_from,
-        recode.c.from_scheme == move.c.from_scheme,
-        recode.c.from_code == move.c.from_code,
-    )
     fate = case(
         (is_over, "ended"),
         (move.c.resolution == Resolution.AMBIGUOUS.value, "ambiguous"),
         (move.c.now_code.is_(None), "unknown"),
         (is_same, "same"),
-        (is_done, "done"),
         else_="to_recode",
     )
     return select(
@@ -210,8 +223,7 @@ def _residences(tables: AspectTables, effective: ColumnElement[date] | date) -> 
 @cache
 def _recode_rows(tables: AspectTables) -> Select[int]:
     """Append the rows of one part of the keys, note their keys as touched, and count the rows."""
-    effective = bindparam("effective", type_=Date)
-    found = _residences(tables, effective)
+    found = _residences(tables)
     within = tables.claim.c.key.between(bindparam("first", type_=Uuid), bindparam("last", type_=Uuid))
     found = found.where(within, tables.record.c.key.between(bindparam("first"), bindparam("last")))
     rows = found.subquery("residence")

@@ -1,0 +1,154 @@
+"""Benchmark of a boundary change: residences of the whole country recoded by one job, in one transaction.
+
+Fills that many residence claims, spread over the communes of the list of 2004 that went whole into another, and over
+those that were split, and times the plan and the job as ``hub units recode`` runs them. Rows are counted in the
+database. Prints a table, keeps the raw figures under ``tests/bench/results/``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from sqlalchemy import text
+
+from hub.config import Settings
+from hub.embedded.engine import Engine as Embedded
+from hub.operate.unit_recode import Job, RecodePlan, execute_recode, plan_recode
+from tests.merge_world import World, open_world
+from tests.unit_world import load_every_unit
+
+RESULTS = Path(__file__).parent / "results"
+REFORM = date(2025, 7, 1)
+LIMIT_S = 30.0
+console = Console()
+
+_FILL = """
+    INSERT INTO citizen_residence_claim
+        (key, kind, source, source_epoch, source_version, content_hash, revoked, contested, event_id, occurred_at,
+         recorded_at, operation, unit_scheme, source_agency, action, commune_code, pin)
+    SELECT md5(n::text)::uuid, 'PERMANENT', :source, 1, 1, n, false, false, md5('e' || n)::uuid, '2025-03-01',
+           '2025-03-01', 'SNAPSHOT', 'GSO_2004', 'G01', 'REGISTER', codes[1 + n % cardinality(codes)],
+           '000299' || lpad((n % 1000000)::text, 6, '0')
+    FROM generate_series(1, :residences) AS n,
+         (SELECT array_agg(DISTINCT code ORDER BY code) AS codes FROM unit_now
+          WHERE scheme = 'GSO_2004' AND length(code) = 5) AS communes
+"""
+_RECORDS = (
+    "INSERT INTO citizen_residence_record (key, kind, source) SELECT key, kind, source FROM citizen_residence_claim"
+)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--residences", type=int, default=1_000_000)
+    options = arguments.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="hub-bench-"))
+    embedded = Embedded(Settings(data_dir=folder))
+    try:
+        embedded.up(lambda line: console.print(f"  {line}"))
+        world = open_world(embedded.create_database("bench_recode"))
+        found = run(world, options.residences)
+        world.engine.dispose()
+    finally:
+        embedded.down()
+        shutil.rmtree(folder, ignore_errors=True)
+    report(found, options.residences)
+
+
+def run(world: World, residences: int) -> dict[str, Any]:
+    """Fill the warehouse, recode, and recode again."""
+    began = time.monotonic()
+    units = load_every_unit(world, "a secret of the bench")
+    console.print(f"{units:,} units in {time.monotonic() - began:.1f} s, what every code stands for derived from them")
+    began = time.monotonic()
+    with world.engine.begin() as connection:
+        connection.execute(text(_FILL), {"source": world.numbers["population"], "residences": residences})
+        connection.execute(text(_RECORDS))
+    with world.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+    console.print(f"{residences:,} residences filled in {time.monotonic() - began:.1f} s")
+    plan, plan_s = timed_plan(world)
+    rows, recode_s = timed_recode(world, plan)
+    again, again_s = timed_recode(world, timed_plan(world)[0])
+    return {
+        "plan": plan.as_json(),
+        "plan_s": plan_s,
+        "appended": rows,
+        "recode_s": recode_s,
+        "appended_again": again,
+        "recode_again_s": again_s,
+        "rows": counted(world),
+    }
+
+
+def timed_plan(world: World) -> tuple[RecodePlan, float]:
+    """Plan, and say how long it took."""
+    began = time.monotonic()
+    with world.engine.connect() as connection:
+        plan = plan_recode(connection, REFORM)
+    return plan, time.monotonic() - began
+
+
+def timed_recode(world: World, plan: RecodePlan) -> tuple[int, float]:
+    """Recode in a transaction of its own; the clock stops when it is committed."""
+    with Progress(console=console) as bar:
+        task = bar.add_task("recoding", total=None)
+        began = time.monotonic()
+        with world.engine.begin() as connection:
+            job = Job(REFORM, "bench", "benchmark of a boundary change", plan.to_recode)
+            rows = execute_recode(connection, job, lambda done, of: bar.update(task, completed=done, total=of))
+        return rows, time.monotonic() - began
+
+
+def counted(world: World) -> dict[str, int]:
+    """Count what the job left in the warehouse, and what it must not have touched."""
+    names = ("recode", "touched", "citizen_residence_claim", "citizen_residence_history", "action")
+    return {name: int(world.rows(f"SELECT count(*) AS number FROM {name}")[0].number) for name in names}
+
+
+def report(found: dict[str, Any], residences: int) -> None:
+    """Print the table and keep the raw results."""
+    table = Table("what", "rows", "seconds", "rows/s", box=None)
+    table.add_row("plan", f"{residences:,}", f"{found['plan_s']:.1f}", f"{residences / found['plan_s']:,.0f}")
+    rate = found["appended"] / found["recode_s"]
+    table.add_row("recode", f"{found['appended']:,}", f"{found['recode_s']:.1f}", f"{rate:,.0f}")
+    table.add_row("recode again", f"{found['appended_again']:,}", f"{found['recode_again_s']:.1f}", "")
+    console.print(table)
+    console.print(f"left to officers: {found['plan']['ambiguous']:,} residences in units that were split")
+    verdict = "within" if found["recode_s"] <= LIMIT_S else "OVER"
+    console.print(f"{residences:,} residences recoded {verdict} {LIMIT_S:.0f} s")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    result = {
+        "bench": "recode",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip() or "unknown",
+        "machine": {
+            "cores": os.cpu_count(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "load_average": os.getloadavg(),
+        },
+        "residences": residences,
+        **found,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"recode-{datetime.now(UTC):%Y%m%dT%H%M}-{result['commit']}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    console.print(f"raw results: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+
+
+if __name__ == "__main__":
+    main()
