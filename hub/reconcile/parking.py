@@ -5,6 +5,7 @@ leaves the stage and is kept whole in ``parked``, in the order of the log; its a
 flow on. ``hub.reconcile.releasing`` lets it go.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,8 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
+    Integer,
+    Row,
     Select,
     SmallInteger,
+    Update,
     Uuid,
     and_,
     bindparam,
@@ -29,10 +33,12 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.entities import Reference, entity_named
+from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.staging import stage
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
@@ -129,6 +135,7 @@ def hold_back(
     if not tables.aspect.references:
         return accepted, nothing
     rows = connection.execute(rows_that_must_wait(tables)).all()
+    accepted = _with_flags(connection, accepted, [row for row in rows if (row.log, row.log_offset) in let_in])
     waiting = [tuple(row) for row in rows if (row.log, row.log_offset) not in let_in]
     if not waiting:
         return accepted, nothing
@@ -146,6 +153,40 @@ def hold_back(
         kept = pl.concat([others, again]).sort("row")
     links = accepted.links.join(kept.select("row"), on="row", how="semi")
     return replace(accepted, frame=kept, staged=None, links=links), _audit_rows(held)
+
+
+def _with_flags(connection: Connection, accepted: Accepted, let_in: Sequence[Row[Any]]) -> Accepted:
+    """Flag rows that are let in although what they name is not known, in the stage too."""
+    unknown = [
+        (row.log, row.log_offset, int(FLAG_OF_REFERENCE[row.waits_for.split(":", 1)[0]]))
+        for row in let_in
+        if row.waits_for is not None
+    ]
+    if not unknown:
+        return accepted
+    logs, offsets, bits = (list(column) for column in zip(*unknown, strict=True))
+    tables = aspect_tables(accepted.subject)
+    connection.execute(flags_added(tables), {"logs": logs, "offsets": offsets, "bits": bits})
+    flags = pl.DataFrame(
+        unknown, schema={"log": pl.Int16(), "log_offset": pl.Int64(), "_bit": pl.Int32()}, orient="row"
+    )
+    frame = accepted.frame.join(flags, on=["log", "log_offset"], how="left", maintain_order="left")
+    added = pl.when(pl.col("_bit").is_null()).then("flags").otherwise(pl.col("flags").fill_null(0) | pl.col("_bit"))
+    return replace(accepted, frame=frame.with_columns(flags=added).drop("_bit"), staged=None)
+
+
+@cache
+def flags_added(tables: AspectTables) -> Update:
+    """Add ``:bits`` to the flags of the staged rows at ``:logs``, ``:offsets``."""
+    staged = tables.stage
+    logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
+    named = func.unnest(logs, offsets, bindparam("bits", type_=ARRAY(Integer)))
+    unknown = named.table_valued("log", "log_offset", "bit", name="unknown").render_derived()
+    return (
+        update(staged)
+        .values(flags=func.coalesce(staged.c.flags, 0).bitwise_or(unknown.c.bit))
+        .where(staged.c.log == unknown.c.log, staged.c.log_offset == unknown.c.log_offset)
+    )
 
 
 def _held(frame: pl.DataFrame, waiting: list[tuple[Any, ...]]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, Text, cast, func, select
 
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
+from hub.warehouse.person_tables import deceased, flag
 from hub.warehouse.tables import conflict, identity_link, review, same_key, source
 
 _NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
@@ -78,6 +79,9 @@ def _tables() -> dict[str, Select[tuple[Any, ...]]]:
                 tables[beside.name] = _beside(aspect, beside)
     tables[identity_link.name] = _links()
     tables[same_key.name] = _digested([same_key.c.entity, same_key.c.key], [same_key.c.canonical])
+    died = [column for column in deceased.columns if column.name not in {"key", "source"}]
+    tables[deceased.name] = _digested([deceased.c.key], [*died, _code(deceased.c.source, "source")])
+    tables[flag.name] = _digested([flag.c.id], []).where(flag.c.closed_at.is_(None))
     tables[conflict.name] = _conflicts()
     tables[review.name] = _reviews()
     return tables

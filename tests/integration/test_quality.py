@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from sqlalchemy import text as sql
 
 from hub.cli.quality import show_quality
 from hub.model.flags import Flag
@@ -81,6 +82,17 @@ def test_parked_event_waits_first_and_counts_when_it_is_released(whole: Whole) -
     with whole.engine.connect() as connection:
         (portal,) = read_quality(connection).sources
     assert (portal.flags, portal.parked) == ({Flag.CODE_FORMAT_OTHER: 1}, 0)
+
+
+def test_event_that_is_let_in_without_what_it_names_says_so(whole: Whole) -> None:
+    submitted = {"dossier_code": "H42.1-250701-0001", "procedure_code": "1.001193", "source_system": "dvcqg"}
+    whole.send("dossier.submitted", submitted, submitted | {"source_version": 2})
+    with whole.engine.begin() as connection:
+        connection.execute(sql("UPDATE parked SET let_in = true WHERE log_offset = 0"))
+    assert whole.release() >= 1
+    assert counted(whole) == {"dvcqg": {"UNKNOWN_PROCEDURE": 1}}
+    flags = whole.value("SELECT flags FROM release WHERE log_offset = 0")
+    assert flags == Flag.UNKNOWN_PROCEDURE
 
 
 def test_view_says_what_each_flag_means_and_fits_the_screen(whole: Whole) -> None:
