@@ -5,9 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from hub.model.entities import Entity
+from hub.model.entities import CITIZEN, Entity
 from hub.model.errors import HubError, UnreachableError
 from hub.operate.actions import UNMASK, Action, note
+from hub.operate.find import find_person
 from hub.operate.history import NO_LIMITS, Event, Limits, with_changes
 from hub.operate.log_reader import read_values
 from hub.operate.show import Shown, masked_shown, past, show, speakers_by_aspect
@@ -87,7 +88,9 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
 
 
 def _found(connection: Connection, secret: str, request: Request) -> _Found:
-    shown = _looked_up(connection, request.entity, keys_meant(request.entity, request.who, secret))
+    is_person = request.entity is CITIZEN
+    keys = find_person(connection, request.who, secret) if is_person else keys_meant(request.entity, request.who, secret)
+    shown = _looked_up(connection, request.entity, keys)
     if request.unmasking is not None:
         detail = {"history": request.history} | {
             name: limit.isoformat()
