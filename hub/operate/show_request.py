@@ -88,8 +88,10 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
 
 
 def _found(connection: Connection, secret: str, request: Request) -> _Found:
-    is_person = request.entity is CITIZEN
-    keys = find_person(connection, request.who, secret) if is_person else keys_meant(request.entity, request.who, secret)
+    if request.entity is CITIZEN:
+        keys = find_person(connection, request.who, secret)
+    else:
+        keys = keys_meant(request.entity, request.who, secret)
     shown = _looked_up(connection, request.entity, keys)
     if request.unmasking is not None:
         detail = {"history": request.history} | {
