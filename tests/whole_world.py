@@ -55,12 +55,11 @@ _SOURCES = {
     "thanhtra": ("inspectorate", ["inspection.changed"]),
     "hub.desk": ("officer", ["review.decided"]),
 }
-POLICY = parse_policy(
-    "\n".join(
-        f'[[source]]\ncode = "{code}"\nagency = "G01"\nrole = "{role}"\nsubjects = {subjects}\n'
-        for code, (role, subjects) in _SOURCES.items()
-    ).encode()
+POLICY_TEXT = "\n".join(
+    f'[[source]]\ncode = "{code}"\nagency = "G01"\nrole = "{role}"\nsubjects = {subjects}\n'
+    for code, (role, subjects) in _SOURCES.items()
 )
+POLICY = parse_policy(POLICY_TEXT.encode())
 
 
 @dataclass(frozen=True, slots=True)

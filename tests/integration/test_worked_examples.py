@@ -7,8 +7,14 @@ from uuid import UUID
 from hub.codec.decode import decode
 from hub.model.decisions import Decision, ReviewId, ReviewKind, Verdict
 from hub.model.entities import CITIZEN, DOSSIER
+from hub.model.outcomes import Outcome
+from hub.model.policy import parse_policy
+from hub.operate.history import Event, Limits, Place, Standing, fold
+from hub.operate.policy import apply_policy, plan_policy
+from hub.operate.show_claims import Identity, Speaker
+from hub.operate.unit_recode import Job, execute_recode
 from hub.share.compose import Composer
-from tests.whole_world import SECRET, Whole, key_of
+from tests.whole_world import POLICY, POLICY_TEXT, SECRET, Whole, key_of
 
 PIN, OTHER_PIN = "001299000123", "001299000456"
 CODE = "H42.12.34-250801-0001"
@@ -212,7 +218,12 @@ def test_example_two_numbers_with_one_old_card_are_merged_by_an_officer_only(who
 def test_example_a_death_is_held_against_what_it_ends(whole: Whole) -> None:
     whole.send("citizen.changed", person("dancu", 1))
     whole.send("health_insurance.linked", {"source_system": "bhxh", "pin": PIN, "link_state": "MATCHED"})
-    dead = {"life_status": "DEAD", "life_status_year": 2025, "life_status_month": 7, "life_status_day": 2}
+    dead: dict[str, Any] = {
+        "life_status": "DEAD",
+        "life_status_year": 2025,
+        "life_status_month": 7,
+        "life_status_day": 2,
+    }
     whole.send("citizen.changed", person("dancu", 2, **dead))
     standing = "SELECT flag FROM flag WHERE closed_at IS NULL"
     assert [row.flag for row in whole.rows(standing)] == ["DECEASED_HOLDS_INSURANCE"]
@@ -303,3 +314,70 @@ def test_example_a_payment_and_an_inspection_have_records_of_their_own(whole: Wh
         )
     }
     assert whole.value("SELECT amount_vnd FROM social_payment_payment_sensitive") == 500_000
+
+
+def test_example_a_recode_is_no_move(whole: Whole) -> None:
+    whole.send("admin_unit.changed", unit("00001", "Phúc Xá", "GSO_2004", successors=[link("00097")]))
+    whole.send("admin_unit.changed", unit("00097", "Hồng Hà"))
+    whole.send("residence.changed", home("00001", "GSO_2004", day(1, month=5)))
+    before = whole.rows("SELECT * FROM citizen_residence_claim")
+    with whole.engine.begin() as connection:
+        assert execute_recode(connection, Job(date(2025, 7, 1), "CB-0042", "sắp xếp đơn vị", expected=1)) == 1
+    (recoded,) = whole.rows("SELECT from_code, to_code FROM recode")
+    assert (recoded.from_code, recoded.to_code) == ("00001", "00097")
+    assert whole.rows("SELECT * FROM citizen_residence_claim") == before
+
+
+def test_example_what_held_and_what_was_known(whole: Whole) -> None:
+    def event(offset: int, version: int, name: str, occurred: datetime, recorded: datetime) -> Event:
+        return Event(
+            place=Place("hub.citizen.changed.v1", 0, offset),
+            aspect="person",
+            key=key_of("citizen.changed", PIN),
+            outcome=Outcome.APPLIED,
+            reason=None,
+            source="dancu",
+            epoch=1,
+            version=version,
+            occurred_at=occurred,
+            event_id=None,
+            content_hash=version,
+            batch=offset,
+            recorded_at=recorded,
+            policy_digest="",
+            values={"full_name": name, "operation": "UPDATE", "unit_scheme": "GSO_2025", "recorded_at": recorded},
+        )
+
+    events = [
+        event(0, 1, "Trần An", day(1, month=7), day(1, month=7)),
+        event(1, 2, "Trần Văn An", day(1), day(10)),
+    ]
+
+    def name(limits: Limits) -> str:
+        of = Identity(key_of("citizen.changed", PIN), CITIZEN.aspect("person"))
+        (side,) = fold(CITIZEN, of, events, Standing({"dancu": Speaker("dancu", "G01", "population", 0)}), limits)
+        (claim,) = side.claims
+        return str(claim.fields["full_name"])
+
+    assert name(Limits(as_of=day(3))) == "Trần Văn An"
+    assert name(Limits(known_at=day(3))) == "Trần An"
+    assert name(Limits(as_of=day(3), known_at=day(3))) == "Trần An"
+
+
+def test_example_a_changed_policy_decides_anew(whole: Whole) -> None:
+    whole.send("citizen.changed", person("dancu", 1), person("tinh", 1, "Trần Văn Ân"))
+    assert name_held(whole) == ("dancu", "Trần Văn An")
+    first = parse_policy(
+        POLICY_TEXT.replace('code = "tinh"', 'code = "tinh"\nauthority = {"citizen.person" = 0}')
+        .replace('code = "dancu"', 'code = "dancu"\nauthority = {"citizen.person" = 1}')
+        .encode()
+    )
+    plan = plan_policy(whole.engine, first)
+    assert [(one.aspect, one.records) for one in plan.aspects] == [("citizen.person", 1)]
+    assert name_held(whole) == ("dancu", "Trần Văn An")
+    apply_policy(whole.engine, first, "CB-0042", "thẩm quyền mới")
+    try:
+        assert name_held(whole) == ("tinh", "Trần Văn Ân")
+    finally:
+        apply_policy(whole.engine, POLICY, "CB-0042", "như cũ")
+    assert name_held(whole) == ("dancu", "Trần Văn An")

@@ -166,3 +166,9 @@ def test_make_prints_help_with_every_target() -> None:
     assert ".DEFAULT_GOAL := help" in makefile
     assert targets is not None
     assert set(targets[1].split()) == set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
+
+
+def test_each_rule_of_reconciliation_names_an_example_that_is_a_test_and_no_example_is_left_out() -> None:
+    named = set(re.findall(r"`(test_example_\w+)`", (ROOT / "docs" / "reconciliation.md").read_text("utf-8")))
+    examples = (ROOT / "tests/integration/test_worked_examples.py").read_text("utf-8")
+    assert named == set(re.findall(r"^def (test_example_\w+)", examples, re.MULTILINE))
