@@ -1,9 +1,13 @@
-"""Commands of administrative units: ``hub units``: load them, look them up over time, count residents, recode."""
+"""Commands of administrative units: ``hub units``: load them, look them up over time, count residents, recode.
+
+What reads and writes units needs polars, which is slow to import: each command imports it when it runs.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,18 +15,14 @@ from rich.progress import Progress
 from sqlalchemy import Connection
 
 from hub.cli.context import located, warehouse
-from hub.cli.units_view import answer_view, history_view, plan_view, residents_view
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.model.errors import ConfigError
 from hub.model.unit_graph import UnitRef
-from hub.operate import unit_lookup
-from hub.operate.actions import actor
-from hub.operate.unit_lookup import Question, load_graph, scheme_of
-from hub.operate.unit_recode import Job, execute_recode, plan_recode
-from hub.operate.unit_residents import residents as count_residents
-from hub.operate.units import load_units
 from hub.warehouse.database import translated_errors
+
+if TYPE_CHECKING:
+    from hub.operate.unit_recode import Job
 
 _Code = Annotated[str, typer.Argument(help="Code of the unit; leading zeros count.")]
 _Scheme = Annotated[str, typer.Option("--scheme", help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025.")]
@@ -61,6 +61,8 @@ def load(as_json: _Json = False) -> None:
 
     `hub units load` — publish them and say how many
     """
+    from hub.operate.units import load_units
+
     count = load_units(endpoints(load_settings()))
     if as_json:
         typer.echo(json.dumps({"published": count}))
@@ -77,8 +79,11 @@ def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: _Js
     - `hub units show 00004 --scheme GSO_2004`
     - `hub units show 25270 --on 2026-01-01 --json`
     """
+    from hub.cli.units_view import history_view
+    from hub.operate.unit_lookup import history_of, load_graph, scheme_of
+
     ref = UnitRef(scheme_of(scheme), code)
-    found = _read(lambda connection: unit_lookup.history_of(load_graph(connection), ref, _day(on)))
+    found = _read(lambda connection: history_of(load_graph(connection), ref, _day(on)))
     _print(found, history_view, as_json)
 
 
@@ -92,8 +97,11 @@ def successors(
     - `hub units successors 13285` — what ward 13285 of the list of 2004 is today
     - `hub units successors 75 --scheme GSO_2025 --said-on 2025-08-01 --on 2026-05-01`
     """
-    ref = UnitRef(scheme_of(scheme), code)
-    found = _read(lambda connection: unit_lookup.successors(load_graph(connection), ref, _day(said_on), _day(on)))
+    from hub.cli.units_view import answer_view
+    from hub.operate import unit_lookup as units
+
+    ref = UnitRef(units.scheme_of(scheme), code)
+    found = _read(lambda connection: units.successors(units.load_graph(connection), ref, _day(said_on), _day(on)))
     _print(found, answer_view, as_json)
 
 
@@ -107,8 +115,11 @@ def predecessors(
     - `hub units predecessors 13366` — what ward 13366 of today was made of
     - `hub units predecessors 13366 --on 2025-06-30`
     """
-    ref, day = UnitRef(scheme_of(scheme), code), on.date() if on else None
-    found = _read(lambda connection: unit_lookup.predecessors(load_graph(connection), ref, _day(said_on), day))
+    from hub.cli.units_view import answer_view
+    from hub.operate import unit_lookup as units
+
+    ref, day = UnitRef(units.scheme_of(scheme), code), on.date() if on else None
+    found = _read(lambda connection: units.predecessors(units.load_graph(connection), ref, _day(said_on), day))
     _print(found, answer_view, as_json)
 
 
@@ -130,8 +141,12 @@ def resolve(
     - `hub units resolve 00634 --said-on 2025-06-01 --name "Phường Đại Mỗ"`
     - `hub units resolve 00097 --scheme GSO_2025 --on 2025-06-01`
     """
-    question = Question(UnitRef(scheme_of(scheme), code), _day(said_on), _day(on), name)
-    _print(_read(lambda connection: unit_lookup.resolve(load_graph(connection), question)), answer_view, as_json)
+    from hub.cli.units_view import answer_view
+    from hub.operate import unit_lookup as units
+
+    question = units.Question(UnitRef(units.scheme_of(scheme), code), _day(said_on), _day(on), name)
+    found = _read(lambda connection: units.resolve(units.load_graph(connection), question))
+    _print(found, answer_view, as_json)
 
 
 def residents(
@@ -149,7 +164,10 @@ def residents(
     - `hub units residents 13366 --on 2025-06-30`
     - `hub units residents 13366 --on 2026-01-01 --kind TEMPORARY --json`
     """
-    _print(_read(lambda connection: count_residents(connection, code, _day(on), kind)), residents_view, as_json)
+    from hub.cli.units_view import residents_view
+    from hub.operate.unit_residents import residents as count
+
+    _print(_read(lambda connection: count(connection, code, _day(on), kind)), residents_view, as_json)
 
 
 def recode(
@@ -171,6 +189,10 @@ def recode(
     - `hub units recode --effective 2025-07-01`
     - `hub units recode --effective 2025-07-01 --execute --reason "Resolution 202/2025/QH15"`
     """
+    from hub.cli.units_view import plan_view
+    from hub.operate.actions import actor
+    from hub.operate.unit_recode import Job, plan_recode
+
     day = effective.date()
     plan = _read(lambda connection: plan_recode(connection, day))
     if not execute:
@@ -186,21 +208,32 @@ def recode(
         Console().print(f"{appended:,} residences recoded")
 
 
-def _recode(job: Job, quiet: bool) -> int:
-    settings, places = located()
+def _recode(job: "Job", quiet: bool) -> int:
+    from hub.operate.unit_recode import execute_recode
+
     with (
         Progress(disable=quiet, console=Console(stderr=True)) as bar,
         translated_errors("recoding residences"),
-        warehouse(settings, places, "hub units recode").begin() as connection,
+        _connected() as connection,
+        connection.begin(),
     ):
         task = bar.add_task(f"recoding about {job.expected:,} residences", total=None)
         return execute_recode(connection, job, lambda done, of: bar.update(task, completed=done, total=of))
 
 
 def _read(fetch: Callable[[Connection], Any]) -> Any:
-    settings, places = located()
-    with translated_errors("reading units"), warehouse(settings, places, "hub units").connect() as connection:
+    with translated_errors("reading units"), _connected() as connection:
         return fetch(connection)
+
+
+@contextmanager
+def _connected() -> Iterator[Connection]:
+    engine = warehouse(*located(), "hub units")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> None:
@@ -211,4 +244,6 @@ def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> N
 
 
 def _day(day: datetime | None) -> date:
-    return unit_lookup.today() if day is None else day.date()
+    from hub.operate.unit_lookup import today
+
+    return today() if day is None else day.date()

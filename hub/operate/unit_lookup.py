@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
-from hub.model.unit_graph import Candidate, Resolution, Resolved, Unit, UnitGraph, UnitRef
+from hub.model.unit_graph import Candidate, Resolved, Unit, UnitGraph, UnitRef
 from hub.model.unit_names import same_unit_name
 from hub.reconcile.unit_graph_store import read_graph
 from hub.warehouse.unit_tables import ZONE
@@ -178,11 +178,6 @@ def scheme_of(word: str) -> UnitScheme:
     except ValueError as error:
         known = " or ".join(scheme.value for scheme in UnitScheme)
         raise ConfigError([f"{word} is no list of unit codes: {known}"]) from error
-
-
-def is_certain(answer: Answer) -> bool:
-    """Return whether the code alone tells the unit."""
-    return answer.resolved.resolution is Resolution.EXACT
 
 
 def _named(graph: UnitGraph, ref: UnitRef, day: date) -> Unit:
