@@ -138,6 +138,12 @@ def warehouse_rows(engine: Engine) -> dict[str, int]:
     return counts
 
 
+def commit_of_checkout() -> str:
+    """Return the short hash of the commit that is checked out."""
+    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
+    return asked.stdout.strip() or "unknown"
+
+
 def report(runs: dict[str, list[dict[str, Any]]], events: int, partitions: int) -> None:
     """Print the table and keep the raw results."""
     median = {name: statistics.median(run["events_per_s"] for run in of) for name, of in runs.items()}
@@ -149,11 +155,10 @@ def report(runs: dict[str, list[dict[str, Any]]], events: int, partitions: int) 
     console.print(table)
     ratio = median["whole_job"] / median["limit"]
     console.print(f"whole_job / limit = {ratio:.2f}")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     result = {
         "bench": "main_job",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": commit_of_checkout(),
         "machine": {
             "cores": os.cpu_count(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
