@@ -1,6 +1,7 @@
 """The intake in the test's own process, on a real log and a real warehouse, from where the log ends now."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +63,11 @@ class Ground:
             self._numbers = store_sources(connection, self._policy)
             ensure_positions(connection, self._ends(merged_topics()))
 
-    def consume(self) -> IntakeStatus:
-        """Consume what the log holds by now; return the intake's status while it still runs."""
-        return asyncio.run(self._consume())
+    def consume(self, until: Callable[[], bool] = lambda: True) -> IntakeStatus:
+        """Consume what the log holds by now, and until it is so; return the intake's status while it still runs."""
+        return asyncio.run(self._consume(until))
 
-    async def _consume(self) -> IntakeStatus:
+    async def _consume(self, until: Callable[[], bool]) -> IntakeStatus:
         options = IntakeOptions(self.bootstrap, self._group, merged_topics(), 10_000, 100, 0.2, 2.0)
         store = WarehouseStore(self.database, Stamp("test", self._policy.digest))
         with GuardedDecoder(20.0, 2048) as decoder:
@@ -75,7 +76,7 @@ class Ground:
             running = asyncio.create_task(intake.run())
             try:
                 async with asyncio.timeout(LIMIT_S):
-                    while not (running.done() or await asyncio.to_thread(self._is_drained)):
+                    while not (running.done() or await asyncio.to_thread(lambda: self._is_drained() and until())):
                         await asyncio.sleep(0.1)
                 if running.done():
                     running.result()

@@ -3,6 +3,7 @@
 A consumer of its own without a group: it moves nobody's offsets and commits none.
 """
 
+import socket
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ QUIET_LIMIT_S = 10.0
 _NEAR = 1000
 """Wanted records no further apart than this are read through to; beyond, the reader seeks."""
 
+_CONNECT_LIMIT_S = 3.0
 _FETCH_BYTES = 256 * 1024
 
 
@@ -43,6 +45,8 @@ def read_values(bootstrap: str, places: Collection[Place]) -> LogValues:
     """
     if not places:
         return LogValues({})
+    if not any(_listens(address) for address in bootstrap.split(",")):
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}")
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
@@ -60,6 +64,16 @@ def read_values(bootstrap: str, places: Collection[Place]) -> LogValues:
         raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
     finally:
         consumer.close()
+
+
+def _listens(address: str) -> bool:
+    """Ask before the client does: one that finds nobody tries for long and leaves its sockets open."""
+    host, _, port = address.strip().rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_LIMIT_S):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 class _Reading:
