@@ -6,7 +6,7 @@ policy was applied, an officer decided.
 
 from sqlalchemy import Connection, Insert, Select, and_, false, func, insert, literal, select, true
 
-from hub.reconcile import conflicts, dossier_steps, person_steps, records
+from hub.reconcile import conflicts, dossier_steps, person_steps, records, unit_steps
 from hub.reconcile.touch import Place, touch
 from hub.warehouse.entity_tables import AspectTables
 
@@ -38,6 +38,7 @@ def redecide(connection: Connection, tables: AspectTables, identities: Select[tu
         touch(connection, place, tables.entity.name, select(tables.merged.c.key))
         dossier_steps.reckon_again(connection, tables, select(tables.merged.c.key))
         person_steps.follow(connection, tables, place)
+        unit_steps.follow(connection, tables, place)
         connection.execute(tables.merged.delete())
     return found
 

@@ -78,8 +78,11 @@ def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
 
 
 def follow_decisions(connection: Connection) -> None:
-    """Bring the questions in line with the decisions that a batch wrote."""
-    claims_go_on(connection)
+    """Bring the questions in line with the decisions that a batch wrote.
+
+    A decision and the claim it is about, written at once, would not see each other either.
+    """
+    wait_for_claims(connection)
     for tables in all_aspect_tables():
         for unit in tables.aspect.units:
             connection.execute(opened_by_decisions(tables, unit))

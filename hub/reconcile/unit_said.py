@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Text, and_, case, func, literal, or_, select
 
 from hub.model.decisions import ReviewKind, Verdict
-from hub.model.entities import REVIEW, UnitField
+from hub.model.entities import UnitField
 from hub.model.envelope import UnitScheme
 from hub.model.unit_graph import Resolution
+from hub.reconcile.decisions import standing
 from hub.reconcile.identity import part_text
-from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import source
 from hub.warehouse.unit_tables import day_of, is_effective, is_unit_of, unit_now
 
@@ -30,12 +31,13 @@ def chosen_code(tables: AspectTables, claim: Any, units: FromClause, unit: UnitF
     A choice counts for the claim that the officer saw, and while what was chosen, or what became of it, is one of the
     candidates in ``units``.
     """
-    decisions = aspect_tables(REVIEW.aspects[0].subject)
-    decided, held, later = decisions.claim.alias("decided"), decisions.record.alias("held"), unit_now.alias("later")
+    decided, later = standing("chosen"), unit_now.alias("later")
     of_claim = select(source.c.code).where(source.c.id == claim.c.source).scalar_subquery()
     now = (
         select(later.c.now_code)
-        .where(is_unit_of(later, literal(UnitScheme.GSO_2025.value, Text), decided.c.chosen, _decided_on(decided)))
+        .where(
+            is_unit_of(later, literal(UnitScheme.GSO_2025.value, Text), decided.c.chosen, day_of(decided.c.occurred_at))
+        )
         .where(is_effective(later, on))
         .scalar_subquery()
     )
@@ -43,7 +45,7 @@ def chosen_code(tables: AspectTables, claim: Any, units: FromClause, unit: UnitF
     is_candidate = units.c.candidates.contains(func.jsonb_build_array(func.jsonb_build_object("code", chosen)))
     return (
         select(chosen)
-        .join_from(decided, held, and_(held.c.key == decided.c.key, held.c.source == decided.c.source))
+        .select_from(decided)
         .where(
             decided.c.aspect == tables.name,
             decided.c.subject_key == claim.c.key,
@@ -52,7 +54,6 @@ def chosen_code(tables: AspectTables, claim: Any, units: FromClause, unit: UnitF
             decided.c.field == unit.code,
             decided.c.source_code == of_claim,
             decided.c.decision == Verdict.TAKE.value,
-            ~decided.c.revoked,
             or_(decided.c.seen_other_hash.is_(None), decided.c.seen_other_hash == claim.c.content_hash),
             is_candidate,
         )
@@ -77,7 +78,3 @@ def resolution_of(tables: AspectTables, claim: Any, unit: UnitField, on: Day) ->
         select(now).where(of_claim).scalar_subquery().correlate(claim),
         func.coalesce(resolution, Resolution.UNKNOWN.value),
     )
-
-
-def _decided_on(decided: FromClause) -> ColumnElement[date]:
-    return day_of(decided.c.occurred_at)

@@ -32,10 +32,16 @@ def step(connection: Connection, merge: Merge) -> None:
             touch(connection, merge.place, tables.entity.name, keys_of_decisions(tables))
 
 
+def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
+    """Bring it in line after records of an aspect were decided anew."""
+    if tables.entity is ADMIN_UNIT:
+        refresh_units(connection, place)
+
+
 def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
     """Derive anew what every code stands for; return the codes whose meaning changed.
 
-    For whoever changes records of units: a batch, or a policy that is applied.
+    For whoever changes records of units: a batch, a policy that is applied, an officer.
     """
     wait_for_claims(connection)
     changed = refresh_unit_tables(connection)
