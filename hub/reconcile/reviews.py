@@ -127,18 +127,18 @@ def _opening(
 def _closing(tables: AspectTables, unit: UnitField) -> Update:
     """Close open questions whose claim no longer asks; the claim is looked up by its primary key."""
     claim, units = tables.claim, unit_now.alias("unit")
-    still_asks = exists().where(
-        claim.c.key == review.c.key,
-        part_text(tables, claim) == review.c.part,
-        claim.c.source == review.c.source,
-        ~claim.c.revoked,
-        _asks(tables, claim, units, unit),
-    )
+    asks = exists().where(_asks(tables, claim, units, unit)).correlate(claim)
+    # A negated conjunction stays a look-up per question; NOT EXISTS alone would become a join of all claims.
+    still_asks = and_(~claim.c.revoked, asks)
     return (
         update(review)
         .values(closed_at=func.now())
         .where(review.c.kind == AMBIGUOUS_UNIT, review.c.aspect == tables.name, review.c.field == unit.code)
-        .where(review.c.closed_at.is_(None), ~still_asks)
+        .where(review.c.closed_at.is_(None))
+        .where(
+            claim.c.key == review.c.key, part_text(tables, claim) == review.c.part, claim.c.source == review.c.source
+        )
+        .where(~still_asks)
     )
 
 
