@@ -156,7 +156,8 @@ def _conflicts(side: Side) -> RenderableType:
         since = f", since {_minute(one.opened_at)}" if one.opened_at else ""
         until = f" until {_minute(one.closed_at)}" if one.closed_at else ""
         style = "red" if one.closed_at is None else "dim"
-        told = f" {one.field}: {one.source} against {one.held_by}{since}{until}"
+        number = f" {one.number}" if one.number else ""
+        told = f"{number} {one.field}: {one.source} against {one.held_by}{since}{until}"
         lines.append(Text.assemble((f"conflict {state}", style), told))
     return Padding(Group(*lines), (0, 0, 0, 2))
 
@@ -186,7 +187,7 @@ def _beside(beside: Beside) -> list[RenderableType]:
 def _questions(beside: Beside) -> list[tuple[str, ...]]:
     return [
         (
-            f"#{one.id} {one.kind}",
+            f"{one.number} {one.kind}",
             " ".join(part for part in (one.aspect, one.part, one.field) if part),
             one.source or "",
             f"open since {_minute(one.opened_at)}" if one.closed_at is None else f"closed {_minute(one.closed_at)}",

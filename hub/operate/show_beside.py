@@ -14,6 +14,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
 from hub.model.entities import Aspect, Entity
+from hub.operate.review_rows import CONFLICT, REVIEW
 from hub.operate.show_claims import Disagreement
 from hub.operate.show_decisions import Decided
 from hub.operate.show_rows import masked_rows
@@ -26,9 +27,12 @@ NAMED_LIMIT = 50
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A review: what an officer is asked. ``detail`` may hold values of the field; never in a repr."""
+    """A review: what an officer is asked. ``number``: what ``hub review`` calls it.
 
-    id: int
+    ``detail`` may hold values of the field; never in a repr.
+    """
+
+    number: str
     kind: str
     aspect: str
     part: str
@@ -117,7 +121,9 @@ def conflicts_of(connection: Connection, aspect: str, key: UUID) -> dict[str, li
     found: dict[str, list[Disagreement]] = {}
     for row in connection.execute(conflicts_of_key(), {"aspect": aspect, "key": key}):
         of_part = found.setdefault(row.part, [])
-        of_part.append(Disagreement(row.field, row.code, row.held_by_code, row.opened_at, row.closed_at))
+        of_part.append(
+            Disagreement(*(row.field, row.code, row.held_by_code, row.opened_at, row.closed_at), f"{CONFLICT}{row.id}")
+        )
     return found
 
 
@@ -142,7 +148,15 @@ def _questions(connection: Connection, entity: Entity, keys: Collection[UUID]) -
     )
     for row in rows:
         yield Question(
-            row.id, row.kind, row.aspect, row.part, row.field, row.code, row.opened_at, row.closed_at, row.detail
+            f"{REVIEW}{row.id}",
+            row.kind,
+            row.aspect,
+            row.part,
+            row.field,
+            row.code,
+            row.opened_at,
+            row.closed_at,
+            row.detail,
         )
 
 

@@ -85,13 +85,17 @@ class Won:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A field in which ``source`` contradicts ``held_by``. Without times when it was worked out and not stored."""
+    """A field in which ``source`` contradicts ``held_by``.
+
+    Without times and ``number`` (what ``hub review`` calls it) when it was worked out and not stored.
+    """
 
     field: str
     source: str
     held_by: str
     opened_at: datetime | None = None
     closed_at: datetime | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

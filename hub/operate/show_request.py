@@ -24,6 +24,12 @@ class NoSuchThingError(HubError):
     code = "NOT_FOUND"
 
 
+class NotOneThingError(HubError):
+    """What was asked for is several things."""
+
+    code = "AMBIGUOUS"
+
+
 @dataclass(frozen=True, slots=True)
 class Unmasking:
     """Who wants to see personal values, and why."""
@@ -110,11 +116,14 @@ def _found(connection: Connection, secret: str, request: Request) -> _Found:
 
 
 def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -> Shown:
-    for key in keys:
-        shown = show(connection, entity, key)
-        if shown is not None:
-            return shown
-    raise NoSuchThingError(f"the hub knows no such {entity.name.replace('_', ' ')}")
+    shown = next((found for key in keys if (found := show(connection, entity, key)) is not None), None)
+    if shown is None:
+        raise NoSuchThingError(f"the hub knows no such {entity.name.replace('_', ' ')}")
+    others = [key for key in keys if key not in shown.keys] if entity is CITIZEN else []
+    if others:
+        which = ", ".join(str(key) for key in (shown.key, *others))
+        raise NotOneThingError(f"several citizens hold this number; ask for one of them by key: {which}")
+    return shown
 
 
 def _with_values(bootstrap: str, events: list[Event]) -> tuple[list[Event], str]:

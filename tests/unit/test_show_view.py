@@ -41,7 +41,7 @@ def claim(source: str, rank: int, **fields: Any) -> Claim:
 def person(*claims: Claim) -> Side:
     aspect = CITIZEN.aspect("person")
     conflicts = [
-        Disagreement("birth_year", "namdinh.motcua", "dancu", DAY),
+        Disagreement("birth_year", "namdinh.motcua", "dancu", DAY, None, "C12"),
         Disagreement("full_name", "namdinh.motcua", "dancu", DAY, DAY + timedelta(days=3)),
     ]
     return side_of(Identity(KEY, aspect), claims, decided(claims), conflicts)
@@ -73,8 +73,8 @@ def shown() -> Shown:
     )
     beside = Beside(
         questions=(
-            Question(4, "CONFLICT", "citizen.person", "", "full_name", "hotich.quocgia", DAY, None, {"n": NAME}),
-            Question(5, "AMBIGUOUS_UNIT", "citizen.residence", "PERMANENT", "action", "dancu", DAY, DAY, {"code": "1"}),
+            Question("R4", "CONFLICT", "citizen.person", "", "full_name", "hotich.quocgia", DAY, None, {"n": NAME}),
+            Question("R5", "AMBIGUOUS_UNIT", "citizen.residence", "PERMANENT", "action", "dancu", DAY, DAY, {}),
         ),
         same=(KEY, UUID(int=8)),
         canonical=KEY,
@@ -125,11 +125,11 @@ def test_screen_says_rule_versions_times_conflicts_and_what_stands_beside() -> N
         "record of dancu: higher authority than hotich.quocgia",
         "1.1751302800123456 UPDATE",
         "2025-06-01 07:00:00",
-        "conflict open birth_year: namdinh.motcua against dancu, since 2025-06-01 07:00",
+        "conflict open C12 birth_year: namdinh.motcua against dancu, since 2025-06-01 07:00",
         "conflict closed full_name: namdinh.motcua against dancu, since 2025-06-01 07:00 until 2025-06-04 07:00",
         "ninhbinh.dungchung took it back",
         "NAME_NOT_NFC",
-        "#4 CONFLICT",
+        "R4 CONFLICT",
         "PIN_REPLACED",
         "KEEP CONFLICT citizen.person birth_year dancu - H42-017, 2025-06-01 07:00: seen",
         "applicant_pin",
