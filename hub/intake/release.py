@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
 THOROUGH_EVERY_S = 60.0
+SWEEP_SHARE = 20
+"""A sweep takes at most one part in so many of the time: it looks less often where very many things are waited for."""
 
 
 @dataclass(slots=True)
@@ -54,7 +56,8 @@ async def release_loop(
     """
     thorough_at = 0.0
     while True:
-        thorough = time.monotonic() >= thorough_at
+        began = time.monotonic()
+        thorough = began >= thorough_at
         try:
             found = await committing(release.find, release.most, thorough)
             if thorough:
@@ -67,4 +70,4 @@ async def release_loop(
                 continue
         except (RetryableError, ConcurrentUpdateError) as error:
             _log.info("parked records stay for now: %s", error)
-        await asyncio.sleep(SWEEP_EVERY_S)
+        await asyncio.sleep(max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))

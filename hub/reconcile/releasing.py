@@ -68,18 +68,28 @@ def releasable(connection: Connection, most: int, thorough: bool) -> list[Releas
         thorough: look at every parked record; else only where something has arrived that is waited for, which is cheap
             however many wait.
     """
-    if not connection.execute(select(exists(select(parked.c.log)))).scalar_one():
-        return []
     rows: list[RowMapping] = []
-    for subject in sorted(connection.execute(select(parked.c.subject).distinct()).scalars()):
-        if subject in SUBJECTS and (thorough or connection.execute(_has_arrived(subject)).scalar_one()):
+    for subject in _SUBJECTS_THAT_WAIT:
+        if connection.execute(_has_arrived(subject) if not thorough else _waits_at_all(subject)).scalar_one():
             rows += connection.execute(_free_rows(subject), {"most": most - len(rows)}).mappings().all()
     return [Releasable(**row) for row in rows]
 
 
+_SUBJECTS_THAT_WAIT = tuple(subject for subject, (_, aspect) in SUBJECTS.items() if aspect.references)
+
+
+@cache
+def _waits_at_all(subject: str) -> Select[bool]:
+    return select(exists().where(parked.c.subject == subject))
+
+
 def _waits(subject: str) -> Subquery:
-    named = select(parked.c.waits_for).where(parked.c.subject == subject, parked.c.waits_for.is_not(None))
-    return named.distinct().subquery("waits")
+    """What a subject's records wait for, each once: from one to the next by the index, however many wait for each."""
+    mine = parked.c.subject == subject
+    named = select(func.min(parked.c.waits_for).label("waits_for")).where(mine).cte("named", recursive=True)
+    after = select(func.min(parked.c.waits_for)).where(mine, parked.c.waits_for > named.c.waits_for).scalar_subquery()
+    waits = named.union_all(select(after).where(named.c.waits_for.is_not(None)))
+    return select(waits.c.waits_for).where(waits.c.waits_for.is_not(None)).subquery("waits")
 
 
 @cache

@@ -46,6 +46,7 @@ _STATEMENTS = (
     """,
     "CREATE INDEX parked_key ON parked (subject, key, log, log_offset)",
     "CREATE INDEX parked_waits_for ON parked (subject, waits_for) WHERE waits_for IS NOT NULL",
+    "CREATE INDEX parked_let_in ON parked (subject) WHERE let_in",
     """
     CREATE TABLE touched (
         log smallint NOT NULL,
