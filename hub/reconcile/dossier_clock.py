@@ -24,6 +24,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, aggregate_order_by, insert
+from sqlalchemy.sql.elements import Grouping
 
 from hub.model.dossier_deadline import (
     INTERLINKED_DUE_S,
@@ -60,9 +61,9 @@ def deadlines_reckoned(keys: FromClause) -> Insert:
     Args:
         keys: dossiers, column ``key``, each once.
     """
-    told, now = _since_last_revoke(keys), in_force()
-    summary = _summary(told, now)
-    rows = _reckoned(summary, _pauses(told, summary, now), now)
+    now = in_force()
+    pauses = _pauses(_summary(_since_last_revoke(keys)), now)
+    rows = _reckoned(_pauses_summed(pauses, now), now)
     names = [column.name for column in dossier_deadline.columns]
     storing = insert(dossier_deadline).from_select(names, rows)
     changing = [name for name in names if name != "key"]
@@ -88,109 +89,183 @@ def _is_one_of(status: ColumnElement[str], statuses: frozenset[Status]) -> Colum
     return status.in_(sorted(one.value for one in statuses))
 
 
+def _of_filing(keys: FromClause) -> FromClause:
+    """The dossiers, and whether they were filed for an interlinked procedure."""
+    tables = submission_tables()
+    filed, held = tables.claim.alias("filed"), tables.record.alias("filing")
+    return (
+        select(keys.c.key, is_interlinked(filed.c.procedure_code).label("filed_interlinked"))
+        .select_from(keys.outerjoin(held, held.c.key == keys.c.key))
+        .outerjoin(filed, and_(filed.c.key == held.c.key, filed.c.source == held.c.source))
+        .cte("filed_dossiers")
+    )
+
+
 def _since_last_revoke(keys: FromClause) -> FromClause:
     """The holder's versions since it last took its claim back, with ``at``, when each counts, and ``open_after``.
 
     ``at`` never steps back; ``open_after`` counts the open states from a version on: 0 when handling has ended.
     """
-    said = accepted_versions(keys, _SAID, of_holder=True)
+    dossiers = _of_filing(keys)
+    said = accepted_versions(dossiers, _SAID, of_holder=True, beside=[dossiers.c.filed_interlinked])
     revokes = func.count().filter(said.c.revoked).over(partition_by=said.c.key, order_by=newest_first(said))
-    every = select(said, revokes.label("revokes")).subquery("every")
+    every = select(*said.c, revokes.label("revokes")).subquery("every")
     is_open = ~_is_one_of(every.c.status, ENDED | {Status.UNKNOWN})
+    stated: dict[str, Any] = {"partition_by": [every.c.key, every.c.due_at.is_(None)], "order_by": in_order(every)}
     return (
         select(
-            every,
+            *every.c,
             func.max(every.c.occurred_at).over(partition_by=every.c.key, order_by=in_order(every)).label("at"),
             func.count()
             .filter(is_open)
             .over(partition_by=every.c.key, order_by=newest_first(every))
             .label("open_after"),
+            func.lag(every.c.due_at).over(**stated).label("old_due_at"),
         )
         .where(every.c.revokes == 0)
-        .cte("told")
+        .subquery("told")
     )
 
 
-def _last(value: ColumnElement[Any], told: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
-    """Aggregate: the value of the newest version that has one."""
-    values: Any = func.array_agg(aggregate_order_by(value, *newest_first(told))).filter(value.is_not(None), *conditions)
-    return values[1]  # type: ignore[no-any-return]
+def _summary(told: FromClause) -> FromClause:
+    """Every version with what all of its dossier's say together, and with the time at which the next one begins."""
+    whole: dict[str, Any] = {"partition_by": told.c.key, "order_by": newest_first(told), "rows": (None, None)}
 
+    def last(value: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+        """The value of the newest version that has one."""
+        values: Any = func.array_agg(value).filter(value.is_not(None), *conditions).over(**whole)
+        return Grouping(values)[1]
 
-def _summary(told: FromClause, now: FromClause) -> FromClause:
-    """One row per dossier: what its versions say together, whether it is interlinked, when its clock started."""
     ended = told.c.open_after == 0
-    whole = (
-        select(
-            told.c.key,
-            func.min(told.c.source).label("source"),
-            _last(told.c.procedure_code, told).label("procedure_code"),
-            _last(told.c.received_at, told).label("received_at"),
-            _last(func.coalesce(told.c.finished_at, told.c.rejected_at), told, ended).label("said_finished_at"),
-            func.min(told.c.at).filter(ended, _is_one_of(told.c.status, ENDED)).label("first_ended_at"),
-            _last(told.c.due_history, told).label("due_history"),
-        )
-        .group_by(told.c.key)
-        .subquery("whole")
-    )
-    tables = submission_tables()
-    filed, filing = tables.claim.alias("filed"), tables.record.alias("filing")
-    stated = _stated(told)
-    interlinked = or_(is_interlinked(whole.c.procedure_code), is_interlinked(filed.c.procedure_code))
-    is_late = and_(interlinked, second_of_day(whole.c.received_at, now) >= LATEST_FILING_S)
-    started = case((is_late, next_midnight(whole.c.received_at, now)), else_=whole.c.received_at)
-    finished = func.coalesce(whole.c.said_finished_at, whole.c.first_ended_at)
-    return (
-        select(
-            whole.c.key,
-            whole.c.source,
-            interlinked.label("interlinked"),
-            whole.c.received_at,
-            started.label("started_at"),
-            case((whole.c.first_ended_at.is_not(None), finished)).label("finished_at"),
-            stated.c.stated_due_at,
-            func.coalesce(stated.c.stated_at, started).label("counts_from"),
-            func.coalesce(stated.c.stated_due_at, case((interlinked, started))).label("due_from"),
-            case((stated.c.stated_due_at.is_(None), INTERLINKED_DUE_S), else_=0).label("due_seconds"),
-            _extensions(whole.c.due_history, stated.c.seen).label("extensions"),
-        )
-        .select_from(whole.join(now, true()))
-        .outerjoin(stated, stated.c.key == whole.c.key)
-        .outerjoin(filing, filing.c.key == whole.c.key)
-        .outerjoin(filed, and_(filed.c.key == filing.c.key, filed.c.source == filing.c.source))
-        .cte("summary")
-    )
+    is_stated = and_(told.c.due_at.is_not(None), told.c.due_at.is_distinct_from(told.c.old_due_at))
+    first_ended = func.min(told.c["at"]).filter(ended, _is_one_of(told.c.status, ENDED)).over(**whole)
+    said_finished = last(func.coalesce(told.c.finished_at, told.c.rejected_at), ended)
+    is_known = [told.c.key, told.c.status == Status.UNKNOWN.value]
+    seen = func.jsonb_agg(_change(told)).filter(is_stated, told.c.old_due_at.is_not(None))
+    return select(
+        told.c.key,
+        told.c.source,
+        told.c.source_epoch,
+        told.c.source_version,
+        _is_one_of(told.c.status, PAUSED).label("is_pause"),
+        (func.row_number().over(partition_by=told.c.key, order_by=newest_first(told)) == 1).label("is_newest"),
+        told.c["at"],
+        func.lead(told.c["at"]).over(partition_by=is_known, order_by=in_order(told)).label("until"),
+        or_(told.c.filed_interlinked, is_interlinked(last(told.c.procedure_code))).label("interlinked"),
+        last(told.c.received_at).label("received_at"),
+        case((first_ended.is_not(None), func.coalesce(said_finished, first_ended))).label("finished_at"),
+        last(told.c.due_at, is_stated).label("stated_due_at"),
+        last(told.c["at"], is_stated).label("stated_at"),
+        last(told.c.due_history).label("due_history"),
+        seen.over(partition_by=told.c.key, order_by=in_order(told), rows=(None, None)).label("seen"),
+    ).subquery("summary")
 
 
-def _stated(told: FromClause) -> FromClause:
-    """One row per dossier with a due time: the one stated last, when it was stated, those that replaced others."""
-    window = func.lag(told.c.due_at).over(partition_by=told.c.key, order_by=in_order(told))
-    dues = select(told, window.label("old_due_at")).where(told.c.due_at.is_not(None)).subquery("dues")
-    seen = func.jsonb_build_object(
+def _change(told: FromClause) -> ColumnElement[Any]:
+    return func.jsonb_build_object(
         "old_due_at",
-        _as_text(dues.c.old_due_at),
+        _as_text(told.c.old_due_at),
         "new_due_at",
-        _as_text(dues.c.due_at),
+        _as_text(told.c.due_at),
         "version",
-        func.jsonb_build_array(dues.c.source_epoch, dues.c.source_version),
-    )
-    return (
-        select(
-            dues.c.key,
-            _last(dues.c.due_at, dues).label("stated_due_at"),
-            _last(dues.c["at"], dues).label("stated_at"),
-            func.jsonb_agg(aggregate_order_by(seen, *in_order(dues)))
-            .filter(dues.c.old_due_at.is_not(None))
-            .label("seen"),
-        )
-        .where(dues.c.due_at.is_distinct_from(dues.c.old_due_at))
-        .group_by(dues.c.key)
-        .subquery("stated")
+        func.jsonb_build_array(told.c.source_epoch, told.c.source_version),
     )
 
 
 def _as_text(time: ColumnElement[Any]) -> ColumnElement[str]:
     return func.to_char(func.timezone("UTC", time), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+
+
+def _pauses(summary: FromClause, now: FromClause) -> FromClause:
+    """The pauses, and the newest version of each dossier, with when the clock started and what the due time is from.
+
+    ``counts_from``: pauses before it are counted in the due time already.
+    """
+    is_late = and_(summary.c.interlinked, second_of_day(summary.c.received_at, now) >= LATEST_FILING_S)
+    started = case((is_late, next_midnight(summary.c.received_at, now)), else_=summary.c.received_at)
+    clocks = (
+        select(*summary.c, started.label("started_at"))
+        .select_from(summary.join(now, true()))
+        .where(or_(summary.c.is_pause, summary.c.is_newest))
+        .subquery("clocks")
+    )
+    by_rule = case((clocks.c.interlinked, clocks.c.started_at))
+    from_stated = func.greatest(clocks.c["at"], func.coalesce(clocks.c.stated_at, clocks.c.started_at))
+    return select(
+        *clocks.c,
+        case((clocks.c.is_pause, clocks.c.until)).label("over_at"),
+        case((clocks.c.is_pause, func.greatest(clocks.c["at"], clocks.c.started_at))).label("from_start"),
+        case((clocks.c.is_pause, from_stated)).label("from_stated"),
+        func.coalesce(clocks.c.stated_due_at, by_rule).label("due_from"),
+        case((clocks.c.stated_due_at.is_(None), INTERLINKED_DUE_S), else_=0).label("due_seconds"),
+    ).subquery("pauses")
+
+
+def _pauses_summed(pauses: FromClause, now: FromClause) -> FromClause:
+    """One row per dossier, with how long its clock stood still and how much of that puts off the due time.
+
+    A pause counts for the due time when it begins before it: before it as the pauses before have put it off.
+    """
+    names = ("over_at", "from_start", "from_stated", "due_from")
+    over, start, since, due = (placed(pauses.c[name], f"{name}_day", now) for name in names)
+    lengths = (
+        select(
+            *pauses.c,
+            func.greatest(0, over.place - start.place).label("whole"),
+            func.greatest(0, over.place - since.place).label("counted"),
+            since.place.label("begins"),
+            due.place.label("due_place"),
+        )
+        .select_from(with_days(pauses.join(now, true()), over, start, since, due))
+        .subquery("lengths")
+    )
+    before = func.sum(lengths.c.counted).over(partition_by=lengths.c.key, order_by=in_order(lengths), rows=(None, -1))
+    summed = select(*lengths.c, func.coalesce(before, 0).label("before")).subquery("summed")
+    is_counted = summed.c.begins - summed.c.before <= summed.c.due_place + summed.c.due_seconds
+    is_over = summed.c.over_at.is_not(None)
+
+    def of_dossier(value: Any, *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+        return value.filter(*conditions).over(partition_by=summed.c.key)  # type: ignore[no-any-return]
+
+    clock = select(
+        *summed.c,
+        func.coalesce(of_dossier(func.sum(summed.c.whole), is_over), 0).label("paused_seconds"),
+        func.coalesce(of_dossier(func.sum(summed.c.counted), is_over, is_counted), 0).label("credit"),
+        of_dossier(func.max(summed.c["at"]), summed.c.is_pause, ~is_over).label("paused_since"),
+    ).subquery("every_clock")
+    return select(*clock.c).where(clock.c.is_newest).subquery("clock")
+
+
+def _reckoned(clock: FromClause, now: FromClause) -> Select[Any]:
+    """Select the rows of ``dossier_deadline``."""
+    start, end = placed(clock.c.started_at, "start_day", now), placed(clock.c.finished_at, "end_day", now)
+    put_off = cast(clock.c.due_seconds + clock.c.credit, BigInteger)
+    places = (
+        select(
+            *clock.c,
+            now.c.version.label("calendar_version"),
+            put_off.label("put_off"),
+            (clock.c.due_place + put_off).label("due"),
+            end.place.label("end"),
+            func.greatest(0, end.place - start.place - clock.c.paused_seconds).label("used"),
+        )
+        .select_from(with_days(clock.join(now, true()), start, end))
+        .subquery("places")
+    )
+    due_at = case((places.c.put_off == 0, places.c.due_from), else_=moment(places.c.due, now, [places]))
+    timed = select(*places.c, due_at.label("due_at")).select_from(places.join(now, true())).subquery("timed")
+    has_ended, is_due = timed.c.finished_at.is_not(None), timed.c.due_at.is_not(None)
+    overdue = case((and_(has_ended, is_due), func.greatest(0, timed.c.end - timed.c.due)))
+    reckoned: dict[str, ColumnElement[Any]] = {
+        "paused_seconds": cast(timed.c.paused_seconds, BigInteger),
+        "used_seconds": cast(case((and_(timed.c.started_at.is_not(None), has_ended), timed.c.used)), BigInteger),
+        "on_time": overdue == 0,
+        "overdue_seconds": cast(overdue, BigInteger),
+        "extensions": _extensions(timed.c.due_history, timed.c.seen),
+    }
+    names = [column.name for column in dossier_deadline.columns]
+    columns: list[ColumnElement[Any]] = [reckoned[name] if name in reckoned else timed.c[name] for name in names]
+    return select(*columns)
 
 
 def _extensions(due_history: ColumnElement[Any], seen: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -205,99 +280,5 @@ def _extensions(due_history: ColumnElement[Any], seen: ColumnElement[Any]) -> Co
         "seen",
         func.coalesce(seen, func.jsonb_build_array()),
     )
-    return case((or_(stated.is_not(None), seen.is_not(None)), told), else_=null())
-
-
-def _pauses(told: FromClause, summary: FromClause, now: FromClause) -> FromClause:
-    """One row per dossier whose clock stood still: for how long, how much of it puts off the due time, since when."""
-    following = func.lead(told.c["at"]).over(partition_by=told.c.key, order_by=in_order(told))
-    known = select(told, following.label("until")).where(told.c.status != Status.UNKNOWN.value).subquery("known")
-    pauses = (
-        select(
-            known.c.key,
-            known.c.source_epoch,
-            known.c.source_version,
-            known.c["at"],
-            known.c.until,
-            func.greatest(known.c["at"], summary.c.started_at).label("from_start"),
-            func.greatest(known.c["at"], summary.c.counts_from).label("from_stated"),
-            summary.c.due_from,
-            summary.c.due_seconds,
-        )
-        .join_from(known, summary, summary.c.key == known.c.key)
-        .where(_is_one_of(known.c.status, PAUSED))
-        .subquery("pauses")
-    )
-    names = ("until", "from_start", "from_stated", "due_from")
-    until, start, since, due = (placed(pauses.c[name], f"{name}_day", now) for name in names)
-    lengths = (
-        select(
-            pauses,
-            func.greatest(0, until.place - start.place).label("whole"),
-            func.greatest(0, until.place - since.place).label("counted"),
-            since.place.label("begins"),
-            (due.place + pauses.c.due_seconds).label("due"),
-        )
-        .select_from(with_days(pauses.join(now, true()), until, start, since, due))
-        .subquery("lengths")
-    )
-    return _pauses_summed(lengths)
-
-
-def _pauses_summed(lengths: FromClause) -> FromClause:
-    """A pause counts for the due time when it begins before it: before it as the pauses before have put it off."""
-    earlier = func.sum(lengths.c.counted).over(partition_by=lengths.c.key, order_by=in_order(lengths), rows=(None, -1))
-    summed = select(lengths, func.coalesce(earlier, 0).label("earlier")).subquery("summed")
-    is_over = summed.c.until.is_not(None)
-    credit = func.sum(summed.c.counted).filter(is_over, summed.c.begins - summed.c.earlier <= summed.c.due)
-    return (
-        select(
-            summed.c.key,
-            func.coalesce(func.sum(summed.c.whole).filter(is_over), 0).label("paused_seconds"),
-            func.coalesce(credit, 0).label("credit"),
-            func.max(summed.c["at"]).filter(~is_over).label("paused_since"),
-        )
-        .group_by(summed.c.key)
-        .subquery("clock")
-    )
-
-
-def _reckoned(summary: FromClause, clock: FromClause, now: FromClause) -> Select[Any]:
-    """Select the rows of ``dossier_deadline``."""
-    start, end, due = (
-        placed(summary.c[name], f"{name}_day", now) for name in ("started_at", "finished_at", "due_from")
-    )
-    paused = cast(func.coalesce(clock.c.paused_seconds, 0), BigInteger)
-    put_off = cast(summary.c.due_seconds + func.coalesce(clock.c.credit, 0), BigInteger)
-    days = with_days(summary.join(now, true()).outerjoin(clock, clock.c.key == summary.c.key), start, end, due)
-    places = (
-        select(
-            summary,
-            now.c.version.label("calendar_version"),
-            clock.c.paused_since,
-            paused.label("paused_seconds"),
-            put_off.label("put_off"),
-            (due.place + put_off).label("due"),
-            end.place.label("end"),
-            func.greatest(0, end.place - start.place - paused).label("used"),
-        )
-        .select_from(days)
-        .subquery("places")
-    )
-    due_at = case((places.c.put_off == 0, places.c.due_from), else_=moment(places.c.due, now, [places]))
-    timed = select(places, due_at.label("due_at")).select_from(places.join(now, true())).subquery("timed")
-    overdue = case(
-        (
-            and_(timed.c.finished_at.is_not(None), timed.c.due_at.is_not(None)),
-            func.greatest(0, timed.c.end - timed.c.due),
-        )
-    )
-    used = case((and_(timed.c.started_at.is_not(None), timed.c.finished_at.is_not(None)), timed.c.used))
-    reckoned: dict[str, ColumnElement[Any]] = {
-        "used_seconds": cast(used, BigInteger),
-        "on_time": overdue == 0,
-        "overdue_seconds": cast(overdue, BigInteger),
-    }
-    names = [column.name for column in dossier_deadline.columns]
-    columns: list[ColumnElement[Any]] = [reckoned[name] if name in reckoned else timed.c[name] for name in names]
-    return select(*columns)
+    is_listed = func.jsonb_array_length(due_history) > 0
+    return case((or_(is_listed, seen.is_not(None)), told), else_=null())

@@ -5,21 +5,24 @@ One review per dossier and source, with the newest unexplained move (``from``, `
 ``hub.model.dossier_status``; so a version that comes late opens or closes a review as if it had come in time (I4).
 """
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     FromClause,
     Insert,
     Select,
+    SmallInteger,
     Table,
     Text,
     Update,
     and_,
+    bindparam,
     case,
     cast,
-    exists,
     func,
     literal,
     literal_column,
@@ -29,7 +32,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, insert
 
 from hub.model.dossier_status import BACKWARD, BLANKS, Status
 from hub.model.envelope import Operation
@@ -68,8 +71,12 @@ def _moves(keys: FromClause) -> FromClause:
     ).subquery("moved")
 
 
-def _unexplained(keys: FromClause) -> Select[Any]:
-    """The versions that went back and that nothing has settled since."""
+def unexplained_moves(keys: FromClause) -> Select[Any]:
+    """Select the versions that went back and that nothing has settled since.
+
+    Args:
+        keys: dossiers, column ``key``, each once.
+    """
     moved = _moves(keys)
     pairs = [tuple_(literal(old.value, Text), literal(new.value, Text)) for old, new in BACKWARD]
     return select(*moved.c).where(~moved.c.settled, tuple_(moved.c.old_status, moved.c.status).in_(pairs))
@@ -81,7 +88,7 @@ def standing_moves(keys: FromClause) -> Select[Any]:
     Args:
         keys: dossiers, column ``key``, each once.
     """
-    moved = _unexplained(keys).subquery("unexplained")
+    moved = unexplained_moves(keys).subquery("unexplained")
     told = func.jsonb_build_object(
         "from",
         moved.c.old_status,
@@ -134,22 +141,24 @@ def reviews_closed(keys: FromClause) -> Update:
     asked_about = asked.where(mine).cte("asked")
     of_asked = select(asked_about.c.key).distinct().cte("asked_keys")
     found = standing_moves(of_asked).subquery("standing")
-    stands = exists().where(found.c.key == asked_about.c.key, found.c.source == asked_about.c.source)
-    over = select(asked_about.c.id).where(~stands)
+    # Not an anti join: PostgreSQL hashes the list, however few rows it expects of it.
+    is_over = tuple_(asked_about.c.key, asked_about.c.source).not_in(select(found.c.key, found.c.source))
+    over = select(asked_about.c.id).where(is_over)
     return update(review).values(closed_at=literal_column("now()")).where(review.c.id.in_(over))
 
 
-def backward_events_flagged(keys: FromClause, stage: FromClause, into: Table) -> Update:
-    """Flag the batch's own events whose status went back, in ``audit`` or ``release``: what they are counted by.
-
-    An event that turns out to be one by a version that came later is not flagged any more; its review is opened.
-    """
-    moved = _unexplained(keys).subquery("unexplained")
+@cache
+def events_flagged(into: Table) -> Update:
+    """Flag events in ``audit`` or ``release`` as gone back, by their places ``:logs`` and ``:offsets``."""
+    place = (
+        func.unnest(bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger)))
+        .table_valued("log", "log_offset", name="place")
+        .render_derived()
+    )
+    flags = func.coalesce(into.c.flags, 0)
     return (
         update(into)
-        .values(flags=func.coalesce(into.c.flags, 0).bitwise_or(int(Flag.BACKWARD_STATUS)))
-        .where(into.c.log == stage.c.log, into.c.log_offset == stage.c.log_offset, stage.c.key == moved.c.key)
-        .where(stage.c.source == moved.c.source, stage.c.source_epoch == moved.c.source_epoch)
-        .where(stage.c.source_version == moved.c.source_version)
-        .where(func.coalesce(into.c.flags, 0).bitwise_and(int(Flag.BACKWARD_STATUS)) == 0)
+        .values(flags=flags.bitwise_or(int(Flag.BACKWARD_STATUS)))
+        .where(into.c.log == place.c.log, into.c.log_offset == place.c.log_offset)
+        .where(flags.bitwise_and(int(Flag.BACKWARD_STATUS)) == 0)
     )

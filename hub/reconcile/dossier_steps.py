@@ -10,15 +10,17 @@ and progress waits for stored filings of interlinked procedures that are being c
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, FromClause, Select, Table, UpdateBase, exists, func, or_, select
+import polars as pl
+from sqlalchemy import Connection, Executable, FromClause, Select, UpdateBase, exists, func, or_, select
 
 from hub.model.dossier_deadline import INTERLINKED_PROCEDURES, PROCEDURE_CHARACTERS
 from hub.model.entities import ADMIN_UNIT, DOSSIER
 from hub.reconcile.dossier_agencies import dossiers_carried_on
 from hub.reconcile.dossier_clock import deadlines_dropped, deadlines_reckoned, is_interlinked
 from hub.reconcile.dossier_links import parents_named
-from hub.reconcile.dossier_moves import backward_events_flagged, reviews_closed, reviews_opened
+from hub.reconcile.dossier_moves import events_flagged, reviews_closed, reviews_opened, unexplained_moves
 from hub.reconcile.dossier_versions import progress_tables, submission_tables
 from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place, touch
@@ -26,6 +28,7 @@ from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import audit, release
 
+_Statement = TypeVar("_Statement", bound=UpdateBase | Select[Any])
 _LOCK = 0x4855_4226
 """Advisory lock between dossiers' progress (shared) and filings for interlinked procedures (exclusive)."""
 
@@ -44,13 +47,28 @@ def _after_progress(connection: Connection, merge: Merge) -> None:
     frame = merge.accepted.frame
     if merge.written < frame.height or connection.execute(_has_replaced()).scalar_one():
         if connection.execute(_of_batch(reviews_opened)).rowcount:
-            connection.execute(_of_batch_flagged(audit))
-            connection.execute(_of_batch_flagged(release))
+            _flag_events(connection, frame)
         connection.execute(_of_batch(reviews_closed))
     connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
     connection.execute(_interlinked_filings_settled())
     may_be_unshared = merge.written < frame["newest"].sum()
     _reckon(connection, merge.place if may_be_unshared else None, frame["revoked"].any())
+
+
+def _flag_events(connection: Connection, frame: pl.DataFrame) -> None:
+    """Flag the batch's own events that went back: what they are counted by.
+
+    An event that turns out to be one by a version that comes later is not flagged any more; its review is opened.
+    """
+    names = ("key", "source", "source_epoch", "source_version")
+    moved = connection.execute(_of_batch(unexplained_moves)).mappings()
+    went_back = {(row["key"].bytes, *(row[name] for name in names[1:])) for row in moved}
+    rows = frame.select(*names, "log", "log_offset").iter_rows()
+    places = [row[len(names) :] for row in rows if row[: len(names)] in went_back]
+    if places:
+        parameters = {"logs": [log for log, _ in places], "offsets": [log_offset for _, log_offset in places]}
+        for into in (audit, release):
+            connection.execute(events_flagged(into), parameters)
 
 
 def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -> None:
@@ -108,13 +126,8 @@ def _touched() -> FromClause:
 
 
 @cache
-def _of_batch(build: Callable[[FromClause], UpdateBase]) -> UpdateBase:
+def _of_batch(build: Callable[[FromClause], _Statement]) -> _Statement:
     return build(_touched())
-
-
-@cache
-def _of_batch_flagged(into: Table) -> Executable:
-    return backward_events_flagged(_touched(), progress_tables().stage, into)
 
 
 @cache

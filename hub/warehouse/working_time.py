@@ -93,7 +93,7 @@ def _digest(days: Calendar) -> str:
 
 def in_force() -> FromClause:
     """Return the calendar in force, as a table of one row."""
-    return select(calendar).where(calendar.c.in_force).cte("in_force")
+    return select(calendar).where(calendar.c.in_force).limit(1).cte("in_force")
 
 
 @dataclass(frozen=True, slots=True)
