@@ -91,7 +91,7 @@ def taken_at(tables: AspectTables, claim: Any, code: ColumnElement[str]) -> Colu
     if tables.entity is REVIEW:
         return cast(null(), BigInteger)
     decided = standing()
-    return (
+    latest = (
         select(func.max(decided.c.source_version))
         .where(_about(decided, tables, claim.c.key, part_text(tables, claim)))
         .where(decided.c.kind == ReviewKind.CONFLICT.value, decided.c.decision == Verdict.TAKE.value)
@@ -99,6 +99,7 @@ def taken_at(tables: AspectTables, claim: Any, code: ColumnElement[str]) -> Colu
         .correlate_except(decided)
         .scalar_subquery()
     )
+    return case((_are_any(tables), latest))
 
 
 def is_kept(
@@ -108,7 +109,7 @@ def is_kept(
     if tables.entity is REVIEW:
         return false()
     decided = standing()
-    return (
+    kept = (
         exists()
         .where(_about(decided, tables, rival["key"], part))
         .where(decided.c.kind == ReviewKind.CONFLICT.value, decided.c.decision == Verdict.KEEP.value)
@@ -116,6 +117,7 @@ def is_kept(
         .where(decided.c.seen_other_hash == rival["content_hash"])
         .correlate_except(decided)
     )
+    return case((_are_any(tables), kept), else_=false())
 
 
 def is_passed_over(
@@ -126,7 +128,7 @@ def is_passed_over(
         return false()
     decided = standing()
     code = select(source.c.code).where(source.c.id == held["source"]).correlate_except(source).scalar_subquery()
-    return (
+    passed_over = (
         exists()
         .where(_about(decided, tables, rival["key"], part))
         .where(decided.c.kind == ReviewKind.CONFLICT.value, decided.c.decision == Verdict.TAKE.value)
@@ -134,6 +136,7 @@ def is_passed_over(
         .where(decided.c.seen_held_hash == rival["content_hash"])
         .correlate_except(decided)
     )
+    return case((_are_any(tables), passed_over), else_=false())
 
 
 def is_decided() -> ColumnElement[bool]:
@@ -190,6 +193,12 @@ def identities_decided(tables: AspectTables) -> Select[tuple[object, ...]]:
     )
     keys = select(staged.c.subject_key).where(staged.c.aspect == tables.name)
     return select(*(record.c[name] for name in tables.identity)).where(record.c.key.in_(keys), about)
+
+
+def _are_any(tables: AspectTables) -> ColumnElement[bool]:
+    """Return whether there is any decision about the aspect: asked once per statement, it spares a look-up per row."""
+    claim = aspect_tables(SUBJECT).claim.alias("any_decision")
+    return select(exists().where(claim.c.aspect == tables.name)).scalar_subquery()
 
 
 def _about(
