@@ -76,7 +76,7 @@ def main() -> None:
         options = IntakeOptions(
             places.bootstrap, settings.consumer_group, (TOPIC,), settings.batch_rows, settings.poll_ms, 0.0
         )
-        intake = Intake(options, DecodeOnly(decoder), Store(place, commit))  # type: ignore[arg-type]
+        intake = Intake(options, DecodeOnly(decoder), Store(place, commit, lambda most, thorough: []))  # type: ignore[arg-type]
         asyncio.run(intake.run())
 
 

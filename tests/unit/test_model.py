@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from hub.model import errors
-from hub.model.entities import ENTITIES, KEYS_OF_OTHER_SUBJECTS, SUBJECTS, key_fields_of
+from hub.model.entities import ENTITIES, SUBJECTS, key_fields_of
 from hub.model.keys import as_uuid, entity_key, key_text
 from hub.model.outcomes import OUTCOME_OF_REASON, Outcome, Reason
 
@@ -76,7 +76,6 @@ def test_each_subject_feeds_one_aspect_and_names_are_unique() -> None:
     aspects = [(entity, aspect) for entity in ENTITIES for aspect in entity.aspects]
     assert len(SUBJECTS) == len(aspects)
     assert len({f"{entity.name}_{aspect.name}" for entity, aspect in aspects}) == len(aspects)
-    assert not set(SUBJECTS) & set(KEYS_OF_OTHER_SUBJECTS)
 
 
 def test_key_fields_are_known_for_every_subject() -> None:
