@@ -37,9 +37,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
     assert len({kind.code for kind in kinds}) == len(kinds)
 
 
-def test_every_reason_has_one_outcome_and_only_two_outcomes_need_a_reason() -> None:
+def test_every_reason_has_one_outcome_and_three_outcomes_need_a_reason() -> None:
     assert set(OUTCOME_OF_REASON) == set(Reason)
-    assert set(OUTCOME_OF_REASON.values()) == {Outcome.REJECTED, Outcome.DEAD_LETTERED}
+    assert set(OUTCOME_OF_REASON.values()) == {Outcome.REJECTED, Outcome.DEAD_LETTERED, Outcome.PARKED}
     rejected = {reason for reason, outcome in OUTCOME_OF_REASON.items() if outcome is Outcome.REJECTED}
     assert rejected == {
         Reason.SOURCE_UNKNOWN,
