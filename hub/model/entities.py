@@ -79,7 +79,7 @@ class Aspect:
         persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
         references: what must be known before an event counts.
         same_as: fields that give another key of the same thing.
-        watched: fields of which the merge notes what they were in the claim that was replaced, for later steps.
+        watched: fields of which the merge notes what they were and what they are now, for later steps.
         history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
             keys; of a single key the log tells it too.
     """

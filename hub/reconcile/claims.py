@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import same_identity
-from hub.warehouse.entity_tables import AspectTables, old_value
+from hub.warehouse.entity_tables import AspectTables, new_value, old_value
 
 
 @cache
@@ -46,7 +46,7 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         where=tuple_(claim.c.source_epoch, claim.c.source_version)
         < tuple_(excluded.source_epoch, excluded.source_version),
     )
-    watched = [old_value(name) for name in tables.aspect.watched]
+    watched = [of(name) for name in tables.aspect.watched for of in (old_value, new_value)]
     returning = upsert.returning(
         *(claim.c[name] for name in tables.identity),
         claim.c.source,
@@ -57,6 +57,7 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         literal_column("old.content_hash").label("old_hash"),
         *([literal_column("old.sensitive").label("had_sensitive")] if tables.sensitive is not None else []),
         *(literal_column(f"old.{name}").label(old_value(name)) for name in tables.aspect.watched),
+        *(claim.c[name].label(new_value(name)) for name in tables.aspect.watched),
     ).cte("written")
     names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
     names += ["had_sensitive"] if tables.sensitive is not None else []

@@ -14,9 +14,9 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
+    Executable,
     Select,
     Text,
-    Update,
     Uuid,
     and_,
     bindparam,
@@ -30,7 +30,7 @@ from sqlalchemy import (
     union,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.model.entities import CITIZEN, DOSSIER
 from hub.model.flags import StandingFlag
@@ -71,7 +71,7 @@ def any_deceased() -> Select[bool]:
 
 
 @cache
-def flags_opened() -> Insert:
+def flags_opened() -> Executable:
     """Open the flags that stand because of the citizens ``:keys``; one that was closed opens again."""
     standing = _standing().cte("standing")
     opening = insert(flag).from_select(list(_NAMES), select(*(standing.c[name] for name in _NAMES)))
@@ -83,7 +83,7 @@ def flags_opened() -> Insert:
 
 
 @cache
-def flags_closed() -> Update:
+def flags_closed() -> Executable:
     """Close the open flags because of the citizens ``:keys`` that no longer stand."""
     standing = _standing().cte("standing")
     return (
@@ -95,7 +95,7 @@ def flags_closed() -> Update:
     )
 
 
-def _standing() -> Select[Any]:
+def _standing() -> Select[*tuple[Any, ...]]:
     """Every flag that stands because of the citizens ``:keys``, each once."""
     dead = _dead().cte("dead")
     rules = (_insurance(dead), _residence(dead), _eid(dead), *_payees(dead), _applicant(dead))
@@ -105,7 +105,7 @@ def _standing() -> Select[Any]:
     return select(cast(func.md5(made_of), Uuid).label("id"), *parts)
 
 
-def _dead() -> Select[Any]:
+def _dead() -> Select[*tuple[Any, ...]]:
     """The dead among the citizens ``:keys``: (cause, key, died_on), a row for each of their numbers."""
     one = the_dead(given_keys()).subquery("one")
     mine, member = same_key.alias("mine"), same_key.alias("member")
@@ -119,7 +119,9 @@ def _dead() -> Select[Any]:
     return select(both)
 
 
-def _rule(name: StandingFlag, tables: AspectTables, of: Held, dead: CTE, on: ColumnElement[bool]) -> Select[Any]:
+def _rule(
+    name: StandingFlag, tables: AspectTables, of: Held, dead: CTE, on: ColumnElement[bool]
+) -> Select[*tuple[Any, ...]]:
     return select(
         literal(tables.entity.name, Text).label("entity"),
         literal(tables.name, Text).label("aspect"),
@@ -135,28 +137,28 @@ def _has_not_ended(of: Held, end: str, dead: CTE) -> ColumnElement[bool]:
     return or_(until.is_(None), and_(until > dead.c.died_on, until > local_day(of.c["occurred_at"])))
 
 
-def _insurance(dead: CTE) -> Select[Any]:
+def _insurance(dead: CTE) -> Select[*tuple[Any, ...]]:
     tables = aspect_tables(_INSURANCE)
     of = held(tables, "insurance")
     rule = _rule(StandingFlag.DECEASED_HOLDS_INSURANCE, tables, of, dead, of.c["key"] == dead.c.key)
     return rule.where(_has_not_ended(of, "valid_to", dead))
 
 
-def _residence(dead: CTE) -> Select[Any]:
+def _residence(dead: CTE) -> Select[*tuple[Any, ...]]:
     tables = aspect_tables(_RESIDENCE)
     of = held(tables, "residence")
     rule = _rule(StandingFlag.DECEASED_RESIDENT, tables, of, dead, of.c["key"] == dead.c.key)
     return rule.where(of.c["action"] != "DELETE", _has_not_ended(of, "to_date", dead))
 
 
-def _eid(dead: CTE) -> Select[Any]:
+def _eid(dead: CTE) -> Select[*tuple[Any, ...]]:
     tables = aspect_tables(_IDENTITY)
     of = held(tables, "eid")
     rule = _rule(StandingFlag.DECEASED_EID_ACTIVE, tables, of, dead, of.c["key"] == dead.c.key)
     return rule.where(of.c["eid_state"] == "UNLOCKED")
 
 
-def _payees(dead: CTE) -> list[Select[Any]]:
+def _payees(dead: CTE) -> list[Select[*tuple[Any, ...]]]:
     """A funeral allowance is paid because of the death of its beneficiary; to somebody else."""
     tables = aspect_tables(_PAYMENT)
     found = []
@@ -170,7 +172,7 @@ def _payees(dead: CTE) -> list[Select[Any]]:
     return found
 
 
-def _applicant(dead: CTE) -> Select[Any]:
+def _applicant(dead: CTE) -> Select[*tuple[Any, ...]]:
     tables = aspect_tables(_SUBMISSION)
     of = held(tables, "submission")
     rule = _rule(StandingFlag.DECEASED_APPLICANT, tables, of, dead, of.c[other_key("applicant_pin")] == dead.c.key)

@@ -10,7 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
-    Delete,
+    Executable,
     Integer,
     Interval,
     Select,
@@ -25,11 +25,11 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.rules import LEAST_YEAR, MOST_YEAR
 from hub.reconcile.held import held
-from hub.warehouse.entity_tables import AspectTables, old_value
+from hub.warehouse.entity_tables import AspectTables, new_value, old_value
 from hub.warehouse.person_tables import deceased
 
 DEAD = "DEAD"
@@ -57,10 +57,12 @@ def deaths_changed(connection: Connection, tables: AspectTables, any_dead: bool,
 
 
 @cache
-def deaths_told(tables: AspectTables) -> Insert:
+def deaths_told(tables: AspectTables) -> Executable:
     """Enter the people of the batch whose record says that they are dead or missing."""
-    person = held(tables, "person")
-    written = select(tables.merged.c.key).distinct().subquery()
+    person, merged = held(tables, "person"), tables.merged
+    # Of a contested key another source's claim may hold the record now, whoever wrote.
+    told = or_(merged.c.contested, merged.c[new_value("life_status")].in_(STATES))
+    among = select(merged.c.key).where(told).distinct().subquery()
     year, month, day = (person.c[f"life_status_{part}"] for part in ("year", "month", "day"))
     rows = (
         select(
@@ -73,7 +75,7 @@ def deaths_told(tables: AspectTables) -> Insert:
             person.c["source"],
             person.c["occurred_at"],
         )
-        .select_from(person.source.join(written, written.c.key == person.c["key"]))
+        .select_from(person.source.join(among, among.c.key == person.c["key"]))
         .where(person.c["life_status"].in_(STATES))
     )
     telling = insert(deceased).from_select(list(_COLUMNS), rows)
@@ -85,7 +87,7 @@ def deaths_told(tables: AspectTables) -> Insert:
 
 
 @cache
-def deaths_taken_back(tables: AspectTables) -> Delete:
+def deaths_taken_back(tables: AspectTables) -> Executable:
     """Take out the people of the batch whose record no longer says so."""
     person, merged = held(tables, "person"), tables.merged
     said_before = or_(merged.c.contested, merged.c[old_value("life_status")].in_(STATES))

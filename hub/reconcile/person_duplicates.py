@@ -17,24 +17,23 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     cast,
     exists,
     func,
     literal,
-    or_,
     select,
-    union,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.pin import PLACEHOLDER
-from hub.reconcile.held import given_keys, held, merged_keys
+from hub.reconcile.held import given_keys, held
 from hub.reconcile.person_reviews import Asked, closed, opened
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, old_value
-from hub.warehouse.tables import same_key
+from hub.warehouse.entity_tables import AspectTables, aspect_tables, new_value, old_value
+from hub.warehouse.tables import review, same_key
 
 NUMBERS = ("cmnd9", "si_number_legacy")
 """Fields with an older number of a person; at most one of them in an aspect."""
@@ -44,36 +43,35 @@ MOST_HOLDERS = 6
 
 
 def refresh_written(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions in line with the claims that a batch wrote."""
-    for statement in _statements_of_written(tables):
-        connection.execute(statement)
+    """Bring the questions in line with the claims that a batch wrote.
+
+    Nearly all numbers have one holder: those are left out first, so that a batch without doubts asks nothing more.
+    """
+    numbers = [*connection.execute(numbers_in_doubt(tables)).scalars()]
+    keys = [*connection.execute(people_asked_about(tables)).scalars()]
+    if numbers or keys:
+        _refresh(connection, tables, numbers, keys)
 
 
 def refresh_given(connection: Connection, keys: Sequence[UUID]) -> None:
     """Bring the questions about some citizens in line, all of whose other numbers may have changed."""
     for subject in ("citizen.changed", "health_insurance.linked"):
-        for statement in _statements_of_given(aspect_tables(subject)):
-            connection.execute(statement, {"keys": list(keys)})
+        tables = aspect_tables(subject)
+        numbers = [*connection.execute(numbers_of(tables), {"keys": keys}).scalars()]
+        _refresh(connection, tables, numbers, keys)
+
+
+def _refresh(connection: Connection, tables: AspectTables, numbers: Sequence[str], keys: Sequence[UUID]) -> None:
+    for statement in _statements(tables):
+        connection.execute(statement, {"numbers": list(numbers), "keys": list(keys)})
 
 
 @cache
-def _statements_of_written(tables: AspectTables) -> tuple[Any, ...]:
-    return _statements(tables, _numbers_of_written(tables), merged_keys(tables))
-
-
-@cache
-def _statements_of_given(tables: AspectTables) -> tuple[Any, ...]:
-    claim = tables.claim.alias("given")
-    number = claim.c[_field_of(tables)]
-    numbers = select(number.label("number")).where(claim.c.key.in_(given_keys()), number.is_not(None)).distinct()
-    return _statements(tables, numbers, given_keys())
-
-
-def _statements(tables: AspectTables, numbers: Select[str], keys: Select[UUID]) -> tuple[Any, ...]:
-    """Open and close what is asked about the holders of some numbers, and about some keys that may hold none now."""
+def _statements(tables: AspectTables) -> tuple[Any, ...]:
+    """Open and close what is asked about the holders of ``:numbers``, and about ``:keys``, who may hold none now."""
     asked = Asked(ReviewKind.POSSIBLE_DUPLICATE_PERSON, tables.name, (_field_of(tables),))
-    questions = _questions(tables, numbers)
-    scope = keys.union(select(_holders(tables, numbers).subquery().c.key)).subquery()
+    questions = _questions(tables)
+    scope = given_keys().union(select(_holders(tables).subquery().c.key)).subquery()
     return opened(questions), closed(asked, select(scope.c[0]), questions, pairs=True)
 
 
@@ -82,23 +80,52 @@ def _field_of(tables: AspectTables) -> str:
 
 
 @cache
-def _numbers_of_written(tables: AspectTables) -> Select[str]:
-    """The numbers that the batch's keys hold or held, as far as they may have changed."""
-    claim, merged = tables.claim.alias("written"), tables.merged
+def numbers_of(tables: AspectTables) -> Select[str]:
+    """Select the numbers that claims of the citizens ``:keys`` name."""
+    claim = tables.claim
+    number = claim.c[_field_of(tables)]
+    return select(number).where(claim.c.key.in_(given_keys()), number.is_not(None)).distinct()
+
+
+@cache
+def numbers_in_doubt(tables: AspectTables) -> Select[str]:
+    """Select the numbers that the batch's people took up and another has too, and those that they gave up.
+
+    Of a contested key another source's claim may hold the record now, whoever wrote: all its numbers count.
+    """
+    merged, claim = tables.merged, tables.claim
     field = _field_of(tables)
-    before = merged.c[old_value(field)]
-    # Of a contested key another source's claim may hold the record now, whoever wrote.
-    changed = or_(merged.c.contested, claim.c[field].is_distinct_from(before), claim.c.revoked)
-    now = select(claim.c[field].label("number")).where(claim.c.key == merged.c.key, changed)
-    same_claim = and_(claim.c.key == merged.c.key, claim.c.source == merged.c.source)
-    was = select(before.label("number")).where(same_claim, changed)
-    both = union(now, was).subquery()
-    return select(both.c.number).where(both.c.number.is_not(None))
+    said, before = merged.c[new_value(field)], merged.c[old_value(field)]
+    changed = said.is_distinct_from(before)
+    contested = select(claim.c[field]).join_from(claim, merged, claim.c.key == merged.c.key).where(merged.c.contested)
+    taken_up = select(said.label("number")).where(changed).union(contested).subquery()
+    holder = claim.alias("holder")
+    shared = (
+        select(taken_up.c.number)
+        .join_from(taken_up, holder, holder.c[field] == taken_up.c.number)
+        .where(taken_up.c.number.is_not(None), holder.c[field].is_not(None))
+        .group_by(taken_up.c.number)
+        .having(func.min(cast(holder.c.key, Text)) != func.max(cast(holder.c.key, Text)))
+    )
+    given_up = select(before).where(changed, before.is_not(None))
+    return shared.union(given_up)  # type: ignore[return-value]
 
 
-def _holders(tables: AspectTables, numbers: Select[str]) -> Select[Any]:
+@cache
+def people_asked_about(tables: AspectTables) -> Select[UUID]:
+    """Select the people of the batch about whom something is asked, whether on their own key or on another's."""
+    merged = tables.merged
+    kind = review.c.kind == ReviewKind.POSSIBLE_DUPLICATE_PERSON.value
+    is_open = and_(kind, review.c.aspect == tables.name, review.c.closed_at.is_(None))
+    by_key = select(merged.c.key).join_from(merged, review, review.c.key == merged.c.key).where(is_open)
+    by_part = select(merged.c.key).join_from(merged, review, review.c.part == cast(merged.c.key, Text))
+    return by_key.union(by_part.where(is_open, review.c.part != ""))  # type: ignore[return-value]
+
+
+def _holders(tables: AspectTables) -> Select[Any]:
     """Who holds the numbers by the records that stand: (number, key, source, size of the crowd)."""
-    person, wanted = held(tables, "holder"), numbers.subquery("wanted")
+    person = held(tables, "holder")
+    wanted = select(func.unnest(bindparam("numbers", type_=ARRAY(Text))).label("number")).subquery("wanted")
     number = person.c[_field_of(tables)]
     return (
         select(
@@ -112,8 +139,8 @@ def _holders(tables: AspectTables, numbers: Select[str]) -> Select[Any]:
     )
 
 
-def _questions(tables: AspectTables, numbers: Select[str]) -> Select[Any]:
-    holders = _holders(tables, numbers).cte("holders")
+def _questions(tables: AspectTables) -> Select[Any]:
+    holders = _holders(tables).cte("holders")
     return select(union_all(_pairs(tables, holders), _crowds(tables, holders)).subquery())
 
 

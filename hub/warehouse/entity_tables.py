@@ -133,6 +133,11 @@ def old_value(field: str) -> str:
     return f"old_{field}"
 
 
+def new_value(field: str) -> str:
+    """Return the column of ``merged`` that holds what a watched field is in the claim that was written."""
+    return f"new_{field}"
+
+
 def other_key(field: str) -> str:
     """Return the column that holds the key of the thing that a field names: a citizen by PIN, a dossier by code."""
     return f"{field}_key"
@@ -180,7 +185,7 @@ class _Columns:
 
     def watched(self) -> list[Column[Any]]:
         kinds = {field.name: field.kind for field in self.version.fields}
-        return [Column(old_value(name), _TYPES[kinds[name]]) for name in self.aspect.watched]
+        return [Column(of(name), _TYPES[kinds[name]]) for name in self.aspect.watched for of in (old_value, new_value)]
 
     def sensitive(self) -> list[Column[Any]]:
         kinds = {field.name: field.kind for field in self.version.fields}
