@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.reconcile.turns import with_turns
+from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_NEWER, TURN_REUSED, TURN_STALE
 
 
@@ -66,13 +66,24 @@ def model(said: list[Row], with_parts: bool) -> tuple[list[int], list[bool]]:
     return turns, [number in stored.values() for number in range(len(said))]
 
 
+def _same_version(one: Row, other: Row, with_parts: bool) -> bool:
+    return (one.key, one.source, one.epoch, one.version) == (other.key, other.source, other.epoch, other.version) and (
+        not with_parts or one.kind == other.kind
+    )
+
+
 @settings(max_examples=100, deadline=None)
 @given(said=st.lists(rows, max_size=25), with_parts=st.booleans())
 def test_turns_equal_those_of_rows_taken_one_by_one(said: list[Row], with_parts: bool) -> None:
     frame = frame_of(said, with_parts)
     turned = with_turns(frame, ("key", "kind") if with_parts else ("key",))
     assert (turned["turn"].to_list(), turned["newest"].to_list()) == model(said, with_parts)
-    assert turned.drop("turn", "newest").equals(frame)
+    assert turned.drop(TURN_COLUMNS).equals(frame)
+    for number, used_before in enumerate(turned["turn_hash"]):
+        row = said[number]
+        first = next(one for one in said if _same_version(one, row, with_parts))
+        is_reused = turned["turn"][number] == TURN_REUSED
+        assert used_before == (first.content - 2**62 if is_reused else None)
     assert turned.schema["turn"] == pl.Int16
     assert turned.schema["newest"] == pl.Boolean
 
