@@ -35,8 +35,8 @@ def decision_of(world: World, one: Decided) -> Decision:
         officer="CB01",
         reason="seen in the register",
         decided_at=datetime(2025, 7, 1, tzinfo=UTC) + timedelta(minutes=one.at),
-        seen_other_hash=one.seen and hash_of(world, one.seen),
-        seen_held_hash=one.held and hash_of(world, one.held),
+        seen_other_hash=hash_of(world, one.seen) if one.seen else None,
+        seen_held_hash=hash_of(world, one.held) if one.held else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Commands of the policy: ``hub policy show``, ``plan`` and ``apply``."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from hub.cli.context import located, policy_path, warehouse
 from hub.model.errors import ConfigError
-from hub.model.policy import Policy, load_policy
+from hub.model.policy import EventOrder, Policy, Source, load_policy
 from hub.model.ranks import policy_problems, ranks
 
 if TYPE_CHECKING:
@@ -121,13 +122,19 @@ def _as_json(applied: "AppliedPolicy | None", file: Policy) -> dict[str, object]
 
 
 def _sources(policy: Policy) -> Table:
-    table = Table("source", "agency", "role", "rank in", "from", "until", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("source", "agency, role", "rank in", "speaks (UTC)"):
+        table.add_column(heading, no_wrap=True)
     for of in policy.sources.values():
         found = [f"{rank.aspect} {rank.rank}" for rank in ranks(policy) if rank.source == of.code]
-        times = [f"{time:%Y-%m-%d %H:%M}" if time else "" for time in (of.valid_from, of.valid_until)]
-        order = "" if of.order == "version" else f" by {of.order.value}"
-        table.add_row(of.code, of.agency, of.role.value + order, "\n".join(found), *times)
+        spans = [f"{word} {time:%Y-%m-%d %H:%M}" for word, time in _span(of) if time]
+        order = [] if of.order is EventOrder.VERSION else [f"ordered by {of.order.value}"]
+        table.add_row(of.code, f"{of.agency} {of.role.value}", "\n".join(found), "\n".join([*spans, *order]))
     return table
+
+
+def _span(of: Source) -> tuple[tuple[str, datetime | None], ...]:
+    return (("from", of.valid_from), ("until", of.valid_until))
 
 
 def _print(found: "PolicyPlan", as_json: bool) -> None:

@@ -169,7 +169,7 @@ def _say(console: Console, question: "Question") -> None:
 def _listed(questions: list["Question"]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "kind", "about", "source", "record of", "open for", "noted"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "kind", "open for"})
     now = datetime.now(UTC)
     for one in questions:
         about = " ".join(part for part in (one.of.aspect, one.of.field) if part)

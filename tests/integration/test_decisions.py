@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select, text
 
 from hub.model.decisions import SUBJECT
-from hub.reconcile.decisions import decisions_settled, is_decided
+from hub.model.errors import RetryableError
+from hub.reconcile.decisions import claims_settled, decisions_settled, is_decided
 from hub.warehouse.batch import Accepted
 from hub.warehouse.tables import review
 from tests.decided import Decided, frame_of_decisions
@@ -154,6 +155,42 @@ def test_decision_waits_for_claims_being_merged_and_meets_them(world: World) -> 
         transaction.commit()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_claims_that_are_decided_wait_for_a_decision_being_merged(world: World) -> None:
+    with world.engine.connect() as other:
+        transaction = other.begin()
+        other.execute(claims_settled())
+        thread = threading.Thread(target=commit, args=(world, NPD, PROVINCE))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        transaction.commit()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_i4_decision_and_its_claims_at_once_end_as_one_after_the_other(world: World) -> None:
+    def work(*said: Said | Decided, partition: int) -> None:
+        together.wait()
+        for _ in range(20):
+            try:
+                return commit(world, *said, partition=partition)
+            except RetryableError:
+                continue
+
+    for _ in range(8):
+        world.clear()
+        together = threading.Barrier(2)
+        threads = [
+            threading.Thread(target=work, args=said, kwargs={"partition": partition})
+            for partition, said in enumerate([(NPD, PROVINCE), (TAKE,)])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert (holder(world), conflicts(world)) == ("province_b", set())
 
 
 @pytest.mark.parametrize(("verdict", "open_after"), [("KEEP", 0), ("TAKE", 0), ("WAIT", 1)])
