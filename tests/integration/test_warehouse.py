@@ -43,18 +43,18 @@ def test_migrate_adds_nothing_when_run_again(database: Engine) -> None:
 def test_migrate_brings_back_a_column_a_table_and_an_index_and_keeps_rows(world: World) -> None:
     world.commit([Said(1, "population", 1)])
     with world.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE citizen_person_claim DROP COLUMN ethnicity"))
+        connection.execute(text("ALTER TABLE citizen_person_claim DROP COLUMN native_place"))
         connection.execute(text("DROP TABLE procedure_catalogue_record"))
         connection.execute(text("DROP INDEX admin_unit_unit_claim_scheme_unit_code"))
     lacking = [
         "table procedure_catalogue_record",
         "index admin_unit_unit_claim_scheme_unit_code",
-        "column citizen_person_claim.ethnicity",
+        "column citizen_person_claim.native_place",
     ]
     with world.engine.connect() as connection:
         assert sorted(pending(connection)) == sorted(lacking)
     assert sorted(migrate(world.engine, "hub").added) == sorted(lacking)
-    assert world.rows("SELECT full_name, ethnicity FROM citizen_person_claim") == [("A", None)]
+    assert world.rows("SELECT full_name, native_place FROM citizen_person_claim") == [("A", None)]
     world.commit([Said(1, "population", 2)])
     assert world.outcomes() == ["applied", "applied"]
 
