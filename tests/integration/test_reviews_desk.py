@@ -13,8 +13,11 @@ from hub.operate.review_rows import Question, Wanted, open_counts, open_question
 from hub.operate.reviews import DecisionPlan, Given, plan_decision, show_question
 from hub.operate.show_request import Unmasking
 from hub.warehouse.batch import Accepted
+from hub.warehouse.fingerprint import TableState, warehouse_state
 from tests.decided import frame_of, hash_of
+from tests.merge_world import SUBJECT as CITIZEN
 from tests.merge_world import Said, World, key_of
+from tests.unit_world import lives, today_unit, unit
 
 NPD = Said(1, "population", 1, full_name="A")
 PROVINCE = Said(1, "province_b", 1, full_name="B")
@@ -138,6 +141,45 @@ def test_backward_status_is_kept_for_those_versions(world: World) -> None:
     with world.engine.begin() as connection:
         connection.execute(text("""UPDATE review SET detail = '{"versions": [[1, 4], [1, 6]]}'"""))
     assert counts(world) == {"BACKWARD_STATUS": 1}
+
+
+def test_unit_that_an_officer_took_is_the_unit_of_today(world: World) -> None:
+    for step in (today_unit("00637"), today_unit("00622"), unit("00634", to=["00637*", "00622*"]), lives("00634")):
+        step(world)
+    (one,) = questions(world)
+    assert one.of.kind is ReviewKind.AMBIGUOUS_UNIT
+    merge(world, plan(world, one.number, "TAKE", "00622").decision)
+    assert questions(world) == []
+    merge(world, plan(world, one.number, "WAIT").decision)
+    assert [again.number for again in questions(world)] == [one.number]
+    merge(world, plan(world, one.number, "KEEP").decision)
+    assert questions(world) == []
+    lives("00634", version=2, detail_text="Xóm 3")(world)
+    assert [again.number for again in questions(world)] == [one.number]
+
+
+def test_two_persons_are_one_by_decision_only_and_two_again_by_a_later_one(world: World) -> None:
+    rows = [Said(key, "population", 1).fields() | {"cmnd9": "012345678"} for key in (1, 2)]
+    world.commit_frames(0, Accepted(CITIZEN, world.frame(CITIZEN, rows, [key_of(1), key_of(2)], 0)))
+    before = states(world)
+    (one,) = questions(world)
+    assert one.of.kind is ReviewKind.POSSIBLE_DUPLICATE_PERSON
+    assert show_question(world.engine, one.number, None).answer is not None
+    taken = plan(world, one.number, "TAKE")
+    assert taken.effect == "both numbers are one person; a later decision to keep undoes it"
+    merge(world, taken.decision)
+    assert len(world.rows("SELECT * FROM same_key")) == 2
+    assert questions(world) == []
+    merge(world, plan(world, one.number, "KEEP").decision)
+    assert questions(world) == []
+    assert {name: state for name, state in states(world).items() if not name.startswith("review")} == {
+        name: state for name, state in before.items() if not name.startswith("review")
+    }
+
+
+def states(world: World) -> dict[str, TableState]:
+    with world.engine.connect() as connection:
+        return warehouse_state(connection)
 
 
 def test_claims_are_shown_side_by_side_masked_unless_somebody_says_why(world: World) -> None:
