@@ -138,6 +138,18 @@ def _envelope(source: str, epoch: int, version: int, occurred_at: datetime) -> d
     }
 
 
+def told(version: int, code: int, time: str, **more: Any) -> Progress:
+    """Return a version of the province's; times in ``more`` as local texts."""
+    times: dict[str, Any] = {
+        name: at(more.pop(name)) for name in ("received_at", "due_at", "finished_at") if name in more
+    }
+    return Progress(more.pop("key", 1), version, code, at(time), **times, **more)
+
+
+RECEIVED = told(1, 2, "2026-03-02 08:00", received_at="2026-03-02 08:00", due_at="2026-03-06 17:00")
+"""A dossier that the province received on a Monday morning, due on Friday evening."""
+
+
 def filing(key: int, version: int, procedure_code: str, source: str = "portal", **more: Any) -> dict[str, Any]:
     """Return the fields of a filing."""
     return {

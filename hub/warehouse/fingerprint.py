@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, Text, cast, func, select
 
+from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.person_tables import deceased, flag
 from hub.warehouse.tables import conflict, identity_link, review, same_key, source
@@ -84,6 +85,7 @@ def _tables() -> dict[str, Select[tuple[Any, ...]]]:
     tables[flag.name] = _digested([flag.c.id], []).where(flag.c.closed_at.is_(None))
     tables[conflict.name] = _conflicts()
     tables[review.name] = _reviews()
+    tables[dossier_deadline.name] = _deadlines()
     return tables
 
 
@@ -109,6 +111,11 @@ def _beside(aspect: AspectTables, table: Table) -> Select[tuple[Any, ...]]:
 def _links() -> Select[tuple[Any, ...]]:
     names = ("entity", "aspect", "key", "other", "kind")
     return _digested([identity_link.c[name] for name in names], [_code(identity_link.c.source, "source")])
+
+
+def _deadlines() -> Select[tuple[Any, ...]]:
+    content = [column for column in dossier_deadline.columns if column.name not in {"key", "source"}]
+    return _digested([dossier_deadline.c.key, _code(dossier_deadline.c.source, "source")], content)
 
 
 def _conflicts() -> Select[tuple[Any, ...]]:
