@@ -180,7 +180,11 @@ class _Columns:
             *(Column(name, _TYPES[kinds[name]]) for name in data),
             *(Column(other_key(name), Uuid) for name in self.aspect.others),
             Column("flags", Integer),
-            *([Column("sensitive", Boolean, nullable=False)] if self.sensitive_names else []),
+            *(
+                [Column("sensitive", Boolean, nullable=False, server_default=text("false"))]
+                if self.sensitive_names
+                else []
+            ),
         ]
 
     def watched(self) -> list[Column[Any]]:

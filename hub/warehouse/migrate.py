@@ -20,6 +20,7 @@ from hub.model.working_time import Calendar
 from hub.reference.holidays import default_calendar
 from hub.warehouse.database import check_server, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
+from hub.warehouse.sensitive import move_sensitive
 from hub.warehouse.tables import metadata
 from hub.warehouse.working_time import ensure_calendar
 
@@ -57,6 +58,8 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         added = _complete_entities(connection)
+        for tables in all_aspect_tables():
+            added += move_sensitive(connection, tables)
         ensure_calendar(connection, working_days or default_calendar())
         revision = MigrationContext.configure(connection).get_current_revision()
     return MigrationReport(revision or "", tuple(added))

@@ -13,7 +13,7 @@ from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.migrate import migrate, pending
 from hub.warehouse.offsets import advance_positions, ensure_positions, read_positions
 from hub.warehouse.tables import metadata
-from tests.merge_world import Said, World
+from tests.merge_world import Said, World, key_of
 
 
 @pytest.fixture
@@ -168,3 +168,15 @@ def test_store_goes_on_when_its_connection_was_ended(world: World) -> None:
         world.commit([Said(1, "population", 2)])
     world.commit([Said(1, "population", 2)])
     assert world.outcomes() == ["applied", "applied"]
+
+
+def test_migrate_moves_fields_that_became_sensitive_out_of_the_claims(world: World) -> None:
+    world.commit([Said(1, "population", 1), Said(2, "population", 1)])
+    with world.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE citizen_person_claim ADD COLUMN ethnicity text"))
+        connection.execute(text("UPDATE citizen_person_claim SET ethnicity = 'Tày' WHERE key = :k"), {"k": key_of(1)})
+    report = migrate(world.engine, "hub")
+    assert report.added == ("column citizen_person_claim.ethnicity moved to the sensitive companion",)
+    assert world.rows("SELECT key, ethnicity FROM citizen_person_sensitive") == [(key_of(1), "Tày")]
+    assert world.rows("SELECT key FROM citizen_person_claim WHERE sensitive") == [(key_of(1),)]
+    assert migrate(world.engine, "hub").added == ()

@@ -142,5 +142,5 @@ def test_partitions_of_one_topic_are_prepared_together(world: World, preparer: P
     stored = world.rows("SELECT log, log_offset, outcome, occurred_at FROM audit ORDER BY 1")
     when = datetime(2025, 6, 1, tzinfo=UTC)
     assert stored == [(world.logs[0], 4, "applied", when), (world.logs[1], 4, "applied", when)]
-    places = world.rows("SELECT next_offset, consumed FROM log_partition ORDER BY partition")
+    places = world.rows(f"SELECT next_offset, consumed FROM log_partition WHERE topic = '{TOPIC}' ORDER BY partition")
     assert places == [(5, 1), (5, 1), (0, 0)]
