@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
@@ -34,7 +35,7 @@ from hub.model.names import same_name
 from hub.reconcile.held import given_keys, held, merged_keys
 from hub.reconcile.person_reviews import Asked, closed, opened
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
-from hub.warehouse.tables import identity_link
+from hub.warehouse.tables import identity_link, review
 
 _KIND = ReviewKind.IDENTITY_MISMATCH
 _PERSON, _SUBMISSION = "citizen.changed", "dossier.submitted"
@@ -82,15 +83,12 @@ def _pairs_that_differ(keys: Select[UUID]) -> Select[Any]:
     tables = aspect_tables(_PERSON)
     scope = keys.subquery("citizens")
     link, one, other = identity_link, held(tables, "one"), held(tables, "other")
-    pairs = (
-        select(
-            func.least(link.c.key, link.c.other).label("key"), func.greatest(link.c.key, link.c.other).label("other")
-        )
-        .where(link.c.entity == CITIZEN.name)
-        .where(or_(link.c.key.in_(select(scope.c[0])), link.c.other.in_(select(scope.c[0]))))
-        .distinct()
-        .subquery("pairs")
-    )
+    both = func.least(link.c.key, link.c.other).label("key"), func.greatest(link.c.key, link.c.other).label("other")
+    from_either = [
+        select(*both).join_from(scope, link, side == scope.c[0]).where(link.c.entity == CITIZEN.name)
+        for side in (link.c.key, link.c.other)
+    ]
+    pairs = union(*from_either).subquery("pairs")
     differing = []
     for field in _COMPARED:
         known = [one.c[field] != other.c[field]]
@@ -107,26 +105,17 @@ def _pairs_that_differ(keys: Select[UUID]) -> Select[Any]:
     return select(union_all(*differing).subquery())
 
 
-def refresh_names_of_people(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions about applicants' names in line with the people a batch wrote."""
-    of = held(aspect_tables(_SUBMISSION), "submission")
-    is_theirs = of.c[other_key("applicant_pin")].in_(merged_keys(tables))
-    dossiers = select(of.c["key"]).select_from(of.source).where(is_theirs)
-    _refresh_names(connection, [*connection.execute(dossiers).scalars()])
+def refresh_names(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about applicants' names in line with the people, or the dossiers, that a batch wrote.
 
-
-def refresh_names_of_dossiers(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions about applicants' names in line with the dossiers a batch wrote."""
-    _refresh_names(connection, [*connection.execute(merged_keys(tables)).scalars()])
-
-
-def _refresh_names(connection: Connection, dossiers: Sequence[UUID]) -> None:
-    """The names are folded here and not in the database, where they differ as they are written."""
-    if not dossiers:
-        return
-    rows = connection.execute(names_that_differ(), {"keys": dossiers}).all()
+    The names are folded here and not in the database, where they differ as they are written.
+    """
+    rows = connection.execute(names_that_differ(tables)).all()
     wrong = [row for row in rows if not same_name(row.said, row.full_name)]
-    parameters: dict[str, Any] = {"keys": dossiers, **_columns(wrong)}
+    asked = set(connection.execute(dossiers_asked_about(tables)).scalars())
+    if not wrong and not asked:
+        return
+    parameters: dict[str, Any] = {"keys": sorted(asked | {row.key for row in wrong}), **_columns(wrong)}
     for statement in _statements_of_names():
         connection.execute(statement, parameters)
 
@@ -141,11 +130,12 @@ def _columns(rows: Iterable[Row[Any]]) -> dict[str, Any]:
 
 
 @cache
-def names_that_differ() -> Select[Any]:
-    """Select the dossiers ``:keys`` whose applicant is written otherwise than the person of that number."""
+def names_that_differ(tables: AspectTables) -> Select[Any]:
+    """Select the dossiers of the batch, or of its people, whose applicant is written otherwise than that person."""
     of, person = held(aspect_tables(_SUBMISSION), "submission"), held(aspect_tables(_PERSON), "person")
     named = of.c[other_key("applicant_pin")]
     is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
+    written = person.c["key"] if tables.entity is CITIZEN else of.c["key"]
     return (
         select(
             of.c["key"].label("key"),
@@ -155,7 +145,21 @@ def names_that_differ() -> Select[Any]:
             person.c["full_name"].label("full_name"),
         )
         .select_from(of.source.join(person.source, person.c["key"] == named))
-        .where(of.c["key"].in_(given_keys()), is_person, of.c["applicant_name"] != person.c["full_name"])
+        .where(written.in_(merged_keys(tables)), is_person, of.c["applicant_name"] != person.c["full_name"])
+    )
+
+
+@cache
+def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
+    """Select the dossiers of the batch, or of its people, about whose applicant's name something is asked."""
+    submission = aspect_tables(_SUBMISSION)
+    claim = submission.claim.alias("asked")
+    written = claim.c[other_key("applicant_pin")] if tables.entity is CITIZEN else claim.c.key
+    return (
+        select(review.c.key)
+        .join_from(review, claim, claim.c.key == review.c.key)
+        .where(review.c.kind == _KIND.value, review.c.aspect == submission.name, review.c.field == "applicant_name")
+        .where(review.c.closed_at.is_(None), written.in_(merged_keys(tables)))
     )
 
 

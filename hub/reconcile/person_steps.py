@@ -87,7 +87,7 @@ def _people(connection: Connection, work: _Work) -> None:
     if about.has_links:
         person_mismatches.refresh_pairs(connection, merged_keys(work.tables))
     if about.has_dossiers:
-        person_mismatches.refresh_names_of_people(connection, work.tables)
+        person_mismatches.refresh_names(connection, work.tables)
     if about.is_regrouped:
         _regrouped(connection, work.place)
 
@@ -103,7 +103,7 @@ def _things(connection: Connection, work: _Work) -> None:
         if work.numbers:
             person_duplicates.refresh_written(connection, work.tables)
     elif work.tables.aspect.subject == _SUBMISSION:
-        person_mismatches.refresh_names_of_dossiers(connection, work.tables)
+        person_mismatches.refresh_names(connection, work.tables)
 
 
 def _regrouped(connection: Connection, place: Place) -> None:
