@@ -226,7 +226,8 @@ def _recode_rows(tables: AspectTables) -> Select[int]:
     found = _residences(tables)
     within = tables.claim.c.key.between(bindparam("first", type_=Uuid), bindparam("last", type_=Uuid))
     found = found.where(within, tables.record.c.key.between(bindparam("first"), bindparam("last")))
-    rows = found.subquery("residence")
+    # Materialised: how many rows a CASE lets through is guessed far too low, and the joins below it would be poor.
+    rows = found.cte("residence").prefix_with("MATERIALIZED", dialect="postgresql")
     names = [column.name for column in recode.columns if column.name != "job"]
     values = select(*(rows.c[name] for name in names), bindparam("job", type_=BigInteger))
     appending = postgresql.insert(recode).from_select([*names, "job"], values.where(rows.c.fate == "to_recode"))
