@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from hub.codec.catalogue import load_catalogue
 from hub.config import Settings
-from hub.model.entities import CITIZEN
+from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
 from hub.model.errors import UnreachableError
 from hub.model.keys import as_uuid, entity_key
 from hub.model.outcomes import Outcome
@@ -22,8 +23,20 @@ from tests.conftest import RunningEngine
 from tests.event_set import FIRST_DAY, EventSet, Outgoing, send
 from tests.property.test_history import state_of
 from tests.running_intake import Ground
+from tests.schema_samples import sample_event
 
+PROCEDURE_CODE = "1.001193"
 NOWHERE = "127.0.0.1:1"
+RIGHT = {
+    "province_code": "37",
+    "birth_month": 2,
+    "birth_day": 3,
+    "life_status_month": 4,
+    "life_status_day": 5,
+    "birth_year": 1990,
+}
+"""Where the fixed value of a sample breaks a rule."""
+
 OFFICER = Unmasking("H42-017", "a test")
 POLICY = """
 [[source]]
@@ -37,6 +50,21 @@ agency = "H40"
 role = "province"
 subjects = ["citizen.changed", "residence.changed"]
 order = "time"
+[[source]]
+code = "all"
+agency = "G99"
+role = "population"
+subjects = [
+    "citizen.changed", "residence.changed", "identity.changed", "health_insurance.linked", "dossier.submitted",
+    "dossier.progressed", "procedure.changed", "social_payment.changed", "inspection.changed",
+]
+[source.authority]
+"citizen.insurance" = 0
+"dossier.submission" = 0
+"dossier.progress" = 0
+"procedure.catalogue" = 0
+"social_payment.payment" = 0
+"inspection.inspection" = 0
 [[source]]
 code = "nso"
 agency = "G12"
@@ -210,6 +238,36 @@ def test_records_are_read_by_their_coordinates_near_and_far_and_what_is_not_ther
 def test_reader_says_that_no_broker_answers() -> None:
     with pytest.raises(UnreachableError):
         read_values(NOWHERE, [Place("any", 0, 0)])
+
+
+@pytest.mark.parametrize("entity", [CITIZEN, DOSSIER, PROCEDURE, SOCIAL_PAYMENT, INSPECTION], ids=lambda of: of.name)
+def test_every_field_of_every_subject_is_read_from_the_log_as_the_warehouse_holds_it(
+    ground: Ground, entity: Entity
+) -> None:
+    code, events = f"{next(_pins)}", EventSet(ground.secret)
+    known_procedure = events.fields("all", 1, procedure_code=PROCEDURE_CODE, name="Đăng ký khai sinh")
+    records = [events.record("procedure.changed", known_procedure)]
+    for aspect in entity.aspects:
+        given: dict[str, Any] = {name: code for name in entity.key} | {"source_system": "all", "operation": "UPDATE"}
+        given |= {reference.field: None for reference in aspect.references}
+        given |= {"procedure_code": PROCEDURE_CODE} if entity is DOSSIER else {}
+        given |= {same_as.field: None for same_as in aspect.same_as}
+        given |= {"occurred_at": day(1), "recorded_at": day(1)}
+        version = load_catalogue().latest(aspect.subject)
+        known = {spec.name for spec in version.fields} | {"source_system", "operation"}
+        fields = sample_event(version, **{name: value for name, value in given.items() if name in known})
+        fields |= {spec.name: RIGHT[spec.name] for spec in version.fields if spec.name in RIGHT}
+        records.append(events.record(aspect.subject, fields))
+    send(ground.bootstrap, records[:1])
+    ground.consume()
+    send(ground.bootstrap, records[1:])
+    ground.consume()
+    now, past = (
+        answer(ground.database, ground.bootstrap, ground.secret, Request(entity, code, limits, unmasking=OFFICER)).shown
+        for limits in (Limits(), Limits(known_at=datetime.now(UTC)))
+    )
+    assert len(now.sides) == len(entity.aspects)
+    assert state_of(list(past.sides)) == state_of(list(now.sides))
 
 
 def test_bytes_that_are_no_event_have_no_values() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,16 +14,20 @@ from sqlalchemy import Connection, func, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldSpec
-from hub.model.entities import CITIZEN
-from hub.operate.history import NO_LIMITS, Event, Limits, Standing, fold
+from hub.model.decisions import SUBJECT as DECIDED
+from hub.model.entities import CITIZEN, REVIEW
+from hub.operate.history import NO_LIMITS, Event, Limits, Standing, decisions_in, fold
 from hub.operate.show import sides_of
 from hub.operate.show_claims import Identity, Side, Speaker
-from hub.operate.show_events import events_of, speakers_of
+from hub.operate.show_events import decisions_about, events_of, speakers_of
+from hub.warehouse.batch import Accepted
 from hub.warehouse.tables import batch
 from tests.conftest import RunningEngine
-from tests.merge_world import ENDED, FIRST_DAY, RANKS, Said, World, key_of, open_world
+from tests.decided import DESK, Decided, decision_of, frame_of_decisions
+from tests.merge_world import ENDED, FIRST_DAY, RANKS, SUBJECT, Said, World, key_of, open_world
 
 PERSON = CITIZEN.aspect("person")
+COMPARED = ("full_name", "birth_year")
 KEYS = tuple(key_of(number) for number in (1, 2, 3))
 
 
@@ -35,7 +40,7 @@ def world(engine: RunningEngine) -> Iterator[World]:
     engine.engine.drop_database(name)
 
 
-Batches = list[tuple[int, list[Said]]]
+Batches = list[tuple[int, list[Said | Decided]]]
 
 
 @st.composite
@@ -53,7 +58,14 @@ def histories(draw: st.DrawFn) -> Batches:
         Said(key, source, version, epoch, operation, day, name, year)
         for (key, source, epoch, version), (operation, day, name, year) in versions
     ]
-    shuffled = draw(st.permutations(events + draw(st.lists(st.sampled_from(events), max_size=6))))
+    about = st.tuples(st.sampled_from(events), st.sampled_from(events), st.sampled_from(COMPARED), st.integers(1, 3))
+    verdicts = draw(st.dictionaries(about, st.sampled_from(["KEEP", "TAKE", "TAKE", "WAIT"]), max_size=4))
+    decisions = {
+        (seen.key, seen.source, field, at): Decided(seen.key, seen.source, verdict, at, field, seen, held)
+        for (seen, held, field, at), verdict in verdicts.items()
+    }
+    everything: list[Said | Decided] = [*events, *decisions.values()]
+    shuffled = draw(st.permutations(everything + draw(st.lists(st.sampled_from(everything), max_size=6))))
     cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=4)) | {len(shuffled)})
     return [
         (draw(st.integers(0, 2)), list(shuffled[start:end]))
@@ -95,7 +107,7 @@ def oracle(events: list[Said]) -> tuple[Any, Any]:
         for claim in claims.values()
         if (held := holders[claim.key]) and claim is not held and claim.operation != "REVOKE"
         if held.day < ENDED.get(claim.source, held.day + 1)
-        for field in ("full_name", "birth_year")
+        for field in COMPARED
         if None not in (getattr(claim, field), getattr(held, field)) and getattr(claim, field) != getattr(held, field)
     }
     return {key: held and held.source for key, held in holders.items()}, conflicts
@@ -136,26 +148,48 @@ def state_of(sides: list[Side]) -> Any:
 
 
 def held_now(connection: Connection) -> Seen:
-    states = {key: state_of(sides_of(connection, CITIZEN, key)) for key in KEYS}
+    states = {
+        key: state_of(sides_of(connection, CITIZEN, key, decisions_about(connection, CITIZEN, [key]))) for key in KEYS
+    }
     return Seen(connection.execute(select(func.max(batch.c.recorded_at))).scalar_one(), states)
 
 
-def play(world: World, history: Batches) -> tuple[list[Seen], list[Event], dict[str, Speaker]]:
-    """Commit the batches; return what was held after each, and every event with what it said."""
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What was held after each batch, every event with what it said, and who may say it."""
+
+    seen: list[Seen]
+    events: list[Event]
+    speakers: dict[str, Speaker]
+    officers: dict[str, Speaker]
+
+
+def play(world: World, history: Batches) -> Played:
+    """Commit the batches, in each first what is said and then what is decided."""
     world.clear()
-    said: dict[tuple[int, int], Said] = {}
-    seen = []
-    for partition, events in history:
-        said |= {(partition, world.places[partition] + number): one for number, one in enumerate(events)}
-        world.commit(events, partition)
+    told: dict[tuple[int, int], dict[str, Any]] = {}
+    seen, reviews = [], set()
+    for partition, batch_of in history:
+        said = [one for one in batch_of if isinstance(one, Said)]
+        made = [one for one in batch_of if isinstance(one, Decided)]
+        decisions = [decision_of(world, one) for one in made]
+        reviews |= {UUID(hex=one.of.review_key) for one in decisions}
+        first = world.places[partition]
+        everything = [*map(values, said), *(one.event(DESK, "G00") for one in decisions)]
+        told |= {(partition, first + number): one for number, one in enumerate(everything)}
+        frames = [world.frame(SUBJECT, [one.fields() for one in said], [key_of(one.key) for one in said], partition)]
+        frames += [frame_of_decisions(world, made, partition, skip=len(said))] if made else []
+        accepted_frames = [Accepted(*of) for of in zip((SUBJECT, DECIDED), frames, strict=False) if of[1].height]
+        world.commit_frames(partition, *accepted_frames)
         with world.engine.connect() as connection:
             seen.append(held_now(connection))
     with world.engine.connect() as connection:
         found = events_of(connection, CITIZEN, KEYS)
-        speakers = speakers_of(connection, CITIZEN, PERSON)
-    told = [replace(event, values=values(said[event.place.partition, event.place.offset])) for event in found]
-    assert len(told) == len(said)
-    return seen, told, speakers
+        found += [replace(one, aspect="decision") for one in events_of(connection, CITIZEN, reviews)]
+        speakers, officers = (speakers_of(connection, *of) for of in ((CITIZEN, PERSON), (REVIEW, REVIEW.aspects[0])))
+    events = [replace(event, values=told[event.place.partition, event.place.offset]) for event in found]
+    assert len(events) == len(told)
+    return Played(seen, events, speakers, officers)
 
 
 def values(one: Said) -> dict[str, Any]:
@@ -167,39 +201,44 @@ def _data() -> tuple[FieldSpec, ...]:
     return load_catalogue().latest(PERSON.subject).data_fields
 
 
-def folded(events: list[Event], speakers: dict[str, Speaker], limits: Limits) -> dict[Any, Any]:
-    return {key: state_of(fold(CITIZEN, Identity(key, PERSON), events, Standing(speakers), limits)) for key in KEYS}
+def folded(played: Played, limits: Limits) -> dict[Any, list[Side]]:
+    decisions = decisions_in(
+        REVIEW, [one for one in played.events if one.aspect == "decision"], played.officers, limits
+    )
+    standing = Standing(played.speakers, decisions)
+    return {key: fold(CITIZEN, Identity(key, PERSON), played.events, standing, limits) for key in KEYS}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def states(played: Played, limits: Limits) -> dict[Any, Any]:
+    return {key: state_of(sides) for key, sides in folded(played, limits).items()}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_fold_equals_what_the_warehouse_holds_and_held_after_every_batch(world: World, history: Batches) -> None:
-    seen, events, speakers = play(world, history)
-    assert folded(events, speakers, NO_LIMITS) == seen[-1].states
-    for moment in seen:
-        assert folded(events, speakers, Limits(known_at=moment.at)) == moment.states
-    before = Limits(known_at=seen[0].at - timedelta(microseconds=1))
-    assert folded(events, speakers, before) == {key: [] for key in KEYS}
+    played = play(world, history)
+    assert states(played, NO_LIMITS) == played.seen[-1].states
+    for moment in played.seen:
+        assert states(played, Limits(known_at=moment.at)) == moment.states
+    before = Limits(known_at=played.seen[0].at - timedelta(microseconds=1))
+    assert states(played, before) == {key: [] for key in KEYS}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_as_of_a_day_holds_what_the_oracle_makes_of_the_events_up_to_it(world: World, history: Batches) -> None:
-    _, events, speakers = play(world, history)
-    everything = [event for _, said in history for event in said]
-    taken = accepted(everything)
+    played = play(world, history)
+    taken = accepted([one for _, of in history for one in of if isinstance(one, Said)])
     for day in (0, 1, 2):
-        limits = Limits(as_of=FIRST_DAY + timedelta(days=day))
+        held = folded(played, Limits(as_of=FIRST_DAY + timedelta(days=day)))
         holders, conflicts = oracle([one for one in taken if one.day <= day])
-        folds = {
-            number: fold(CITIZEN, Identity(key_of(number), PERSON), events, Standing(speakers), limits)
-            for number in (1, 2, 3)
+        assert {key: side.won.holder for key, sides in held.items() for side in sides} == {
+            key_of(number): holder for number, holder in holders.items()
         }
-        assert {number: side.won.holder for number, sides in folds.items() for side in sides} == holders
         found = {
-            (number, one.field, one.source, one.held_by)
-            for number, sides in folds.items()
+            (key, one.field, one.source, one.held_by)
+            for key, sides in held.items()
             for side in sides
             for one in side.conflicts
         }
-        assert found == conflicts
+        assert found == {(key_of(number), *rest) for number, *rest in conflicts}
