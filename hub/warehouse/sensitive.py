@@ -6,7 +6,7 @@ standing where whoever may read claims can read them.
 
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, column, inspect, or_, select, text, true, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, column, inspect, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.warehouse.entity_tables import AspectTables
@@ -24,7 +24,8 @@ def move_sensitive(connection: Connection, tables: AspectTables) -> list[str]:
         return []
     said = or_(*(column(field.name).is_not(None) for field in moving))
     names = [*key, *(field.name for field in moving)]
-    rows: Select[Any] = select(*(column(name) for name in names)).select_from(claim).where(said)
+    columns: list[ColumnElement[Any]] = [column(name) for name in names]
+    rows = select(*columns).select_from(claim).where(said)
     connection.execute(insert(companion).from_select(names, rows).on_conflict_do_nothing())
     connection.execute(update(claim).values(sensitive=true()).where(said))
     return [_dropped(connection, claim, field) for field in moving]
