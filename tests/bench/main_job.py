@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from hub.embedded.locate import Endpoints
 from hub.operate.topics import create_topics
 from hub.topology import topics
 from hub.warehouse.database import open_database
-from hub.warehouse.migrate import migrate
 from tests.bench.events import TOPIC, fill
 
 RESULTS = Path(__file__).parent / "results"
@@ -45,6 +45,9 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=1_000_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--partitions", type=int, default=4)
+    arguments.add_argument(
+        "--against", type=Path, help="another checkout, whose whole job runs in turn with this one's"
+    )
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hub-bench-"))
     settings = Settings(data_dir=folder, partitions=options.partitions)
@@ -54,7 +57,7 @@ def main() -> None:
         create_topics(places.bootstrap, topics(options.partitions), replication=1)
         rate = asyncio.run(fill(places.bootstrap, places.key_secret, SOURCE, options.events, options.partitions))
         console.print(f"filled {TOPIC} with {options.events:,} events at {rate:,.0f}/s")
-        runs = run_rounds(embedded, places, folder, options.events, options.rounds)
+        runs = run_rounds(embedded, places, folder, options)
     finally:
         embedded.down()
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,16 +65,16 @@ def main() -> None:
 
 
 def run_rounds(
-    embedded: Embedded, places: Endpoints, folder: Path, events: int, rounds: int
+    embedded: Embedded, places: Endpoints, folder: Path, options: argparse.Namespace
 ) -> dict[str, list[dict[str, Any]]]:
-    """Alternate the two jobs, each on a database of its own."""
-    runs: dict[str, list[dict[str, Any]]] = {"limit": [], "whole_job": []}
-    jobs = {
-        "limit": [sys.executable, "-m", "tests.bench.copy_limit"],
-        "whole_job": [sys.executable, "-m", "hub.cli", "worker"],
-    }
-    for number in range(rounds):
-        for name, command in jobs.items():
+    """Alternate the jobs, each on a database of its own."""
+    worker = [sys.executable, "-m", "hub.cli", "worker"]
+    jobs = {"limit": ([sys.executable, "-m", "tests.bench.copy_limit"], Path.cwd()), "whole_job": (worker, Path.cwd())}
+    if options.against:
+        jobs["whole_job_before"] = (worker, options.against.resolve())
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in jobs}
+    for number in range(options.rounds):
+        for name, (command, checkout) in jobs.items():
             database = f"bench_{name}_{number}"
             url = embedded.create_database(database)
             environment = {
@@ -82,25 +85,40 @@ def run_rounds(
                 "HUB_DATA_DIR": str(folder / database),
                 "HUB_CONSUMER_GROUP": database,
             }
-            run = run_job(command, environment, url, events, folder / f"{database}.log")
+            job = Job(command, checkout, environment, folder / f"{database}.log")
+            run = run_job(job, url, options.events)
             runs[name].append(run)
-            console.print(f"{name:>10} {number + 1}/{rounds}: {run['events_per_s']:>9,.0f} events/s")
+            console.print(f"{name:>16} {number + 1}/{options.rounds}: {run['events_per_s']:>9,.0f} events/s")
             embedded.drop_database(database)
     return runs
 
 
-def run_job(command: list[str], environment: Mapping[str, str], url: str, events: int, log: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A command of a checkout, with its environment and where it logs to."""
+
+    command: list[str]
+    checkout: Path
+    environment: Mapping[str, str]
+    log: Path
+
+
+def run_job(job: Job, url: str, events: int) -> dict[str, Any]:
     """Run one job until the warehouse says that every event is consumed.
 
     The clock runs from the moment the worker has its partitions to the moment the last event is consumed.
     """
     engine = open_database(url, "hub", "bench")
-    migrate(engine, "hub")
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=dict(environment), stdout=output, stderr=output)
+    environment = dict(job.environment)
+    migrating = [sys.executable, "-m", "hub.cli", "db", "migrate"]
+    subprocess.run(migrating, env=environment, cwd=job.checkout, check=True, stdout=subprocess.DEVNULL)
+    with job.log.open("wb") as output:
+        process = subprocess.Popen(job.command, env=environment, cwd=job.checkout, stdout=output, stderr=output)
         try:
-            started = wait_until(engine, process, log, "SELECT count(*) FROM log_partition", 1)
-            ended = wait_until(engine, process, log, "SELECT coalesce(sum(consumed), 0) FROM log_partition", events)
+            placed = "SELECT count(*) FROM log_partition WHERE topic LIKE 'hub.%'"
+            started = wait_until(engine, process, job.log, placed, 1)
+            consumed = "SELECT coalesce(sum(consumed), 0) FROM log_partition"
+            ended = wait_until(engine, process, job.log, consumed, events)
             memory_mb = peak_memory_mb(process.pid)
         finally:
             process.terminate()
@@ -155,6 +173,10 @@ def report(runs: dict[str, list[dict[str, Any]]], events: int, partitions: int) 
     console.print(table)
     ratio = median["whole_job"] / median["limit"]
     console.print(f"whole_job / limit = {ratio:.2f}")
+    ratios = {"whole_job_vs_limit": ratio}
+    if "whole_job_before" in median:
+        ratios["whole_job_vs_before"] = median["whole_job"] / median["whole_job_before"]
+        console.print(f"whole_job / whole_job_before = {ratios['whole_job_vs_before']:.2f}")
     result = {
         "bench": "main_job",
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -168,7 +190,7 @@ def report(runs: dict[str, list[dict[str, Any]]], events: int, partitions: int) 
         "events": events,
         "partitions": partitions,
         "runs": runs,
-        "ratios": {"whole_job_vs_limit": ratio},
+        "ratios": ratios,
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"main-job-{datetime.now(UTC):%Y%m%dT%H%M}-{result['commit']}.json"
