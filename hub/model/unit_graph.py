@@ -239,11 +239,11 @@ class UnitGraph:
         if not edges:
             edges = tuple(Edge(other.ref) for other in self._by_ref[unit.ref] if other.valid_from == end)
         for edge in edges:
-            yield Candidate(edge.ref, self._standing_from(edge.ref, end, unit), edge.whole, edge.is_default)
+            yield Candidate(edge.ref, self._standing_from(edge.ref, end), edge.whole, edge.is_default)
 
-    def _standing_from(self, ref: UnitRef, day: date, before: Unit) -> Unit | None:
-        """The unit of a code that stands on a day, else the first that begins later; never the one that ended."""
-        found = [other for other in self._by_ref.get(ref, ()) if other is not before]
+    def _standing_from(self, ref: UnitRef, day: date) -> Unit | None:
+        """The unit of a code that stands on a day, else the first that begins later."""
+        found = self._by_ref.get(ref, [])
         standing = next((other for other in found if self._stands(other, day)), None)
         return standing or next((other for other in found if other.valid_from > day), None)
 
