@@ -80,6 +80,7 @@ class Aspect:
         references: what must be known before an event counts.
         same_as: fields that give another key of the same thing.
         watched: fields of which the merge notes what they were and what they are now, for later steps.
+        described: fields of which the merge notes whether any of them is another than before, for later steps.
         history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
             keys; of a single key the log tells it too.
     """
@@ -95,6 +96,7 @@ class Aspect:
     references: tuple[Reference, ...] = ()
     same_as: tuple[SameAs, ...] = ()
     watched: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
     history: bool = False
 
     @property
@@ -140,6 +142,7 @@ CITIZEN = Entity(
             indexes=(("cmnd9",),),
             same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
             watched=("cmnd9", "life_status"),
+            described=("full_name", "birth_year", "gender"),
         ),
         Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION)),
         Aspect(

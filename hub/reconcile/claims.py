@@ -6,6 +6,7 @@ Each function builds one statement, named for what it decides, and takes an aspe
 from functools import cache
 
 from sqlalchemy import (
+    ColumnElement,
     Insert,
     Select,
     Update,
@@ -58,11 +59,19 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         *([literal_column("old.sensitive").label("had_sensitive")] if tables.sensitive is not None else []),
         *(literal_column(f"old.{name}").label(old_value(name)) for name in tables.aspect.watched),
         *(claim.c[name].label(new_value(name)) for name in tables.aspect.watched),
+        *([_redescribed(tables).label("redescribed")] if tables.aspect.described else []),
     ).cte("written")
     names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
     names += ["had_sensitive"] if tables.sensitive is not None else []
     names += watched
+    names += ["redescribed"] if tables.aspect.described else []
     return insert(merged).from_select(names, select(*(returning.c[name] for name in names)))
+
+
+def _redescribed(tables: AspectTables) -> ColumnElement[bool]:
+    return or_(
+        *(literal_column(f"old.{name}").is_distinct_from(tables.claim.c[name]) for name in tables.aspect.described)
+    )
 
 
 @cache

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, Uuid, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Uuid, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.warehouse.entity_tables import AspectTables, whole_claim
@@ -41,6 +41,15 @@ def given_keys() -> Select[UUID]:
 def merged_keys(tables: AspectTables) -> Select[UUID]:
     """Select the keys of what the batch wrote for an aspect."""
     return select(tables.merged.c.key).distinct()
+
+
+def redescribed_keys(tables: AspectTables) -> Select[UUID]:
+    """Select the keys whose described fields may be others than before the batch.
+
+    Of a contested key another source's claim may hold the record now.
+    """
+    merged = tables.merged
+    return select(merged.c.key).where(or_(merged.c.redescribed, merged.c.contested)).distinct()
 
 
 def with_group(entity: str, keys: Select[UUID]) -> Select[UUID]:

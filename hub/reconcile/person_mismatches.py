@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
 from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.names import same_name
-from hub.reconcile.held import given_keys, held, merged_keys
+from hub.reconcile.held import given_keys, held, merged_keys, redescribed_keys
 from hub.reconcile.person_reviews import Asked, closed, opened
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
 from hub.warehouse.tables import identity_link, review
@@ -64,24 +64,42 @@ def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
     return opened(questions), closed(asked, merged_keys(tables), questions)
 
 
-def refresh_pairs(connection: Connection, keys: Select[UUID], given: Sequence[UUID] | None = None) -> None:
-    """Bring the questions about linked numbers in line, for links of some citizens.
+def refresh_pairs(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about linked numbers in line with the people a batch wrote."""
+    linked = [*connection.execute(people_with_links(tables)).scalars()]
+    if linked:
+        refresh_given_pairs(connection, linked)
 
-    Args:
-        connection: in the batch's transaction.
-        keys: the citizens; when it is of the parameter ``keys``, ``given`` are its values.
-        given: the citizens, by key.
-    """
-    questions = _pairs_that_differ(keys)
+
+def refresh_given_pairs(connection: Connection, keys: Sequence[UUID]) -> None:
+    """Bring the questions about linked numbers in line, for all links of some citizens."""
+    for statement in _statements_of_pairs():
+        connection.execute(statement, {"keys": list(keys)})
+
+
+@cache
+def people_with_links(tables: AspectTables) -> Select[UUID]:
+    """Select the people of the batch who are described otherwise than before and have more than one number."""
+    written = redescribed_keys(tables).cte("written")
+    link = identity_link
+    either = [
+        select(written.c.key).join_from(written, link, side == written.c.key).where(link.c.entity == CITIZEN.name)
+        for side in (link.c.key, link.c.other)
+    ]
+    found = union(*either).subquery()
+    return select(found.c.key)
+
+
+@cache
+def _statements_of_pairs() -> tuple[Any, ...]:
+    questions = _pairs_that_differ()
     asked = Asked(_KIND, aspect_tables(_PERSON).name, _COMPARED)
-    parameters = {} if given is None else {"keys": list(given)}
-    for statement in (opened(questions), closed(asked, keys, questions, pairs=True)):
-        connection.execute(statement, parameters)
+    return opened(questions), closed(asked, given_keys(), questions, pairs=True)
 
 
-def _pairs_that_differ(keys: Select[UUID]) -> Select[Any]:
+def _pairs_that_differ() -> Select[Any]:
     tables = aspect_tables(_PERSON)
-    scope = keys.subquery("citizens")
+    scope = given_keys().subquery("citizens")
     link, one, other = identity_link, held(tables, "one"), held(tables, "other")
     both = func.least(link.c.key, link.c.other).label("key"), func.greatest(link.c.key, link.c.other).label("other")
     from_either = [
@@ -135,7 +153,11 @@ def names_that_differ(tables: AspectTables) -> Select[Any]:
     of, person = held(aspect_tables(_SUBMISSION), "submission"), held(aspect_tables(_PERSON), "person")
     named = of.c[other_key("applicant_pin")]
     is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
-    written = person.c["key"] if tables.entity is CITIZEN else of.c["key"]
+    is_written = (
+        person.c["key"].in_(redescribed_keys(tables))
+        if tables.entity is CITIZEN
+        else of.c["key"].in_(merged_keys(tables))
+    )
     return (
         select(
             of.c["key"].label("key"),
@@ -145,7 +167,7 @@ def names_that_differ(tables: AspectTables) -> Select[Any]:
             person.c["full_name"].label("full_name"),
         )
         .select_from(of.source.join(person.source, person.c["key"] == named))
-        .where(written.in_(merged_keys(tables)), is_person, of.c["applicant_name"] != person.c["full_name"])
+        .where(is_written, is_person, of.c["applicant_name"] != person.c["full_name"])
     )
 
 

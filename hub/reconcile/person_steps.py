@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Select, bindparam, exists, func, literal, sel
 from hub.model.entities import CITIZEN, DOSSIER, REVIEW
 from hub.reconcile import death_flags, person_duplicates, person_mismatches
 from hub.reconcile.deaths import STATES, deaths_changed
-from hub.reconcile.held import given_keys, merged_keys
 from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
@@ -85,7 +84,7 @@ def _people(connection: Connection, work: _Work) -> None:
     if work.numbers:
         person_duplicates.refresh_written(connection, work.tables)
     if about.has_links:
-        person_mismatches.refresh_pairs(connection, merged_keys(work.tables))
+        person_mismatches.refresh_pairs(connection, work.tables)
     if about.has_dossiers:
         person_mismatches.refresh_names(connection, work.tables)
     if about.is_regrouped:
@@ -114,7 +113,7 @@ def _regrouped(connection: Connection, place: Place) -> None:
     connection.execute(_people_alone())
     death_flags.refresh(connection, keys, place)
     person_duplicates.refresh_given(connection, keys)
-    person_mismatches.refresh_pairs(connection, given_keys(), keys)
+    person_mismatches.refresh_given_pairs(connection, keys)
 
 
 def _at(place: Place) -> dict[str, int]:

@@ -306,6 +306,7 @@ def _merged(prefix: str, columns: _Columns) -> Table:
         Column("old_version", BigInteger),
         Column("old_hash", BigInteger),
         *columns.watched(),
+        *([Column("redescribed", Boolean)] if columns.aspect.described else []),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},
