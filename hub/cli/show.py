@@ -124,7 +124,8 @@ def _show(
     if as_json:
         print(json.dumps(json_of(found), ensure_ascii=False))
     else:
-        console = Console(highlight=False)
-        console.print(render(found), width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
+        terminal = Console(highlight=False)
+        fits = terminal.is_terminal and terminal.width < WIDTH
+        (terminal if fits else Console(highlight=False, width=WIDTH)).print(render(found))
     if not found.is_complete:
         raise typer.Exit(EXIT_INCOMPLETE)

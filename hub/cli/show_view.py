@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -39,7 +40,7 @@ def render(answer: Answer) -> RenderableType:
         parts += [Text(""), *_side(side)]
     if not shown.sides:
         parts += [Text(""), Text("nobody claims anything of it" + (" yet" if not shown.limits.are_set else " there"))]
-    parts += _beside(shown.beside)
+    parts += _beside(shown)
     if shown.events:
         parts += [Text(""), *_history(shown)]
     return Group(*parts)
@@ -166,8 +167,9 @@ def _minute(when: datetime | None) -> str:
     return local(when)[: len("2025-07-01 00:00")]
 
 
-def _beside(beside: Beside) -> list[RenderableType]:
-    parts: list[RenderableType] = []
+def _beside(shown: Shown) -> list[RenderableType]:
+    beside, parts = shown.beside, list[RenderableType]()
+    own = shown.key if len(shown.keys) < 2 else None
     listed: list[tuple[str, Sequence[tuple[str, ...]]]] = [
         ("reviews", _questions(beside)),
         ("decisions", _decisions(beside)),
@@ -176,7 +178,7 @@ def _beside(beside: Beside) -> list[RenderableType]:
         ("names", [(naming.field, f"{naming.entity} {naming.key}") for naming in beside.names]),
         ("named by", [(naming.entity, str(naming.key), naming.field) for naming in beside.named_by]),
         ("parked events", _parked(beside)),
-        *((title, [(_told(row),) for row in rows]) for title, rows in beside.rows.items()),
+        *((title, [(_told(row, own),) for row in rows]) for title, rows in beside.rows.items()),
     ]
     for title, rows in listed:
         if rows:
@@ -224,8 +226,10 @@ def _parked(beside: Beside) -> list[tuple[str, ...]]:
     ]
 
 
-def _told(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {brief(value)}" for name, value in row.items() if value is not None)
+def _told(row: Mapping[str, Any], own: UUID | None) -> str:
+    """One line about a row; a thing with one key need not be told it again."""
+    told = {name: value for name, value in row.items() if value is not None and (own is None or value != own)}
+    return ", ".join(f"{name.replace('_', ' ')} {brief(value)}" for name, value in told.items())
 
 
 def _listed(rows: Sequence[tuple[str, ...]]) -> RenderableType:

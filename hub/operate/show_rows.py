@@ -68,7 +68,7 @@ def _flags(connection: Connection, entity: Entity, keys: Collection[UUID]) -> It
     for row in connection.execute(select(flag).where(about).order_by(*order)):
         yield {
             "flag": row.flag,
-            "of": " ".join(part for part in (f"{row.entity}.{row.aspect}", row.part) if part),
+            "of": " ".join(part for part in (row.aspect, row.part) if part),
             "key": row.key,
             "because_of": row.cause_key,
             "opened_at": row.opened_at,
