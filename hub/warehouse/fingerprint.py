@@ -17,6 +17,7 @@ from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.person_tables import deceased, flag
 from hub.warehouse.tables import conflict, identity_link, review, same_key, source
+from hub.warehouse.unit_tables import agency_now, unit_now
 
 _NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 _HALF_BYTES = 8
@@ -83,6 +84,10 @@ def _tables() -> dict[str, Select[tuple[Any, ...]]]:
     died = [column for column in deceased.columns if column.name not in {"key", "source"}]
     tables[deceased.name] = _digested([deceased.c.key], [*died, _code(deceased.c.source, "source")])
     tables[flag.name] = _digested([flag.c.id], []).where(flag.c.closed_at.is_(None))
+    for derived in (unit_now, agency_now):
+        named = [column.name for column in derived.primary_key.columns]
+        content = [column for column in derived.columns if column.name not in named]
+        tables[derived.name] = _digested([derived.c[name] for name in named], content)
     tables[conflict.name] = _conflicts()
     tables[review.name] = _reviews()
     tables[dossier_deadline.name] = _deadlines()
