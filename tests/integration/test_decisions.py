@@ -1,21 +1,23 @@
 """Decisions of officers: what they do to records and conflicts, how long they count, and that order does not matter."""
 
 import threading
+from datetime import UTC, datetime
 from itertools import permutations
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
 
-from hub.model.decisions import SUBJECT
+from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
 from hub.model.errors import RetryableError
 from hub.reconcile.decisions import claims_settled, decisions_settled, is_decided
 from hub.warehouse.batch import Accepted
 from hub.warehouse.tables import review
-from tests.decided import Decided, frame_of_decisions
+from tests.decided import Decided, frame_of, frame_of_decisions
 from tests.merge_world import SUBJECT as CITIZEN
 from tests.merge_world import Said, World, key_of
 
+RESIDENCE = "residence.changed"
 NPD = Said(1, "population", 1, full_name="A", birth_year=1990)
 PROVINCE = Said(1, "province_b", 1, full_name="B", birth_year=1991)
 TAKE = Decided(1, "province_b", "TAKE", seen=PROVINCE, held=NPD)
@@ -127,6 +129,27 @@ def test_i4_decisions_and_claims_in_any_order_and_batches_end_alike(world: World
         commit(world, *order[2:], partition=1)
         ends.add((holder(world), frozenset(conflicts(world))))
     assert ends == {("province_b", frozenset({("full_name", "civil", "province_b")}))}
+
+
+def test_decision_about_one_part_leaves_the_others_alone(world: World) -> None:
+    rows, keys = [], []
+    for source in ("population", "province_b"):
+        for kind in ("PERMANENT", "TEMPORARY"):
+            said = Said(1, source, 1).fields()
+            rows.append(said | {"kind": kind, "action": "REGISTER", "detail_text": source})
+            keys.append(key_of(1))
+    world.commit_frames(0, Accepted(RESIDENCE, world.frame(RESIDENCE, rows, keys, 0)))
+    query = "SELECT r.kind, s.code FROM citizen_residence_record r JOIN source s ON s.id = r.source"
+    assert set(map(tuple, world.rows(query))) == {("PERMANENT", "population"), ("TEMPORARY", "population")}
+    seen = world.rows(
+        "SELECT content_hash FROM citizen_residence_claim c JOIN source s ON s.id = c.source "
+        "WHERE s.code = 'province_b' AND kind = 'PERMANENT'"
+    )
+    about = ReviewId(ReviewKind.CONFLICT, "citizen.residence", key_of(1), "PERMANENT", "detail_text", "province_b")
+    at = datetime(2025, 7, 1, tzinfo=UTC)
+    decision = Decision(about, Verdict.TAKE, "CB01", "lease", at, seen_other_hash=seen[0].content_hash)
+    world.commit_frames(0, Accepted(SUBJECT, frame_of(world, [decision], 0)))
+    assert set(map(tuple, world.rows(query))) == {("PERMANENT", "province_b"), ("TEMPORARY", "population")}
 
 
 def test_decision_that_names_an_aspect_nobody_knows_changes_nothing(world: World) -> None:
