@@ -22,7 +22,7 @@ from hub.reconcile.touch import Place, job_place
 from hub.warehouse.database import translated_errors
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.hands import Hands
-from hub.warehouse.sources import AppliedPolicy, applied_policy, source_numbers, write_policy
+from hub.warehouse.sources import AppliedPolicy, applied_policy, changes_of_stored, source_numbers, write_policy
 
 APPLY = "policy.apply"
 
@@ -107,8 +107,10 @@ def apply_policy(engine: Engine, of: Policy, actor: str, reason: str) -> PolicyP
 def _change(connection: Connection, of: Policy, by: str | None) -> PolicyPlan:
     """Apply a policy in the caller's transaction; without ``by`` it is a plan, which gives new sources no number."""
     applied = applied_policy(connection)
-    before = replace(of, sources={}) if applied is None else applied.policy
-    changes = policy_changes(before, of)
+    if applied is None:
+        changes = (*changes_of_stored(connection, of), *policy_changes(replace(of, sources={}), of))
+    else:
+        changes = policy_changes(applied.policy, of)
     problems = [*policy_problems(of), *_problems(connection, changes)]
     if problems:
         raise ConfigError(problems)

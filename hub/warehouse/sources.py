@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, delete, insert, select, text, tuple_,
 
 from hub.model.errors import ConfigError
 from hub.model.policy import Policy, parse_policy
-from hub.model.policy_changes import policy_changes
+from hub.model.policy_changes import RANK_IN, VALID_UNTIL, Change, policy_changes
 from hub.model.ranks import policy_problems, ranks
 from hub.warehouse.tables import authority, policy, source
 
@@ -84,17 +84,32 @@ def write_policy(connection: Connection, of: Policy, by: str) -> None:
 
 
 def _check_first(connection: Connection, of: Policy) -> None:
-    """Refuse a first policy that would change ranks: a warehouse of before policies were kept has some."""
+    """Refuse a first policy that would decide records anew: a warehouse of before policies were kept has some."""
+    changes = changes_of_stored(connection, of)
+    if changes:
+        raise ConfigError(
+            [
+                "the warehouse was made under another policy: see `hub policy plan FILE`",
+                *map(str, changes[:_MOST_NAMED]),
+            ]
+        )
+
+
+def changes_of_stored(connection: Connection, of: Policy) -> tuple[Change, ...]:
+    """Return the ranks and cut-overs that are stored and that a policy changes, where no policy was kept yet."""
     names = {number: code for code, number in source_numbers(connection).items()}
-    new = {(rank.aspect, rank.source): rank.rank for rank in ranks(of)}
-    problems = [
-        f"policy: source {names[row.source]} had rank {row.rank} in {row.aspect} and would get "
-        f"{new[row.aspect, names[row.source]]}; apply the policy with `hub policy apply`"
-        for row in connection.execute(select(authority))
-        if new.get((row.aspect, names[row.source]), row.rank) != row.rank
+    new = {(rank.aspect, rank.source): str(rank.rank) for rank in ranks(of)}
+    found = [
+        Change(names[row.source], f"{RANK_IN}{row.aspect}", str(row.rank), new.get((row.aspect, names[row.source])))
+        for row in connection.execute(select(authority).order_by(authority.c.source, authority.c.aspect))
+        if new.get((row.aspect, names[row.source])) != str(row.rank)
     ]
-    if problems:
-        raise ConfigError(problems)
+    for row in connection.execute(select(source).order_by(source.c.id)):
+        declared = of.sources.get(row.code)
+        until = declared and declared.valid_until
+        if declared is not None and until != row.valid_until:
+            found.append(Change(row.code, VALID_UNTIL, str(row.valid_until or "none"), str(until or "none")))
+    return tuple(found)
 
 
 def _refusal(applied: Policy, of: Policy) -> list[str]:

@@ -210,6 +210,23 @@ def test_source_without_claims_may_be_left_out_and_come_back(desk: World) -> Non
     assert numbers(desk, grown)["one"] == number
 
 
+def test_warehouse_of_before_policies_were_kept_is_not_taken_over_with_other_ranks(desk: World) -> None:
+    desk.commit([Said(1, "population", 1, full_name="A"), Said(1, "civil", 1, full_name="B")])
+    with desk.engine.begin() as connection:
+        connection.execute(text("DELETE FROM policy"))
+    policy = changed(CIVIL_FIRST, POPULATION_LATER, ("2025-06-02T", "2025-06-09T"))
+    with pytest.raises(ConfigError) as refused:
+        numbers(desk, policy)
+    assert refused.value.problems[1:] == (
+        "population: rank in citizen.person: 0 -> 7",
+        "civil: rank in citizen.person: 1 -> 0",
+        "province_a: valid_until: 2025-06-02 00:00:00+00:00 -> 2025-06-09 00:00:00+00:00",
+    )
+    assert plan_policy(desk.engine, policy).aspects[0].records == 1
+    apply(desk, policy)
+    assert holders(desk) == [(1, "civil")]
+
+
 def test_applying_waits_for_a_batch_and_holds_back_the_next(desk: World) -> None:
     applied = threading.Event()
 
