@@ -40,8 +40,13 @@ def quality(
     - `hub quality --json`
     """
     settings, places = located()
-    with translated_errors("counting doubts"), warehouse(settings, places, "hub quality").connect() as connection:
-        found = read_quality(connection, _time(since))
+    first = _time(since)
+    engine = warehouse(settings, places, "hub quality")
+    try:
+        with translated_errors("counting doubts"), engine.connect() as connection:
+            found = read_quality(connection, first)
+    finally:
+        engine.dispose()
     if as_json:
         print(json.dumps(found.as_json()))
     else:

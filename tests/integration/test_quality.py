@@ -2,16 +2,22 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from sqlalchemy import text as sql
+from typer.testing import CliRunner
 
+from hub.cli.main import build_app
 from hub.cli.quality import show_quality
+from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate.find import find_person
 from hub.operate.quality import read_quality, totals
+from tests.conftest import RunningEngine
 from tests.whole_world import DAY, SECRET, Whole, key_of
 
 PIN, OTHER = "001299000001", "001299000002"
@@ -112,6 +118,23 @@ def test_view_says_what_each_flag_means_and_fits_the_screen(whole: Whole) -> Non
     assert "IDENTITY_MISMATCH 1" in shown
     assert "e-ID of a person who died" in words
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 100
+
+
+def test_command_prints_tables_or_one_json_object_and_refuses_what_is_no_time(
+    whole: Whole, engine: RunningEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", whole.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
+    monkeypatch.setenv("HUB_KEY_SECRET", engine.key_secret)
+    monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "100")
+    run = partial(CliRunner().invoke, build_app())
+    assert run(["quality"]).stdout == "nothing is doubted\n"
+    whole.send("citizen.changed", PERSON)
+    assert json.loads(run(["quality", "--json"]).stdout)["sources"][0]["flags"]["PIN_MISMATCH"] == 1
+    assert json.loads(run(["quality", "--json", "--since", "2100-01-01"]).stdout) == {"sources": [], "standing": {}}
+    assert "PIN_MISMATCH" in run(["quality", "--since", "2025-07-01T08:00"]).stdout
+    assert isinstance(run(["quality", "--since", "hôm qua"]).exception, ConfigError)
 
 
 @pytest.mark.parametrize("text", [PIN, f" {PIN} ", str(key_of("citizen.changed", PIN)), "013000001", "0130000001"])
