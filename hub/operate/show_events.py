@@ -23,24 +23,23 @@ from hub.warehouse.tables import audit, authority, batch, log_partition, release
 
 @cache
 def audit_rows_of_keys() -> Select[Any]:
-    """Select what the audit log says of the events of ``:keys`` on ``:topics``, a released one with both its rows."""
+    """Select what the audit log says of the events of ``:keys`` on ``:topics``, a released one with both its rows.
+
+    The rows are found first, by the index on the key: joined at once, the planner would read whole log partitions.
+    """
+    of_key = (
+        select(audit)
+        .where(audit.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid))))
+        .cte("of_key")
+        .prefix_with("MATERIALIZED")
+    )
     released_in = batch.alias("released_in")
-    same = (release.c.log == audit.c.log) & (release.c.log_offset == audit.c.log_offset)
+    same = (release.c.log == of_key.c.log) & (release.c.log_offset == of_key.c.log_offset)
     return (
         select(
-            audit.c.key,
+            *(of_key.c[name] for name in _OF_AUDIT),
             log_partition.c.topic,
             log_partition.c.partition,
-            audit.c.log_offset,
-            audit.c.outcome,
-            audit.c.reason,
-            audit.c.source_epoch,
-            audit.c.source_version,
-            audit.c.occurred_at,
-            audit.c.event_id,
-            audit.c.content_hash,
-            audit.c.batch,
-            audit.c.flags,
             source.c.code,
             batch.c.recorded_at,
             batch.c.policy_digest,
@@ -51,22 +50,47 @@ def audit_rows_of_keys() -> Select[Any]:
             released_in.c.recorded_at.label("released_at"),
             released_in.c.policy_digest.label("released_policy_digest"),
         )
-        .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
-        .join(batch, batch.c.id == audit.c.batch)
-        .outerjoin(source, source.c.id == audit.c.source)
+        .join_from(of_key, log_partition, log_partition.c.id == of_key.c.log)
+        .join(batch, batch.c.id == of_key.c.batch)
+        .outerjoin(source, source.c.id == of_key.c.source)
         .outerjoin(release, same)
         .outerjoin(released_in, released_in.c.id == release.c.batch)
-        .where(audit.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid))))
         .where(log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text))))
-        .order_by(audit.c.batch, audit.c.log, audit.c.log_offset)
+        .order_by(of_key.c.batch, of_key.c.log, of_key.c.log_offset)
     )
 
 
+_OF_AUDIT = (
+    "key",
+    "log_offset",
+    "outcome",
+    "reason",
+    "source_epoch",
+    "source_version",
+    "occurred_at",
+    "event_id",
+    "content_hash",
+    "batch",
+    "flags",
+)
+
+
 def events_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Event]:
-    """Return every event of some keys of an entity, in the order in which the hub took them; without values."""
+    """Return every event of some keys of an entity, in the order in which the hub took them; without values.
+
+    The index on the key is asked for: since keys are hashes, it looks no better than reading the whole log to a planner
+    that goes by how the rows lie.
+    """
     topics = [event_topic(aspect.subject) for aspect in entity.aspects]
-    rows = connection.execute(audit_rows_of_keys(), {"keys": list(keys), "topics": topics})
+    connection.execute(_whole_reads("off"))
+    rows = connection.execute(audit_rows_of_keys(), {"keys": list(keys), "topics": topics}).all()
+    connection.execute(_whole_reads("on"))
     return [_event(row) for row in rows]
+
+
+def _whole_reads(state: str) -> Select[str]:
+    """Let the planner read whole tables, or not if there is an index, until the transaction ends."""
+    return select(func.set_config("enable_seqscan", state, True))
 
 
 def _event(row: Any) -> Event:
