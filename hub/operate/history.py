@@ -6,7 +6,8 @@ what had happened by then counts, however late the hub heard of it. *Record time
 
 The fold is the merge over again, of one key: per source the newest (epoch, version), across sources the rule of
 ``hub.operate.show_claims``. Without limits it gives what the warehouse holds; with ``known_at`` it gives what the
-warehouse held, by the authority that sources have now.
+warehouse held, by the authority that sources have now. What the hub accepted at the same time became visible at
+once: ``recorded_at`` is when the batch's transaction began, a moment before it was there for others to see.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
