@@ -5,12 +5,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import literal, select
+from sqlalchemy import literal, select, text
 
 from hub.model.decisions import Verdict
 from hub.model.unit_agencies import agency_on as agency_on_day
 from hub.model.unit_agencies import spans_by_prefix
+from hub.reconcile.touch import job_place
 from hub.reconcile.unit_graph_store import read_graph, refresh_unit_tables
+from hub.reconcile.unit_steps import follow
 from hub.reference.unit_graph import reference_graph
 from hub.share.compose import held_claims
 from hub.warehouse.entity_tables import aspect_tables
@@ -125,6 +127,17 @@ def test_day_of_a_change_begins_at_midnight_in_viet_nam(world: World) -> None:
     for person, moment in enumerate(moments, 1):
         lives("13301", person, unit_scheme="GSO_2025", occurred_at=moment)(world)
     assert [home(world, person)[1] for person in (1, 2)] == ["AMBIGUOUS", "EXACT"]
+
+
+def test_units_decided_anew_without_an_event_are_followed(world: World) -> None:
+    for step in (unit("13300", ["13301"]), today_unit("13301"), lives("13300")):
+        step(world)
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE admin_unit_unit_record SET source = NULL WHERE valid_from < '2025-01-01'"))
+        follow(connection, aspect_tables("residence.changed"), job_place(connection))
+        assert connection.execute(text("SELECT count(*) FROM unit_now WHERE code = '13300'")).scalar_one() == 2
+        follow(connection, aspect_tables("admin_unit.changed"), job_place(connection))
+    assert (now_of(world, "13300"), home(world), touched(world)) == ([], (None, "UNKNOWN"), 1)
 
 
 # An officer's choice.
