@@ -35,7 +35,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from hub.model.entities import CITIZEN, DOSSIER
 from hub.model.flags import StandingFlag
 from hub.reconcile.deaths import local_day, the_dead
-from hub.reconcile.held import Held, given_keys, held, with_group
+from hub.reconcile.held import Held, given_keys, held, is_among, with_group
 from hub.reconcile.identity import part_text
 from hub.reconcile.touch import Place, touch
 from hub.topology import FLAG_RECORDS
@@ -215,7 +215,7 @@ def causes_around(tables: AspectTables) -> Select[UUID]:
     group = with_group(CITIZEN.name, people).subquery()
     of_group = select(deceased.c.key).join_from(deceased, group, group.c.key == deceased.c.key)
     flagged = select(flag.c.cause_key).where(
-        flag.c.closed_at.is_(None), flag.c.entity == tables.entity.name, flag.c.key.in_(things)
+        flag.c.closed_at.is_(None), flag.c.entity == tables.entity.name, is_among(flag.c.key, things)
     )
     both = of_group.union(flagged).subquery()
     return select(both.c[0])
@@ -229,7 +229,7 @@ def _people_named(tables: AspectTables, things: Select[UUID]) -> Select[UUID]:
     selects = [
         select(claim.c[other_key(name)].label("key"))
         .select_from(claim.source)
-        .where(claim.c["key"].in_(things), claim.c[other_key(name)].is_not(None))
+        .where(is_among(claim.c["key"], things), claim.c[other_key(name)].is_not(None))
         for name in fields
     ]
     found = union(*selects).subquery()

@@ -43,6 +43,15 @@ def merged_keys(tables: AspectTables) -> Select[UUID]:
     return select(tables.merged.c.key).distinct()
 
 
+def is_among(key: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
+    """Return whether a key is one of those that a select gives, found by the key's index.
+
+    Temporary tables and tables that were filled a moment ago have no statistics: a join by the planner's guess may
+    compare every row with every other.
+    """
+    return key == func.any(func.array(keys.scalar_subquery()))
+
+
 def redescribed_keys(tables: AspectTables) -> Select[UUID]:
     """Select the keys whose described fields may be others than before the batch.
 

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.pin import PLACEHOLDER
-from hub.reconcile.held import given_keys, held
+from hub.reconcile.held import given_keys, held, is_among, merged_keys
 from hub.reconcile.person_reviews import Asked, closed, opened
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, new_value, old_value
 from hub.warehouse.tables import review, same_key
@@ -113,13 +113,17 @@ def numbers_in_doubt(tables: AspectTables) -> Select[str]:
 
 @cache
 def people_asked_about(tables: AspectTables) -> Select[UUID]:
-    """Select the people of the batch about whom something is asked, whether on their own key or on another's."""
-    merged = tables.merged
-    kind = review.c.kind == ReviewKind.POSSIBLE_DUPLICATE_PERSON.value
-    is_open = and_(kind, review.c.aspect == tables.name, review.c.closed_at.is_(None))
-    by_key = select(merged.c.key).join_from(merged, review, review.c.key == merged.c.key).where(is_open)
-    by_part = select(merged.c.key).join_from(merged, review, review.c.part == cast(merged.c.key, Text))
-    return by_key.union(by_part.where(is_open, review.c.part != ""))  # type: ignore[return-value]
+    """Select the keys of open questions about people of the batch, whether the key is theirs or another's."""
+    is_open = and_(
+        review.c.kind == ReviewKind.POSSIBLE_DUPLICATE_PERSON.value,
+        review.c.aspect == tables.name,
+        review.c.closed_at.is_(None),
+    )
+    written = merged_keys(tables)
+    parts = select(cast(written.subquery().c.key, Text))
+    by_key = select(review.c.key).where(is_open, is_among(review.c.key, written))
+    by_part = select(review.c.key).where(is_open, review.c.part != "", is_among(review.c.part, parts))
+    return by_key.union(by_part)  # type: ignore[return-value]
 
 
 def _holders(tables: AspectTables) -> Select[Any]:

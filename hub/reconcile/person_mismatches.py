@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
 from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.names import same_name
-from hub.reconcile.held import given_keys, held, merged_keys, redescribed_keys
+from hub.reconcile.held import given_keys, held, is_among, merged_keys, redescribed_keys
 from hub.reconcile.person_reviews import Asked, closed, opened
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
 from hub.warehouse.tables import identity_link, review
@@ -58,7 +58,7 @@ def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
     questions = (
         _question(tables, of.c["key"], literal("", Text), "link_state", of.c["source"], detail)
         .select_from(of.source)
-        .where(of.c["key"].in_(merged_keys(tables)), of.c["link_state"].in_(_UNMATCHED))
+        .where(is_among(of.c["key"], merged_keys(tables)), of.c["link_state"].in_(_UNMATCHED))
     )
     asked = Asked(_KIND, tables.name, ("link_state",))
     return opened(questions), closed(asked, merged_keys(tables), questions)
@@ -154,9 +154,9 @@ def names_that_differ(tables: AspectTables) -> Select[Any]:
     named = of.c[other_key("applicant_pin")]
     is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
     is_written = (
-        person.c["key"].in_(redescribed_keys(tables))
+        is_among(of.c[other_key("applicant_pin")], redescribed_keys(tables))
         if tables.entity is CITIZEN
-        else of.c["key"].in_(merged_keys(tables))
+        else is_among(of.c["key"], merged_keys(tables))
     )
     return (
         select(
@@ -181,7 +181,7 @@ def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
         select(review.c.key)
         .join_from(review, claim, claim.c.key == review.c.key)
         .where(review.c.kind == _KIND.value, review.c.aspect == submission.name, review.c.field == "applicant_name")
-        .where(review.c.closed_at.is_(None), written.in_(merged_keys(tables)))
+        .where(review.c.closed_at.is_(None), is_among(written, merged_keys(tables)))
     )
 
 
