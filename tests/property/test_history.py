@@ -1,5 +1,6 @@
 """Past states folded from the events, against what the warehouse held: record time, valid time, and both limits off."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from tests.decided import DESK, Decided, decision_of, frame_of_decisions
 from tests.merge_world import ENDED, FIRST_DAY, RANKS, SUBJECT, Said, World, key_of, open_world
 
 PERSON = CITIZEN.aspect("person")
+SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
 COMPARED = ("full_name", "birth_year")
 KEYS = tuple(key_of(number) for number in (1, 2, 3))
 
@@ -213,9 +215,8 @@ def states(played: Played, limits: Limits) -> dict[Any, Any]:
     return {key: state_of(sides) for key, sides in folded(played, limits).items()}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories())
-def test_fold_equals_what_the_warehouse_holds_and_held_after_every_batch(world: World, history: Batches) -> None:
+def check_record_time(world: World, history: Batches) -> None:
+    """What is folded with and without ``known_at`` is what the warehouse holds, and held after every batch."""
     played = play(world, history)
     assert states(played, NO_LIMITS) == played.seen[-1].states
     for moment in played.seen:
@@ -224,9 +225,8 @@ def test_fold_equals_what_the_warehouse_holds_and_held_after_every_batch(world: 
     assert states(played, before) == {key: [] for key in KEYS}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories())
-def test_as_of_a_day_holds_what_the_oracle_makes_of_the_events_up_to_it(world: World, history: Batches) -> None:
+def check_valid_time(world: World, history: Batches) -> None:
+    """What is folded up to a day is what the oracle makes of the events up to it."""
     played = play(world, history)
     taken = accepted([one for _, of in history for one in of if isinstance(one, Said)])
     for day in (0, 1, 2):
@@ -242,3 +242,27 @@ def test_as_of_a_day_holds_what_the_oracle_makes_of_the_events_up_to_it(world: W
             for one in side.conflicts
         }
         assert found == {(key_of(number), *rest) for number, *rest in conflicts}
+
+
+IN_SHORT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+AT_LENGTH = settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@IN_SHORT
+@given(history=histories())
+def test_fold_equals_what_the_warehouse_holds_and_held_after_every_batch(world: World, history: Batches) -> None:
+    check_record_time(world, history)
+
+
+@IN_SHORT
+@given(history=histories())
+def test_as_of_a_day_holds_what_the_oracle_makes_of_the_events_up_to_it(world: World, history: Batches) -> None:
+    check_valid_time(world, history)
+
+
+@pytest.mark.soak
+@AT_LENGTH
+@given(history=histories())
+def test_past_states_at_length(world: World, history: Batches) -> None:
+    check_record_time(world, history)
+    check_valid_time(world, history)
