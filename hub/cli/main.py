@@ -24,6 +24,7 @@ _GROUPS = (
     "policy",
     "review",
     "quality",
+    "calendar",
     "connect",
     "units",
     "demo",

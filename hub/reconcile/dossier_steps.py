@@ -13,7 +13,22 @@ from functools import cache
 from typing import Any, TypeVar
 
 import polars as pl
-from sqlalchemy import Connection, Executable, FromClause, Select, UpdateBase, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    FromClause,
+    Select,
+    UpdateBase,
+    Uuid,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.dossier_deadline import INTERLINKED_PROCEDURES, PROCEDURE_CHARACTERS
 from hub.model.entities import ADMIN_UNIT, DOSSIER
@@ -24,7 +39,7 @@ from hub.reconcile.dossier_moves import events_flagged, reviews_closed, reviews_
 from hub.reconcile.dossier_versions import progress_tables, submission_tables
 from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place, touch
-from hub.warehouse.dossier_tables import dossier_deadline
+from hub.warehouse.dossier_tables import calendar, dossier_deadline
 from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import audit, release
 
@@ -118,6 +133,32 @@ def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tupl
     connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     connection.execute(deadlines_reckoned(dossiers))
     connection.execute(deadlines_dropped(dossiers))
+
+
+def reckon_open(connection: Connection, place: Place, most: int) -> int:
+    """Reckon open dossiers by the calendar in force, some of those that were reckoned by another; return how many.
+
+    Ended dossiers keep what they were judged by. Holds back batches until the transaction ends.
+
+    Args:
+        connection: in a transaction.
+        place: where share will find the dossiers.
+        most: how many at once.
+    """
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    key = dossier_deadline.c.key
+    found = connection.scalars(select(key).where(is_by_another_calendar()).order_by(key).limit(most)).all()
+    if found:
+        keys = select(func.unnest(literal(found, ARRAY(Uuid)), type_=Uuid).label("key"))
+        connection.execute(deadlines_reckoned(keys.cte("touched_dossiers")))
+        touch(connection, place, DOSSIER.name, keys)
+    return len(found)
+
+
+def is_by_another_calendar() -> ColumnElement[bool]:
+    """Return whether a deadline is of an open dossier and was not reckoned by the calendar in force."""
+    now = select(calendar.c.version).where(calendar.c.in_force).scalar_subquery()
+    return and_(dossier_deadline.c.finished_at.is_(None), dossier_deadline.c.calendar_version != now)
 
 
 def _touched() -> FromClause:

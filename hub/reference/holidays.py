@@ -39,7 +39,7 @@ class DaysOff:
 @cache
 def default_calendar() -> Calendar:
     """Return the calendar that comes with the hub."""
-    return parse_calendar(files(__package__).joinpath(_DEFAULT).read_bytes(), _DEFAULT)
+    return parse_calendar(read_calendar_file(None), _DEFAULT)
 
 
 def load_calendar(path: Path | None) -> Calendar:
@@ -48,13 +48,21 @@ def load_calendar(path: Path | None) -> Calendar:
     Raises:
         ConfigError: with every problem of the file.
     """
+    return default_calendar() if path is None else parse_calendar(read_calendar_file(path), str(path))
+
+
+def read_calendar_file(path: Path | None) -> bytes:
+    """Return the bytes of a calendar's file, or of the hub's own.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     if path is None:
-        return default_calendar()
+        return files(__package__).joinpath(_DEFAULT).read_bytes()
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError([f"calendar {path} cannot be read: {error.strerror}"]) from error
-    return parse_calendar(raw, str(path))
 
 
 def days_off_of(raw: bytes, name: str = "calendar") -> tuple[DaysOff, ...]:

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import permutations
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
+from hub.model.errors import ConfigError
 from hub.model.flags import Flag
+from hub.operate.working_days import calendars_used, plan_reckoning, reckon
 from hub.reconcile.decide import redecide
 from hub.reconcile.dossier_versions import progress_tables
 from hub.reconcile.staging import ensure_stages
 from hub.reconcile.touch import job_place
-from hub.reference.holidays import default_calendar
+from hub.reference.holidays import default_calendar, parse_calendar, read_calendar_file
 from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.tables import authority
 from tests.conftest import RunningEngine
@@ -264,3 +267,31 @@ def test_deadline_follows_a_record_that_was_decided_anew(world: World) -> None:
             (due,) = connection.execute(select(dossier_deadline.c.due_at)).scalars()
             connection.execute(turned)
     assert local(due) == "2026-03-05 17:00"
+
+
+def test_new_calendar_reckons_open_dossiers_and_leaves_ended_ones(world: World) -> None:
+    commit_progress(world, RECEIVED, told(2, 5, "2026-03-03 07:30"), told(3, 4, "2026-03-04 07:30"))
+    ended = [replace(one, key=2) for one in (RECEIVED, told(2, 9, "2026-03-04 07:30"))]
+    commit_progress(world, *ended)
+    assert local(stored_deadlines(world)[1].due_at) == "2026-03-09 17:00"
+    toml = read_calendar_file(None).decode().replace(CALENDAR.version, "another")
+    one_more_day = toml + '\n[[off]]\nname = "x"\nfrom = 2026-03-09\nuntil = 2026-03-09\ncertain = true\n'
+    another = parse_calendar(one_more_day.encode())
+    try:
+        assert plan_reckoning(world.engine, another) == 1
+        assert stored_deadlines(world)[1].calendar_version == CALENDAR.version
+        assert reckon(world.engine, another, "officer", "a day off more") == 1
+        rows = stored_deadlines(world)
+        assert (rows[1].calendar_version, local(rows[1].due_at)) == ("another", "2026-03-10 17:00")
+        assert rows[2].calendar_version == CALENDAR.version
+        with world.engine.connect() as connection:
+            assert [(one.version, one.is_in_force, one.open, one.ended) for one in calendars_used(connection)] == [
+                ("another", True, 1, 0),
+                (CALENDAR.version, False, 0, 1),
+            ]
+        assert [row.purpose for row in world.rows("SELECT * FROM action")] == ["a day off more"]
+        assert dossier_key(1) in {row.key for row in world.rows("SELECT key FROM touched")}
+        with pytest.raises(ConfigError, match="other content"):
+            plan_reckoning(world.engine, parse_calendar(toml.encode()))
+    finally:
+        reckon(world.engine, CALENDAR, "officer", "back")
