@@ -47,10 +47,12 @@ def refresh_written(connection: Connection, tables: AspectTables) -> None:
 
     Nearly all numbers have one holder: those are left out first, so that a batch without doubts asks nothing more.
     """
-    numbers = [*connection.execute(numbers_in_doubt(tables)).scalars()]
+    numbers = set(connection.execute(numbers_in_doubt(tables)).scalars())
     keys = [*connection.execute(people_asked_about(tables)).scalars()]
+    if keys:
+        numbers |= set(connection.execute(numbers_of(tables), {"keys": keys}).scalars())
     if numbers or keys:
-        _refresh(connection, tables, numbers, keys)
+        _refresh(connection, tables, sorted(numbers), keys)
 
 
 def refresh_given(connection: Connection, keys: Sequence[UUID]) -> None:

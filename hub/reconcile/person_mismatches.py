@@ -176,12 +176,16 @@ def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
     """Select the dossiers of the batch, or of its people, about whose applicant's name something is asked."""
     submission = aspect_tables(_SUBMISSION)
     claim = submission.claim.alias("asked")
-    written = claim.c[other_key("applicant_pin")] if tables.entity is CITIZEN else claim.c.key
+    is_written = (
+        is_among(claim.c[other_key("applicant_pin")], redescribed_keys(tables))
+        if tables.entity is CITIZEN
+        else is_among(claim.c.key, merged_keys(tables))
+    )
     return (
         select(review.c.key)
         .join_from(review, claim, claim.c.key == review.c.key)
         .where(review.c.kind == _KIND.value, review.c.aspect == submission.name, review.c.field == "applicant_name")
-        .where(review.c.closed_at.is_(None), is_among(written, merged_keys(tables)))
+        .where(review.c.closed_at.is_(None), is_written)
     )
 
 

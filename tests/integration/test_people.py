@@ -52,6 +52,17 @@ def test_two_people_with_one_cmnd_are_asked_about_on_the_smaller_key(whole: Whol
     assert asked(whole) == []
 
 
+def test_question_stays_open_when_something_else_of_the_person_changes(whole: Whole) -> None:
+    whole.send("procedure.changed", {"procedure_code": "1.001193", "name": "x", "source_system": "dvcqg"})
+    whole.send("dossier.submitted", DOSSIER)
+    whole.send("citizen.changed", person(ONE, cmnd9="013000001"), person(OTHER, cmnd9="013000001"))
+    mismatch = ("IDENTITY_MISMATCH", "dossier.submission", "applicant_name", {"person_key": key(ONE)})
+    assert asked(whole) == [mismatch, DUPLICATE]
+    for pin in (ONE, OTHER):
+        whole.send("citizen.changed", person(pin, 2, cmnd9="013000001", marital_status="SINGLE"))
+        assert asked(whole) == [mismatch, DUPLICATE]
+
+
 def test_two_people_with_one_number_of_social_insurance_are_asked_about(whole: Whole) -> None:
     card = CARD | {"si_number_legacy": "0130000001"}
     whole.send("health_insurance.linked", card | {"pin": ONE}, card | {"pin": OTHER})
