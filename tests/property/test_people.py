@@ -20,7 +20,7 @@ from tests.whole_world import Whole, key_of, open_whole
 PINS = ("001299000001", "001299000002", "001399000003")
 PROCEDURE = "1.001193"
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "1000"))
-EXAMPLES = 100
+EXAMPLES = 150
 _CLEAR = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'hub' AND tablename NOT IN (
