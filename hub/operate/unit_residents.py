@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.model.entities import CITIZEN
 from hub.model.envelope import UnitScheme
+from hub.model.errors import ConfigError
 from hub.model.unit_graph import Resolution, UnitRef
 from hub.reconcile.unit_said import chosen_code, is_said_unit
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
@@ -84,8 +85,14 @@ def residents(connection: Connection, code: str, on: date, kind: str) -> Residen
     """Count the residents of a unit of today's list on a date.
 
     Reads every version of the residences that ever named the unit, one of its predecessors or successors.
+
+    Raises:
+        ConfigError: no unit has the code today.
     """
     unit = UnitRef(UnitScheme.GSO_2025, code)
+    known = select(func.count()).where(unit_now.c.now_scheme == unit.scheme.value, unit_now.c.now_code == code)
+    if not connection.execute(known.where(is_effective(unit_now, today()))).scalar_one():
+        raise ConfigError([f"no unit of {unit.scheme.value} has the code {code} today"])
     tables = aspect_tables(_RESIDENCE.subject)
     lived = _lived(tables, unit, on, kind)
     units = unit_now.alias("unit")

@@ -99,6 +99,7 @@ def test_successors_and_predecessors_lead_to_each_other(run: Run) -> None:
         (["successors", "13366", "--scheme", "GSO_2025", "--on", "2020-01-01"], "ask for its predecessors"),
         (["predecessors", "13366", "--on", "2026-01-01"], "ask for its successors"),
         (["recode", "--effective", "2025-07-01", "--execute"], "--reason"),
+        (["residents", "13367", "--on", "2025-06-30"], "has the code 13367 today"),
     ],
 )
 def test_what_cannot_be_answered_is_said(run: Run, arguments: list[str], problem: str) -> None:

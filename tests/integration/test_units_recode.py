@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from hub.model.errors import ConfigError
 from hub.operate.unit_recode import Job, RecodePlan, execute_recode, plan_recode
 from hub.operate.unit_residents import Residents, residents
 from tests.merge_world import World
@@ -145,7 +146,8 @@ def test_residents_before_the_reform_are_counted_over_the_predecessors(world: Wo
     assert [(row.said.code, row.certain, row.ambiguous) for row in found.by_unit] == [("00100", 2, 0), ("00101", 0, 1)]
     assert numbers(world, "00201", BEFORE) == (0, 1)
     assert numbers(world, "00400", BEFORE) == (1, 0)
-    assert numbers(world, "00300", BEFORE) == (0, 0)
+    with pytest.raises(ConfigError, match="00300 today"):
+        count(world, "00300", BEFORE)
 
 
 def test_officers_choice_makes_a_resident_certain(world: World) -> None:
