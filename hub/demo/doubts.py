@@ -15,13 +15,13 @@ from hub.codec.catalogue import load_catalogue
 from hub.demo.people import MIDNIGHT, Person
 from hub.demo.stage import Stage
 from hub.demo.story import Story
-from hub.demo.watch import wait_until
+from hub.demo.watch import count_parked, wait_until
 from hub.model.decisions import ReviewKind, Verdict
 from hub.operate.publish import publish
 from hub.operate.review_rows import Wanted, open_questions
 from hub.operate.reviews import Given, decide, plan_decision
 from hub.warehouse.entity_tables import aspect_tables, whole_claim
-from hub.warehouse.tables import conflict, parked, source
+from hub.warehouse.tables import conflict, source
 
 DEAD, REPLACED, TWICE, FILED_EARLY, BACKWARD, CORRECTED, INSPECTED = 25, 5, 5, 40, 10, 100, 5
 """How many of each there are, at any scale: people, dossiers, conflicts (half of them at most), inspections."""
@@ -71,8 +71,7 @@ def _asked(stage: Stage, kind: ReviewKind) -> list[str]:
 
 def _count_parked(stage: Stage) -> int:
     stage.check()
-    with stage.warehouse() as connection:
-        return len(connection.execute(select(parked.c.log_offset)).all())
+    return count_parked(stage.where, stage.schema)
 
 
 def _early_filings() -> Iterator[dict[str, Any]]:

@@ -119,9 +119,18 @@ def next_offsets(where: Endpoints, schema: str) -> dict[tuple[str, int], int]:
 
 
 def is_drained(where: Endpoints, schema: str) -> bool:
-    """Tell whether every record in the log has been consumed."""
+    """Tell whether every record in the log has been consumed, and none waits for another."""
     stored = next_offsets(where, schema)
-    return all(stored.get(partition, 0) >= end for partition, end in log_ends(where).items())
+    is_read = all(stored.get(partition, 0) >= end for partition, end in log_ends(where).items())
+    return is_read and count_parked(where, schema) == 0
+
+
+def count_parked(where: Endpoints, schema: str) -> int:
+    """Return how many records wait for what they refer to."""
+    statement = sql.SQL("SELECT count(*) FROM {}.parked").format(sql.Identifier(schema))
+    with psycopg.connect(libpq_url(where.database_url)) as connection:
+        row = connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
 
 
 def wait_until(is_so: Callable[[], bool], limit_s: float, otherwise: str) -> None:
