@@ -20,6 +20,7 @@ from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
 
 FIRST_DAY = datetime(2025, 6, 1, tzinfo=UTC)
 AFTER_CUT_OVER = datetime(2025, 7, 2, tzinfo=UTC)
+PROCEDURE = "1.001193"
 SPLIT_UNIT = "13285"
 AGENCIES = {"dancu": "G01", "namdinh.motcua": "H40", "hanam.motcua": "H25", "dvcqg": "G22", "nso": "G12"}
 
@@ -79,7 +80,7 @@ class EventSet:
 
     def mixed(self, people: int) -> list[Outgoing]:
         """Return about nine records for each person, out of order and with what must be refused among them."""
-        records = [*self._units()]
+        records = [*self._units(), self._procedure()]
         for number in range(people):
             records += self._of_person(number)
             records += self._of_dossier(number)
@@ -93,6 +94,10 @@ class EventSet:
             fields |= {"name": f"Phường {code}", "valid_from": date(2004, 7, 8), "change_kind": "SPLIT"}
             fields["successors"] = [{"scheme": "GSO_2025", "code": successor} for successor in successors]
             yield self.record("admin_unit.changed", fields)
+
+    def _procedure(self) -> Outgoing:
+        fields = self.fields("dvcqg", 1, procedure_code=PROCEDURE, name="Đăng ký khai sinh")
+        return self.record("procedure.changed", fields)
 
     def _of_person(self, number: int) -> Iterator[Outgoing]:
         said = {"pin": pin_of(number), "full_name": f"Người Thứ {number}", "birth_year": 1950 + number % 50}
@@ -109,7 +114,7 @@ class EventSet:
 
     def _of_dossier(self, number: int) -> Iterator[Outgoing]:
         code = {"dossier_code": f"H25.10-250601-{number:05d}"}
-        yield self.record("dossier.submitted", self.fields("hanam.motcua", 1, 1, **code, procedure_code="1.001193"))
+        yield self.record("dossier.submitted", self.fields("hanam.motcua", 1, 1, **code, procedure_code=PROCEDURE))
         for version, status in enumerate(("ACCEPTED", "IN_PROCESS", "RESULT_READY"), 1):
             yield self.record(
                 "dossier.progressed", self.fields("hanam.motcua", version, version, **code, status=status)

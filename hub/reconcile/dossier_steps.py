@@ -44,7 +44,7 @@ from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import audit, release
 
 _Statement = TypeVar("_Statement", bound=UpdateBase | Select[Any])
-_LOCK = 0x4855_4226
+_LOCK = 0x4855_4227
 """Advisory lock between dossiers' progress (shared) and filings for interlinked procedures (exclusive)."""
 
 
