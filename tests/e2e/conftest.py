@@ -35,7 +35,7 @@ def undisturbed(grounds: Grounds, tmp_path_factory: pytest.TempPathFactory) -> I
     field = Field(grounds, "undisturbed", tmp_path_factory.mktemp("undisturbed"))
     try:
         worker = field.worker()
-        field.wait_for(len(grounds.records))
+        field.wait_for_all()
         field.pages = {path: worker.page(path) for path in ("/health", "/sources")}
         worker.stop()
         yield field
