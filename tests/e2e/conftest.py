@@ -10,6 +10,7 @@ from hub.embedded.engine import Engine
 from hub.operate.topics import create_topics
 from hub.topology import topics
 from tests.e2e.grounds import PARTITIONS, PEOPLE, Field, Grounds
+from tests.e2e.hub_process import wait_until
 from tests.event_set import EventSet, send
 
 _numbers = itertools.count()
@@ -36,6 +37,7 @@ def undisturbed(grounds: Grounds, tmp_path_factory: pytest.TempPathFactory) -> I
     try:
         worker = field.worker()
         field.wait_for_all()
+        wait_until(lambda: worker.page("/health")[1]["consumed"] >= len(grounds.records), worker.output)
         field.pages = {path: worker.page(path) for path in ("/health", "/sources")}
         worker.stop()
         yield field
