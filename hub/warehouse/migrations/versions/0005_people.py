@@ -34,8 +34,6 @@ _STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX flag_cause ON flag (cause_key)",
     "CREATE INDEX flag_key ON flag (key) WHERE closed_at IS NULL",
     "CREATE INDEX review_open_part ON review (kind, part) WHERE closed_at IS NULL AND part <> ''",
-    "CREATE INDEX audit_flags ON audit (source) WHERE flags IS NOT NULL",
-    "CREATE INDEX audit_batch ON audit USING brin (batch)",
 )
 
 
