@@ -75,7 +75,7 @@ def test_signal_ends_worker_in_peace(field: Field, sent: signal.Signals, code: i
 
 
 def test_worker_stops_when_log_begins_after_the_stored_offset(grounds: Grounds, field: Field) -> None:
-    topic = event_topic("procedure.changed")
+    topic = event_topic("inspection.changed")
     send(grounds.bootstrap, [Outgoing(topic, None, b"gone") for _ in range(40)])
     assert run_hub(field.environment(), "db", "migrate").returncode == 0
     field.execute(
