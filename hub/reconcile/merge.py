@@ -24,6 +24,8 @@ from hub.warehouse.offsets import advance_positions
 from hub.warehouse.sources import digest_in_force
 from hub.warehouse.tables import audit, batch, dead_letter, release
 
+COUNTED = {"preserve_rowcount": True}
+"""Without it an insert from a select tells no count of its rows."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
 
@@ -113,7 +115,7 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
     has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
     companions.keep_after(connection, tables, has_sensitive, had_sensitive)
     if inserted:
-        fresh = connection.execute(claims.records_of_new_keys(tables)).rowcount
+        fresh = connection.execute(claims.records_of_new_keys(tables), execution_options=COUNTED).rowcount
         if fresh < inserted:
             contested += connection.execute(claims.contested_by_new_claims(tables)).rowcount
     if contested:
