@@ -32,7 +32,7 @@ def redecide(connection: Connection, tables: AspectTables, identities: Select[tu
         place: where share will find the keys.
     """
     connection.execute(tables.merged.delete())
-    found = connection.execute(_contested(tables, identities)).rowcount
+    found = connection.execute(_contested(tables, identities), execution_options={"preserve_rowcount": True}).rowcount
     if found:
         decide(connection, tables)
         touch(connection, place, tables.entity.name, select(tables.merged.c.key))

@@ -23,7 +23,7 @@ def touch(connection: Connection, place: Place, entity: str, keys: Select[tuple[
     found = keys.subquery()
     rows = select(literal(log), literal(log_offset), literal(entity), found.c[0]).distinct()
     noting = insert(touched).from_select(["log", "log_offset", "entity", "key"], rows)
-    return connection.execute(noting.on_conflict_do_nothing()).rowcount
+    return connection.execute(noting.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True}).rowcount
 
 
 def job_place(connection: Connection) -> Place:
