@@ -6,6 +6,7 @@ agent: the intake has its own consumer and the transaction of ``hub.reconcile`` 
 
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mode import Service
 from hub.intake.intake import Intake
 from hub.intake.log import HEARTBEATS_PER_SESSION
 from hub.streams.activity import Activity, add_activity
+from hub.streams.chores import Chore, run_chores
 from hub.topology import WORKER_APP
 
 
@@ -33,8 +35,8 @@ class AppOptions:
     session_timeout_s: float
 
 
-def build_app(options: AppOptions, intake: Intake) -> faust.App:
-    """Return the app that runs an intake and shows its health on ``/health``."""
+def build_app(options: AppOptions, intake: Intake, chores: Sequence[Chore] = ()) -> faust.App:
+    """Return the app that runs an intake and some chores, and shows its health on ``/health``."""
     app = faust.App(
         WORKER_APP,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
@@ -52,12 +54,12 @@ def build_app(options: AppOptions, intake: Intake) -> faust.App:
 
     activity = add_activity(app)
     intake.on_committed = activity.announce
-    _add_services(app, intake, activity)
+    _add_services(app, intake, activity, chores)
     _add_pages(app, intake, activity)
     return app
 
 
-def _add_services(app: faust.App, intake: Intake, activity: Activity) -> None:
+def _add_services(app: faust.App, intake: Intake, activity: Activity, chores: Sequence[Chore]) -> None:
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
         """The intake as a part of the worker: it starts, stops and fails with it."""
@@ -69,6 +71,10 @@ def _add_services(app: faust.App, intake: Intake, activity: Activity) -> None:
         @Service.task
         async def announce(self) -> None:
             await activity.run()
+
+        @Service.task
+        async def do_chores(self) -> None:
+            await run_chores(chores)
 
     _ = IntakeService
 

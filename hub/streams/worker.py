@@ -24,6 +24,7 @@ from hub.reconcile.store import WarehouseStore
 from hub.reference.holidays import load_calendar
 from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
+from hub.streams.chores import Chore
 from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
 from hub.warehouse.database import open_database, translated_errors
@@ -80,7 +81,10 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
-        app = build_app(AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake)
+        chores: tuple[Chore, ...] = ()
+        app = build_app(
+            AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake, chores
+        )
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         return _run(app, intake)
 

@@ -236,6 +236,20 @@ review = Table(
 )
 """Questions for an officer, e.g. AMBIGUOUS_UNIT with its candidates. Closed when the question no longer stands."""
 
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("opened_at", utc_time, nullable=False, server_default=func.now()),
+    Column("last_seen_at", utc_time, nullable=False, server_default=func.now()),
+    Column("count", BigInteger, nullable=False, server_default=text("1")),
+    Column("closed_at", utc_time),
+    Column("detail", Text, nullable=False),
+)
+"""Alerts (hub.model.alerts), at most one open for each name and place."""
+
 share_position = Table(
     "share_position",
     metadata,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from hub.embedded.locate import Endpoints, endpoints
 from hub.embedded.state import PartState, ProcessRef, load_state, save_state
 from hub.model.errors import UnreachableError
 from tests.conftest import RunningEngine
+from tests.e2e.hub_process import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -129,8 +129,11 @@ def test_endpoints_stay_when_kafka_is_killed_and_started(own: Engine) -> None:
 
 def test_up_recovers_the_data_when_both_servers_were_killed(own: Engine) -> None:
     before = own.up()
-    for pid in _pids(own):
-        os.kill(pid, signal.SIGKILL)
+    killed = [psutil.Process(pid) for pid in _pids(own)]
+    for process in killed:
+        process.kill()
+    # A zombie counts as gone: it is this test's own child, and the engine reaps it when it looks.
+    wait_until(lambda: not any(part.is_running for part in own.status().parts), lambda: str(own.status()))
     assert not own.status().is_healthy
     with pytest.raises(UnreachableError):
         endpoints(Settings(data_dir=own.data_dir))

@@ -1,0 +1,61 @@
+"""What the hub alerts an operator to: declared here, once, with what it means and what to do.
+
+An alert is open for a place (a topic-partition, a topic, or the whole hub) until what raised it no longer holds. Each
+has a page in ``docs/runbook.md`` under its name.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How soon somebody must look."""
+
+    PAGE = "page"
+    """Now, at any hour: records wait, or an account does not add up."""
+    TICKET = "ticket"
+    """In working hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One kind of alert: its name, how soon to look, what it means and the first thing to do (a command)."""
+
+    name: str
+    severity: Severity
+    means: str
+    do: str
+
+
+UNBALANCED = Alert(
+    "unbalanced",
+    Severity.PAGE,
+    "a partition's consumed records are not the sum of their outcomes: rows are missing or there are too many",
+    "hub ledger --partitions",
+)
+PARTITION_STOPPED = Alert(
+    "partition_stopped",
+    Severity.PAGE,
+    "too many poison records in a row or in a window: the partition waits so that good records are not refused",
+    "hub deadletters list --topic TOPIC",
+)
+EVIDENCE_NOT_WRITTEN = Alert(
+    "evidence_not_written",
+    Severity.PAGE,
+    "audit rows cannot be sealed or signed: the worker takes no more events until they can",
+    "hub audit status",
+)
+EVIDENCE_BROKEN = Alert(
+    "evidence_broken",
+    Severity.PAGE,
+    "audit rows are not what was sealed: somebody or something changed them",
+    "hub audit verify",
+)
+
+ALERTS = (UNBALANCED, PARTITION_STOPPED, EVIDENCE_NOT_WRITTEN, EVIDENCE_BROKEN)
+"""Every alert there is."""
+
+
+def alert_named(name: str) -> Alert | None:
+    """Return the alert of that name, None if there is none (a row of an older version)."""
+    return next((alert for alert in ALERTS if alert.name == name), None)

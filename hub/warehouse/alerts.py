@@ -1,0 +1,77 @@
+"""Open and close alerts in the warehouse, where commands and the worker's pages find them.
+
+Each function runs in the caller's transaction, which must not be that of a batch: an alert stays when a batch rolls
+back.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.alerts import Alert
+from hub.warehouse.tables import alert as table
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alert as stored: where, since when, seen how often, closed when (None: open), and why in words."""
+
+    name: str
+    place: str
+    opened_at: datetime
+    last_seen_at: datetime
+    count: int
+    closed_at: datetime | None
+    detail: str
+
+
+def raise_alert(connection: Connection, alert: Alert, place: str, detail: str) -> bool:
+    """Open the alert for a place, or note that it was seen again; return whether it was opened just now.
+
+    Args:
+        connection: in a transaction that is not a batch's.
+        alert: which.
+        place: ``topic/partition``, a topic, or ``hub``.
+        detail: what was seen, with coordinates and counts; no personal data.
+    """
+    opened = connection.execute(
+        insert(table)
+        .values(name=alert.name, place=place, detail=detail)
+        .on_conflict_do_update(
+            index_elements=[table.c.name, table.c.place],
+            index_where=table.c.closed_at.is_(None),
+            set_={"last_seen_at": func.now(), "count": table.c.count + 1, "detail": detail},
+        )
+        .returning(table.c.count)
+    ).scalar_one()
+    return int(opened) == 1
+
+
+def clear_alert(connection: Connection, alert: Alert, but: Collection[str] = ()) -> list[str]:
+    """Close the alert everywhere except at the places ``but``; return where it was open."""
+    closed = connection.execute(
+        update(table)
+        .where(table.c.name == alert.name, table.c.closed_at.is_(None), table.c.place.not_in(list(but)))
+        .values(closed_at=func.now())
+        .returning(table.c.place)
+    )
+    return [str(place) for place in closed.scalars()]
+
+
+def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raised]:
+    """Return the open alerts, oldest first; ``with_closed``: those of the past too."""
+    wanted = select(
+        table.c.name,
+        table.c.place,
+        table.c.opened_at,
+        table.c.last_seen_at,
+        table.c.count,
+        table.c.closed_at,
+        table.c.detail,
+    ).order_by(table.c.opened_at)
+    if not with_closed:
+        wanted = wanted.where(table.c.closed_at.is_(None))
+    return [Raised(*row) for row in connection.execute(wanted)]
