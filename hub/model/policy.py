@@ -17,6 +17,9 @@ One TOML file (``HUB_POLICY``, docs/policy.md) declares each source system::
 
     [parking]
     deadline_hours = 72              # how long an event waits for what it refers to before an officer is asked
+
+    [breaker]                        # storms of poison records (hub.model.breaker_limits)
+    run = 100
 """
 
 import hashlib
@@ -29,6 +32,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hub.model.breaker_limits import DEFAULT_LIMITS, BreakerLimits, breaker_limits, breaker_problems
 from hub.model.entities import ENTITIES, SUBJECTS, Role
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
@@ -37,7 +41,7 @@ from hub.model.quality import quality_problems
 LOWEST_RANK = 32_767
 PARKING_DEADLINE_H = 72
 
-_TABLES = {"source", "quality", "parking"}
+_TABLES = {"source", "quality", "parking", "breaker"}
 _KNOWN = {
     "code",
     "agency",
@@ -88,6 +92,7 @@ class Policy:
     Fields:
         quality: the table ``[quality]`` as it stands in the file; hub.model.quality reads it.
         parking_deadline_h: how many hours a parked event waits before an officer is asked.
+        breaker: when a partition stops for too many poison records.
     """
 
     sources: Mapping[str, Source]
@@ -95,6 +100,7 @@ class Policy:
     document: str = field(default="", repr=False)
     quality: Mapping[str, Any] = field(default_factory=dict, hash=False)
     parking_deadline_h: int = PARKING_DEADLINE_H
+    breaker: BreakerLimits = DEFAULT_LIMITS
 
 
 def load_policy(path: Path) -> Policy:
@@ -131,6 +137,7 @@ def parse_policy(raw: bytes, name: str = "policy") -> Policy:
         document=text,
         quality=document.get("quality", {}),
         parking_deadline_h=document.get("parking", {}).get("deadline_hours", PARKING_DEADLINE_H),
+        breaker=breaker_limits(document.get("breaker", {})),
     )
 
 
@@ -157,6 +164,11 @@ def _problems_of_tables(document: Mapping[str, Any]) -> Iterator[str]:
         yield "quality must be a table: [quality]"
     else:
         yield from (f"quality: {problem}" for problem in quality_problems(quality))
+    limits = document.get("breaker", {})
+    if not isinstance(limits, dict):
+        yield "breaker must be a table: [breaker]"
+    else:
+        yield from (f"breaker: {problem}" for problem in breaker_problems(limits))
     parking = document.get("parking", {})
     if not isinstance(parking, dict):
         yield "parking must be a table: [parking]"

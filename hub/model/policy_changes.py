@@ -78,6 +78,10 @@ def _changes_of_ranks(code: str, before: Policy, after: Policy) -> Iterator[Chan
 def _changes_of_settings(before: Policy, after: Policy) -> Iterator[Change]:
     if before.parking_deadline_h != after.parking_deadline_h:
         yield Change("", "parking.deadline_hours", _text(before.parking_deadline_h), _text(after.parking_deadline_h))
+    for name in ("run", "window", "share"):
+        old, new = getattr(before.breaker, name), getattr(after.breaker, name)
+        if old != new:
+            yield Change("", f"breaker.{name}", _text(old), _text(new))
     for name in sorted(before.quality.keys() | after.quality.keys()):
         old, new = before.quality.get(name), after.quality.get(name)
         if old != new:
