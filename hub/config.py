@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
     batch_rows: int = Field(default=50_000, ge=1, le=1_000_000, description="Most records in one batch.")
+    batch_target_s: float = Field(
+        default=2.0, gt=0, le=60, description="Batches shrink until one's transaction lasts no longer than this."
+    )
+    lanes: int = Field(
+        default=2, ge=1, le=16, description="Batches of one worker on their way into the database at a time."
+    )
     poll_ms: int = Field(
         default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."
     )

@@ -1,6 +1,6 @@
-"""The way in: poll the assigned partitions, prepare batches, commit them one after another.
+"""The way in: poll the assigned partitions, prepare batches, commit them lane by lane.
 
-Two loops share a queue of one batch: while the database works on a batch, the next one is polled, decoded and checked.
+While the database works on the batches of some lanes, the next ones are polled, decoded and checked (hub.intake.lanes).
 The truth about offsets is in PostgreSQL: on assignment the consumer seeks to the stored offsets, and Kafka's group
 offsets are written afterwards, for lag tools only. Anything that makes the polled position doubtful (a rebalance, a
 concurrent update) starts a new generation: batches of older generations are dropped and every partition is placed again
@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from tenacity import RetryCallState
 
+from hub.intake.lanes import Lane, Lanes, Prepared, Records
 from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
@@ -37,6 +38,7 @@ _Result = TypeVar("_Result")
 
 GROUP_COMMIT_EVERY_S = 1.0
 WATCH_EVERY_S = 1.0
+BUSY_POLL_MS = 10
 WATCH_ANSWER_S = 3.0
 
 
@@ -68,9 +70,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unplaced = True
         self._next: dict[TopicPartition, Position] = {}
         self._done: dict[TopicPartition, int] = {}
-        self._prepared: asyncio.Queue[tuple[int, Batch]] = asyncio.Queue(maxsize=1)
         self._decode_thread = ThreadPoolExecutor(1, "decode")
-        self._commit_thread = ThreadPoolExecutor(1, "commit")
+        self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
         self._consumer: AIOKafkaConsumer | None = None
         self.release = Release(store.releasable, store.commit, options.batch_rows)
 
@@ -83,10 +84,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         consumer = await self._patiently(Errand.CONNECT, self._connected)
         loops = (
             self._poll_loop(consumer),
-            self._commit_loop(),
+            *(self._commit_loop(lane) for lane in self._lanes.all),
             self._group_offsets_loop(consumer),
             self._watch(consumer),
-            release_loop(self.release, self._preparer, self._in_decode_thread, self._in_commit_thread),
+            release_loop(self.release, self._preparer, self._in_decode_thread, self._lanes.first.in_thread),
         )
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -99,7 +100,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             await consumer.stop()
             self._decode_thread.shutdown(wait=False, cancel_futures=True)
-            self._commit_thread.shutdown(wait=True, cancel_futures=True)
+            self._lanes.close()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Drop what is under way; whatever was committed stays, the rest is read again by whoever comes next."""
@@ -129,18 +130,38 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._unplaced and not await self._place(consumer):
                 continue
             generation = self._generation
-            try:
-                records = await consumer.getmany(timeout_ms=self._options.poll_ms, max_records=self._options.batch_rows)
-            except OffsetOutOfRangeError as error:
-                raise LostRangeError(f"the log no longer holds a stored offset: {error}") from error
-            if not records or generation != self._generation:
+            if not await self._lanes.wait_for_room(1.0):
+                # The database is slow or away: stay in the group by polling what is paused.
+                await self._wait_paused(consumer, 0.0)
                 continue
-            polled = self._taken(records)
-            batch = await self._in_decode_thread(self._preparer.prepare, polled)
-            while self._worth_waiting(batch):
-                await self._wait_paused(consumer, 0.5)
-                batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
-            await self._hand_over(consumer, generation, batch)
+            for lane, records in self._lanes.split(await self._poll(consumer)):
+                if generation != self._generation:
+                    break
+                batch = await self._prepare(consumer, self._taken(records))
+                lane.queue.put_nowait(Prepared(generation, batch))
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> Records:
+        """Return records of the partitions whose lanes have room, as many as the smallest of these lanes' bounds."""
+        lanes = self._lanes.with_room()
+        partitions = self._lanes.partitions_of(lanes, consumer.assignment())
+        if not partitions:
+            await asyncio.sleep(self._options.poll_ms / 1000)
+            return {}
+        most = min(lane.size.rows for lane in lanes)
+        # While a lane is full, the records of its partitions must not wait for those of others.
+        patience_ms = self._options.poll_ms if len(lanes) == len(self._lanes.all) else BUSY_POLL_MS
+        try:
+            records: Records = await consumer.getmany(*partitions, timeout_ms=patience_ms, max_records=most)
+        except OffsetOutOfRangeError as error:
+            raise LostRangeError(f"the log no longer holds a stored offset: {error}") from error
+        return records
+
+    async def _prepare(self, consumer: AIOKafkaConsumer, polled: list[Polled]) -> Batch:
+        batch = await self._in_decode_thread(self._preparer.prepare, polled)
+        while self._worth_waiting(batch):
+            await self._wait_paused(consumer, 0.5)
+            batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
+        return batch
 
     def _taken(self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> list[Polled]:
         polled = []
@@ -168,16 +189,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         unknown = batch.unknown_schema_ids()
         return self.status.is_schema_awaited(unknown, time.monotonic(), self._options.schema_wait_s)
 
-    async def _hand_over(self, consumer: AIOKafkaConsumer, generation: int, batch: Batch) -> None:
-        """Queue a batch for commit; while the database is slow or away, stay in the group by polling what is paused."""
-        while generation == self._generation:
-            try:
-                await asyncio.wait_for(self._prepared.put((generation, batch)), timeout=1.0)
-            except TimeoutError:
-                await self._wait_paused(consumer, 0.0)
-            else:
-                return
-
     async def _wait_paused(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
         generation = self._generation
         paused = consumer.assignment() - consumer.paused()
@@ -198,12 +209,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._unplaced = bool(consumer.assignment())
             return False
         begins, ends = await self._patiently(Errand.PLACE, lambda: bounds(consumer, assigned))
-        stored = await self._patiently(
-            Errand.PLACE,
-            lambda: self._in_commit_thread(
-                self._store.place, {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
-            ),
-        )
+        places = {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
+        async with self._lanes.quiet():
+            stored = await self._patiently(Errand.PLACE, lambda: self._lanes.first.in_thread(self._store.place, places))
         if generation != self._generation:
             return False
         self._next = {tp: stored[tp.topic, tp.partition] for tp in assigned}
@@ -216,27 +224,34 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         _log.info("placed %d partitions from the stored offsets", len(assigned))
         return True
 
-    async def _commit_loop(self) -> None:
+    async def _commit_loop(self, lane: Lane) -> None:
         while True:
-            generation, batch = await self._prepared.get()
-            if generation != self._generation:
-                continue
-            try:
-                await self._patiently(
-                    Errand.COMMIT,
-                    lambda: self._in_commit_thread(self._store.commit, batch),  # noqa: B023 - awaited before the next turn
-                    lambda: generation == self._generation,  # noqa: B023
-                )
-            except ConcurrentUpdateError as error:
-                _log.warning("another worker was here, placing again: %s", error)
-                self._new_generation()
-                continue
-            self.status.consumed += batch.consumed
-            self.status.batches += 1
-            for advance in batch.advances:
-                self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
-            if self.on_committed is not None:
-                self.on_committed(batch)
+            prepared = await self._lanes.next_of(lane)
+            async with lane.busy:
+                if prepared.generation == self._generation:
+                    await self._commit(lane, prepared)
+
+    async def _commit(self, lane: Lane, prepared: Prepared) -> None:
+        batch = prepared.batch
+        began = time.monotonic()
+        try:
+            await self._patiently(
+                Errand.COMMIT,
+                lambda: lane.in_thread(self._store.commit, batch),
+                lambda: prepared.generation == self._generation,
+                lane.number,
+            )
+        except ConcurrentUpdateError as error:
+            _log.warning("another worker was here, placing again: %s", error)
+            self._new_generation()
+            return
+        lane.size.took(batch.consumed, time.monotonic() - began)
+        self.status.consumed += batch.consumed
+        self.status.batches += 1
+        for advance in batch.advances:
+            self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
+        if self.on_committed is not None:
+            self.on_committed(batch)
 
     async def _group_offsets_loop(self, consumer: AIOKafkaConsumer) -> None:
         """Tell Kafka, for lag tools, what PostgreSQL has already made true."""
@@ -266,33 +281,31 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _in_decode_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)
 
-    async def _in_commit_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._commit_thread, call, *arguments)
-
     async def _patiently(
         self,
         errand: Errand,
         call: Callable[[], Awaitable[_Result]],
         still_wanted: Callable[[], bool] = lambda: True,
+        lane: int = 0,
     ) -> _Result:
         """Call until it works, backing off; other errors than retryable ones pass through."""
 
         def note(state: RetryCallState) -> None:
-            self._waits(errand, str(state.outcome.exception() if state.outcome else ""))
+            self._waits(errand, str(state.outcome.exception() if state.outcome else ""), lane)
 
         async for attempt in ENVIRONMENT.retrying_async(before_sleep=note):
             with attempt:
                 if attempt.retry_state.attempt_number > 1 and not still_wanted():
-                    self._goes_on(errand)
+                    self._goes_on(errand, lane)
                     raise ConcurrentUpdateError("the partitions were taken away while the environment was")
                 result = await call()
-        self._goes_on(errand)
+        self._goes_on(errand, lane)
         return result
 
-    def _waits(self, errand: Errand, why: str) -> None:
-        if self.status.waits(errand, why):
+    def _waits(self, errand: Errand, why: str, lane: int = 0) -> None:
+        if self.status.waits(errand, why, lane):
             _log.warning("paused: %s", why)
 
-    def _goes_on(self, errand: Errand) -> None:
-        if self.status.goes_on(errand):
+    def _goes_on(self, errand: Errand, lane: int = 0) -> None:
+        if self.status.goes_on(errand, lane):
             _log.info("going on: %s", errand.value)

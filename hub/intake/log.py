@@ -26,6 +26,8 @@ class IntakeOptions:
         poll_ms: longest wait for a first record.
         schema_wait_s: how long an unknown schema id is retried before it is poison.
         session_timeout_s: how long the group waits for a worker that was killed.
+        lanes: batches on their way into the database at a time.
+        batch_target_s: how long a batch's transaction should last at most.
     """
 
     bootstrap: str
@@ -35,6 +37,8 @@ class IntakeOptions:
     poll_ms: int
     schema_wait_s: float
     session_timeout_s: float = 10.0
+    lanes: int = 2
+    batch_target_s: float = 2.0
 
 
 def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) -> AIOKafkaConsumer:

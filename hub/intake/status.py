@@ -35,7 +35,7 @@ class IntakeStatus:
     Fields:
         consumed, batches: made durable by this worker.
         partitions: placed with this worker.
-        waiting: by errand; empty while all is there.
+        waiting: by errand and lane; empty while all is there.
         ended_by: the error that the hub has a name for and that stopped the intake.
         unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
     """
@@ -43,7 +43,7 @@ class IntakeStatus:
     consumed: int = 0
     batches: int = 0
     partitions: int = 0
-    waiting: dict[Errand, Waiting] = field(default_factory=dict)
+    waiting: dict[tuple[Errand, int], Waiting] = field(default_factory=dict)
     ended_by: HubError | None = None
     unknown_schemas: dict[int, float] = field(default_factory=dict)
 
@@ -61,15 +61,15 @@ class IntakeStatus:
             awaited = awaited or now - self.unknown_schemas[schema_id] < wait_s
         return awaited
 
-    def waits(self, errand: Errand, why: str) -> bool:
+    def waits(self, errand: Errand, why: str, lane: int = 0) -> bool:
         """Note that an errand waits; tell whether it has only begun to."""
-        before = self.waiting.get(errand)
-        self.waiting[errand] = Waiting(why, before.since if before else time.time())
+        before = self.waiting.get((errand, lane))
+        self.waiting[errand, lane] = Waiting(why, before.since if before else time.time())
         return before is None
 
-    def goes_on(self, errand: Errand) -> bool:
+    def goes_on(self, errand: Errand, lane: int = 0) -> bool:
         """Note that an errand was done; tell whether it had been waiting."""
-        return self.waiting.pop(errand, None) is not None
+        return self.waiting.pop((errand, lane), None) is not None
 
     def longest_wait(self) -> Waiting | None:
         """Return what has been waited for longest; None while all is there."""

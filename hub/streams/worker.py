@@ -77,6 +77,8 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             poll_ms=settings.poll_ms,
             schema_wait_s=settings.schema_wait_s,
             session_timeout_s=settings.session_timeout_s,
+            lanes=settings.lanes,
+            batch_target_s=settings.batch_target_s,
         )
         intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
         folder = settings.data_dir / "worker"

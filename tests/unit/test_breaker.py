@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.intake.breaker import Breaker, Storm, Trip
@@ -43,12 +43,11 @@ def expected(limits: BreakerLimits, records: list[bool], allowance: int = 0) -> 
     return None
 
 
+@settings(max_examples=500)
 @given(
-    records=st.lists(st.booleans(), max_size=80),
+    records=st.lists(st.sampled_from([True, True, False]), max_size=60),
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
-    limits=st.builds(
-        BreakerLimits, st.integers(0, 8), st.integers(1, 20), st.floats(0.01, 1, allow_nan=False, allow_infinity=False)
-    ),
+    limits=st.builds(BreakerLimits, st.integers(0, 8), st.integers(1, 12), st.sampled_from([0.2, 0.5, 0.8, 1.0])),
     allowance=st.integers(0, 5),
 )
 def test_breaker_trips_at_the_same_record_however_the_log_is_cut_into_batches(

@@ -10,10 +10,10 @@ def test_status_waits_for_nothing_at_first() -> None:
 def test_status_keeps_the_beginning_of_a_wait_and_the_last_reason() -> None:
     status = IntakeStatus()
     assert status.waits(Errand.COMMIT, "PostgreSQL does not answer")
-    began = status.waiting[Errand.COMMIT].since
+    began = status.waiting[Errand.COMMIT, 0].since
     assert not status.waits(Errand.COMMIT, "PostgreSQL went away")
-    assert status.waiting[Errand.COMMIT].since == began
-    assert status.waiting[Errand.COMMIT].why == "PostgreSQL went away"
+    assert status.waiting[Errand.COMMIT, 0].since == began
+    assert status.waiting[Errand.COMMIT, 0].why == "PostgreSQL went away"
 
 
 def test_status_waits_on_while_another_errand_goes_on() -> None:

@@ -29,8 +29,8 @@ def test_health_counts_while_the_intake_flows() -> None:
 
 def test_health_says_what_it_has_waited_for_longest() -> None:
     intake = Standing()
-    intake.status.waiting[Errand.COMMIT] = Waiting("PostgreSQL went away", time.time() - 30)
-    intake.status.waiting[Errand.WATCH] = Waiting("the log does not answer", time.time() - 3)
+    intake.status.waiting[Errand.COMMIT, 0] = Waiting("PostgreSQL went away", time.time() - 30)
+    intake.status.waiting[Errand.WATCH, 0] = Waiting("the log does not answer", time.time() - 3)
     shown = health(cast(Intake, intake))
     assert shown["healthy"] is False
     assert shown["waiting_for"] == "PostgreSQL went away"

@@ -1,0 +1,111 @@
+"""Lanes: several batches of one worker on their way into the database at a time, each on a connection of its own.
+
+A partition always takes the same lane, so its batches keep their order; two lanes never hold the same partition, and
+stand to each other as two workers do. Each lane holds one batch that waits besides the one that is being committed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from hub.intake.batch_size import BatchSize
+from hub.warehouse.batch import Batch
+
+_Result = TypeVar("_Result")
+Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch that waits for its lane, and the generation of the placing that it was polled in."""
+
+    generation: int
+    batch: Batch
+
+
+class Lane:
+    """One way into the database: a queue of one batch, a thread, and the bound of its batches."""
+
+    def __init__(self, number: int, size: BatchSize) -> None:
+        self.number = number
+        self.size = size
+        self.queue: asyncio.Queue[Prepared] = asyncio.Queue(maxsize=1)
+        self.busy = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, f"commit-{number}")
+
+    async def in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        """Run a blocking call in this lane's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+
+    def close(self) -> None:
+        """Let what runs end, drop the rest. Blocks."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+class Lanes:
+    """The lanes of one worker."""
+
+    def __init__(self, count: int, most_rows: int, target_s: float) -> None:
+        self.all = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(count))
+        self._room = asyncio.Event()
+
+    @property
+    def first(self) -> Lane:
+        """The lane that does what is not bound to a partition."""
+        return self.all[0]
+
+    def of(self, partition: TopicPartition) -> Lane:
+        """Return the lane of a partition: neighbours in a topic take different ones."""
+        number: int = partition.partition
+        return self.all[number % len(self.all)]
+
+    def with_room(self) -> list[Lane]:
+        """Return the lanes whose next batch may be prepared; nobody but the caller takes the room away."""
+        return [lane for lane in self.all if not lane.queue.full()]
+
+    async def wait_for_room(self, limit_s: float) -> bool:
+        """Wait until a lane has room; False when none has after the limit."""
+        self._room.clear()
+        if self.with_room():
+            return True
+        try:
+            await asyncio.wait_for(self._room.wait(), limit_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def next_of(self, lane: Lane) -> Prepared:
+        """Take the lane's waiting batch, which makes room."""
+        prepared = await lane.queue.get()
+        self._room.set()
+        return prepared
+
+    def split(self, records: Records) -> list[tuple[Lane, Records]]:
+        """Part records by lane."""
+        parts: dict[int, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
+        for partition, of_partition in records.items():
+            parts.setdefault(self.of(partition).number, {})[partition] = of_partition
+        return [(self.all[number], part) for number, part in sorted(parts.items())]
+
+    def partitions_of(self, lanes: Iterable[Lane], assigned: Iterable[TopicPartition]) -> list[TopicPartition]:
+        """Return the assigned partitions that take one of some lanes."""
+        wanted = {lane.number for lane in lanes}
+        return sorted(partition for partition in assigned if self.of(partition).number in wanted)
+
+    @asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """Hold every lane still: no batch is being committed inside."""
+        async with AsyncExitStack() as stack:
+            for lane in self.all:
+                await stack.enter_async_context(lane.busy)
+            yield
+
+    def close(self) -> None:
+        """Close every lane. Blocks."""
+        for lane in self.all:
+            lane.close()

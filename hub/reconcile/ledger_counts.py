@@ -1,0 +1,289 @@
+"""Count and search a stretch of a log partition: its audit rows, and what they say must be there (I5).
+
+Each function builds one statement, named for what it finds. A stretch is ``OFFSETS_PER_STRETCH`` offsets of one log
+partition: few enough that what its rows name is found by indexes, however large the tables are.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from hub.model.entities import SUBJECTS
+from hub.model.outcomes import Outcome
+from hub.reconcile.identity import same_identity
+from hub.reconcile.touch import JOB_LOG
+from hub.topology import subject_of
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.tables import audit, dead_letter, log_partition, parked, release
+
+OFFSETS_PER_STRETCH = 50_000
+MOST_NAMED = 20
+"""Losses of one kind that are named for a stretch."""
+
+_WRITTEN = (Outcome.APPLIED.value, Outcome.SUPERSEDED.value)
+_LOG, _FIRST, _END = (bindparam(name, type_=BigInteger) for name in ("log", "first", "end"))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A log partition as the offsets' own account has it."""
+
+    log: int
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    consumed: int
+
+    @property
+    def place(self) -> str:
+        """``topic/partition``."""
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Offsets ``first <= offset < end`` of a log partition; ``consumed``: how many records its account says."""
+
+    account: Account
+    first: int
+    end: int
+    consumed: int
+
+    @property
+    def number(self) -> int:
+        """Which stretch of its log partition it is, or lies in."""
+        return self.first // OFFSETS_PER_STRETCH
+
+    @property
+    def bounds(self) -> dict[str, int]:
+        """The parameters of this module's statements."""
+        return {"log": self.account.log, "first": self.first, "end": self.end}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that must be there and is not: what, of which record of the log."""
+
+    what: str
+    topic: str
+    partition: int
+    offset: int
+    last_offset: int
+
+    @property
+    def place(self) -> str:
+        """``topic/partition@offset``, or ``@first-last`` of neighbours."""
+        last = "" if self.last_offset == self.offset else f"-{self.last_offset}"
+        return f"{self.topic}/{self.partition}@{self.offset}{last}"
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.place}"
+
+
+def read_accounts(connection: Connection) -> list[Account]:
+    """Return every log partition's own account, by topic and partition."""
+    rows = connection.execute(
+        select(
+            log_partition.c.id,
+            log_partition.c.topic,
+            log_partition.c.partition,
+            log_partition.c.first_offset,
+            log_partition.c.next_offset,
+            log_partition.c.consumed,
+        )
+        .where(log_partition.c.topic != JOB_LOG)
+        .order_by(log_partition.c.topic, log_partition.c.partition)
+    )
+    return [Account(*row) for row in rows]
+
+
+@cache
+def outcomes_by_stretch() -> Select[tuple[int, str, int]]:
+    """Count the audit rows of ``:log`` from ``:first`` to before ``:end``, by stretch and outcome."""
+    stretch = (audit.c.log_offset.op("/", return_type=BigInteger())(OFFSETS_PER_STRETCH)).label("stretch")
+    return select(stretch, audit.c.outcome, func.count()).where(_inside()).group_by(stretch, audit.c.outcome)
+
+
+def _inside() -> ColumnElement[bool]:
+    return and_(audit.c.log == _LOG, audit.c.log_offset >= _FIRST, audit.c.log_offset < _END)
+
+
+@cache
+def offsets_without_row() -> Select[tuple[int, int]]:
+    """Select (first, last) of the runs of offsets in a stretch that have no audit row."""
+    before = func.lag(audit.c.log_offset, 1, _FIRST - 1).over(order_by=audit.c.log_offset)
+    each = select(audit.c.log_offset, before.label("before")).where(_inside()).subquery()
+    between = select((each.c.before + 1).label("first"), (each.c.log_offset - 1).label("last")).where(
+        each.c.log_offset > each.c.before + 1
+    )
+    newest = func.coalesce(func.max(audit.c.log_offset), _FIRST - 1)
+    after = (
+        select((newest + 1).label("first"), (cast(_END, BigInteger) - 1).label("last"))
+        .where(_inside())
+        .having(newest < _END - 1)
+    )
+    runs = union_all(between, after).subquery()
+    return select(runs.c.first, runs.c.last).order_by(runs.c.first)
+
+
+@cache
+def rows_beyond() -> Select[int]:
+    """Select offsets of ``:log`` at or after ``:end`` that have an audit row though they were not consumed."""
+    return (
+        select(audit.c.log_offset)
+        .where(audit.c.log == _LOG, audit.c.log_offset >= _END)
+        .order_by(audit.c.log_offset)
+        .limit(MOST_NAMED)
+    )
+
+
+@cache
+def parked_nowhere() -> Select[int]:
+    """Select parked records of a stretch that neither wait nor were released."""
+    waits = exists().where(parked.c.log == audit.c.log, parked.c.log_offset == audit.c.log_offset)
+    became = exists().where(release.c.log == audit.c.log, release.c.log_offset == audit.c.log_offset)
+    return _named(select(audit.c.log_offset).where(_inside(), audit.c.outcome == Outcome.PARKED.value, ~waits, ~became))
+
+
+@cache
+def dead_without_letter() -> Select[int]:
+    """Select dead-lettered records of a stretch whose bytes were not kept."""
+    kept = exists().where(dead_letter.c.log == audit.c.log, dead_letter.c.log_offset == audit.c.log_offset)
+    return _named(select(audit.c.log_offset).where(_inside(), audit.c.outcome == Outcome.DEAD_LETTERED.value, ~kept))
+
+
+def _named(offsets: Select[int]) -> Select[int]:
+    return offsets.order_by(audit.c.log_offset).limit(MOST_NAMED)
+
+
+def _written() -> Subquery:
+    """Records of a stretch whose outcome says that a claim was written, those released later among them."""
+    columns = ("log_offset", "key", "source", "source_epoch", "source_version")
+    read = select(*(audit.c[name] for name in columns)).where(_inside(), audit.c.outcome.in_(_WRITTEN))
+    became = select(*(release.c[name] for name in columns)).where(
+        release.c.log == _LOG,
+        release.c.log_offset >= _FIRST,
+        release.c.log_offset < _END,
+        release.c.outcome.in_(_WRITTEN),
+    )
+    return union_all(read, became).subquery("written")
+
+
+@cache
+def written_without_claim(tables: AspectTables) -> Select[int]:
+    """Select records that were written, of whose key and source there is no claim as new as they are."""
+    claim, written = tables.claim, _written()
+    there = exists().where(
+        claim.c.key == written.c.key,
+        claim.c.source == written.c.source,
+        tuple_(claim.c.source_epoch, claim.c.source_version)
+        >= tuple_(written.c.source_epoch, written.c.source_version),
+    )
+    return select(written.c.log_offset).where(~there).order_by(written.c.log_offset).limit(MOST_NAMED)
+
+
+@cache
+def written_without_record(tables: AspectTables) -> Select[int]:
+    """Select records that were written, whose claim has no record, or whose record no claim that holds it."""
+    claim, record, written = tables.claim, tables.record, _written()
+    recorded = exists().where(same_identity(tables, record, claim))
+    lacks_record = exists().where(claim.c.key == written.c.key, claim.c.source == written.c.source, ~recorded)
+    held = exists().where(same_identity(tables, record, claim), claim.c.source == record.c.source)
+    lacks_holder = exists().where(record.c.key == written.c.key, record.c.source.is_not(null()), ~held)
+    return (
+        select(written.c.log_offset)
+        .where(or_(lacks_record, lacks_holder))
+        .order_by(written.c.log_offset)
+        .limit(MOST_NAMED)
+    )
+
+
+def shared_out(account: Account, first: int, consumed: int, counted: dict[int, int]) -> list[Stretch]:
+    """Share the consumed records out over the stretches from ``first`` on: what is missing goes where offsets lack rows.
+
+    Args:
+        account: of the log partition; its ``next_offset`` ends the last stretch.
+        first: where the first stretch begins.
+        consumed: records between there and the end, by the offsets' own account.
+        counted: audit rows by number of stretch.
+    """
+    missing = consumed - sum(counted.values())
+    stretches: list[Stretch] = []
+    numbers = range(first // OFFSETS_PER_STRETCH, -(-account.next_offset // OFFSETS_PER_STRETCH))
+    for number in numbers:
+        begin, end = (
+            max(first, number * OFFSETS_PER_STRETCH),
+            min((number + 1) * OFFSETS_PER_STRETCH, account.next_offset),
+        )
+        records = counted.get(number, 0)
+        here = max(0, min(missing, end - begin - records))
+        missing -= here
+        stretches.append(Stretch(account, begin, end, records + here))
+    if stretches and missing:
+        stretches[-1] = replace(stretches[-1], consumed=stretches[-1].consumed + missing)
+    return stretches
+
+
+def losses_of(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
+    """Return what is missing of a stretch, in words and by coordinates.
+
+    Args:
+        connection: one snapshot, in which ``of`` was read and its rows counted.
+        of: the stretch.
+        counted: its audit rows.
+    """
+    account, bounds = of.account, of.bounds
+    lost: list[Loss] = []
+    if counted != of.consumed:
+        lost += _uncounted(connection, of, counted)
+    for what, search in _searches(account):
+        offsets = connection.execute(search, bounds).scalars()
+        lost += [Loss(what, account.topic, account.partition, offset, offset) for offset in offsets]
+    return lost
+
+
+def _searches(account: Account) -> list[tuple[str, Select[Any]]]:
+    searches: list[tuple[str, Select[Any]]] = [
+        ("parked, and neither waiting nor released", parked_nowhere()),
+        ("dead-lettered, and its bytes are not kept", dead_without_letter()),
+    ]
+    subject = subject_of(account.topic)
+    if subject in SUBJECTS:
+        tables = aspect_tables(subject)
+        searches += [
+            ("no claim of an event that was written", written_without_claim(tables)),
+            ("no record of an event that was written", written_without_record(tables)),
+        ]
+    return searches
+
+
+def _uncounted(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
+    account, missing = of.account, of.consumed - counted
+    if missing < 0:
+        what = f"{-missing} audit rows too many"
+        return [Loss(what, account.topic, account.partition, of.first, of.end - 1)]
+    runs = [(row.first, row.last) for row in connection.execute(offsets_without_row(), of.bounds)]
+    holes = sum(last - first + 1 for first, last in runs)
+    what = "no audit row"
+    if holes > missing:
+        what = f"no audit row ({missing} of {holes} offsets that have none; the others may hold no record)"
+    return [Loss(what, account.topic, account.partition, first, last) for first, last in runs[:MOST_NAMED]]

@@ -1,0 +1,56 @@
+"""Tables of replays: what was planned, how far each got."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Identity,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from hub.warehouse.tables import metadata, utc_time
+
+replay = Table(
+    "replay",
+    metadata,
+    Column("id", Integer, Identity(always=False), primary_key=True),
+    Column("made_at", utc_time, nullable=False, server_default=func.now()),
+    Column("made_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("document", JSONB, nullable=False),
+    Column("publish", Boolean, nullable=False),
+    Column("policy_digest", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("shadow", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'PLANNED'")),
+    Column("asked", Text),
+    Column("changed_at", utc_time, nullable=False, server_default=func.now()),
+    Column("events_per_s", Double),
+)
+"""Plans of replays. ``document``: filters and what they selected; ``asked``: PAUSE or CANCEL, read between batches."""
+
+replay_position = Table(
+    "replay_position",
+    metadata,
+    Column("replay", Integer, nullable=False),
+    Column("log", SmallInteger, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("copied_offset", BigInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("read", BigInteger, nullable=False, server_default=text("0")),
+    Column("selected", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("replay", "log"),
+)
+"""How far a replay has read each log partition; moved in the transaction that stores the shadow's batch.
+
+``first_offset`` to ``end_offset``: what the plan reads. ``copied_offset``: from here on every event counts, whatever the
+plan selects: where the live warehouse stood when its state was copied; for a whole rebuild, ``end_offset``."""
