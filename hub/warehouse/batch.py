@@ -40,6 +40,7 @@ DEAD_LETTER_SCHEMA = pl.Schema(
         "record_value": pl.Binary(),
         "value_bytes": pl.Int32(),
         "value_sha256": pl.Binary(),
+        "refused_by": pl.String(),
     }
 )
 

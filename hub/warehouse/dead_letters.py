@@ -1,12 +1,14 @@
 """Rows that were refused before or in the merge, as the audit log and the dead-letter table keep them."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import Outcome
+from hub.model.refusals import refusal
 from hub.topology import MAX_KEPT_KEY_BYTES, MAX_RECORD_BYTES
 from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA
 
@@ -55,6 +57,7 @@ def _letter(row: Mapping[str, object], value: bytes | None, schema_ids: Mapping[
         "record_value": value if value is not None and len(value) <= MAX_RECORD_BYTES else None,
         "value_bytes": len(value or b""),
         "value_sha256": hashlib.sha256(value or b"").digest(),
+        "refused_by": json.dumps(refusal(str(row["reason"]), str(row["detail"])).stack()),
     }
 
 

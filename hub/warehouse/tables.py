@@ -197,9 +197,12 @@ dead_letter = Table(
     Column("value_bytes", Integer, nullable=False),
     Column("value_sha256", LargeBinary, nullable=False),
     Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
+    Column("refused_by", JSONB),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""Records that can never succeed. ``record_value`` is null for a tombstone and for a value too large to keep twice."""
+"""Records that can never succeed. ``record_value`` is null for a tombstone and for a value too large to keep twice.
+
+``refused_by``: the stages the record went through (hub.model.refusals); null in rows of an older version."""
 
 conflict = Table(
     "conflict",

@@ -1,0 +1,87 @@
+"""Which check refused a record, as data: the stages it passed in their order, and the rule at which it ended.
+
+A dead letter's reason and detail are for people; this is for commands that sort, count and explain them. Pure, and
+total: whatever the reason and detail are, there is an answer.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hub.model.outcomes import Reason
+
+
+class Stage(StrEnum):
+    """What every record goes through, in this order."""
+
+    FRAME = "frame"
+    SCHEMA = "schema"
+    DECODE = "decode"
+    RULES = "rules"
+    KEY = "key"
+    STORE = "store"
+
+
+CHECKED_BY: Mapping[Stage, str] = {
+    Stage.FRAME: "hub.codec.wire",
+    Stage.SCHEMA: "hub.intake.decode_batch",
+    Stage.DECODE: "hub.intake.row_path",
+    Stage.RULES: "hub.intake.check",
+    Stage.KEY: "hub.intake.check",
+    Stage.STORE: "hub.reconcile.isolate",
+}
+"""Module that checks at each stage."""
+
+_STAGE_OF: Mapping[str, Stage] = {
+    Reason.TOMBSTONE: Stage.FRAME,
+    Reason.EMPTY: Stage.FRAME,
+    Reason.TOO_LARGE: Stage.FRAME,
+    Reason.BAD_MAGIC: Stage.FRAME,
+    Reason.UNKNOWN_SCHEMA_ID: Stage.SCHEMA,
+    Reason.WRONG_SUBJECT: Stage.SCHEMA,
+    Reason.NOT_DECODABLE: Stage.DECODE,
+    Reason.TRAILING_BYTES: Stage.DECODE,
+    Reason.DECODER_TIMEOUT: Stage.DECODE,
+    Reason.DECODER_CRASH: Stage.DECODE,
+    Reason.INVALID_VALUE: Stage.RULES,
+    Reason.KEY_MISMATCH: Stage.KEY,
+}
+_SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
+_FIELD = re.compile(r"([a-z][a-z0-9_]*): (.+)", re.DOTALL)
+_NAMES_A_FIELD = frozenset({Reason.INVALID_VALUE, Reason.NOT_DECODABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The end of a record's way: at which stage, by which rule, about which field where it is about one."""
+
+    stage: Stage
+    rule: str
+    field: str | None = None
+    sqlstate: str | None = None
+
+    def stack(self) -> list[dict[str, Any]]:
+        """Return the stages the record went through, the last one being that which refused it."""
+        passed = list(Stage)[: list(Stage).index(self.stage)]
+        steps: list[dict[str, Any]] = [
+            {"stage": stage.value, "by": CHECKED_BY[stage], "passed": True} for stage in passed
+        ]
+        last: dict[str, Any] = {"stage": self.stage.value, "by": CHECKED_BY[self.stage], "passed": False}
+        last["rule"] = self.rule
+        if self.field is not None:
+            last["field"] = self.field
+        if self.sqlstate is not None:
+            last["sqlstate"] = self.sqlstate
+        return [*steps, last]
+
+
+def refusal(reason: str, detail: str) -> Refusal:
+    """Return what refused a record, from the reason and detail of its dead letter; neither holds a value of it."""
+    stage = _STAGE_OF.get(reason, Stage.RULES)
+    if reason == Reason.INVALID_VALUE and (state := _SQLSTATE.search(detail)):
+        return Refusal(Stage.STORE, "PostgreSQL stores the row", sqlstate=state[1])
+    if reason in _NAMES_A_FIELD and (named := _FIELD.fullmatch(detail)):
+        return Refusal(stage, named[2], named[1])
+    return Refusal(stage, detail or reason)

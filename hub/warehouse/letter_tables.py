@@ -1,0 +1,131 @@
+"""Tables of what people do with dead letters, parked records and stopped partitions.
+
+A record is named by its place on Kafka, not by the number of its log partition: these rows are about the log and hold
+for every warehouse that is made from it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Identity,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from hub.warehouse.tables import metadata, utc_time
+
+
+def _place() -> tuple[Column[str], Column[int], Column[int]]:
+    return (
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+    )
+
+
+letter = Table(
+    "letter",
+    metadata,
+    *_place(),
+    Column("state", Text, nullable=False),
+    Column("changed_at", utc_time, nullable=False, server_default=func.now()),
+    Column("changed_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+)
+"""State of a dead letter that somebody has handled (hub.operate.letters.State); one without a row is open."""
+
+letter_edit = Table(
+    "letter_edit",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    *_place(),
+    Column("edited_at", utc_time, nullable=False, server_default=func.now()),
+    Column("edited_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("before_sha256", LargeBinary, nullable=False),
+    Column("after_sha256", LargeBinary, nullable=False),
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary, nullable=False),
+    Column("approved_at", utc_time),
+    Column("approved_by", Text),
+)
+"""New bytes for a dead letter, with the hashes before and after; the last one of a letter counts. Append-only but for
+the approval. ``fields``: names of what was set, empty when the bytes were given whole."""
+
+redrive = Table(
+    "redrive",
+    metadata,
+    *_place(),
+    Column("attempt", Integer, nullable=False),
+    Column("intent_at", utc_time, nullable=False, server_default=func.now()),
+    Column("intended_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("edit", BigInteger),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("new_offset", BigInteger),
+    Column("done_at", utc_time),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+)
+"""A dead letter's way back into its partition: intended first, then sent, then marked with the offset it got.
+
+``end_offset``: where the partition ended when it was intended; a copy can stand only from there on. ``attempt``: 1 for
+a record that was never redriven before, else one more than the redrive that brought it."""
+
+discarded = Table(
+    "discarded",
+    metadata,
+    *_place(),
+    Column("discarded_at", utc_time, nullable=False, server_default=func.now()),
+    Column("discarded_by", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+)
+"""Parked records that two people decided do not count; their outcome stands in ``release``."""
+
+operator = Table(
+    "operator",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("cost", Integer, nullable=False),
+    Column("added_at", utc_time, nullable=False, server_default=func.now()),
+    Column("added_by", Text, nullable=False),
+    Column("disabled_at", utc_time),
+    Column("disabled_by", Text),
+)
+"""People who may approve what another has prepared; of their credential only the scrypt hash is kept."""
+
+partition_stop = Table(
+    "partition_stop",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("stop_offset", BigInteger, nullable=False),
+    Column("poison_offset", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("limit_run", Integer, nullable=False),
+    Column("limit_window", Integer, nullable=False),
+    Column("limit_share", Float, nullable=False),
+    Column("stopped_at", utc_time, nullable=False, server_default=func.now()),
+    Column("stopped_by", Text, nullable=False),
+    Column("resumed_at", utc_time),
+    Column("resumed_by", Text),
+    Column("purpose", Text),
+    Column("accept_poison", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+"""The latest stop of a partition by the breaker. ``stop_offset``: the stored offset, from which it goes on;
+``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null."""
