@@ -1,17 +1,23 @@
-"""``hub ledger``: is every consumed record accounted for?"""
+"""``hub ledger``: is every consumed record accounted for, and how far behind is the hub?"""
 
 import json
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from hub.cli.context import located, warehouse
-from hub.model.outcomes import Outcome
-from hub.operate.ledger import LedgerRow, read_ledger, totals_by_topic
-from hub.topology import subject_of
+from hub.cli.progress import progress_bar
+from hub.model.errors import UnreachableError
 from hub.warehouse.database import translated_errors
+
+if TYPE_CHECKING:
+    from hub.operate.ledger import LedgerRow
+    from hub.operate.log_ends import LogEnd, Place
+    from hub.reconcile.ledger_counts import Loss
+
+_MOST_LOSSES = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -21,51 +27,106 @@ def register(app: typer.Typer) -> None:
 
 def ledger(
     partitions: Annotated[bool, typer.Option("--partitions", help="One line per partition, not per topic.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look for everything the audit rows name, and name what is missing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show per topic what was consumed and what became of it; exit code 1 when something is unaccounted for.
+    """Show what was consumed, what became of it, and how far behind the log's end the hub is.
+
+    Exit code 1 when something is unaccounted for, 3 when the warehouse cannot be reached. Without Kafka the ledger
+    is shown all the same, without the lag. With `--check` every audit row is counted, and the claims, records, parked
+    records and dead letters that audit rows speak of are looked for: what was removed behind the hub's back is named
+    by topic, partition and offset.
 
     **Examples**
 
     - `hub ledger`
     - `hub ledger --partitions`
+    - `hub ledger --check`
     - `hub ledger --json`
     """
+    from hub.operate.ledger import is_large, read_ledger  # heavy: the tables
+    from hub.operate.ledger_search import every_loss
+
     settings, places = located()
-    with translated_errors("reading the ledger"), warehouse(settings, places, "hub ledger").connect() as connection:
-        rows = read_ledger(connection)
-    balanced = all(row.balanced for row in rows)
+    engine = warehouse(settings, places, "hub ledger")
+    with translated_errors("reading the ledger"), engine.connect() as connection:
+        exact = check or not is_large(connection)
+        rows = read_ledger(connection, exact)
+    losses: list[Loss] = []
+    if check:
+        with progress_bar("stretches of the log looked at") as progress:
+            losses = every_loss(engine, progress)
+    ends, away = _log_ends(places.bootstrap, rows)
+    balanced = all(row.balanced for row in rows) and not losses
     if as_json:
-        print(json.dumps({"ledger": [row.as_json() for row in rows], "balanced": balanced}))
+        print(json.dumps(_as_json(rows, ends, losses, exact) | {"balanced": balanced, "kafka": away or "answers"}))
     else:
-        console = Console()
-        console.print(ledger_table(rows if partitions else totals_by_topic(rows)))
-        console.print("[green]balanced[/green]" if balanced else "[red]NOT balanced[/red]: see --partitions")
+        _print(rows, ends, losses, partitions)
+        if away:
+            Console(highlight=False).print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
+        if not exact:
+            Console().print("counted by the workers' check up to its last turn; `--check` counts everything now")
+        Console().print("[green]balanced[/green]" if balanced else _hint(check))
     if not balanced:
         raise typer.Exit(1)
 
 
-def ledger_table(rows: list[LedgerRow]) -> Table:
-    """Render ledger rows, topics by their subject; a zero is a dot, so that what happened stands out."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("topic", no_wrap=True, overflow="fold")
-    headings = [
-        "consumed",
-        "applied",
-        "super-\nseded",
-        "dupli-\ncate",
-        "stale",
-        "parked",
-        "rejec-\nted",
-        "dead\nletter",
-    ]
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    table.add_column("")
+def _hint(checked: bool) -> str:
+    return "[red]NOT balanced[/red]" + ("" if checked else ": `hub ledger --check` names what is missing")
+
+
+def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Place, LogEnd], str]":
+    """Return where the log ends, or why that is not known."""
+    from hub.operate.log_ends import read_log_ends  # heavy: the log's client
+
+    try:
+        return read_log_ends(bootstrap, {(row.topic, row.partition): row.next_offset for row in rows}), ""
+    except UnreachableError as error:
+        return {}, error.message
+
+
+def _as_json(
+    rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", exact: bool
+) -> dict[str, object]:
+    now = datetime.now(UTC)
+    shown = []
     for row in rows:
-        subject = subject_of(row.topic)
-        name = subject if row.partition < 0 else f"{subject}/{row.partition}"
-        counts = [row.consumed, *(row.outcomes[outcome] for outcome in Outcome)]
-        mark = "[green]ok[/green]" if row.balanced else "[red]OFF[/red]"
-        table.add_row(name, *(f"{count:,}" if count else "·" for count in counts), mark)
-    return table
+        end = ends.get((row.topic, row.partition))
+        lag = {"end_offset": None, "lag": None, "lag_s": None, "log_problem": None}
+        if end is not None:
+            problem = end.problem(row.next_offset) or None
+            behind = end.lag(row.next_offset)
+            lag = {"end_offset": end.end, "lag": behind, "lag_s": end.lag_s(now), "log_problem": problem}  # type: ignore[dict-item]
+        shown.append(row.as_json() | lag)
+    named = [
+        {
+            "what": loss.what,
+            "topic": loss.topic,
+            "partition": loss.partition,
+            "first": loss.offset,
+            "last": loss.last_offset,
+        }
+        for loss in losses
+    ]
+    return {"ledger": shown, "losses": named, "exact": exact}
+
+
+def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", partitions: bool) -> None:
+    from hub.cli.ledger_view import lag_table, ledger_table, position_problems, positions_table
+    from hub.operate.ledger import totals_by_topic
+
+    console = Console(highlight=False)
+    now = datetime.now(UTC)
+    console.print(ledger_table(rows if partitions else totals_by_topic(rows)))
+    if ends:
+        console.print()
+        table = positions_table(rows, ends, now) if partitions else lag_table(rows, ends, now)
+        console.print(table if table.row_count else "nothing is behind: all that the log holds is read")
+    for problem in position_problems(rows, ends):
+        console.print(f"[red]{problem}[/red]")
+    for loss in losses[:_MOST_LOSSES]:
+        console.print(f"[red]missing:[/red] {loss}", soft_wrap=True)
+    if len(losses) > _MOST_LOSSES:
+        console.print(f"... and {len(losses) - _MOST_LOSSES} more (--json lists all)")

@@ -7,11 +7,15 @@ themselves. The two are kept apart so that a row lost behind the hub's back show
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, cast, func, select, union_all
+from sqlalchemy import BigInteger, Connection, Select, and_, cast, func, select, true, union_all
 
 from hub.model.outcomes import Outcome
 from hub.reconcile.touch import JOB_LOG
+from hub.warehouse.ledger_tables import ledger_range
 from hub.warehouse.tables import audit, log_partition, outcome_type, release
+
+MOST_COUNTED = 5_000_000
+"""Of more records than this, ``hub ledger`` takes what the worker's check has counted from the running account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,15 @@ class LedgerRow:
         }
 
 
-def read_ledger(connection: Connection) -> list[LedgerRow]:
-    """Return the ledger of every log partition the hub has ever been assigned, by topic and partition; one snapshot."""
-    counted = _outcomes().subquery()
+def read_ledger(connection: Connection, exact: bool = True) -> list[LedgerRow]:
+    """Return the ledger of every log partition the hub has ever been assigned, by topic and partition; one snapshot.
+
+    Args:
+        connection: of the warehouse.
+        exact: count every audit row; else what the running account has counted (hub.reconcile.ledger_check) is taken
+            from there, and only what is newer is counted.
+    """
+    counted = (_outcomes(_every_row()) if exact else _outcomes(_counted_before(), _rows_since())).subquery()
     rows = connection.execute(
         select(
             log_partition.c.topic,
@@ -75,14 +85,49 @@ def read_ledger(connection: Connection) -> list[LedgerRow]:
     return list(ledger.values())
 
 
-def _outcomes() -> Select[tuple[int, str, int]]:
+def is_large(connection: Connection) -> bool:
+    """Tell whether counting every audit row takes longer than an operator wants to wait."""
+    consumed = select(func.coalesce(func.sum(log_partition.c.consumed), 0))
+    return bool(connection.execute(consumed).scalar_one() > MOST_COUNTED)
+
+
+def _outcomes(*counts: Select[int, str, int]) -> Select[int, str, int]:
     """Count records by log partition and outcome; a released record counts as what it became, not as parked."""
-    read = select(audit.c.log, audit.c.outcome, func.count().label("records")).group_by(audit.c.log, audit.c.outcome)
     became = select(release.c.log, release.c.outcome, func.count()).group_by(release.c.log, release.c.outcome)
     no_more = select(release.c.log, cast(Outcome.PARKED.value, outcome_type), -func.count()).group_by(release.c.log)
-    each = union_all(read, became, no_more).subquery()
+    each = union_all(*counts, became, no_more).subquery()
     total = func.sum(each.c.records).label("records")
     return select(each.c.log, each.c.outcome, total).group_by(each.c.log, each.c.outcome)
+
+
+def _every_row() -> Select[int, str, int]:
+    return select(audit.c.log, audit.c.outcome, func.count().label("records")).group_by(audit.c.log, audit.c.outcome)
+
+
+def _counted_before() -> Select[int, str, int]:
+    each = func.jsonb_each_text(ledger_range.c.outcomes).table_valued("key", "value", name="each").render_derived()
+    records = func.sum(cast(each.c.value, BigInteger)).label("records")
+    outcome = cast(each.c.key, outcome_type)
+    return (
+        select(ledger_range.c.log, outcome.label("outcome"), records)
+        .join_from(ledger_range, each, true())
+        .group_by(ledger_range.c.log, outcome)
+    )
+
+
+def _rows_since() -> Select[int, str, int]:
+    known = (
+        select(ledger_range.c.log, func.max(ledger_range.c.end_offset).label("end_offset"))
+        .group_by(ledger_range.c.log)
+        .subquery()
+    )
+    since = func.coalesce(known.c.end_offset, log_partition.c.first_offset)
+    return (
+        select(audit.c.log, audit.c.outcome, func.count())
+        .join_from(log_partition, known, known.c.log == log_partition.c.id, isouter=True)
+        .join(audit, and_(audit.c.log == log_partition.c.id, audit.c.log_offset >= since))
+        .group_by(audit.c.log, audit.c.outcome)
+    )
 
 
 def totals_by_topic(ledger: list[LedgerRow]) -> list[LedgerRow]:

@@ -21,10 +21,10 @@ from hub.reconcile.ledger_counts import (
     Account,
     Loss,
     Stretch,
+    losses_beyond,
     losses_of,
     outcomes_by_stretch,
     read_accounts,
-    rows_beyond,
     shared_out,
 )
 from hub.warehouse.alerts import clear_alert, raise_alert
@@ -78,7 +78,7 @@ def _turn(connection: Connection, look_s: float) -> LedgerCheck:
             counted += _count_new(connection, account, end, account.consumed - consumed)
     looked_at, losses = _look_again(connection, accounts, time.monotonic() + look_s)
     for account in accounts.values():
-        losses += _beyond(connection, account)
+        losses += losses_beyond(connection, account)
     _tell(connection, accounts, losses)
     return LedgerCheck(counted, looked_at, tuple(losses))
 
@@ -100,8 +100,8 @@ def _count_new(connection: Connection, account: Account, first: int, consumed: i
     for stretch, outcome, records in connection.execute(outcomes_by_stretch(), bounds):
         counts.setdefault(stretch, {})[outcome] = records
     counted = {stretch: sum(outcomes.values()) for stretch, outcomes in counts.items()}
-    for stretch in shared_out(account, first, consumed, counted):
-        _add(connection, stretch, counts.get(stretch.number, {}))
+    for part in shared_out(account, first, consumed, counted):
+        _add(connection, part, counts.get(part.number, {}))
     return sum(counted.values())
 
 
@@ -158,15 +158,6 @@ def _look(connection: Connection, account: Account, row: Row[Any]) -> list[Loss]
         )
     )
     return losses
-
-
-def _beyond(connection: Connection, account: Account) -> list[Loss]:
-    bounds = {"log": account.log, "end": account.next_offset}
-    what = "an audit row of a record that was not consumed"
-    return [
-        Loss(what, account.topic, account.partition, offset, offset)
-        for offset in connection.execute(rows_beyond(), bounds).scalars()
-    ]
 
 
 def _tell(connection: Connection, accounts: dict[int, Account], losses: list[Loss]) -> None:

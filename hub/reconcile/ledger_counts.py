@@ -117,7 +117,7 @@ def read_accounts(connection: Connection) -> list[Account]:
 
 
 @cache
-def outcomes_by_stretch() -> Select[tuple[int, str, int]]:
+def outcomes_by_stretch() -> Select[int, str, int]:
     """Count the audit rows of ``:log`` from ``:first`` to before ``:end``, by stretch and outcome."""
     stretch = (audit.c.log_offset.op("/", return_type=BigInteger())(OFFSETS_PER_STRETCH)).label("stretch")
     return select(stretch, audit.c.outcome, func.count()).where(_inside()).group_by(stretch, audit.c.outcome)
@@ -128,7 +128,7 @@ def _inside() -> ColumnElement[bool]:
 
 
 @cache
-def offsets_without_row() -> Select[tuple[int, int]]:
+def offsets_without_row() -> Select[int, int]:
     """Select (first, last) of the runs of offsets in a stretch that have no audit row."""
     before = func.lag(audit.c.log_offset, 1, _FIRST - 1).over(order_by=audit.c.log_offset)
     each = select(audit.c.log_offset, before.label("before")).where(_inside()).subquery()
@@ -218,7 +218,7 @@ def written_without_record(tables: AspectTables) -> Select[int]:
 
 
 def shared_out(account: Account, first: int, consumed: int, counted: dict[int, int]) -> list[Stretch]:
-    """Share the consumed records out over the stretches from ``first`` on: what is missing goes where offsets lack rows.
+    """Share the consumed records out over the stretches from ``first`` on; what is missing, to offsets without rows.
 
     Args:
         account: of the log partition; its ``next_offset`` ends the last stretch.
@@ -287,3 +287,10 @@ def _uncounted(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
     if holes > missing:
         what = f"no audit row ({missing} of {holes} offsets that have none; the others may hold no record)"
     return [Loss(what, account.topic, account.partition, first, last) for first, last in runs[:MOST_NAMED]]
+
+
+def losses_beyond(connection: Connection, account: Account) -> list[Loss]:
+    """Return audit rows of records that the log partition's account says were not consumed."""
+    what = "an audit row of a record that was not consumed"
+    offsets = connection.execute(rows_beyond(), {"log": account.log, "end": account.next_offset}).scalars()
+    return [Loss(what, account.topic, account.partition, offset, offset) for offset in offsets]

@@ -21,7 +21,7 @@ class Chore:
 
     name: str
     every_s: float
-    do: Callable[[], None]
+    do: Callable[[], object]
 
 
 async def run_chores(chores: Sequence[Chore]) -> None:

@@ -1,6 +1,6 @@
 """The ledger's arithmetic, and how it is shown."""
 
-from hub.cli.ledger import ledger_table
+from hub.cli.ledger_view import ledger_table
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow, totals_by_topic
 
