@@ -92,11 +92,11 @@ def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int,
     if accepted.frame.is_empty():
         return 0
     written, contested, watched = _write_claims(connection, tables, accepted)
-    _audit(connection, tables, accepted, batch_id, release if of.released else audit, written)
     place = job or accepted.frame.select("log", "log_offset").row(0)
+    merge = Merge(tables, accepted, written, contested, watched, place)
+    _audit(connection, merge, batch_id, release if of.released else audit)
     if job is not None:
         touch(connection, job, tables.entity.name, select(tables.merged.c.key))
-    merge = Merge(tables, accepted, written, contested, watched, place)
     for step in STEPS:
         step(connection, merge)
     return written
@@ -124,11 +124,21 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
     return written, contested, watched
 
 
-def _audit(
-    connection: Connection, tables: AspectTables, accepted: Accepted, batch_id: int, into: Table, written: int
-) -> None:
-    parameter = {"batch_id": batch_id}
-    if written:
+def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> None:
+    """Write the outcome of every row of the stage.
+
+    Where each newest row became its key's record, their audit rows are copied in: the database tells only the others
+    apart, which costs it several times as much a row.
+    """
+    tables, frame, parameter = merge.tables, merge.accepted.frame, {"batch_id": batch_id}
+    newest = int(frame["newest"].sum())
+    if merge.written == newest and not merge.contested:
+        applied = frame.filter("newest").sort("log", "log_offset")
+        copy_rows(connection, into, outcomes.applied(applied, batch_id))
+        if newest < frame.height:
+            connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, earlier_only=True), parameter)
+        return
+    if merge.written:
         connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into), parameter)
-    if written < int(accepted.frame["newest"].sum()):
+    if merge.written < newest:
         connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID, into), parameter)

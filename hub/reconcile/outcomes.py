@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import polars as pl
 from sqlalchemy import (
     ColumnElement,
     Insert,
@@ -85,9 +86,20 @@ def _against(
     )
 
 
+def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
+    """Return the audit rows that say ``applied`` of staged rows; takes the stage's columns of that name."""
+    said = rows.with_columns(batch=pl.lit(batch_id, pl.Int64), outcome=pl.lit(Outcome.APPLIED.value))
+    return said.select(name for name in _AUDIT_COLUMNS if name in said.columns)
+
+
 @cache
-def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int], into: Table) -> Insert:
-    """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written."""
+def audit_of_merged(
+    tables: AspectTables, batch_id: ColumnElement[int], into: Table, earlier_only: bool = False
+) -> Insert:
+    """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written.
+
+    ``earlier_only``: without the newest row of each, whose audit row is there already.
+    """
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
     older = or_(stage.c.turn == TURN_STALE, older)
@@ -105,6 +117,8 @@ def audit_of_merged(tables: AspectTables, batch_id: ColumnElement[int], into: Ta
     rows = _audit_rows(tables, batch_id, outcome, is_reused, stored_hash).join_from(
         stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
     )
+    if earlier_only:
+        rows = rows.where(~stage.c.newest)
     return insert(into).from_select(_AUDIT_COLUMNS, rows)
 
 
