@@ -34,40 +34,63 @@ from hub.warehouse.ledger_tables import ledger_range
 _log = logging.getLogger(__name__)
 
 CHECK_EVERY_S = 5.0
-SECOND_LOOK_S = 0.25
-"""How long a turn goes on looking at stretches of old; it looks at one at least."""
+LOOK_SHARE = 20
+"""Looking at stretches of old takes at most one part in so many of the time."""
 
 _LOCK = 0x4855_4231
+_LOOK_FOR_S = 0.25
+_MOST_STRETCHES = 1000
 _MOST_IN_ALERT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerCheck:
-    """What a turn saw: records counted for the first time, stretches looked at again, and what is missing."""
+class LedgerTurn:
+    """What a turn saw: records counted for the first time, stretches looked at, what was found missing in them."""
 
     counted: int
     looked_at: int
     losses: tuple[Loss, ...]
 
 
-def check_ledger(engine: Engine, look_s: float = SECOND_LOOK_S) -> LedgerCheck | None:
-    """Do one turn of the check; None when another worker does it now.
+class LedgerCheck:
+    """Does the turns of one worker; used from one thread at a time."""
 
-    Raises:
-        RetryableError: the environment; the next turn will do.
-    """
-    with translated_errors("checking the ledger"), engine.connect() as plain:
-        connection = plain.execution_options(isolation_level="REPEATABLE READ")
-        with connection.begin():
-            if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
-                return None
-            return _turn(connection, look_s)
+    def __init__(self, engine: Engine, look_for_s: float = _LOOK_FOR_S) -> None:
+        self._engine = engine
+        self._look_for_s = look_for_s
+        self._look_at = 0.0
+
+    def turn(self) -> LedgerTurn | None:
+        """Count what is new and look at some of what is old; None when another worker does it now.
+
+        Raises:
+            RetryableError: the environment; the next turn will do.
+        """
+        with translated_errors("checking the ledger"), self._engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
+                    return None
+                return self._turn(connection)
+
+    def _turn(self, connection: Connection) -> LedgerTurn:
+        accounts = {account.log: account for account in read_accounts(connection)}
+        counted, looked_at, losses = _count_what_is_new(connection, accounts)
+        began = time.monotonic()
+        if began >= self._look_at:
+            again, found = _look_again(connection, accounts, began + self._look_for_s)
+            looked_at, losses = looked_at + again, losses + found
+            self._look_at = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
+        beyond = [loss for account in accounts.values() for loss in losses_beyond(connection, account)]
+        _tell(connection, accounts, beyond)
+        return LedgerTurn(counted, looked_at, tuple(losses + beyond))
 
 
-def _turn(connection: Connection, look_s: float) -> LedgerCheck:
-    accounts = {account.log: account for account in read_accounts(connection)}
+def _count_what_is_new(connection: Connection, accounts: dict[int, Account]) -> tuple[int, int, list[Loss]]:
+    """Count, and look at once at stretches that do not add up; return rows, stretches looked at, what is missing."""
     known = _known(connection)
-    counted = 0
+    counted, looked_at = 0, 0
+    losses: list[Loss] = []
     for account in accounts.values():
         end, consumed = known.get(account.log, (account.first_offset, 0))
         if end > account.next_offset or consumed > account.consumed:
@@ -75,12 +98,12 @@ def _turn(connection: Connection, look_s: float) -> LedgerCheck:
             connection.execute(delete(ledger_range).where(ledger_range.c.log == account.log))
             end, consumed = account.first_offset, 0
         if end < account.next_offset:
-            counted += _count_new(connection, account, end, account.consumed - consumed)
-    looked_at, losses = _look_again(connection, accounts, time.monotonic() + look_s)
-    for account in accounts.values():
-        losses += losses_beyond(connection, account)
-    _tell(connection, accounts, losses)
-    return LedgerCheck(counted, looked_at, tuple(losses))
+            rows, stretches = _count_new(connection, account, end, account.consumed - consumed)
+            counted += rows
+            looked_at += len(stretches)
+            for stretch in stretches:
+                losses += _look(connection, account, _stored(connection, account, stretch))
+    return counted, looked_at, losses
 
 
 def _known(connection: Connection) -> dict[int, tuple[int, int]]:
@@ -93,22 +116,25 @@ def _known(connection: Connection) -> dict[int, tuple[int, int]]:
     return {log: (int(end), int(consumed)) for log, end, consumed in rows}
 
 
-def _count_new(connection: Connection, account: Account, first: int, consumed: int) -> int:
-    """Add the offsets from ``first`` on to the running account; return how many audit rows they have."""
+def _count_new(connection: Connection, account: Account, first: int, consumed: int) -> tuple[int, list[int]]:
+    """Add the offsets from ``first`` on to the running account; return their rows, and stretches that do not add up."""
     counts: dict[int, dict[str, int]] = {}
     bounds = {"log": account.log, "first": first, "end": account.next_offset}
     for stretch, outcome, records in connection.execute(outcomes_by_stretch(), bounds):
         counts.setdefault(stretch, {})[outcome] = records
     counted = {stretch: sum(outcomes.values()) for stretch, outcomes in counts.items()}
+    wrong = []
     for part in shared_out(account, first, consumed, counted):
-        _add(connection, part, counts.get(part.number, {}))
-    return sum(counted.values())
+        number = part.first // OFFSETS_PER_STRETCH
+        _add(connection, part, number, counts.get(number, {}))
+        if part.consumed != counted.get(number, 0):
+            wrong.append(number)
+    return sum(counted.values()), wrong
 
 
-def _add(connection: Connection, of: Stretch, outcomes: dict[str, int]) -> None:
+def _add(connection: Connection, of: Stretch, number: int, outcomes: dict[str, int]) -> None:
     """Add to a stretch's row, which only the last one of a log partition may have already."""
-    mine = (ledger_range.c.log == of.account.log, ledger_range.c.stretch == of.number)
-    before = connection.execute(select(ledger_range.c.consumed, ledger_range.c.outcomes).where(*mine)).one_or_none()
+    before = _stored(connection, of.account, number)
     counted = {} if before is None else dict(before.outcomes)
     for outcome, records in outcomes.items():
         counted[outcome] = counted.get(outcome, 0) + records
@@ -117,62 +143,65 @@ def _add(connection: Connection, of: Stretch, outcomes: dict[str, int]) -> None:
         "consumed": of.consumed + (0 if before is None else before.consumed),
         "outcomes": counted,
     }
-    adding = insert(ledger_range).values(log=of.account.log, stretch=of.number, **values)
+    adding = insert(ledger_range).values(log=of.account.log, stretch=number, **values)
     connection.execute(adding.on_conflict_do_update(index_elements=["log", "stretch"], set_=values))
+
+
+def _stored(connection: Connection, account: Account, number: int) -> Row[Any] | None:
+    mine = (ledger_range.c.log == account.log, ledger_range.c.stretch == number)
+    return connection.execute(select(ledger_range).where(*mine)).one_or_none()
 
 
 def _look_again(connection: Connection, accounts: dict[int, Account], until: float) -> tuple[int, list[Loss]]:
     """Look at stretches that had a problem, then at those looked at longest ago, until the time is over."""
+    order = ledger_range.c.problem.is_(None), ledger_range.c.checked_at, ledger_range.c.log, ledger_range.c.stretch
     losses: list[Loss] = []
     looked_at = 0
-    for row in _by_urgency(connection):
-        if row.log not in accounts:
-            continue
+    for row in connection.execute(select(ledger_range).order_by(*order).limit(_MOST_STRETCHES)).all():
         if looked_at and row.problem is None and time.monotonic() > until:
             break
-        looked_at += 1
-        losses += _look(connection, accounts[row.log], row)
+        if row.log in accounts:
+            looked_at += 1
+            losses += _look(connection, accounts[row.log], row)
     return looked_at, losses
 
 
-def _by_urgency(connection: Connection) -> Iterable[Row[Any]]:
-    first = ledger_range.c.problem.is_(None), ledger_range.c.checked_at, ledger_range.c.log, ledger_range.c.stretch
-    return connection.execute(select(ledger_range).order_by(*first).limit(_MOST_STRETCHES)).all()
-
-
-_MOST_STRETCHES = 1000
-
-
-def _look(connection: Connection, account: Account, row: Row[Any]) -> list[Loss]:
+def _look(connection: Connection, account: Account, row: Row[Any] | None) -> list[Loss]:
+    if row is None:
+        return []
     first = max(account.first_offset, row.stretch * OFFSETS_PER_STRETCH)
     stretch = Stretch(account, first, row.end_offset, row.consumed)
-    outcomes = {outcome: records for _, outcome, records in connection.execute(outcomes_by_stretch(), stretch.bounds)}
+    counts = connection.execute(outcomes_by_stretch(), stretch.bounds)
+    outcomes = {outcome: records for _, outcome, records in counts}
     losses = losses_of(connection, stretch, sum(outcomes.values()))
     connection.execute(
         update(ledger_range)
         .where(ledger_range.c.log == account.log, ledger_range.c.stretch == row.stretch)
         .values(
-            outcomes=outcomes,
-            checked_at=func.clock_timestamp(),
-            problem=_words(losses) if losses else None,
+            outcomes=outcomes, checked_at=func.clock_timestamp(), problem=_words(map(str, losses)) if losses else None
         )
     )
     return losses
 
 
-def _tell(connection: Connection, accounts: dict[int, Account], losses: list[Loss]) -> None:
-    """Raise the alert where something is missing now, close it where nothing is."""
-    by_place: dict[str, list[Loss]] = {}
-    for loss in losses:
-        by_place.setdefault(f"{loss.topic}/{loss.partition}", []).append(loss)
-    for place, of_place in by_place.items():
-        if raise_alert(connection, UNBALANCED, place, _words(of_place)):
-            _log.error("unbalanced: %s", _words(of_place))
-    for place in clear_alert(connection, UNBALANCED, tuple(by_place)):
+def _tell(connection: Connection, accounts: dict[int, Account], beyond: list[Loss]) -> None:
+    """Keep the alert open where something is missing, and nowhere else."""
+    found: dict[str, list[str]] = {}
+    wrong = select(ledger_range.c.log, ledger_range.c.problem).where(ledger_range.c.problem.is_not(None))
+    for log, problem in connection.execute(wrong.order_by(ledger_range.c.log, ledger_range.c.stretch)):
+        if log in accounts:
+            found.setdefault(accounts[log].place, []).append(problem)
+    for loss in beyond:
+        found.setdefault(f"{loss.topic}/{loss.partition}", []).append(str(loss))
+    for place, problems in found.items():
+        if raise_alert(connection, UNBALANCED, place, _words(problems)):
+            _log.error("unbalanced: %s", _words(problems))
+    for place in clear_alert(connection, UNBALANCED, tuple(found)):
         _log.info("balanced again: %s", place)
 
 
-def _words(losses: list[Loss]) -> str:
-    named = "; ".join(str(loss) for loss in losses[:_MOST_IN_ALERT])
-    more = len(losses) - _MOST_IN_ALERT
+def _words(said: Iterable[str]) -> str:
+    problems = list(said)
+    named = "; ".join(problems[:_MOST_IN_ALERT])
+    more = len(problems) - _MOST_IN_ALERT
     return f"{named}; and {more} more" if more > 0 else named

@@ -19,10 +19,9 @@ from sqlalchemy import (
     cast,
     exists,
     func,
-    null,
-    or_,
     select,
     tuple_,
+    union,
     union_all,
 )
 
@@ -34,7 +33,7 @@ from hub.topology import subject_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import audit, dead_letter, log_partition, parked, release
 
-OFFSETS_PER_STRETCH = 50_000
+OFFSETS_PER_STRETCH = 20_000
 MOST_NAMED = 20
 """Losses of one kind that are named for a stretch."""
 
@@ -67,11 +66,6 @@ class Stretch:
     first: int
     end: int
     consumed: int
-
-    @property
-    def number(self) -> int:
-        """Which stretch of its log partition it is, or lies in."""
-        return self.first // OFFSETS_PER_STRETCH
 
     @property
     def bounds(self) -> dict[str, int]:
@@ -117,9 +111,9 @@ def read_accounts(connection: Connection) -> list[Account]:
 
 
 @cache
-def outcomes_by_stretch() -> Select[int, str, int]:
-    """Count the audit rows of ``:log`` from ``:first`` to before ``:end``, by stretch and outcome."""
-    stretch = (audit.c.log_offset.op("/", return_type=BigInteger())(OFFSETS_PER_STRETCH)).label("stretch")
+def outcomes_by_stretch(size: int = OFFSETS_PER_STRETCH) -> Select[int, str, int]:
+    """Count the audit rows of ``:log`` from ``:first`` to before ``:end``, by stretch of ``size`` and outcome."""
+    stretch = (audit.c.log_offset.op("/", return_type=BigInteger())(size)).label("stretch")
     return select(stretch, audit.c.outcome, func.count()).where(_inside()).group_by(stretch, audit.c.outcome)
 
 
@@ -205,19 +199,26 @@ def written_without_claim(tables: AspectTables) -> Select[int]:
 def written_without_record(tables: AspectTables) -> Select[int]:
     """Select records that were written, whose claim has no record, or whose record no claim that holds it."""
     claim, record, written = tables.claim, tables.record, _written()
-    recorded = exists().where(same_identity(tables, record, claim))
-    lacks_record = exists().where(claim.c.key == written.c.key, claim.c.source == written.c.source, ~recorded)
-    held = exists().where(same_identity(tables, record, claim), claim.c.source == record.c.source)
-    lacks_holder = exists().where(record.c.key == written.c.key, record.c.source.is_not(null()), ~held)
-    return (
+    lacks_record = (
         select(written.c.log_offset)
-        .where(or_(lacks_record, lacks_holder))
-        .order_by(written.c.log_offset)
-        .limit(MOST_NAMED)
+        .join(claim, and_(claim.c.key == written.c.key, claim.c.source == written.c.source))
+        .outerjoin(record, same_identity(tables, record, claim))
+        .where(record.c.key.is_(None))
     )
+    holder = and_(same_identity(tables, claim, record), claim.c.source == record.c.source)
+    lacks_holder = (
+        select(written.c.log_offset)
+        .join(record, and_(record.c.key == written.c.key, record.c.source.is_not(None)))
+        .outerjoin(claim, holder)
+        .where(claim.c.key.is_(None))
+    )
+    found = union(lacks_record, lacks_holder).subquery("found")
+    return select(found.c.log_offset).order_by(found.c.log_offset).limit(MOST_NAMED)
 
 
-def shared_out(account: Account, first: int, consumed: int, counted: dict[int, int]) -> list[Stretch]:
+def shared_out(
+    account: Account, first: int, consumed: int, counted: dict[int, int], size: int = OFFSETS_PER_STRETCH
+) -> list[Stretch]:
     """Share the consumed records out over the stretches from ``first`` on; what is missing, to offsets without rows.
 
     Args:
@@ -225,15 +226,12 @@ def shared_out(account: Account, first: int, consumed: int, counted: dict[int, i
         first: where the first stretch begins.
         consumed: records between there and the end, by the offsets' own account.
         counted: audit rows by number of stretch.
+        size: offsets of a stretch.
     """
     missing = consumed - sum(counted.values())
     stretches: list[Stretch] = []
-    numbers = range(first // OFFSETS_PER_STRETCH, -(-account.next_offset // OFFSETS_PER_STRETCH))
-    for number in numbers:
-        begin, end = (
-            max(first, number * OFFSETS_PER_STRETCH),
-            min((number + 1) * OFFSETS_PER_STRETCH, account.next_offset),
-        )
+    for number in range(first // size, -(-account.next_offset // size)):
+        begin, end = max(first, number * size), min((number + 1) * size, account.next_offset)
         records = counted.get(number, 0)
         here = max(0, min(missing, end - begin - records))
         missing -= here

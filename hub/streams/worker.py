@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import faust
@@ -20,7 +19,7 @@ from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.model.errors import UnreachableError
 from hub.model.policy import load_policy
-from hub.reconcile.ledger_check import CHECK_EVERY_S, check_ledger
+from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reference.holidays import load_calendar
@@ -85,7 +84,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
-        chores = (Chore("ledger", CHECK_EVERY_S, partial(check_ledger, engine)),)
+        chores = (Chore("ledger", CHECK_EVERY_S, LedgerCheck(engine).turn),)
         app = build_app(
             AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake, chores
         )

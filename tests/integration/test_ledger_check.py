@@ -1,13 +1,15 @@
 """What was removed behind the hub's back is named: by the worker's check, which counts what is new, and by a search."""
 
+from functools import partial
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import read_ledger
 from hub.operate.ledger_search import every_loss
 from hub.reconcile import ledger_check, ledger_counts
-from hub.reconcile.ledger_check import check_ledger
+from hub.reconcile.ledger_check import LedgerCheck, LedgerTurn
 from hub.warehouse.alerts import Raised, read_alerts
 from tests.merge_world import TOPIC, Said, World
 from tests.whole_world import Whole, key_of
@@ -18,6 +20,11 @@ pytestmark = pytest.mark.engine
 def _execute(world: World | Whole, statement: str) -> None:
     with world.engine.begin() as connection:
         connection.execute(text(statement))
+
+
+def check_ledger(engine: Engine, look_for_s: float = 1.0) -> LedgerTurn | None:
+    """Do a turn that looks again whatever it takes."""
+    return LedgerCheck(engine, look_for_s).turn()
 
 
 def _alerts(world: World | Whole) -> list[Raised]:
@@ -97,32 +104,29 @@ def test_gap_of_a_transaction_marker_is_no_loss_and_a_loss_beside_it_is_told_fro
 def test_check_counts_only_what_is_new_and_looks_at_every_stretch_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_counts, "OFFSETS_PER_STRETCH", 4)
     monkeypatch.setattr(ledger_check, "OFFSETS_PER_STRETCH", 4)
-    ledger_counts.outcomes_by_stretch.cache_clear()
-    try:
-        world.commit(_people(1, 10))
-        counted = [check_ledger(world.engine, 0.0)]
-        world.commit(_people(11, 1))
-        counted += [check_ledger(world.engine, 0.0) for _ in range(3)]
-        assert [(turn.counted, turn.looked_at) for turn in counted if turn] == [(10, 1), (1, 1), (0, 1), (0, 1)]
-        stretches = world.rows("SELECT stretch, end_offset, consumed, outcomes FROM ledger_range ORDER BY 1")
-        assert [tuple(row) for row in stretches] == [
-            (0, 4, 4, {"applied": 4}),
-            (1, 8, 4, {"applied": 4}),
-            (2, 11, 3, {"applied": 3}),
-        ]
-        with world.engine.connect() as connection:
-            assert read_ledger(connection, exact=False) == read_ledger(connection)
-        world.commit([Said(1, "population", 1)])
-        with world.engine.connect() as connection:
-            (row,) = [row for row in read_ledger(connection, exact=False) if row.partition == 0]
-        assert (row.outcomes[Outcome.APPLIED], row.outcomes[Outcome.DUPLICATE], row.balanced) == (11, 1, True)
-        _execute(world, "DELETE FROM audit WHERE log_offset = 5")
-        turns = [check_ledger(world.engine, 0.0) for _ in range(3)]
-        assert next(loss.place for turn in turns if turn for loss in turn.losses) == f"{TOPIC}/0@5"
-    finally:
-        ledger_counts.outcomes_by_stretch.cache_clear()
+    monkeypatch.setattr(ledger_check, "outcomes_by_stretch", partial(ledger_counts.outcomes_by_stretch, 4))
+    monkeypatch.setattr(ledger_check, "shared_out", partial(ledger_counts.shared_out, size=4))
+    world.commit(_people(1, 10))
+    counted = [check_ledger(world.engine, 0.0)]
+    world.commit(_people(11, 1))
+    counted += [check_ledger(world.engine, 0.0) for _ in range(3)]
+    assert [(turn.counted, turn.looked_at) for turn in counted if turn] == [(10, 1), (1, 1), (0, 1), (0, 1)]
+    stretches = world.rows("SELECT stretch, end_offset, consumed, outcomes FROM ledger_range ORDER BY 1")
+    assert [tuple(row) for row in stretches] == [
+        (0, 4, 4, {"applied": 4}),
+        (1, 8, 4, {"applied": 4}),
+        (2, 11, 3, {"applied": 3}),
+    ]
+    with world.engine.connect() as connection:
+        assert read_ledger(connection, exact=False) == read_ledger(connection)
+    world.commit([Said(1, "population", 1)])
+    with world.engine.connect() as connection:
+        (row,) = [row for row in read_ledger(connection, exact=False) if row.partition == 0]
+    assert (row.outcomes[Outcome.APPLIED], row.outcomes[Outcome.DUPLICATE], row.balanced) == (11, 1, True)
+    _execute(world, "DELETE FROM audit WHERE log_offset = 5")
+    turns = [check_ledger(world.engine, 0.0) for _ in range(3)]
+    assert next(loss.place for turn in turns if turn for loss in turn.losses) == f"{TOPIC}/0@5"
 
 
 def test_one_worker_checks_at_a_time_and_another_warehouse_is_counted_anew(world: World) -> None:
