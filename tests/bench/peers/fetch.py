@@ -1,4 +1,4 @@
-"""The peers' programs: fetched by the benchmark alone, pinned by version and SHA-256, kept in the user's cache folder."""
+"""The peers' programs: fetched by the benchmark alone, pinned by SHA-256, kept in the user's cache."""
 
 import hashlib
 import shutil
