@@ -86,7 +86,8 @@ def _identity_of(aspect: Aspect, row: RowMapping) -> object:
     now = [row[f"{unit.code}_now"] for unit in aspect.units]
     parts = [str(row[name]) for name in aspect.part]
     version = (row["source"], row["source_epoch"], row["source_version"], row["content_hash"])
-    return (aspect.name, *parts, *version, *now, row.get("unit_resolution"))
+    # Asked for only where it is: a row's ``get`` of a column that it lacks costs as much as encoding a few fields.
+    return (aspect.name, *parts, *version, *now, row["unit_resolution"] if aspect.units else None)
 
 
 def _revision(claims: Sequence[object]) -> int:

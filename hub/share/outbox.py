@@ -5,12 +5,33 @@ Within a log partition the audit log is ordered by offset and written by one wor
 meets a gap.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, and_, case, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Connection,
+    Delete,
+    Row,
+    Select,
+    SmallInteger,
+    Table,
+    TableValuedAlias,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    union,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql.dml import Insert
 
 from hub.model.entities import SUBJECTS, Entity
 from hub.model.outcomes import Outcome
@@ -64,39 +85,77 @@ def open_spans(connection: Connection) -> list[Span]:
 
 def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
     """Return the keys whose records some spans may have changed, each once, and their dead letters."""
-    keys: dict[str, set[UUID]] = {}
-    letters: list[Row[tuple[object, ...]]] = []
-    for span in spans:
-        letters += connection.execute(
-            select(dead_letter)
-            .where(
-                dead_letter.c.log == span.log,
-                dead_letter.c.log_offset >= span.first,
-                dead_letter.c.log_offset < span.end,
-            )
-            .order_by(dead_letter.c.log_offset)
-        ).all()
-        for name, changed in _changed_keys(span):
-            keys.setdefault(name, set()).update(connection.execute(changed).scalars())
-    return Changes({name: sorted(found) for name, found in keys.items() if found}, letters)
+    if not spans:
+        return Changes({}, ())
+    keys: dict[str, list[UUID]] = {}
+    for name, key in connection.execute(changed_keys(), _parameters(spans)):
+        keys.setdefault(name, []).append(key)
+    letters = connection.execute(letters_within(), _parameters(spans)).all()
+    return Changes({name: sorted(found) for name, found in keys.items()}, letters)
 
 
-def _changed_keys(span: Span) -> Iterator[tuple[str, Select[UUID]]]:
-    """Yield entities whose records are published, each with a statement for the keys that a span's events changed."""
-    noted = and_(touched.c.log == span.log, touched.c.log_offset >= span.first, touched.c.log_offset < span.end)
-    for name in record_topics():
-        yield name, select(touched.c.key).where(noted, touched.c.entity == name)
-    if span.topic == JOB_LOG:
-        return
-    changed = and_(
-        audit.c.log == span.log,
-        audit.c.log_offset >= span.first,
-        audit.c.log_offset < span.end,
-        audit.c.outcome.in_([Outcome.APPLIED.value, Outcome.SUPERSEDED.value]),
+@cache
+def changed_keys() -> CompoundSelect[Any]:
+    """Select (entity, key), each once, of what events within ``:logs``, ``:firsts``, ``:ends`` changed or touched."""
+    spans = _spans()
+    changed = (
+        select(spans.c.entity, audit.c.key)
+        .join_from(spans, audit, _within(audit, spans))
+        .where(spans.c.entity.is_not(None), audit.c.outcome.in_([Outcome.APPLIED.value, Outcome.SUPERSEDED.value]))
     )
-    entity = entity_of(span.topic)
-    if entity.record_topic:
-        yield entity.name, select(audit.c.key).where(changed)
+    noted = (
+        select(touched.c.entity, touched.c.key)
+        .join_from(spans, touched, _within(touched, spans))
+        .where(touched.c.entity.in_(list(record_topics())))
+    )
+    return union(changed, noted)
+
+
+@cache
+def letters_within() -> Select[Any]:
+    """Select the dead letters of some spans, in the order of each log."""
+    spans = _spans()
+    return (
+        select(dead_letter)
+        .join_from(spans, dead_letter, _within(dead_letter, spans))
+        .order_by(dead_letter.c.log, dead_letter.c.log_offset)
+    )
+
+
+def _spans() -> TableValuedAlias:
+    """Spans as parameters, so that a statement is compiled once however many there are."""
+    return (
+        func.unnest(
+            bindparam("logs", type_=ARRAY(SmallInteger)),
+            bindparam("firsts", type_=ARRAY(BigInteger)),
+            bindparam("ends", type_=ARRAY(BigInteger)),
+            bindparam("entities", type_=ARRAY(Text)),
+        )
+        .table_valued("log", "first", "end", "entity", name="span")
+        .render_derived()
+    )
+
+
+def _parameters(spans: Sequence[Span]) -> dict[str, list[Any]]:
+    return {
+        "logs": [span.log for span in spans],
+        "firsts": [span.first for span in spans],
+        "ends": [span.end for span in spans],
+        "entities": [_published_entity(span.topic) for span in spans],
+    }
+
+
+def _within(table: Table, spans: TableValuedAlias) -> Any:
+    place = table.c.log_offset
+    return and_(table.c.log == spans.c.log, place >= spans.c.first, place < spans.c.end)
+
+
+def _published_entity(topic: str) -> str | None:
+    """Return the entity that a topic's events change, if its records are published."""
+    if topic == JOB_LOG:
+        return None
+    entity = entity_of(topic)
+    return entity.name if entity.record_topic else None
 
 
 def entity_of(topic: str) -> Entity:
@@ -108,18 +167,24 @@ def move_positions(connection: Connection, spans: Sequence[Span]) -> None:
     """Remember that some spans are shared; never moves a position back. What was noted for them is done with."""
     if not spans:
         return
-    for span in spans:
-        connection.execute(
-            delete(touched).where(
-                touched.c.log == span.log, touched.c.log_offset >= span.first, touched.c.log_offset < span.end
-            )
-        )
-    moving = insert(share_position).values([{"log": span.log, "next_offset": span.end} for span in spans])
-    connection.execute(
-        moving.on_conflict_do_update(
-            index_elements=["log"],
-            set_={"next_offset": func.greatest(share_position.c.next_offset, moving.excluded.next_offset)},
-        )
+    connection.execute(notes_done_with(), _parameters(spans))
+    connection.execute(positions_moved(), _parameters(spans))
+
+
+@cache
+def notes_done_with() -> Delete:
+    """Drop what was noted within some spans."""
+    return delete(touched).where(_within(touched, _spans()))
+
+
+@cache
+def positions_moved() -> Insert:
+    """Store the ends of some spans as positions, unless they are further already."""
+    spans = _spans()
+    moving = insert(share_position).from_select(["log", "next_offset"], select(spans.c.log, spans.c.end))
+    return moving.on_conflict_do_update(
+        index_elements=["log"],
+        set_={"next_offset": func.greatest(share_position.c.next_offset, moving.excluded.next_offset)},
     )
 
 

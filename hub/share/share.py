@@ -36,7 +36,8 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 TRANSACTIONAL_ID = "hub.share"
-IDLE_S = 0.05
+FIRST_IDLE_S, MOST_IDLE_S = 0.005, 0.05
+"""How soon to look again when there was nothing; each time twice as long, since batches come close together or not."""
 _TURN_EVERY_S = 0.5
 _LOCK = 0x4855_4222
 _KEYS_AT_ONCE = 5_000
@@ -124,14 +125,16 @@ class Share:
             raise UnreachableError(f"no Kafka broker answers share ({type(error).__name__})") from error
 
     async def _follow(self, connection: Connection, producer: AIOKafkaProducer, once: bool) -> None:
+        idle_s = FIRST_IDLE_S
         while True:
-            spans, changes = await self._in_thread(self._read, connection)
+            spans, outgoing = await self._in_thread(self._next, connection)
             if not spans:
                 if once:
                     return
-                await asyncio.sleep(IDLE_S)
+                await asyncio.sleep(idle_s)
+                idle_s = min(2 * idle_s, MOST_IDLE_S)
                 continue
-            outgoing = await self._in_thread(self._outgoing, connection, spans, changes)
+            idle_s = FIRST_IDLE_S
             await self._produce(producer, outgoing)
             await self._in_thread(self._moved, connection, spans)
             self.published += len(outgoing)
@@ -153,18 +156,18 @@ class Share:
         except KafkaError as error:
             raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
 
-    def _read(self, connection: Connection) -> tuple[list[Span], Changes]:
+    def _next(self, connection: Connection) -> tuple[list[Span], list[Outgoing]]:
+        """Return the next spans and what is to be published of them, composed from what is stored now."""
         with translated_errors("following the audit log"), connection.begin():
             spans = open_spans(connection)
-            return spans, changes_in(connection, spans)
+            return spans, self._outgoing(connection, spans, changes_in(connection, spans))
 
     def _outgoing(self, connection: Connection, spans: Sequence[Span], changes: Changes) -> list[Outgoing]:
         places = {span.log: span for span in spans}
         outgoing = [_dead_letter(places, letter) for letter in changes.dead_letters]
-        with translated_errors("composing records"), connection.begin():
-            for name, keys in changes.keys.items():
-                for first in range(0, len(keys), _KEYS_AT_ONCE):
-                    outgoing += self._records(connection, name, keys[first : first + _KEYS_AT_ONCE])
+        for name, keys in changes.keys.items():
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                outgoing += self._records(connection, name, keys[first : first + _KEYS_AT_ONCE])
         return outgoing
 
     def _records(self, connection: Connection, entity: str, keys: Sequence[UUID]) -> list[Outgoing]:
