@@ -21,16 +21,17 @@ ROW_CLASSES = ("22", "23")
 LEAST_SERVER = 18
 
 
-def open_database(url: str, schema: str, application: str = "hub") -> Engine:
+def open_database(url: str, schema: str, application: str = "hub", role: str | None = None) -> Engine:
     """Return an engine whose connections see only the warehouse's schema.
 
     Args:
         url: ``postgresql+psycopg://...`` (or ``postgresql://...``).
         schema: becomes the ``search_path``.
         application: shown in ``pg_stat_activity``.
+        role: taken by every connection, so that it may do no more than the role (hub.warehouse.roles).
 
     Raises:
-        ConfigError: the URL is not one of PostgreSQL.
+        ConfigError: the URL is not one of PostgreSQL; when connecting, the user may not take the role.
     """
     parsed = _checked_url(url)
     engine = create_engine(
@@ -48,9 +49,20 @@ def open_database(url: str, schema: str, application: str = "hub") -> Engine:
             cursor.execute("SET TIME ZONE 'UTC'")
             cursor.execute("SET plan_cache_mode = force_custom_plan")
             cursor.execute("SET temp_buffers = '64MB'")
+            if role is not None:
+                _take_role(cursor, role)
         connection.commit()
 
     return engine
+
+
+def _take_role(cursor: psycopg.Cursor[tuple[object, ...]], role: str) -> None:
+    try:
+        cursor.execute(psycopg.sql.SQL("SET ROLE {}").format(psycopg.sql.Identifier(role)))
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
+        raise ConfigError(
+            [f"this user may not take the role {role}, or it is not there: `hub db migrate` says what is to be done"]
+        ) from error
 
 
 def _checked_url(url: str) -> URL:

@@ -1,8 +1,9 @@
 """Bring a warehouse to the shape this version of the hub needs.
 
-Three steps, all idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
+Steps, all idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
 declared entities are compared with what is there and missing tables, columns and indexes are added; nothing is ever
-dropped or retyped (docs/decisions/0004-tables-of-entities.md). Last, the calendar of working days is put in force.
+dropped or retyped (docs/decisions/0004-tables-of-entities.md). The calendar of working days is put in force, and last
+the months of the audit log are made ahead and the roles get their rights (hub.warehouse.roles).
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from alembic.autogenerate import produce_migrations
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations, ops
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.schema import SchemaItem
 
+from hub.model.errors import ConfigError
 from hub.model.working_time import Calendar
 from hub.reference.holidays import default_calendar
+from hub.warehouse.audit_months import ensure_months
 from hub.warehouse.database import check_server, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
+from hub.warehouse.roles import ensure_roles, grant_roles, may_migrate
 from hub.warehouse.sensitive import move_sensitive
 from hub.warehouse.tables import metadata
 from hub.warehouse.working_time import ensure_calendar
@@ -37,7 +42,7 @@ class MigrationReport:
 
 
 def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -> MigrationReport:
-    """Create or complete the warehouse in a schema.
+    """Create or complete the warehouse in a schema; a user who does not own it only checks that it is complete.
 
     Args:
         engine: of the database.
@@ -46,23 +51,50 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
 
     Raises:
         UnreachableError: the database does not answer.
-        ConfigError: the server is too old, or the calendar's version is stored with other content.
+        ConfigError: the server is too old, a role is missing (hub.warehouse.roles), the calendar's version is stored
+            with other content, or the warehouse is incomplete and this user does not own it.
     """
-    with translated_errors("migrating"), engine.begin() as connection:
+    with translated_errors("migrating"), engine.connect() as connection:
         check_server(connection)
+        if not may_migrate(connection, schema):
+            return _complete_already(connection, schema)
+    ensure_roles(engine)
+    with translated_errors("migrating"), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        config.set_main_option("path_separator", "os")
+        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         added = _complete_entities(connection)
         for tables in all_aspect_tables():
             added += move_sensitive(connection, tables)
         ensure_calendar(connection, working_days or default_calendar())
+        added += [f"table {name}" for name in ensure_months(connection)]
+        grant_roles(connection, schema)
         revision = MigrationContext.configure(connection).get_current_revision()
     return MigrationReport(revision or "", tuple(added))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _complete_already(connection: Connection, schema: str) -> MigrationReport:
+    """Return what is there, if nothing is missing: a worker whose user may only add rows starts like this."""
+    context = MigrationContext.configure(connection)
+    revision, newest = context.get_current_revision(), ScriptDirectory.from_config(_config()).get_current_head()
+    lacking = pending(connection) if revision == newest else [f"migration {newest}, after {revision}"]
+    if lacking:
+        raise ConfigError(
+            [
+                f"the schema {schema} is not complete ({', '.join(lacking[:5])}) and this user does not own it: "
+                "run `hub db migrate` with HUB_DATABASE_URL of its owner first"
+            ]
+        )
+    return MigrationReport(revision or "", ())
 
 
 def pending(connection: Connection) -> list[str]:
@@ -84,7 +116,13 @@ def _complete_entities(connection: Connection) -> list[str]:
 def _additions(connection: Connection) -> list[ops.MigrateOperation]:
     all_aspect_tables()
     context = MigrationContext.configure(
-        connection, opts={"include_object": _is_of_an_entity, "compare_type": False, "compare_server_default": False}
+        connection,
+        opts={
+            "include_object": _is_of_an_entity,
+            "include_name": _is_declared,
+            "compare_type": False,
+            "compare_server_default": False,
+        },
     )
     found = produce_migrations(context, metadata).upgrade_ops
     flat: list[ops.MigrateOperation] = []
@@ -99,6 +137,11 @@ def _is_of_an_entity(
     if kind == "table" and isinstance(item, Table):
         return not item.info.get("temporary") and (reflected or "aspect" in item.info)
     return True
+
+
+def _is_declared(name: str | None, kind: str, parents: object) -> bool:
+    """Leave out, before it is looked at, what no declaration names: the months of the audit log."""
+    return kind != "table" or name in metadata.tables
 
 
 def _set_storage(connection: Connection, table: str) -> None:

@@ -8,11 +8,11 @@ from functools import cache
 
 from sqlalchemy import MetaData, Table
 
-from hub.warehouse import dossier_tables, letter_tables, person_tables, replay_tables, unit_tables
+from hub.warehouse import dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.tables import metadata
 
-_LOADED = (dossier_tables, letter_tables, person_tables, replay_tables, unit_tables)
+_LOADED = (dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables)
 """Modules whose tables must be in the metadata."""
 
 
@@ -66,6 +66,11 @@ _EVIDENCE = frozenset(
         "discarded",
         "operator",
         "partition_stop",
+        "seal",
+        "head",
+        "head_published",
+        "signing_key",
+        "retired",
     }
 )
 """``release`` is evidence: a switch adds to it what became of records that no longer wait. ``touched`` and

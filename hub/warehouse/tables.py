@@ -92,19 +92,28 @@ audit = Table(
     Column("reason", Text),
     Column("detail", Text),
     Column("flags", Integer),
-    PrimaryKeyConstraint("log", "log_offset"),
+    Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
 )
 """One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox.
 
-``flags``: quality flags of the event (hub.model.flags), null when there are none."""
+``flags``: quality flags of the event (hub.model.flags), null when there are none. Partitioned by the month of
+``recorded_at``; (log, log_offset) is unique in each month, and no two months share an offset, since offsets move once
+(I1)."""
 
 release = Table(
     "release",
     metadata,
-    *(Column(column.name, column.type, nullable=column.nullable) for column in audit.columns),
-    PrimaryKeyConstraint("log", "log_offset"),
+    *(
+        Column(column.name, column.type, nullable=column.nullable)
+        for column in audit.columns
+        if not column.server_default
+    ),
+    Column("id", BigInteger, nullable=False, server_default=text("nextval('release_id_seq')")),
+    Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""What became of a parked record once it was released: columns of ``audit``, whose row goes on saying ``parked``."""
+"""What became of a parked record once it was released: columns of ``audit``, whose row goes on saying ``parked``.
+
+``id`` counts the releases in the order in which they were written; partitioned as ``audit`` is."""
 
 parked = Table(
     "parked",
