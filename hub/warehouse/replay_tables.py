@@ -52,5 +52,5 @@ replay_position = Table(
 )
 """How far a replay has read each log partition; moved in the transaction that stores the shadow's batch.
 
-``first_offset`` to ``end_offset``: what the plan reads. ``copied_offset``: from here on every event counts, whatever the
-plan selects: where the live warehouse stood when its state was copied; for a whole rebuild, ``end_offset``."""
+``first_offset`` to ``end_offset``: what the plan reads. ``copied_offset``: from here on every event counts, whatever
+the plan selects: where the live warehouse stood when its state was copied; for a whole rebuild, ``end_offset``."""
