@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     web_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
     )
+    approver_credential: str | None = Field(
+        default=None, repr=False, description="Credential of the person who approves; unset: the file, or asked for."
+    )
+    approver_credential_file: Path | None = Field(
+        default=None, description="File with the credential of the person who approves."
+    )
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

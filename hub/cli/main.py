@@ -23,6 +23,8 @@ _GROUPS = (
     "ledger",
     "policy",
     "review",
+    "deadletters",
+    "operators",
     "quality",
     "calendar",
     "connect",

@@ -1,0 +1,253 @@
+"""Send dead letters back into their topic: nothing is lost and nothing sent twice, whenever it is cut off.
+
+Three steps for some letters at a time. The intent is made durable, with the offset at which each partition ends. The
+records are sent to the partition they came from, with their key, and ``hub.origin`` names the letter. The offsets they
+got are marked. Whoever finds intents that are not marked looks in the log, from the noted end on, for records of that
+origin: those that stand there are marked, and only the others are sent.
+
+One redrive runs at a time. A record that a killed process had handed to its machine may still be on its way to the
+broker: an intent is looked at again only when it is ``SETTLE_S`` old.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaProducer
+from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from hub.embedded.locate import Endpoints
+from hub.model.errors import ConfigError
+from hub.operate.actions import Action, note
+from hub.operate.history import Place
+from hub.operate.letters import Letter, State, Wanted, at, place_text, read_letters
+from hub.operate.publish import producer
+from hub.operate.redrive_log import copies_since, ends_of, origin_header, send_all
+from hub.topology import MAX_SHARED_BYTES
+from hub.warehouse.database import translated_errors
+from hub.warehouse.letter_tables import letter, letter_edit, redrive
+
+REDRIVE = "deadletters.redrive"
+SETTLE_S = 5.0
+ROUND = 500
+"""Letters in one round of intending, sending and marking."""
+_LOCK = 0x4855_4231
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """A record on its way back: the letter it is of, its key and bytes, and the edit they come from, if any."""
+
+    origin: Place
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    sha256: bytes = field(repr=False)
+    attempt: int
+    edit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RedrivePlan:
+    """What a redrive would send, what it leaves out and why, and how many intents an earlier one left unmarked."""
+
+    letters: tuple[Letter, ...]
+    left_out: tuple[tuple[Place, str], ...]
+    interrupted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What a redrive did: records it sent, and records that an interrupted one had sent and that were only marked."""
+
+    sent: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does something, and why, without personal data."""
+
+    actor: str
+    purpose: str
+
+
+def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
+    """Return what a redrive of some letters would do now."""
+    with translated_errors("reading dead letters"), engine.connect() as connection:
+        found = read_letters(connection, wanted)
+        open_intents = set(_intents(connection))
+    left_out = [(one.place, why) for one in found if (why := _why_not(one))]
+    out = {place for place, _ in left_out} | open_intents
+    return RedrivePlan(tuple(one for one in found if one.place not in out), tuple(left_out), len(open_intents))
+
+
+def _why_not(one: Letter) -> str | None:
+    """Say why a letter cannot be redriven; None when it can."""
+    match one.state:
+        case State.EDITED:
+            return "its edit waits for a second person: hub deadletters approve"
+        case State.REDRIVEN | State.DISCARDED:
+            return f"it is {one.state.value} already"
+        case State.APPROVED:
+            return None
+    if one.value is None:
+        return "its bytes are not kept: edit it, or discard it"
+    return None
+
+
+def redrive_letters(
+    engine: Engine,
+    where: Endpoints,
+    plan: RedrivePlan,
+    by: By,
+    done: Callable[[int], None] = lambda count: None,
+    settle_s: float = SETTLE_S,
+) -> Redriven:
+    """Finish what an earlier redrive left, then send the planned letters; each ``done`` tells of so many more.
+
+    Raises:
+        UnreachableError: the broker does not answer or did not confirm; redriving again looks first.
+        ConfigError: another redrive is running.
+    """
+    with _alone(engine):
+        found, sent = _finish_interrupted(engine, where, settle_s, done)
+        for first in range(0, len(plan.letters), ROUND):
+            returning = intend(engine, where, plan.letters[first : first + ROUND], by)
+            sent += _send_and_mark(engine, where, returning, done)
+    return Redriven(sent, found)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    with translated_errors("waiting for other redrives"), engine.connect() as connection:
+        taken = connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar_one()
+        connection.commit()
+        if not taken:
+            raise ConfigError(["another redrive is running: wait until it has ended"])
+        try:
+            yield
+        finally:
+            connection.invalidate()
+
+
+def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) -> list[Returning]:
+    """Make the intent to send some letters durable, and return what is to be sent.
+
+    A letter that was changed since it was planned is left out.
+    """
+    ends = ends_of(where.bootstrap, {(one.place.topic, one.place.partition) for one in letters})
+    with translated_errors("intending a redrive"), engine.begin() as connection:
+        returning = [_returning(connection, one) for one in letters if _is_as_planned(connection, one)]
+        rows = [
+            {
+                "topic": one.origin.topic,
+                "partition": one.origin.partition,
+                "log_offset": one.origin.offset,
+                "attempt": one.attempt,
+                "intended_by": by.actor,
+                "purpose": by.purpose,
+                "value_sha256": one.sha256,
+                "edit": one.edit,
+                "end_offset": ends[one.origin.topic, one.origin.partition],
+            }
+            for one in returning
+        ]
+        if rows:
+            connection.execute(insert(redrive), rows)
+            places = [place_text(one.origin) for one in returning]
+            note(connection, Action(by.actor, REDRIVE, by.purpose, detail={"count": len(rows), "letters": places}))
+    return returning
+
+
+def _is_as_planned(connection: Connection, one: Letter) -> bool:
+    state = connection.execute(select(letter.c.state).where(at(letter, one.place)).with_for_update()).scalar()
+    return (
+        State(state or State.OPEN) is one.state
+        and not connection.execute(select(func.count()).select_from(redrive).where(at(redrive, one.place))).scalar_one()
+    )
+
+
+def _returning(connection: Connection, one: Letter) -> Returning:
+    if one.state is not State.APPROVED:
+        return Returning(one.place, one.key, one.value, bytes.fromhex(one.sha256), one.attempt + 1, None)
+    edit = connection.execute(
+        select(letter_edit).where(at(letter_edit, one.place)).order_by(letter_edit.c.id.desc()).limit(1)
+    ).one()
+    return Returning(one.place, edit.record_key, edit.record_value, edit.after_sha256, one.attempt + 1, edit.id)
+
+
+def _send_and_mark(
+    engine: Engine, where: Endpoints, returning: Sequence[Returning], done: Callable[[int], None]
+) -> int:
+    if not returning:
+        return 0
+    out = producer(where.bootstrap, MAX_SHARED_BYTES)
+    try:
+        offsets = send_all(out, [send_one(out, one) for one in returning], [one.origin for one in returning])
+    finally:
+        out.close(timeout=1)
+    mark(engine, offsets)
+    done(len(offsets))
+    return len(offsets)
+
+
+def send_one(out: KafkaProducer, one: Returning) -> Any:
+    """Hand one record to the producer; return what tells of its offset later."""
+    place = one.origin
+    header = origin_header(place)
+    return out.send(place.topic, key=one.key, value=one.value, partition=place.partition, headers=[header])
+
+
+def mark(engine: Engine, offsets: dict[Place, int]) -> None:
+    """Note the offsets that redriven records got."""
+    with translated_errors("marking a redrive"), engine.begin() as connection:
+        for origin, offset in offsets.items():
+            row = connection.execute(
+                update(redrive)
+                .values(new_offset=offset, done_at=func.now())
+                .where(at(redrive, origin), redrive.c.new_offset.is_(None))
+                .returning(redrive.c.intended_by, redrive.c.purpose)
+            ).one()
+            set_state(connection, origin, State.REDRIVEN, By(*row))
+
+
+def set_state(connection: Connection, place: Place, state: State, by: By) -> None:
+    """Give a letter its state, in the caller's transaction."""
+    values = {"state": state.value, "changed_by": by.actor, "purpose": by.purpose}
+    where = {"topic": place.topic, "partition": place.partition, "log_offset": place.offset}
+    connection.execute(
+        upsert(letter)
+        .values(**where, **values)
+        .on_conflict_do_update(index_elements=list(where), set_={**values, "changed_at": func.now()})
+    )
+
+
+def _intents(connection: Connection) -> dict[Place, Row[Any]]:
+    rows = connection.execute(
+        select(redrive, func.extract("epoch", func.now() - redrive.c.intent_at).label("age_s"))
+        .where(redrive.c.new_offset.is_(None))
+        .order_by(redrive.c.intent_at)
+    )
+    return {Place(row.topic, row.partition, row.log_offset): row for row in rows}
+
+
+def _finish_interrupted(
+    engine: Engine, where: Endpoints, settle_s: float, done: Callable[[int], None]
+) -> tuple[int, int]:
+    """Mark what an interrupted redrive has sent, send what it has not; return how many of each."""
+    with translated_errors("reading interrupted redrives"), engine.connect() as connection:
+        intents = _intents(connection)
+    if not intents:
+        return 0, 0
+    youngest_s = min(float(row.age_s) for row in intents.values())
+    time.sleep(max(0.0, settle_s - youngest_s))
+    copies = copies_since(where.bootstrap, {origin: int(row.end_offset) for origin, row in intents.items()})
+    mark(engine, copies)
+    done(len(copies))
+    with translated_errors("reading interrupted redrives"), engine.connect() as connection:
+        wanted = Wanted(places=tuple(set(intents) - set(copies)), states=(), limit=len(intents))
+        returning = [_returning(connection, one) for one in (read_letters(connection, wanted) if wanted.places else [])]
+    return len(copies), _send_and_mark(engine, where, returning, done)

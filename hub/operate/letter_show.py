@@ -1,0 +1,50 @@
+"""One dead letter whole: its story, and its fields and bytes, masked unless somebody unmasks, which is noted first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from hub.codec.decode import decode, masked
+from hub.model.errors import PoisonError
+from hub.operate.actions import UNMASK, Action, note
+from hub.operate.history import Place
+from hub.operate.letter_story import Edit, Landing, edits_of, landing_of
+from hub.operate.letters import Letter, letter_at, place_text
+from hub.operate.show_request import Unmasking
+from hub.warehouse.database import translated_errors
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLetter:
+    """A letter and what became of it. ``fields``: those of its bytes; None when they cannot be decoded."""
+
+    letter: Letter
+    edits: tuple[Edit, ...]
+    landing: Landing | None
+    is_masked: bool
+    fields: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def show_letter(engine: Engine, place: Place, unmasking: Unmasking | None) -> ShownLetter:
+    """Return a letter with all that is known of it.
+
+    Raises:
+        ConfigError: there is none; or who unmasks gives no reason.
+    """
+    with translated_errors("reading a dead letter"), engine.begin() as connection:
+        of = letter_at(connection, place)
+        if unmasking is not None:
+            note(connection, Action(unmasking.actor, UNMASK, unmasking.reason, detail={"letter": place_text(place)}))
+        edits, landing = tuple(edits_of(connection, place)), landing_of(connection, place)
+    return ShownLetter(of, edits, landing, unmasking is None, decoded(of.value, unmasking is None))
+
+
+def decoded(value: bytes | None, is_masked: bool) -> Mapping[str, Any] | None:
+    """Return the fields of a record's bytes, personal ones masked; None when they cannot be decoded."""
+    try:
+        version, fields = decode(value or b"")
+    except PoisonError:
+        return None
+    return masked(fields, version.schema) if is_masked else fields
