@@ -21,6 +21,7 @@ _GROUPS = (
     "worker",
     "share",
     "ledger",
+    "trace",
     "policy",
     "review",
     "deadletters",

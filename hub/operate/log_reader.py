@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -31,10 +32,16 @@ _FETCH_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LogValues:
-    """Records read back. ``gone``: places at which the log holds nothing any more; values are never in a repr."""
+    """Records read back; values are never in a repr.
+
+    Fields:
+        gone: places at which the log holds nothing any more.
+        appended: when the log took a record, as its timestamp says.
+    """
 
     values: Mapping[Place, bytes] = field(repr=False)
     gone: frozenset[Place] = frozenset()
+    appended: Mapping[Place, datetime] = field(default_factory=dict)
 
 
 def read_values(bootstrap: str, places: Collection[Place]) -> LogValues:
@@ -83,6 +90,7 @@ class _Reading:
         self._consumer = consumer
         self._values: dict[Place, bytes] = {}
         self._gone: set[Place] = set()
+        self._appended: dict[Place, datetime] = {}
         self._wanted: dict[TopicPartition, deque[int]] = {}
         for place in sorted(places, key=lambda place: (place.topic, place.partition, place.offset)):
             self._wanted.setdefault(TopicPartition(place.topic, place.partition), deque()).append(place.offset)
@@ -101,7 +109,7 @@ class _Reading:
                     last_found = time.monotonic()
             if time.monotonic() - last_found > QUIET_LIMIT_S:
                 raise UnreachableError("the log does not give the records that the audit log names")
-        return LogValues(self._values, frozenset(self._gone))
+        return LogValues(self._values, frozenset(self._gone), self._appended)
 
     def _leave_out_what_is_gone(self) -> None:
         for partition in list(self._wanted):
@@ -132,6 +140,7 @@ class _Reading:
                 self._drop(partition, deque([wanted.popleft()]))
             if wanted and wanted[0] == last:
                 place = Place(partition.topic, partition.partition, wanted.popleft())
+                self._appended[place] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
                 if record.value is None:
                     self._gone.add(place)
                 else:

@@ -1,0 +1,57 @@
+"""``hub trace``: where is it?"""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub.cli.context import located, warehouse
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    app.command("trace")(trace)
+
+
+def trace(
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A code or number, a key, an event id, TOPIC/PARTITION@OFFSET; - reads it from standard input.",
+        ),
+    ],
+    entity: Annotated[str | None, typer.Option("--entity", help="Look among this entity only, e.g. citizen.")] = None,
+    last: Annotated[int, typer.Option("--last", help="Show the last so many events; 0: all.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show every hop of a dossier, a person or an event, with times and delays, on one screen.
+
+    At the source, on the log, decided (and parked and released before), what it opened or closed, on the portal's
+    topic, and which replays read it. No value of an event is shown, and what was typed is not repeated. Exit code 1
+    when the hub has read no event of it. Without Kafka the times on the log and on the portal are missing.
+
+    **Examples**
+
+    - `hub trace H42.12.34-250701-0001`
+    - `hub trace 5f0e7c4a-8f7c-4a54-9a53-0f8f7a0f4f11`
+    - `hub trace hub.citizen.changed.v1/1@1656 --json`
+    - `echo 001299000123 | hub trace - --entity citizen`
+    """
+    from hub.cli.show_view import WIDTH  # heavy: the codec, SQLAlchemy and the log's client
+    from hub.cli.trace_view import trace_json, trace_view
+    from hub.operate.trace import trace as trace_of
+
+    settings, places = located()
+    asked = sys.stdin.readline() if who == "-" else who
+    engine = warehouse(settings, places, "hub trace")
+    with Console(stderr=True).status("looking it up in the warehouse, the log and the portal's topic"):
+        found = trace_of(engine, places.bootstrap, places.key_secret, asked, entity)
+    if as_json:
+        print(json.dumps(trace_json(found), ensure_ascii=False))
+        return
+    terminal = Console(highlight=False)
+    fits = terminal.is_terminal and terminal.width < WIDTH
+    (terminal if fits else Console(highlight=False, width=WIDTH)).print(trace_view(found, last))

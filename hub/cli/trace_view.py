@@ -1,0 +1,147 @@
+"""How a trace looks: one line per event with its hops and the time each took. Fits 100 columns."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hub.cli.ledger_view import duration
+from hub.model.outcomes import Outcome
+from hub.operate.history import Event
+from hub.operate.trace import Passage, Trace
+from hub.topology import subject_of
+
+_GOOD = {Outcome.APPLIED: "green", Outcome.DEAD_LETTERED: "red", Outcome.REJECTED: "red", Outcome.PARKED: "yellow"}
+
+
+def trace_view(of: Trace, last: int) -> RenderableType:
+    """Render the last so many events of a trace, under what it is about; 0: all."""
+    shown = of.passages[-last:] if last else of.passages
+    left_out = len(of.passages) - len(shown)
+    sources = {passage.event.source for passage in of.passages if passage.event.source}
+    head = f"{of.entity.replace('_', ' ')} [bold]{of.key}[/bold]  {len(of.passages)} events of {len(sources)} sources"
+    lines: list[RenderableType] = [Text.from_markup(head)]
+    topics = sorted({passage.event.place.topic for passage in shown})
+    lines += [Text(f"log: {topic}", style="dim") for topic in topics]
+    lines += [Text(f"portal: {one}", style="dim") for one in sorted({p.published.topic for p in shown if p.published})]
+    if left_out:
+        lines.append(Text(f"... {left_out} earlier events (--last 0 shows all)"))
+    lines.append(_table(shown))
+    lines += [Text(f"note: {note}", style="yellow") for note in of.notes]
+    return Group(*lines)
+
+
+def _table(passages: Sequence[Passage]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("happened (UTC)", width=19, no_wrap=True)
+    table.add_column("what, by whom", width=19, overflow="fold")
+    table.add_column("on the log", width=16, overflow="fold")
+    table.add_column("decided", width=25, overflow="fold")
+    table.add_column("on the portal", width=13, overflow="fold")
+    for passage in passages:
+        table.add_row(
+            *(Text("\n").join(cell) for cell in (_said(passage), _who(passage), _log(passage))),
+            Text("\n").join(_decided(passage)),
+            Text("\n").join(_portal(passage)),
+        )
+    return table
+
+
+def _said(passage: Passage) -> list[Text]:
+    return [Text(_time(passage.event.occurred_at))]
+
+
+def _who(passage: Passage) -> list[Text]:
+    return [Text(subject_of(passage.event.place.topic)), Text(passage.event.source or "source unknown", style="dim")]
+
+
+def _log(passage: Passage) -> list[Text]:
+    place = passage.event.place
+    after = _after(passage.event.occurred_at, passage.appended_at)
+    return [Text(f"{place.partition}@{place.offset}"), Text(after or "time not known", style="dim")]
+
+
+def _decided(passage: Passage) -> list[Text]:
+    event = passage.event
+    lines = [Text(event.outcome.value, style=_GOOD.get(event.outcome, ""))]
+    if event.reason:
+        lines.append(Text(event.reason))
+    if event.parked_at is not None:
+        lines.append(Text(f"parked {_after(passage.appended_at, event.parked_at) or ''}", style="dim"))
+        lines.append(Text(f"released {_after(event.parked_at, event.recorded_at)}", style="dim"))
+    else:
+        lines.append(Text(_after(passage.appended_at, event.recorded_at) or _time(event.recorded_at), style="dim"))
+    if event.outcome is Outcome.PARKED:
+        lines.append(Text(f"waits for {passage.waits_for or 'an earlier event of its key'}"))
+    lines += [Text(str(effect)) for effect in passage.effects]
+    return lines + [Text(replay) for replay in passage.replays]
+
+
+def _portal(passage: Passage) -> list[Text]:
+    if passage.published is None:
+        return [Text("·")]
+    one = passage.published
+    lines = [Text(f"{one.partition}@{one.offset}"), Text(_after(passage.event.recorded_at, one.at) or "", style="dim")]
+    return [*lines, Text("gone from it")] if one.is_tombstone else lines
+
+
+def _time(at: datetime | None) -> str:
+    return "unknown" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _after(before: datetime | None, at: datetime | None) -> str | None:
+    """Return how long after another time something was; None when one of them is not known."""
+    if before is None or at is None:
+        return None
+    seconds = (at - before).total_seconds()
+    return f"+{duration(seconds)}" if seconds >= 0 else f"-{duration(-seconds)} (clocks)"
+
+
+def trace_json(of: Trace) -> dict[str, Any]:
+    """Return a trace as what ``--json`` prints."""
+    return {
+        "entity": of.entity,
+        "key": str(of.key),
+        "notes": list(of.notes),
+        "events": [_passage_json(passage) for passage in of.passages],
+    }
+
+
+def _passage_json(passage: Passage) -> dict[str, Any]:
+    event, one = passage.event, passage.published
+    return {
+        "topic": event.place.topic,
+        "partition": event.place.partition,
+        "offset": event.place.offset,
+        "event_id": None if event.event_id is None else str(event.event_id),
+        "source": event.source,
+        "outcome": event.outcome.value,
+        "reason": event.reason,
+        "waits_for": passage.waits_for,
+        "hops": _hops(event, passage.appended_at, None if one is None else one.at),
+        "opened_or_closed": [str(effect) for effect in passage.effects],
+        "published": one and {"topic": one.topic, "partition": one.partition, "offset": one.offset},
+        "replays": list(passage.replays),
+    }
+
+
+def _hops(event: Event, appended_at: datetime | None, published_at: datetime | None) -> list[dict[str, Any]]:
+    """List the hops whose time is known, each with its delay after the one before."""
+    decided = [("released", event.recorded_at)] if event.parked_at else [("decided", event.recorded_at)]
+    known = [
+        ("occurred", event.occurred_at),
+        ("appended", appended_at),
+        ("parked", event.parked_at),
+        *decided,
+        ("published", published_at),
+    ]
+    hops, before = [], None
+    for name, at in known:
+        if at is not None:
+            after_s = None if before is None else (at - before).total_seconds()
+            hops.append({"hop": name, "at": at.isoformat(), "after_s": after_s})
+            before = at
+    return hops

@@ -1,0 +1,125 @@
+"""From what an operator has in hand to the keys of a thing: a code, a number, a key, an event's id, a place of the log.
+
+What was typed is hashed or looked up and never repeated: it may be a person's number.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, Uuid, bindparam, select
+
+from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, Entity, entity_named
+from hub.model.errors import ConfigError
+from hub.operate.find import find_person
+from hub.operate.history import Event, Place
+from hub.operate.show_events import events_on
+from hub.operate.show_key import keys_meant
+from hub.operate.show_request import NoSuchThingError
+from hub.topology import event_topic, merged_topics, subject_of
+from hub.warehouse.tables import audit, log_partition
+
+_PLACE = re.compile(r"^(?P<topic>[\w.\-]+)/(?P<partition>\d+)[@/](?P<offset>\d+)$")
+_FIRST_LOOKED_FOR = (DOSSIER, CITIZEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was meant: the thing's key, its events, and the one event of them if one was asked for."""
+
+    entity: Entity
+    key: UUID
+    events: tuple[Event, ...]
+    only: Place | None = None
+
+
+def find(connection: Connection, who: str, secret: str, entity: str | None = None) -> Found:
+    """Return the thing that a text means, with all its events.
+
+    Args:
+        connection: of the warehouse.
+        who: ``topic/partition@offset``, an event's id, a key, or a code or number of any entity.
+        secret: of the keyed hash.
+        entity: look among this entity's only.
+
+    Raises:
+        NoSuchThingError: the hub has never read an event of it.
+        ConfigError: there is no such entity.
+    """
+    if entity is not None and entity not in {one.name for one in ENTITIES}:
+        raise ConfigError([f"there is no entity {entity}; there are {', '.join(one.name for one in ENTITIES)}"])
+    text = who.strip()
+    place = _PLACE.match(text)
+    if place is not None:
+        return _at(connection, Place(place["topic"], int(place["partition"]), int(place["offset"])))
+    for of, keys in _meant(connection, text, secret, entity):
+        topics = merged_topics() if of is None else [event_topic(aspect.subject) for aspect in of.aspects]
+        for key in keys:
+            events = events_on(connection, topics, [key])
+            if events:
+                return Found(_entity_of(events[0].place.topic), key, tuple(events))
+    with suppress(ValueError):
+        return _of_event(connection, UUID(text))
+    raise NoSuchThingError("the hub has read no event of it: no such code, number, key or event id")
+
+
+def _meant(
+    connection: Connection, text: str, secret: str, entity: str | None
+) -> Iterator[tuple[Entity | None, tuple[UUID, ...]]]:
+    """Yield the keys that a text can mean, entity by entity; a key that was typed belongs to whichever has it."""
+    if len(text.replace("-", "")) == 32:
+        with suppress(ValueError):
+            yield None, (UUID(text),)
+    others = [one for one in ENTITIES if one not in _FIRST_LOOKED_FOR and len(one.key) == 1]
+    for one in (*_FIRST_LOOKED_FOR, *others) if entity is None else (entity_named(entity),):
+        if one is CITIZEN:
+            yield one, find_person(connection, text, secret)
+        elif len(one.key) == 1:
+            yield one, keys_meant(one, text, secret)
+
+
+def _entity_of(topic: str) -> Entity:
+    return SUBJECTS[subject_of(topic)][0]
+
+
+def _of_event(connection: Connection, event_id: UUID) -> Found:
+    row = connection.execute(places_of_event(), {"event_id": event_id}).first()
+    if row is None:
+        raise NoSuchThingError("the hub has read no event of it: no such key or event id")
+    return _at(connection, Place(row.topic, row.partition, row.log_offset))
+
+
+@cache
+def places_of_event() -> Select[str, int, int]:
+    """Select where events with the id ``:event_id`` stand in the log, the first decided first; reads all audit rows."""
+    return (
+        select(log_partition.c.topic, log_partition.c.partition, audit.c.log_offset)
+        .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
+        .where(audit.c.event_id == bindparam("event_id", type_=Uuid))
+        .order_by(audit.c.batch)
+        .limit(1)
+    )
+
+
+def _at(connection: Connection, place: Place) -> Found:
+    row = connection.execute(
+        select(audit.c.key)
+        .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
+        .where(
+            log_partition.c.topic == place.topic,
+            log_partition.c.partition == place.partition,
+            audit.c.log_offset == place.offset,
+        )
+    ).first()
+    if row is None:
+        raise NoSuchThingError(f"the hub has read no record at {place.topic}/{place.partition}@{place.offset}")
+    if row.key is None:
+        raise NoSuchThingError(
+            f"the record at {place.topic}/{place.partition}@{place.offset} has no key of the hub's: "
+            "it could not be read, see `hub deadletters list`"
+        )
+    events = tuple(events_on(connection, [place.topic], [row.key]))
+    return Found(_entity_of(place.topic), row.key, events, place)

@@ -1,0 +1,73 @@
+"""When a golden record was published after each of its events: found on its compacted topic by key and time.
+
+Share notes nothing about single records. A key's records lie in one partition, in the order of publication, and come
+soon after the transaction that changed them: so each search begins at the time of an event and is short. Where the
+topic was compacted, an older publication is gone and the next one that is still there is found.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aiokafka.partitioner import DefaultPartitioner
+from kafka import KafkaConsumer, TopicPartition
+
+from hub.operate.log_ends import appended_at, log_consumer
+
+_MOST_READ = 50_000
+_LIMIT_S = 15.0
+_QUIET_POLLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record on a portal topic. ``is_tombstone``: it says that the hub no longer holds one."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    is_tombstone: bool
+
+
+def publications(bootstrap: str, topic: str, key: UUID, since: Collection[datetime]) -> list[Published]:
+    """Return, for each of some times, the first record of the key that was published then or later; each once.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    with log_consumer(bootstrap, isolation_level="read_committed") as consumer:
+        numbers = sorted(consumer.partitions_for_topic(topic) or ())
+        if not numbers:
+            return []
+        place = TopicPartition(topic, DefaultPartitioner()(key.bytes, numbers, numbers))
+        consumer.assign([place])
+        found: list[Published] = []
+        deadline = time.monotonic() + _LIMIT_S
+        for wanted in sorted(since):
+            if any(one.at >= wanted for one in found):
+                continue
+            one = _first_since(consumer, place, key, wanted, deadline)
+            if one is not None:
+                found.append(one)
+        return found
+
+
+def _first_since(
+    consumer: KafkaConsumer, place: TopicPartition, key: UUID, since: datetime, deadline: float
+) -> Published | None:
+    begin = consumer.offsets_for_times({place: int(since.timestamp() * 1000)}).get(place)
+    if begin is None:
+        return None
+    consumer.seek(place, begin.offset)
+    read = quiet = 0
+    while read < _MOST_READ and quiet < _QUIET_POLLS and time.monotonic() < deadline:
+        records: list[Any] = consumer.poll(timeout_ms=250).get(place, [])
+        read, quiet = read + len(records), 0 if records else quiet + 1
+        for record in records:
+            if record.key == key.bytes and appended_at(record) >= since:
+                return Published(place.topic, place.partition, record.offset, appended_at(record), record.value is None)
+    return None

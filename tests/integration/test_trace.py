@@ -1,0 +1,144 @@
+"""Every hop of a thing on the real log: occurred, appended, decided, parked, released, published; and who is behind."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from hub.cli.trace_view import trace_json
+from hub.config import Settings
+from hub.model.errors import ConfigError, UnreachableError
+from hub.model.outcomes import Outcome
+from hub.operate.log_ends import read_log_ends
+from hub.operate.show_request import NoSuchThingError
+from hub.operate.trace import Passage, Trace, trace
+from hub.topology import event_topic
+from tests.conftest import RunningEngine
+from tests.event_set import EventSet, Outgoing, pin_of, send
+from tests.running_intake import Ground
+
+NOWHERE = "127.0.0.1:1"
+SUBMITTED, PROGRESSED = event_topic("dossier.submitted"), event_topic("dossier.progressed")
+CODE, PROCEDURE = "H25.10-250601-90001", "7.777001"
+PIN = pin_of(990_001)
+
+
+@pytest.fixture(scope="module")
+def ground(engine: RunningEngine) -> Iterator[Ground]:
+    name = f"trace_{uuid.uuid4().hex[:12]}"
+    url = engine.create_database(name)
+    made = Ground(Settings(kafka_bootstrap=engine.bootstrap, database_url=url, key_secret=engine.key_secret), name)
+    yield made
+    made.database.dispose()
+    engine.engine.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def story(ground: Ground) -> list[Outgoing]:
+    """A dossier that waited for its procedure and was then moved on; a citizen of whom two sources say otherwise."""
+    make = EventSet(ground.secret, seed=77)
+    filed = make.fields("hanam.motcua", 1, 1, dossier_code=CODE, procedure_code=PROCEDURE)
+    moved = make.fields("hanam.motcua", 1, 2, dossier_code=CODE, status="ACCEPTED")
+    person = {"pin": PIN, "full_name": "Người Thứ Nhất", "birth_year": 1990}
+    records = [
+        make.record("dossier.submitted", filed),
+        make.record("dossier.progressed", moved),
+        make.record("citizen.changed", make.fields("dancu", 1, 1, **person)),
+        make.record("citizen.changed", make.fields("namdinh.motcua", 1, 3, **person | {"birth_year": 1991})),
+        make.record("citizen.changed", make.fields("dancu", 1, 1, **person)),
+    ]
+    for record in records:
+        send(ground.bootstrap, [record])
+        ground.consume()
+    procedure = make.fields("dvcqg", 1, procedure_code=PROCEDURE, name="Thủ tục")
+    send(ground.bootstrap, [make.record("procedure.changed", procedure)])
+    ground.consume(lambda: bool(ground.rows("SELECT 1 FROM release")))
+    ground.share()
+    return records
+
+
+def traced(ground: Ground, who: str, entity: str | None = None, bootstrap: str = "") -> Trace:
+    return trace(ground.database, bootstrap or ground.bootstrap, ground.secret, who, entity)
+
+
+def of_topic(found: Trace, topic: str) -> list[Passage]:
+    return [passage for passage in found.passages if passage.event.place.topic == topic]
+
+
+def test_dossier_is_traced_from_its_source_to_the_portal(ground: Ground, story: list[Outgoing]) -> None:
+    found = traced(ground, CODE)
+    assert found.entity == "dossier"
+    (filed,) = of_topic(found, SUBMITTED)
+    (moved,) = of_topic(found, PROGRESSED)
+    assert filed.event.outcome is Outcome.APPLIED
+    assert filed.event.parked_at is not None
+    assert filed.appended_at is not None
+    assert filed.published is not None
+    assert moved.published is not None
+    assert filed.published.topic == "hub.dossier.record.v1"
+    hops = [trace_json(found)["events"][number]["hops"] for number in range(2)]
+    for of_event in hops:
+        times = [hop["at"] for hop in of_event]
+        assert all(one <= other for one, other in pairwise(times)), of_event
+    assert ["occurred", "appended", "parked", "released", "published"] in [[h["hop"] for h in one] for one in hops]
+    assert str(found.key) in str(trace_json(found))
+    assert CODE not in str(trace_json(found))
+
+
+def test_person_shows_what_was_opened_and_a_duplicate_publishes_nothing(ground: Ground, story: list[Outgoing]) -> None:
+    found = traced(ground, PIN)
+    assert (found.entity, len(found.passages)) == ("citizen", 3)
+    first, second, repeat = found.passages
+    assert [one.event.outcome for one in found.passages] == [Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.DUPLICATE]
+    assert [str(effect) for effect in second.effects if "birth_year" in effect.what]
+    assert first.published is not None
+    assert repeat.published is None
+    assert PIN not in str(trace_json(found))
+    assert "Người" not in str(trace_json(found))
+
+
+def test_event_key_and_place_lead_to_the_same_event(ground: Ground, story: list[Outgoing]) -> None:
+    whole = traced(ground, CODE)
+    (filed,) = of_topic(whole, SUBMITTED)
+    place = filed.event.place
+    assert traced(ground, str(whole.key)).passages == whole.passages
+    assert traced(ground, whole.key.hex, "dossier").key == whole.key
+    assert [one.event.place for one in traced(ground, str(filed.event.event_id)).passages] == [place]
+    (one,) = traced(ground, f"{place.topic}/{place.partition}@{place.offset}").passages
+    assert one.event.event_id == filed.event.event_id
+
+
+def test_what_is_not_known_is_said_without_repeating_it(ground: Ground, story: list[Outgoing]) -> None:
+    for who in ("H99-nothing", str(uuid.uuid4()), f"{SUBMITTED}/0@99999999"):
+        with pytest.raises(NoSuchThingError) as caught:
+            traced(ground, who)
+        assert "H99" not in caught.value.message
+    with pytest.raises(ConfigError, match="no entity weather"):
+        traced(ground, CODE, "weather")
+
+
+def test_without_kafka_the_warehouse_tells_what_it_knows(ground: Ground, story: list[Outgoing]) -> None:
+    found = traced(ground, CODE, bootstrap=NOWHERE)
+    assert [one.event.outcome for one in found.passages] == [Outcome.APPLIED] * 2
+    assert all(one.published is None and one.appended_at is None for one in found.passages)
+    assert "no Kafka broker answers" in found.notes[0]
+
+
+def test_lag_is_counted_from_the_stored_offset_and_the_oldest_unread_record(ground: Ground) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    make = EventSet(ground.secret, seed=78)
+    fields = make.fields("hanam.motcua", 1, 1, dossier_code="H25.10-250601-90002", procedure_code=PROCEDURE)
+    ((topic, partition, offset),) = send(ground.bootstrap, [make.record("dossier.submitted", fields)])
+    other = 1 - partition
+    ends = read_log_ends(ground.bootstrap, {(topic, partition): offset, (topic, other): 10**9, ("no.such", 0): 0})
+    assert set(ends) == {(topic, partition), (topic, other)}
+    end = ends[topic, partition]
+    assert (end.end, end.lag(offset), end.lag(offset + 1)) == (offset + 1, 1, 0)
+    assert end.unread_since is not None
+    assert before < end.unread_since < datetime.now(UTC) + timedelta(seconds=2)
+    assert ends[topic, other].unread_since is None
+    assert "another log" in ends[topic, other].problem(10**9)
+    with pytest.raises(UnreachableError):
+        read_log_ends(NOWHERE, {(topic, partition): 0})
