@@ -11,13 +11,14 @@ broker: an intent is looked at again only when it is ``SETTLE_S`` old.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaProducer
 from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
 
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
@@ -35,6 +36,7 @@ SETTLE_S = 5.0
 ROUND = 500
 """Letters in one round of intending, sending and marking."""
 _LOCK = 0x4855_4231
+_LOCK_WAIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,27 @@ def redrive_letters(
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
+    """Hold the lock of redrives; one that was killed a moment ago may hold it still, as the server sees it."""
     with translated_errors("waiting for other redrives"), engine.connect() as connection:
-        taken = connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar_one()
-        connection.commit()
-        if not taken:
-            raise ConfigError(["another redrive is running: wait until it has ended"])
+        deadline = time.monotonic() + _LOCK_WAIT_S
+        while not _is_lock_taken(connection):
+            if time.monotonic() > deadline:
+                raise ConfigError(["another redrive is running: wait until it has ended"])
+            time.sleep(0.1)
         try:
             yield
         finally:
-            connection.invalidate()
+            # A connection that broke has lost the lock already.
+            with suppress(DBAPIError):
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+                connection.commit()
+
+
+def _is_lock_taken(connection: Connection) -> bool:
+    with translated_errors("waiting for other redrives"):
+        taken = connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar_one()
+        connection.commit()
+        return bool(taken)
 
 
 def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) -> list[Returning]:

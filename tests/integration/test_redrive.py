@@ -1,0 +1,185 @@
+"""Dead letters sent again: zero lost, zero twice, whatever cuts it off; what fails again names where it came from."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import text
+
+from hub.config import Settings
+from hub.embedded.locate import Endpoints
+from hub.model.errors import ConfigError, UnreachableError
+from hub.model.outcomes import Outcome
+from hub.operate import letter_redrive, redrive_log
+from hub.operate.history import Place
+from hub.operate.letter_redrive import By, Redriven, plan_redrive, redrive_letters
+from hub.operate.letter_story import landing_of
+from hub.operate.letters import Letter, State, Wanted, place_text, read_letters
+from tests.conftest import RunningEngine
+from tests.event_set import EventSet, Outgoing, pin_of, send
+from tests.integration.killed_redrive import STEPS
+from tests.running_intake import Ground
+
+pytestmark = pytest.mark.engine
+
+CITIZEN = "citizen.changed"
+PER_STEP = 3
+BY = By("H42-017", "case 7")
+SETTLE_S = 0.3
+
+
+@pytest.fixture(scope="module")
+def ground(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A warehouse with letters enough for every step, each of another person."""
+    settings = Settings(
+        kafka_bootstrap=engine.bootstrap,
+        database_url=engine.create_database("redrive"),
+        key_secret=engine.key_secret,
+        data_dir=tmp_path_factory.mktemp("redrive"),
+    )
+    ground = Ground(settings, "test.redrive")
+    events = EventSet(engine.key_secret, seed=7)
+    cut = []
+    for number in range(PER_STEP * len(STEPS) + 3):
+        fields = events.fields("dancu", 1, pin=pin_of(3000 + number), full_name=f"Người {number}")
+        whole = events.record(CITIZEN, fields)
+        cut.append(Outgoing(whole.topic, whole.key, whole.value[:-4] if whole.value else None))
+    send(ground.bootstrap, cut)
+    ground.consume()
+    yield ground
+    ground.database.dispose()
+    engine.engine.drop_database("redrive")
+
+
+def open_letters(ground: Ground) -> list[Letter]:
+    with ground.database.connect() as connection:
+        return [one for one in read_letters(connection, Wanted(limit=500)) if one.origin is None]
+
+
+def places_of(ground: Ground) -> Endpoints:
+    return Endpoints(ground.bootstrap, str(ground.database.url.render_as_string(False)), ground.secret)
+
+
+def finish(ground: Ground, letters: list[Letter]) -> Redriven:
+    wanted = Wanted(places=tuple(one.place for one in letters))
+    plan = plan_redrive(ground.database, wanted)
+    return redrive_letters(ground.database, places_of(ground), plan, BY, settle_s=SETTLE_S)
+
+
+def copies(ground: Ground) -> dict[str, list[Any]]:
+    """Return the records in the log that came from letters, by origin."""
+    partitions = [TopicPartition("hub.citizen.changed.v1", number) for number in range(2)]
+    consumer = KafkaConsumer(bootstrap_servers=ground.bootstrap, group_id=None, consumer_timeout_ms=1500)
+    found: dict[str, list[Any]] = {}
+    try:
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        for record in consumer:
+            if origin := dict(record.headers).get("hub.origin"):
+                found.setdefault(origin.decode(), []).append(record)
+    finally:
+        consumer.close()
+    return found
+
+
+def run_killed(ground: Ground, step: str, letters: list[Letter], folder: Path) -> int:
+    """Redrive in a process of its own that dies at a step; return its exit code."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
+        "HUB_KAFKA_BOOTSTRAP": ground.bootstrap,
+        "HUB_DATABASE_URL": places_of(ground).database_url,
+        "HUB_KEY_SECRET": ground.secret,
+        "HUB_DATA_DIR": str(folder),
+    }
+    command = [sys.executable, "-m", "tests.integration.killed_redrive", step]
+    return subprocess.run(
+        [*command, *(place_text(one.place) for one in letters)],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+        check=False,
+        capture_output=True,
+    ).returncode
+
+
+def test_redrive_killed_at_any_step_loses_nothing_and_sends_nothing_twice(ground: Ground, tmp_path: Path) -> None:
+    originals = open_letters(ground)[: PER_STEP * len(STEPS)]
+    told = {}
+    for number, step in enumerate(STEPS):
+        letters = originals[number * PER_STEP : (number + 1) * PER_STEP]
+        assert run_killed(ground, step, letters, tmp_path) == -9
+        told[step] = finish(ground, letters)
+        assert finish(ground, letters) == Redriven(0, 0)
+    assert told["before"] == told["intended"] == Redriven(PER_STEP, 0)
+    assert told["half"] == Redriven(PER_STEP - 1, 1)
+    assert told["sent"] == Redriven(0, PER_STEP)
+    assert told["marked"] == Redriven(0, 0)
+    assert told["handed"].sent + told["handed"].found == PER_STEP
+
+    found = copies(ground)
+    assert Counter({origin: len(records) for origin, records in found.items()}) == Counter(
+        {place_text(one.place): 1 for one in originals}
+    )
+    for one in originals:
+        (record,) = found[place_text(one.place)]
+        assert (record.partition, record.key, record.value) == (one.place.partition, one.key, one.value)
+    marked = ground.rows("SELECT count(*), count(new_offset), count(DISTINCT (partition, new_offset)) FROM redrive")
+    assert marked == [(len(originals),) * 3]
+    assert ground.rows("SELECT state, count(*) FROM letter GROUP BY 1") == [("redriven", len(originals))]
+
+    ground.consume()
+    with ground.database.connect() as connection:
+        again = [one for one in read_letters(connection, Wanted(limit=500)) if one.origin is not None]
+        landings = [landing_of(connection, one.place) for one in originals]
+    assert sorted(place_text(one.origin) for one in again if one.origin) == sorted(found)
+    assert {one.attempt for one in again} == {1}
+    assert {landing.outcome for landing in landings if landing} == {Outcome.DEAD_LETTERED}
+    assert {one.same for one in again} == {2}
+    assert finish(ground, again[:1]).sent == 1
+    ground.consume()
+    with ground.database.connect() as connection:
+        (third,) = [one for one in read_letters(connection, Wanted(limit=500)) if one.attempt == 2]
+    assert third.origin == again[0].place
+    assert all(row.balanced for row in ground.ledger())
+
+
+def test_redrive_that_the_broker_did_not_confirm_looks_before_it_sends(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = open_letters(ground)[-3:]
+    send_all = redrive_log.send_all
+
+    def unheard(*arguments: Any) -> dict[Place, int]:
+        send_all(*arguments)
+        raise UnreachableError("the answer was lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(letter_redrive, "send_all", unheard)
+        with pytest.raises(UnreachableError):
+            finish(ground, letters)
+    plan = plan_redrive(ground.database, Wanted(places=tuple(one.place for one in letters)))
+    assert (plan.letters, plan.interrupted) == ((), 3)
+    told: list[int] = []
+    done = redrive_letters(ground.database, places_of(ground), plan, BY, told.append, SETTLE_S)
+    assert (done, told) == (Redriven(0, 3), [3])
+    assert all(len(copies(ground)[place_text(one.place)]) == 1 for one in letters)
+
+
+def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(ground: Ground) -> None:
+    with ground.database.connect() as connection:
+        (one, *_) = read_letters(connection, Wanted(limit=1))
+    plan = plan_redrive(ground.database, Wanted(places=(one.place,)))
+    assert one.state is State.OPEN
+    with ground.database.connect() as other:
+        other.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": letter_redrive._LOCK})
+        with pytest.raises(ConfigError, match="another redrive is running"):
+            redrive_letters(ground.database, places_of(ground), plan, BY)
+        other.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": letter_redrive._LOCK})
+    with ground.database.begin() as connection:
+        letter_redrive.set_state(connection, one.place, State.DISCARDED, BY)
+    assert redrive_letters(ground.database, places_of(ground), plan, BY) == Redriven(0, 0)
