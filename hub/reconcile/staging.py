@@ -5,6 +5,7 @@ Encoding rows for the COPY needs no connection: it is done while the database wo
 
 from dataclasses import replace
 
+import polars as pl
 from sqlalchemy import Connection
 
 from hub.warehouse.batch import Accepted, Staged
@@ -38,4 +39,5 @@ def stage(connection: Connection, accepted: Accepted) -> None:
 def _encoded(accepted: Accepted) -> EncodedRows:
     """Encode in key order: neighbours in the claims' index, and the same order of locks in every worker."""
     table = aspect_tables(accepted.subject).stage
-    return encode_rows(table, accepted.frame.sort("key").select(columns_of(table, accepted.frame.columns)))
+    order = accepted.frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
+    return encode_rows(table, accepted.frame.select(columns_of(table, accepted.frame.columns))[order])
