@@ -18,21 +18,20 @@ from hub.operate.show_claims import Speaker
 from hub.operate.show_decisions import Decided, decision_of
 from hub.topology import event_topic, subject_of
 from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.evidence_find import rows_naming, sought
 from hub.warehouse.tables import audit, authority, batch, log_partition, release, source
 
 
 @cache
 def audit_rows_of_keys() -> Select[Any]:
-    """Select what the audit log says of the events of ``:keys`` on ``:topics``, a released one with both its rows.
+    """Select what the audit log says of the events of ``:names`` on ``:topics``, a released one with both its rows.
 
-    The rows are found first, by the index on the key: joined at once, the planner would read whole log partitions.
+    The rows are found first (hub.warehouse.evidence_find): joined at once, the planner would read whole log partitions.
     """
-    of_key = (
-        select(audit)
-        .where(audit.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid))))
-        .cte("of_key")
-        .prefix_with("MATERIALIZED")
+    of_topics = select(log_partition.c.id).where(
+        log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text)))
     )
+    of_key = rows_naming(audit.c.key, logs=of_topics).cte("of_key").prefix_with("MATERIALIZED")
     released_in = batch.alias("released_in")
     same = (release.c.log == of_key.c.log) & (release.c.log_offset == of_key.c.log_offset)
     return (
@@ -55,7 +54,6 @@ def audit_rows_of_keys() -> Select[Any]:
         .outerjoin(source, source.c.id == of_key.c.source)
         .outerjoin(release, same)
         .outerjoin(released_in, released_in.c.id == release.c.batch)
-        .where(log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text))))
         .order_by(of_key.c.batch, of_key.c.log, of_key.c.log_offset)
     )
 
@@ -76,25 +74,14 @@ _OF_AUDIT = (
 
 
 def events_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Event]:
-    """Return every event of some keys of an entity, in the order in which the hub took them; without values.
-
-    The index on the key is asked for: since keys are hashes, it looks no better than reading the whole log to a planner
-    that goes by how the rows lie.
-    """
+    """Return every event of some keys of an entity, in the order in which the hub took them; without values."""
     return events_on(connection, [event_topic(aspect.subject) for aspect in entity.aspects], keys)
 
 
 def events_on(connection: Connection, topics: Collection[str], keys: Collection[UUID]) -> list[Event]:
     """Return every event of some keys on some topics, as ``events_of`` does."""
-    connection.execute(_whole_reads("off"))
-    rows = connection.execute(audit_rows_of_keys(), {"keys": list(keys), "topics": list(topics)}).all()
-    connection.execute(_whole_reads("on"))
+    rows = connection.execute(audit_rows_of_keys(), {**sought(keys), "topics": list(topics)}).all()
     return [_event(row) for row in rows]
-
-
-def _whole_reads(state: str) -> Select[str]:
-    """Let the planner read whole tables, or not if there is an index, until the transaction ends."""
-    return select(func.set_config("enable_seqscan", state, True))
 
 
 def _event(row: Any) -> Event:

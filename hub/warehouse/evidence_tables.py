@@ -35,8 +35,6 @@ seal = Table(
     Column("marks", LargeBinary, nullable=False),
     Column("places", LargeBinary),
     Column("link", LargeBinary, nullable=False),
-    Column("found", LargeBinary, nullable=False),
-    Column("found_slack", Integer, nullable=False),
     Column("sealed_at", utc_time, nullable=False, server_default=func.now()),
     UniqueConstraint("chain", "first_place"),
     UniqueConstraint("chain", "end_place"),
@@ -44,8 +42,19 @@ seal = Table(
 """One link of a chain: the rows of a log partition from ``first_place`` to before ``end_place`` (hub.model.evidence).
 
 ``log`` is null for the chains of releases and actions, whose places are row numbers. ``marks``: the first bytes of each
-row's leaf, so that a wrong row can be named; ``places``: where the rows stand, null when they leave no gap. ``found``:
-which keys and event ids the rows name (hub.warehouse.evidence_find)."""
+row's leaf, so that a wrong row can be named; ``places``: where the rows stand, null when they leave no gap."""
+
+audit_found = Table(
+    "audit_found",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("first_place", BigInteger, nullable=False),
+    Column("end_place", BigInteger, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+    Column("slack", Integer, nullable=False),
+    PrimaryKeyConstraint("log", "first_place"),
+)
+"""Which keys and event ids the audit rows of a stretch name (hub.warehouse.evidence_find): a way to find, no proof."""
 
 head = Table(
     "head",

@@ -71,6 +71,7 @@ _EVIDENCE = frozenset(
         "head_published",
         "signing_key",
         "retired",
+        "audit_found",
     }
 )
 """``release`` is evidence: a switch adds to it what became of records that no longer wait. ``touched`` and

@@ -44,15 +44,23 @@ _AFTER = (
         marks bytea NOT NULL,
         places bytea,
         link bytea NOT NULL,
-        found bytea NOT NULL,
-        found_slack integer NOT NULL,
         sealed_at timestamptz NOT NULL DEFAULT now(),
         UNIQUE (chain, first_place),
         UNIQUE (chain, end_place),
         CHECK (first_place < end_place)
     )
     """,
-    "ALTER TABLE seal ALTER COLUMN marks SET STORAGE EXTERNAL, ALTER COLUMN found SET STORAGE EXTERNAL",
+    """
+    CREATE TABLE audit_found (
+        log smallint NOT NULL,
+        first_place bigint NOT NULL,
+        end_place bigint NOT NULL,
+        hashes bytea NOT NULL,
+        slack integer NOT NULL,
+        PRIMARY KEY (log, first_place)
+    )
+    """,
+    "ALTER TABLE audit_found ALTER COLUMN hashes SET STORAGE EXTERNAL",
     "CREATE INDEX seal_log ON seal (log, first_place) WHERE log IS NOT NULL",
     """
     CREATE TABLE head (
