@@ -76,6 +76,21 @@ class Settings(BaseSettings):
         le=300,
         description="How long a killed worker's partitions wait for it before others take them.",
     )
+    signing_key_file: Path | None = Field(
+        default=None, description="Ed25519 key that signs evidence, PEM. Unset: one of the worker's own, in its folder."
+    )
+    signing_key: str | None = Field(
+        default=None, repr=False, description="The same key itself, 32 bytes in base64; the file goes before it."
+    )
+    evidence_every_s: float = Field(
+        default=60.0, ge=0.1, le=3600, description="How often the audit log's chains are signed and published."
+    )
+    evidence_limit_s: float = Field(
+        default=300.0, ge=1, description="Age of unpublished evidence at which a worker takes no more events."
+    )
+    audit_retention_months: int = Field(
+        default=24, ge=1, le=1200, description="Months of the audit log that `hub audit retention` keeps."
+    )
     web_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
     )

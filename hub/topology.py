@@ -14,6 +14,10 @@ SOURCE_ACTIVITY_TOPIC = "hub.source.activity.v1"
 SOURCE_ACTIVITY_PARTITIONS = 1
 """A few small events a second; the agents' table and its changelog must have as many."""
 
+HEAD_SUBJECT = "evidence.head"
+HEAD_TOPIC = f"hub.{HEAD_SUBJECT}.v1"
+"""Signed ends of the audit log's chains, kept for ever: a rewritten audit log does not fit to them."""
+
 MAX_RECORD_BYTES = 1_048_576
 """A larger event is dead-lettered as TOO_LARGE without being decoded."""
 
@@ -103,4 +107,7 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         for name in record_topics().values()
     ]
     activity = Topic(SOURCE_ACTIVITY_TOPIC, SOURCE_ACTIVITY_PARTITIONS, {"retention.ms": str(24 * 3600 * 1000)})
-    return (*events, *dead, *records, activity)
+    heads = Topic(
+        HEAD_TOPIC, 1, {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": str(MAX_SHARED_BYTES)}
+    )
+    return (*events, *dead, *records, activity, heads)

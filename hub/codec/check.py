@@ -14,7 +14,7 @@ from hub.codec import compatibility, rules
 from hub.codec.catalogue import FIRST_ID, IDS_FILE, PublishedId, fingerprint, read_files, read_ids
 from hub.codec.problems import Problem, Rule
 from hub.model.envelope import ENVELOPE_FIELDS
-from hub.topology import all_subjects, record_topics
+from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 
 _MAX_ID = 2**31 - 1
 
@@ -59,7 +59,7 @@ def _id_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> li
 
 
 def _subject_problems(present: set[str]) -> list[Problem]:
-    expected = {*all_subjects(), *(f"{name}.record" for name in record_topics())}
+    expected = {*all_subjects(), HEAD_SUBJECT, *(f"{name}.record" for name in record_topics())}
     missing = [Problem(subject, 0, Rule.NAME, "has no schema") for subject in expected - present]
     unknown = [Problem(subject, 0, Rule.NAME, "is declared nowhere") for subject in present - expected]
     return missing + unknown

@@ -15,6 +15,7 @@ from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeErr
 from hub.codec.problems import Problem, Rule
 from hub.model.entities import SUBJECTS, key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS, Operation, UnitScheme
+from hub.topology import HEAD_SUBJECT
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MAX_NAME = 63
@@ -42,8 +43,8 @@ _CLASS_ORDER = tuple(DataClass)
 
 
 def is_record(subject: str) -> bool:
-    """Tell whether a subject is a golden record, which has no envelope."""
-    return subject.endswith(".record")
+    """Tell whether a subject is a golden record, or a head of evidence: neither has an envelope."""
+    return subject.endswith(".record") or subject == HEAD_SUBJECT
 
 
 def problems_of(subject: str, number: int, schema: Mapping[str, Any]) -> list[Problem]:

@@ -63,10 +63,10 @@ BATCH_FIELDS: Mapping[str, str] = {
     "policy_digest": "text",
 }
 TAGS: Mapping[str, str] = {
-    "audit": "hub.audit.v1",
-    "release": "hub.release.v1",
-    "action": "hub.action.v1",
-    "batch": "hub.batch.v1",
+    "audit": "audit row 1",
+    "release": "release row 1",
+    "action": "action row 1",
+    "batch": "batch row 1",
 }
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "audit": AUDIT_FIELDS,
@@ -197,7 +197,7 @@ class Head:
     def document(self) -> str:
         """Return the text that is signed, in UTF-8."""
         content = {
-            "format": "hub.evidence.head.v1",
+            "format": "evidence head 1",
             "number": self.number,
             "signed_at": self.signed_at,
             "key_id": self.key_id,

@@ -13,14 +13,15 @@ from hub.codec.polars_types import dtype_of
 from hub.model.entities import ENTITIES, Aspect, Entity
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
-from hub.topology import all_subjects, record_topics
+from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 from tests.schema_folder import copy_of_schemas, edit_schema, optional_field, publish_next
 
 CATALOGUE = load_catalogue()
 
 
 def test_catalogue_has_every_subject_and_every_record() -> None:
-    assert set(CATALOGUE.subjects) == {*all_subjects(), *(f"{name}.record" for name in record_topics())}
+    records = {f"{name}.record" for name in record_topics()}
+    assert set(CATALOGUE.subjects) == {*all_subjects(), *records, HEAD_SUBJECT}
 
 
 @pytest.mark.parametrize("subject", all_subjects())
@@ -48,6 +49,7 @@ def test_ids_of_version_one_are_those_that_are_in_use() -> None:
         "dossier.record": 1012,
         "review.decided": 1013,
         "flag.record": 1014,
+        "evidence.head": 1017,
     }
     assert CATALOGUE.by_id(1) is None
 

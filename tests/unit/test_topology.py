@@ -13,6 +13,8 @@ from hub.model.entities import ENTITIES, SUBJECTS
 from hub.topology import (
     FLAG_RECORDS,
     FLAG_TOPIC,
+    HEAD_SUBJECT,
+    HEAD_TOPIC,
     MAX_LOG_RECORD_BYTES,
     SOURCE_ACTIVITY_TOPIC,
     all_subjects,
@@ -41,7 +43,7 @@ def test_merged_topics_are_those_of_the_declared_aspects() -> None:
 
 def test_every_subject_with_a_schema_has_a_topic_and_no_other_has() -> None:
     folders = {path.name for path in (ROOT / "schemas").iterdir() if path.is_dir()}
-    assert set(all_subjects()) == {name for name in folders if not name.endswith(".record")}
+    assert set(all_subjects()) == {name for name in folders if not name.endswith(".record")} - {HEAD_SUBJECT}
     assert {event_topic(subject) for subject in all_subjects()} <= set(TOPICS)
 
 
@@ -67,7 +69,7 @@ def test_topics_hold_nothing_that_nobody_reads_or_writes() -> None:
     events = {event_topic(subject) for subject in all_subjects()}
     letters = {dead_letter_topic(topic) for topic in events}
     records = {FLAG_TOPIC, *(record_topic(entity) for entity in ENTITIES if entity.record_topic)}
-    assert set(TOPICS) == events | letters | records | {SOURCE_ACTIVITY_TOPIC}
+    assert set(TOPICS) == events | letters | records | {SOURCE_ACTIVITY_TOPIC, HEAD_TOPIC}
     assert len(TOPICS) == len(topics(PARTITIONS))
 
 
