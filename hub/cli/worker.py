@@ -1,4 +1,4 @@
-"""Commands that make and run the way in: ``hub db migrate``, ``hub topics ensure``, ``hub worker``."""
+"""Commands that make and run the way in: ``hub db migrate``, ``hub worker``."""
 
 import json
 import logging
@@ -7,16 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from hub.cli.context import located, policy_path, warehouse
-from hub.operate.topics import TopicPlan, create_topics, plan_topics
 from hub.reference.holidays import load_calendar
-from hub.topology import topics
 from hub.warehouse.migrate import migrate
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +20,6 @@ def register(app: typer.Typer) -> None:
     database = typer.Typer(no_args_is_help=True, help="The warehouse's tables.")
     database.command("migrate")(db_migrate)
     app.add_typer(database, name="db")
-    on_topics = typer.Typer(no_args_is_help=True, help="The topics of the hub.")
-    on_topics.command("ensure")(topics_ensure)
-    app.add_typer(on_topics, name="topics")
     app.command("worker")(worker)
 
 
@@ -48,36 +41,6 @@ def db_migrate(as_json: _AsJson = False) -> None:
     console.print(f"schema [bold]{settings.database_schema}[/bold] is at revision {report.revision}")
     for added in report.added:
         console.print(f"  added {added}")
-
-
-def topics_ensure(execute: _Execute = False, as_json: _AsJson = False) -> None:
-    """Create the topics that are missing. Prints the plan; `--execute` carries it out.
-
-    **Examples**
-
-    - `hub topics ensure`
-    - `hub topics ensure --execute`
-    """
-    settings, places = located()
-    plan = plan_topics(places.bootstrap, topics(settings.partitions))
-    if execute:
-        create_topics(places.bootstrap, plan.missing, settings.replication)
-    if as_json:
-        print(json.dumps({"missing": [t.name for t in plan.missing], "present": plan.present, "executed": execute}))
-        return
-    _show_plan(plan, execute)
-
-
-def _show_plan(plan: TopicPlan, executed: bool) -> None:
-    console = Console()
-    if not plan.missing:
-        console.print(f"all {len(plan.present)} topics are there")
-        return
-    table = Table("topic", "partitions", "configuration", box=None)
-    for topic in plan.missing:
-        table.add_row(topic.name, str(topic.partitions), " ".join(f"{k}={v}" for k, v in topic.config.items()))
-    console.print(table)
-    console.print("created" if executed else f"{len(plan.missing)} topics would be created; add --execute")
 
 
 def worker() -> None:

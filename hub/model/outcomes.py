@@ -41,6 +41,8 @@ class Reason(StrEnum):
     BEFORE_START = "BEFORE_START"
     AFTER_CUT_OVER = "AFTER_CUT_OVER"
     VERSION_REUSED = "VERSION_REUSED"
+    # an operator says no
+    SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
     # waits
     REFERENCE_MISSING = "REFERENCE_MISSING"
 
@@ -52,6 +54,7 @@ _REJECTED = frozenset(
         Reason.BEFORE_START,
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
+        Reason.SKIPPED_BY_OPERATOR,
     }
 )
 

@@ -1,0 +1,187 @@
+"""Commands of stored offsets: ``hub offsets show``, ``plan`` and ``apply``."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.cli.context import located, warehouse
+from hub.model.errors import ConfigError
+from hub.topology import subject_of
+
+if TYPE_CHECKING:
+    from hub.operate.offset_moves import OffsetPlan
+    from hub.operate.offsets import StoredOffset
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Where the hub stands in the log.")
+    group.command("show")(show)
+    group.command("plan")(plan)
+    group.command("apply")(apply)
+    app.add_typer(group, name="offsets")
+
+
+def show(
+    topic: Annotated[str | None, typer.Option("--topic", help="Only this topic.")] = None, as_json: _AsJson = False
+) -> None:
+    """Show each partition's stored offset beside the log's bounds and the group's offset on Kafka.
+
+    The stored offset, in PostgreSQL, is the truth; the group's is written afterwards for lag tools. Exit code 1 when
+    the log does not hold a stored offset.
+
+    **Examples**
+
+    - `hub offsets show`
+    - `hub offsets show --topic hub.citizen.changed.v1 --json`
+    """
+    from hub.operate.offsets import read_offsets  # heavy: the log's client
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets")
+    rows = read_offsets(engine, places.bootstrap, settings.consumer_group, topic)
+    problems = [
+        f"{row.topic}/{row.partition}: {row.log.problem(row.stored)}"
+        for row in rows
+        if row.log is not None and row.log.problem(row.stored)
+    ]
+    if as_json:
+        print(json.dumps({"offsets": [_row_json(row) for row in rows], "problems": problems}))
+    else:
+        console = Console(highlight=False)
+        console.print(offsets_table(rows))
+        for problem in problems:
+            console.print(f"[red]{problem}[/red]", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def offsets_table(rows: "Sequence[StoredOffset]") -> Table:
+    """Render stored offsets, topics by their subject."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("topic/partition", no_wrap=True, overflow="fold")
+    for heading in ("log begins", "stored", "group", "log ends", "lag"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        name = f"{subject_of(row.topic)}/{row.partition}"
+        if row.log is None:
+            table.add_row(name, "-", f"{row.stored:,}", "-", "not on this Kafka", "-")
+            continue
+        group = "-" if row.group is None else f"{row.group:,}"
+        table.add_row(
+            name, f"{row.log.begin:,}", f"{row.stored:,}", group, f"{row.log.end:,}", f"{row.log.lag(row.stored):,}"
+        )
+    return table
+
+
+def _row_json(row: "StoredOffset") -> dict[str, Any]:
+    log = row.log
+    return {
+        "topic": row.topic,
+        "partition": row.partition,
+        "stored": row.stored,
+        "group": row.group,
+        "log_begin": log and log.begin,
+        "log_end": log and log.end,
+        "lag": log and log.lag(row.stored),
+        "lag_s": log and log.lag_s(datetime.now(UTC)),
+    }
+
+
+def plan(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="Which log partition.")],
+    to: Annotated[str, typer.Option("--to", help="First offset to be read afterwards: a number, begin or end.")],
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Plan to move a stored offset forward, past records that must not be read; nothing moves.
+
+    Says how many records would be skipped and stores the plan with a digest of them. Moving back is refused (exit
+    code 2): what was read has its rows, and `hub replay` reads it again.
+
+    **Examples**
+
+    - `hub offsets plan hub.citizen.changed.v1/1 --to 1657`
+    - `hub offsets plan hub.inspection.changed.v1/0 --to begin --json`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.offset_moves import plan_move
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets plan")
+    with Console(stderr=True).status("reading what would be skipped"):
+        planned = plan_move(engine, places.bootstrap, _place(place), to, actor(officer))
+    _print(planned, as_json, executed=False)
+
+
+def apply(
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id.")],
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")] = None,
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Do what a plan says: each skipped record is audited as rejected, SKIPPED_BY_OPERATOR, and the offset moves.
+
+    One transaction; exit code 1 when log or stored offset are not any more what they were when it was planned.
+    Workers go on by themselves. Who did it and why is written to the table `action`.
+
+    **Examples**
+
+    - `hub offsets apply 5f0e7c4a8f7c`
+    - `hub offsets apply 5f0e7c4a8f7c --execute --reason "range lost, incident 12" --officer H42-017`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.offset_moves import apply_move, stored_plan
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets apply")
+    if not execute:
+        _print(stored_plan(engine, name), as_json, executed=False)
+        return
+    if not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason: why these records are skipped"])
+    with Console(stderr=True).status("reading again what is skipped, and moving"):
+        done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
+    _print(done, as_json, executed=True)
+
+
+def _place(text: str) -> tuple[str, int]:
+    topic, _, partition = text.rpartition("/")
+    if not topic or not partition.isdecimal():
+        raise ConfigError([f"{text}: a topic and a partition are wanted, like hub.citizen.changed.v1/1"])
+    return topic, int(partition)
+
+
+def _print(of: "OffsetPlan", as_json: bool, executed: bool) -> None:
+    if as_json:
+        shown = {
+            "plan": of.id,
+            "topic": of.topic,
+            "partition": of.partition,
+            "from": of.from_offset,
+            "to": of.to_offset,
+            "records": of.records,
+            "lost": of.lost,
+            "digest": of.digest,
+            "executed": executed,
+        }
+        print(json.dumps(shown))
+        return
+    console = Console(highlight=False)
+    console.print(f"plan [bold]{of.id}[/bold]: {of.place} -> {of.to_offset}", soft_wrap=True)
+    console.print(
+        f"skips {of.records:,} records of the log" + (f" and {of.lost:,} that it has lost" if of.lost else "")
+    )
+    if executed:
+        console.print("[green]moved[/green]; each skipped record is audited as rejected, SKIPPED_BY_OPERATOR")
+    else:
+        console.print(f"nothing is moved; `hub offsets apply {of.id} --execute --reason TEXT` does it", soft_wrap=True)
