@@ -1,0 +1,145 @@
+"""Fill a warehouse with millions of people by set-based statements, in the shape that the merge leaves them in.
+
+Rows stand in the heap as they came while keys are hashes, so neighbours by key are no neighbours on disk: as in a
+warehouse that grew. Primary keys are made after the rows, which takes a third of the time.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+
+from tests.bench.measured import progress
+
+OLD_VERSION = -1
+"""Source version of what was there before: every event of a benchmark is newer."""
+
+_CHUNK = 100_000
+
+_CHUNK_OF_PEOPLE = """
+    INSERT INTO people (n, key, contested)
+    SELECT person, coalesce(known.key, md5('p' || person)::uuid), person % CAST(:every AS bigint) = 0
+    FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS person
+    LEFT JOIN known_people AS known ON known.n * CAST(:spread AS bigint) = person
+    ORDER BY 2
+"""
+"""In the order of hashes, so that people the events will speak of stand among the others."""
+_CLAIMS = """
+    INSERT INTO citizen_person_claim
+        (key, source, source_epoch, source_version, content_hash, revoked, contested, event_id, occurred_at,
+         recorded_at, operation, unit_scheme, source_agency, pin, full_name, birth_year, birth_month, gender)
+    SELECT key, :source, 1, :version, n * 7919, false, contested, md5('e' || n)::uuid, '2025-03-01', '2025-03-01',
+           'SNAPSHOT', 'GSO_2004', 'G01', '0002' || lpad(n::text, 8, '0'), :name || ' ' || n, 2099, n % 12 + 1,
+           CASE n % 2 WHEN 0 THEN 'MALE' ELSE 'FEMALE' END
+    FROM people WHERE contested OR NOT :only_contested
+"""
+_OTHERS = (
+    "INSERT INTO citizen_person_record (key, source) SELECT key, :source FROM people",
+    """
+    INSERT INTO audit (log, log_offset, batch, outcome, source, source_epoch, source_version, content_hash,
+                       occurred_at, key, event_id)
+    SELECT :log, n, 1 + n / 50000, 'applied', :source, 1, :version, n * 7919, '2025-03-01', key, md5('e' || n)::uuid
+    FROM people
+    """,
+    """
+    INSERT INTO conflict (aspect, key, part, field, source, held_by)
+    SELECT 'citizen.person', key, '', 'full_name', :rival, :source FROM people WHERE contested
+    """,
+)
+_PRIMARY_KEYS = """
+    SELECT conrelid::regclass::text AS name, conname, pg_get_constraintdef(oid) AS definition
+    FROM pg_constraint
+    WHERE contype = 'p' AND conrelid IN (
+        SELECT 'citizen_person_claim'::regclass UNION ALL SELECT 'citizen_person_record'::regclass
+        UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit'::regclass
+    )
+"""
+
+
+def preload(engine: Engine, people: int, known: Sequence[UUID] = (), conflicts: int = 0) -> float:
+    """Fill in people held by the population database, evenly spread among them those the events will speak of.
+
+    Args:
+        engine: of a migrated warehouse with its sources.
+        people: how many in all.
+        known: keys that are among them.
+        conflicts: how many of the people, known ones in proportion, a province contradicts in one field.
+
+    Returns:
+        The seconds it took.
+    """
+    began = time.monotonic()
+    spread = people // len(known) if known else people + 1
+    with engine.begin() as connection, _without_primary_keys(connection):
+        connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+        connection.execute(text("CREATE TEMPORARY TABLE people (n bigint, key uuid, contested boolean) ON COMMIT DROP"))
+        _store_known(connection, known)
+        values = {
+            "source": _source(connection, "dancu"),
+            "rival": _source(connection, "namdinh.motcua"),
+            "log": _log(connection),
+            "version": OLD_VERSION,
+            "spread": spread,
+            "every": people // conflicts if conflicts else people + 1,
+        }
+        for first in range(1, people + 1, _CHUNK):
+            last = min(first + _CHUNK - 1, people)
+            _fill(connection, {**values, "first": first, "last": last})
+            if last % (10 * _CHUNK) == 0:
+                progress.print(f"  {last:,} people, {time.monotonic() - began:.0f} s")
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text("VACUUM (ANALYZE) citizen_person_claim, citizen_person_record, audit, conflict"))
+        connection.execute(text("CHECKPOINT"))
+    progress.print(f"preloaded {people:,} people, {conflicts:,} in conflict, in {time.monotonic() - began:.0f} s")
+    return time.monotonic() - began
+
+
+def _fill(connection: Connection, values: dict[str, Any]) -> None:
+    connection.execute(text("TRUNCATE people"))
+    connection.execute(text(_CHUNK_OF_PEOPLE), values)
+    of_source = {**values, "name": "Nguyễn Văn", "only_contested": False}
+    connection.execute(text(_CLAIMS), of_source)
+    of_rival = {**values, "source": values["rival"], "name": "Trần Văn", "only_contested": True}
+    connection.execute(text(_CLAIMS), of_rival)
+    for statement in _OTHERS:
+        connection.execute(text(statement), values)
+
+
+def _source(connection: Connection, code: str) -> int:
+    return int(connection.execute(text("SELECT id FROM source WHERE code = :code"), {"code": code}).scalar_one())
+
+
+def _log(connection: Connection) -> int:
+    """Return a log partition of the past: the audit rows of what was there before refer to it.
+
+    Its offsets stand still at 0, so that nothing which follows the log (ledger, seals, share) takes them for new.
+    """
+    making = (
+        "INSERT INTO log_partition (topic, partition, first_offset, next_offset) "
+        "VALUES ('hub.citizen.changed.v0', 0, 0, 0) RETURNING id"
+    )
+    return int(connection.execute(text(making)).scalar_one())
+
+
+def _store_known(connection: Connection, known: Sequence[UUID]) -> None:
+    connection.execute(text("CREATE TEMPORARY TABLE known_people (n bigint, key uuid) ON COMMIT DROP"))
+    raw = connection.connection.driver_connection
+    assert raw is not None
+    with raw.cursor().copy("COPY known_people FROM STDIN") as copy:
+        for number, key in enumerate(known, start=1):
+            copy.write_row((number, key))
+    connection.execute(text("ANALYZE known_people"))
+
+
+@contextmanager
+def _without_primary_keys(connection: Connection) -> Iterator[None]:
+    found = connection.execute(text(_PRIMARY_KEYS)).all()
+    for row in found:
+        connection.execute(text(f"ALTER TABLE {row.name} DROP CONSTRAINT {row.conname}"))
+    yield
+    for row in found:
+        connection.execute(text(f"ALTER TABLE {row.name} ADD CONSTRAINT {row.conname} {row.definition}"))
