@@ -43,6 +43,10 @@ class Reason(StrEnum):
     VERSION_REUSED = "VERSION_REUSED"
     # an operator says no
     SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
+    # people say no
+    DISCARDED = "DISCARDED"
+    # a replay left out what waited
+    LEFT_OUT = "LEFT_OUT"
     # waits
     REFERENCE_MISSING = "REFERENCE_MISSING"
 
@@ -55,6 +59,7 @@ _REJECTED = frozenset(
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
         Reason.SKIPPED_BY_OPERATOR,
+        Reason.LEFT_OUT,
     }
 )
 

@@ -31,6 +31,7 @@ from hub.reconcile.identity import same_identity
 from hub.reconcile.touch import JOB_LOG
 from hub.topology import subject_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
+from hub.warehouse.replay_tables import replay_withdrawn
 from hub.warehouse.tables import audit, dead_letter, log_partition, parked, release
 
 OFFSETS_PER_STRETCH = 20_000
@@ -184,7 +185,10 @@ def _written() -> Subquery:
 
 @cache
 def written_without_claim(tables: AspectTables) -> Select[int]:
-    """Select records that were written, of whose key and source there is no claim as new as they are."""
+    """Select records that were written, of whose key and source there is no claim as new as they are.
+
+    But for those that a replay took away, as its plan announced.
+    """
     claim, written = tables.claim, _written()
     there = exists().where(
         claim.c.key == written.c.key,
@@ -192,7 +196,14 @@ def written_without_claim(tables: AspectTables) -> Select[int]:
         tuple_(claim.c.source_epoch, claim.c.source_version)
         >= tuple_(written.c.source_epoch, written.c.source_version),
     )
-    return select(written.c.log_offset).where(~there).order_by(written.c.log_offset).limit(MOST_NAMED)
+    gone = replay_withdrawn
+    withdrawn = exists().where(
+        gone.c.subject == tables.aspect.subject,
+        gone.c.key == written.c.key,
+        gone.c.source == written.c.source,
+        tuple_(gone.c.source_epoch, gone.c.source_version) >= tuple_(written.c.source_epoch, written.c.source_version),
+    )
+    return select(written.c.log_offset).where(~there, ~withdrawn).order_by(written.c.log_offset).limit(MOST_NAMED)
 
 
 @cache

@@ -13,17 +13,17 @@ from sqlalchemy import (
     cast,
     exists,
     func,
-    insert,
     or_,
     select,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.identity import same_identity
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import outcome_type
+from hub.warehouse.tables import outcome_type, release
 
 
 def _audit_rows(
@@ -119,7 +119,7 @@ def audit_of_merged(
     )
     if earlier_only:
         rows = rows.where(~stage.c.newest)
-    return insert(into).from_select(_AUDIT_COLUMNS, rows)
+    return _adding(into, rows)
 
 
 @cache
@@ -139,4 +139,10 @@ def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int], into:
             ~exists().where(same_identity(tables, merged, stage), merged.c.source == stage.c.source),
         )
     )
-    return insert(into).from_select(_AUDIT_COLUMNS, rows)
+    return _adding(into, rows)
+
+
+def _adding(into: Table, rows: Select[tuple[object, ...]]) -> Insert:
+    """A record that a replay made wait again was released before: the first account of it stays."""
+    adding = insert(into).from_select(_AUDIT_COLUMNS, rows)
+    return adding.on_conflict_do_nothing() if into is release else adding

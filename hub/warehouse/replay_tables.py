@@ -11,6 +11,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Uuid,
     func,
     text,
 )
@@ -54,3 +55,18 @@ replay_position = Table(
 
 ``first_offset`` to ``end_offset``: what the plan reads. ``copied_offset``: from here on every event counts, whatever
 the plan selects: where the live warehouse stood when its state was copied; for a whole rebuild, ``end_offset``."""
+
+replay_withdrawn = Table(
+    "replay_withdrawn",
+    metadata,
+    Column("replay", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("key", Uuid, nullable=False),
+    Column("source", SmallInteger, nullable=False),
+    Column("source_epoch", Integer, nullable=False),
+    Column("source_version", BigInteger, nullable=False),
+    PrimaryKeyConstraint("subject", "key", "source", "replay"),
+)
+"""What a replay that is live took away: up to this version, events of the source about the key have left no claim.
+
+The ledger's check would otherwise miss them: their audit rows go on saying that they were applied, as they were."""

@@ -58,6 +58,7 @@ _EVIDENCE = frozenset(
         "recode",
         "replay",
         "replay_position",
+        "replay_withdrawn",
         "ledger_range",
         "offset_plan",
         "letter",

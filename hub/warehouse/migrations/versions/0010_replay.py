@@ -36,6 +36,17 @@ _STATEMENTS: tuple[str, ...] = (
         PRIMARY KEY (replay, log)
     ) WITH (fillfactor = 50)
     """,
+    """
+    CREATE TABLE replay_withdrawn (
+        replay integer NOT NULL,
+        subject text NOT NULL,
+        key uuid NOT NULL,
+        source smallint NOT NULL,
+        source_epoch integer NOT NULL,
+        source_version bigint NOT NULL,
+        PRIMARY KEY (subject, key, source, replay)
+    )
+    """,
 )
 
 
