@@ -28,6 +28,7 @@ _GROUPS = (
     "policy",
     "review",
     "deadletters",
+    "parked",
     "operators",
     "quality",
     "calendar",

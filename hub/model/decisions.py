@@ -43,6 +43,7 @@ TAKEN: Mapping[ReviewKind, str] = {
     ReviewKind.CONFLICT: "the other source's claim holds the record while it says the same",
     ReviewKind.AMBIGUOUS_UNIT: "the chosen unit is the unit of today",
     ReviewKind.POSSIBLE_DUPLICATE_PERSON: "both numbers are one person",
+    ReviewKind.REFERENCE_MISSING: "what waits counts without what it refers to",
 }
 """What TAKE does, by kind; the other kinds leave nothing to take."""
 

@@ -63,8 +63,8 @@ def plan_decision(engine: Engine, given: Given) -> DecisionPlan:
     with translated_errors("reading a review"), engine.connect() as connection:
         question = question_of(connection, given.number)
         seen_held, seen_other = _seen(connection, question)
-        desk = _desk(connection)
-    problems = [*_problems(question, given), *([] if desk else [_NO_DESK])]
+        desk = officers_desk(connection)
+    problems = [*_problems(question, given), *([] if desk else [NO_DESK])]
     if problems or desk is None:
         raise ConfigError(problems)
     detail = question.detail or {}
@@ -130,10 +130,11 @@ def decide(engine: Engine, places: Endpoints, plan: DecisionPlan) -> None:
         note(connection, Action(decision.officer, DECIDE, decision.reason, entity, decision.of.key, detail))
 
 
-_NO_DESK = f"policy: no source has the role {Role.OFFICER.value} and may speak of {SUBJECT}"
+NO_DESK = f"policy: no source has the role {Role.OFFICER.value} and may speak of {SUBJECT}"
 
 
-def _desk(connection: Connection) -> Source | None:
+def officers_desk(connection: Connection) -> Source | None:
+    """Return the source of officers' decisions, as the policy in force names it; None when it names none."""
     applied = applied_policy(connection)
     if applied is None:
         return None
@@ -183,6 +184,10 @@ def _effect(question: Question, given: Given) -> str:
             return f"{who} goes on holding {of.aspect}; open again when {of.source} says something new"
         case Verdict.TAKE, ReviewKind.AMBIGUOUS_UNIT:
             return f"{of.field} is taken to be in {given.choose} today, while {of.source} says what it says now"
+        case Verdict.TAKE, ReviewKind.REFERENCE_MISSING:
+            return (
+                f"what {of.source} said, and says, of this key counts without what it refers to, with a flag; for good"
+            )
         case Verdict.TAKE, _:
             return f"{TAKEN[of.kind]}; a later decision to keep undoes it"
         case Verdict.KEEP, ReviewKind.POSSIBLE_DUPLICATE_PERSON:

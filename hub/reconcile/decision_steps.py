@@ -1,4 +1,4 @@
-"""What a batch's decisions change: the records and conflicts they are about are decided anew."""
+"""What a batch's decisions change: records and conflicts are decided anew, parked records are let in."""
 
 from sqlalchemy import Connection
 
@@ -6,6 +6,7 @@ from hub.model.decisions import ReviewKind
 from hub.model.entities import REVIEW
 from hub.reconcile.decide import redecide
 from hub.reconcile.decisions import claims_settled, identities_decided
+from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.step import Merge
 from hub.warehouse.entity_tables import all_aspect_tables
 
@@ -16,6 +17,8 @@ def step(connection: Connection, merge: Merge) -> None:
         return
     connection.execute(claims_settled())
     frame = merge.accepted.frame
+    if ReviewKind.REFERENCE_MISSING.value in set(frame["kind"]):
+        let_in_decided(connection)
     named = set(frame.filter(frame["kind"] == ReviewKind.CONFLICT.value)["aspect"].unique())
     for tables in all_aspect_tables():
         if tables.name in named and tables.entity is not REVIEW:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from hub.model.errors import PoisonError
 from hub.reconcile.isolate import without_refused_rows
+from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.merge import Merged, Stamp, commit_batch
 from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
 from hub.reconcile.staging import ensure_stages
@@ -59,6 +60,7 @@ class WarehouseStore:
         """
         with translated_errors("looking at parked records"), self._engine.begin() as connection:
             if thorough:
+                let_in_decided(connection)
                 ask_about_overdue(connection, self._parking_deadline)
             return releasable(connection, most, thorough)
 
