@@ -13,23 +13,22 @@ group keeps this member (docs/invariants.md).
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from tenacity import RetryCallState
 
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
 from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
+from hub.intake.patience import Patience
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import Errand, IntakeStatus
 from hub.model.errors import ConcurrentUpdateError, HubError, LostRangeError
 from hub.reconcile.releasing import Releasable
-from hub.retry import ENVIRONMENT
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
 
@@ -62,6 +61,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store) -> None:
         self.status = IntakeStatus()
+        self._patience = Patience(self.status)
         self.on_committed: Callable[[Batch], None] | None = None
         self._options = options
         self._preparer = preparer
@@ -81,7 +81,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises:
             LostRangeError: the log and the stored offsets do not fit together.
         """
-        consumer = await self._patiently(Errand.CONNECT, self._connected)
+        consumer = await self._patience.until_done(Errand.CONNECT, self._connected)
         loops = (
             self._poll_loop(consumer),
             *(self._commit_loop(lane) for lane in self._lanes.all),
@@ -134,11 +134,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 # The database is slow or away: stay in the group by polling what is paused.
                 await self._wait_paused(consumer, 0.0)
                 continue
-            for lane, records in self._lanes.split(await self._poll(consumer)):
+            polled = await self._poll(consumer)
+            for lane, records, is_shared in self._lanes.split(polled):
                 if generation != self._generation:
                     break
                 batch = await self._prepare(consumer, self._taken(records))
-                lane.queue.put_nowait(Prepared(generation, batch))
+                self._lanes.put(lane, Prepared(generation, batch, is_shared))
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> Records:
         """Return records of the partitions whose lanes have room, as many as the smallest of these lanes' bounds."""
@@ -208,10 +209,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await consumer.getmany(timeout_ms=self._options.poll_ms)
             self._unplaced = bool(consumer.assignment())
             return False
-        begins, ends = await self._patiently(Errand.PLACE, lambda: bounds(consumer, assigned))
+        begins, ends = await self._patience.until_done(Errand.PLACE, lambda: bounds(consumer, assigned))
         places = {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
         async with self._lanes.quiet():
-            stored = await self._patiently(Errand.PLACE, lambda: self._lanes.first.in_thread(self._store.place, places))
+            stored = await self._patience.until_done(
+                Errand.PLACE, lambda: self._lanes.first.in_thread(self._store.place, places)
+            )
         if generation != self._generation:
             return False
         self._next = {tp: stored[tp.topic, tp.partition] for tp in assigned}
@@ -226,8 +229,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _commit_loop(self, lane: Lane) -> None:
         while True:
-            prepared = await self._lanes.next_of(lane)
-            async with lane.busy:
+            async with self._lanes.next_of(lane) as prepared:
                 if prepared.generation == self._generation:
                     await self._commit(lane, prepared)
 
@@ -235,7 +237,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         batch = prepared.batch
         began = time.monotonic()
         try:
-            await self._patiently(
+            await self._patience.until_done(
                 Errand.COMMIT,
                 lambda: lane.in_thread(self._store.commit, batch),
                 lambda: prepared.generation == self._generation,
@@ -274,38 +276,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 async with asyncio.timeout(WATCH_ANSWER_S):
                     await consumer.end_offsets(sorted(consumer.assignment()))
             except (KafkaError, TimeoutError):
-                self._waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
+                self._patience.waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
             else:
-                self._goes_on(Errand.WATCH)
+                self._patience.goes_on(Errand.WATCH)
 
     async def _in_decode_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)
-
-    async def _patiently(
-        self,
-        errand: Errand,
-        call: Callable[[], Awaitable[_Result]],
-        still_wanted: Callable[[], bool] = lambda: True,
-        lane: int = 0,
-    ) -> _Result:
-        """Call until it works, backing off; other errors than retryable ones pass through."""
-
-        def note(state: RetryCallState) -> None:
-            self._waits(errand, str(state.outcome.exception() if state.outcome else ""), lane)
-
-        async for attempt in ENVIRONMENT.retrying_async(before_sleep=note):
-            with attempt:
-                if attempt.retry_state.attempt_number > 1 and not still_wanted():
-                    self._goes_on(errand, lane)
-                    raise ConcurrentUpdateError("the partitions were taken away while the environment was")
-                result = await call()
-        self._goes_on(errand, lane)
-        return result
-
-    def _waits(self, errand: Errand, why: str, lane: int = 0) -> None:
-        if self.status.waits(errand, why, lane):
-            _log.warning("paused: %s", why)
-
-    def _goes_on(self, errand: Errand, lane: int = 0) -> None:
-        if self.status.goes_on(errand, lane):
-            _log.info("going on: %s", errand.value)

@@ -2,6 +2,10 @@
 
 A partition always takes the same lane, so its batches keep their order; two lanes never hold the same partition, and
 stand to each other as two workers do. Each lane holds one batch that waits besides the one that is being committed.
+
+Making a batch has a price of its own, whatever its size. While little comes in, what was polled is not parted: a
+*shared* batch takes the first lane and holds the others still. When much comes in, the shared batches on their way are
+let out first, and the lanes part the work again.
 """
 
 import asyncio
@@ -16,16 +20,20 @@ from aiokafka import ConsumerRecord, TopicPartition
 from hub.intake.batch_size import BatchSize
 from hub.warehouse.batch import Batch
 
+SHARED_BELOW = 4_000
+"""Fewer records than this in one poll are little: one batch of them is quicker than one for each lane."""
+
 _Result = TypeVar("_Result")
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that waits for its lane, and the generation of the placing that it was polled in."""
+    """A batch that waits for its lane, the generation of the placing that it was polled in, whether it is shared."""
 
     generation: int
     batch: Batch
+    is_shared: bool = False
 
 
 class Lane:
@@ -37,6 +45,11 @@ class Lane:
         self.queue: asyncio.Queue[Prepared] = asyncio.Queue(maxsize=1)
         self.busy = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, f"commit-{number}")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch waits here or is being committed."""
+        return self.queue.empty() and not self.busy.locked()
 
     async def in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a blocking call in this lane's thread."""
@@ -53,6 +66,8 @@ class Lanes:
     def __init__(self, count: int, most_rows: int, target_s: float) -> None:
         self.all = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(count))
         self._room = asyncio.Event()
+        self._shared = 0
+        self._must_part = False
 
     @property
     def first(self) -> Lane:
@@ -66,6 +81,8 @@ class Lanes:
 
     def with_room(self) -> list[Lane]:
         """Return the lanes whose next batch may be prepared; nobody but the caller takes the room away."""
+        if self._shared:
+            return [] if self._must_part or self.first.queue.full() else list(self.all)
         return [lane for lane in self.all if not lane.queue.full()]
 
     async def wait_for_room(self, limit_s: float) -> bool:
@@ -79,18 +96,36 @@ class Lanes:
             return False
         return True
 
-    async def next_of(self, lane: Lane) -> Prepared:
-        """Take the lane's waiting batch, which makes room."""
+    def put(self, lane: Lane, prepared: Prepared) -> None:
+        """Let a batch wait for its lane, which has room."""
+        self._shared += prepared.is_shared
+        lane.queue.put_nowait(prepared)
+
+    @asynccontextmanager
+    async def next_of(self, lane: Lane) -> AsyncIterator[Prepared]:
+        """Take the lane's waiting batch, which makes room; inside, the lane (if it is shared: every lane) is busy."""
         prepared = await lane.queue.get()
         self._room.set()
-        return prepared
+        async with self.quiet() if prepared.is_shared else lane.busy:
+            try:
+                yield prepared
+            finally:
+                self._shared -= prepared.is_shared
+                self._must_part = self._must_part and self._shared > 0
+        self._room.set()
 
-    def split(self, records: Records) -> list[tuple[Lane, Records]]:
-        """Part records by lane."""
+    def split(self, records: Records) -> list[tuple[Lane, Records, bool]]:
+        """Part the records of one poll by lane, or give them all to the first lane, shared; the flag says which."""
+        if not records:
+            return []
+        is_little = sum(map(len, records.values())) < SHARED_BELOW
+        if self._shared or (is_little and all(lane.is_idle for lane in self.all)):
+            self._must_part = not is_little
+            return [(self.first, records, True)]
         parts: dict[int, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
         for partition, of_partition in records.items():
             parts.setdefault(self.of(partition).number, {})[partition] = of_partition
-        return [(self.all[number], part) for number, part in sorted(parts.items())]
+        return [(self.all[number], part, False) for number, part in sorted(parts.items())]
 
     def partitions_of(self, lanes: Iterable[Lane], assigned: Iterable[TopicPartition]) -> list[TopicPartition]:
         """Return the assigned partitions that take one of some lanes."""

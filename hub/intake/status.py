@@ -18,6 +18,7 @@ class Errand(StrEnum):
     PLACE = "place"
     COMMIT = "commit"
     WATCH = "watch"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, slots=True)

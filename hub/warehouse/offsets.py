@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, column, select, update, values
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, Update, bindparam, column, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.model.errors import ConcurrentUpdateError
 from hub.warehouse.batch import Advance
@@ -62,20 +63,42 @@ def advance_positions(connection: Connection, advances: Sequence[Advance]) -> No
     Raises:
         ConcurrentUpdateError: a stored offset is not the one the batch began at: another worker holds the partition.
     """
-    moves = values(
-        column("log", SmallInteger),
-        column("expected", BigInteger),
-        column("next_offset", BigInteger),
-        column("consumed", Integer),
-        name="moves",
-    ).data(
-        [(move.log, move.expected, move.next_offset, move.consumed) for move in sorted(advances, key=lambda m: m.log)]
-    )
+    ordered = sorted(advances, key=lambda advance: advance.log)
     moved = connection.execute(
-        update(log_partition)
-        .values(next_offset=moves.c.next_offset, consumed=log_partition.c.consumed + moves.c.consumed)
-        .where(log_partition.c.id == moves.c.log, log_partition.c.next_offset == moves.c.expected)
+        _moves(),
+        {
+            "logs": [advance.log for advance in ordered],
+            "expected": [advance.expected for advance in ordered],
+            "next_offsets": [advance.next_offset for advance in ordered],
+            "consumed": [advance.consumed for advance in ordered],
+        },
     ).rowcount
     if moved != len(advances):
         places = ", ".join(f"{move.topic}/{move.partition}@{move.expected}" for move in advances)
         raise ConcurrentUpdateError(f"{moved} of {len(advances)} stored offsets were as expected ({places})")
+
+
+@cache
+def _moves() -> Update:
+    """Arrays, so that the statement is the same whatever the number of partitions, and is compiled once."""
+    moves = (
+        func.unnest(
+            bindparam("logs", type_=ARRAY(SmallInteger)),
+            bindparam("expected", type_=ARRAY(BigInteger)),
+            bindparam("next_offsets", type_=ARRAY(BigInteger)),
+            bindparam("consumed", type_=ARRAY(Integer)),
+        )
+        .table_valued(
+            column("log", SmallInteger),
+            column("expected", BigInteger),
+            column("next_offset", BigInteger),
+            column("consumed", Integer),
+            name="moves",
+        )
+        .render_derived()
+    )
+    return (
+        update(log_partition)
+        .values(next_offset=moves.c.next_offset, consumed=log_partition.c.consumed + moves.c.consumed)
+        .where(log_partition.c.id == moves.c.log, log_partition.c.next_offset == moves.c.expected)
+    )

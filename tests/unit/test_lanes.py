@@ -5,7 +5,7 @@ import asyncio
 from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
-from hub.intake.lanes import Lanes, Prepared
+from hub.intake.lanes import SHARED_BELOW, Lanes, Prepared
 from hub.warehouse.batch import Batch
 
 BATCH = Batch((), ())
@@ -25,10 +25,41 @@ def test_lanes_share_out_a_topic_s_partitions_and_keep_them() -> None:
 def test_split_parts_records_by_lane_and_loses_none() -> None:
     lanes = Lanes(3, 1000, 1.0)
     records = {partition: [partition.partition] for partition in _partitions("a", 5)}
+    lanes.put(lanes.all[2], Prepared(1, BATCH))
     parts = lanes.split(records)
-    assert sorted(lane.number for lane, _ in parts) == [0, 1, 2]
-    assert {place: of for _, part in parts for place, of in part.items()} == records
-    assert all(lanes.of(place) is lane for lane, part in parts for place in part)
+    assert sorted(lane.number for lane, _, _ in parts) == [0, 1, 2]
+    assert {place: of for _, part, _ in parts for place, of in part.items()} == records
+    assert all(lanes.of(place) is lane for lane, part, _ in parts for place in part)
+    assert not any(is_shared for _, _, is_shared in parts)
+
+
+async def test_little_is_shared_and_holds_every_lane_until_it_is_committed() -> None:
+    lanes = Lanes(2, 1000, 1.0)
+    little = {partition: [partition.partition] for partition in _partitions("a", 4)}
+    assert lanes.split(little) == [(lanes.first, little, True)]
+    lanes.put(lanes.first, Prepared(1, BATCH, is_shared=True))
+    assert lanes.with_room() == []
+    async with lanes.next_of(lanes.first):
+        assert all(lane.busy.locked() for lane in lanes.all)
+        assert lanes.with_room() == list(lanes.all)
+    assert not any(lane.busy.locked() for lane in lanes.all)
+
+
+async def test_much_after_little_goes_out_before_the_lanes_part_the_work_again() -> None:
+    lanes = Lanes(2, 1000, 1.0)
+    little = {partition: [partition.partition] for partition in _partitions("a", 4)}
+    much = {partition: [0] * SHARED_BELOW for partition in _partitions("a", 4)}
+    lanes.split(little)
+    lanes.put(lanes.first, Prepared(1, BATCH, is_shared=True))
+    async with lanes.next_of(lanes.first):
+        ((lane, _, is_shared),) = lanes.split(much)
+        assert (lane, is_shared) == (lanes.first, True)
+        lanes.put(lane, Prepared(1, BATCH, is_shared))
+    assert lanes.with_room() == []
+    async with lanes.next_of(lanes.first):
+        assert lanes.with_room() == []
+    assert lanes.with_room() == list(lanes.all)
+    assert [is_shared for _, _, is_shared in lanes.split(much)] == [False, False]
 
 
 async def test_wait_for_room_ends_when_a_batch_is_taken() -> None:
@@ -39,7 +70,8 @@ async def test_wait_for_room_ends_when_a_batch_is_taken() -> None:
     assert not await lanes.wait_for_room(0.01)
     waiting = asyncio.create_task(lanes.wait_for_room(30.0))
     await asyncio.sleep(0)
-    assert (await lanes.next_of(lane)).generation == 1
+    async with lanes.next_of(lane) as prepared:
+        assert prepared.generation == 1
     assert await waiting
     assert lanes.with_room() == [lane]
 
