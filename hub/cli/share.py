@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hub.cli.context import located, warehouse
+from hub.cli.context import located
 from hub.share.tail import PortalRecord, tail
 from hub.topology import record_topics
+from hub.warehouse.database import open_database
+from hub.warehouse.roles import WORKER
 
 
 class Records(StrEnum):
@@ -50,7 +52,7 @@ def share(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings, places = located()
-    engine = warehouse(settings, places, "hub share")
+    engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
     sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
     asyncio.run(sharing.run(once))
     if as_json:

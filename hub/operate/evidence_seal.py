@@ -54,6 +54,13 @@ def is_turn_taken(connection: Connection, schema: str) -> bool:
     return bool(connection.execute(lock, {"name": f"{_LOCK}:{schema}"}).scalar_one())
 
 
+def leave_turn(connection: Connection, schema: str) -> None:
+    """Let another worker have the turn."""
+    with connection.begin():
+        unlock = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+        connection.execute(unlock, {"name": f"{_LOCK}:{schema}"})
+
+
 def open_logs(connection: Connection) -> list[Open]:
     """Return the log partitions with places that no seal covers."""
     last = (

@@ -19,6 +19,7 @@ from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.model.errors import UnreachableError
 from hub.model.policy import load_policy
+from hub.operate.evidence_keeper import EvidenceGate
 from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
 from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
@@ -26,10 +27,12 @@ from hub.reference.holidays import load_calendar
 from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
 from hub.streams.chores import Chore
+from hub.streams.evidence import evidence_chores, evidence_shown
 from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
+from hub.warehouse.roles import WORKER
 from hub.warehouse.sources import store_sources
 
 _log = logging.getLogger(__name__)
@@ -66,8 +69,9 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
                 numbers = store_sources(connection, policy)
             if not broker_answers(places.bootstrap):
                 raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    working = open_database(places.database_url, settings.database_schema, "hub worker", role=WORKER)
     stamp = Stamp(f"{socket.gethostname()}:{os.getpid()}", policy.digest)
-    store = WarehouseStore(engine, stamp, timedelta(hours=policy.parking_deadline_h))
+    store = WarehouseStore(working, stamp, timedelta(hours=policy.parking_deadline_h))
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         options = IntakeOptions(
@@ -81,10 +85,15 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             lanes=settings.lanes,
             batch_target_s=settings.batch_target_s,
         )
-        intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
+        gate = EvidenceGate()
+        intake = Intake(options, preparer, Store(store.place, gate.guarded(store.commit), store.releasable))
+        gate.on_change = evidence_shown(intake.status)
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
-        chores = (Chore("ledger", CHECK_EVERY_S, LedgerCheck(engine).turn),)
+        chores = (
+            Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn),
+            *evidence_chores(settings, places, (engine, working), gate),
+        )
         app = build_app(
             AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake, chores
         )

@@ -1,0 +1,73 @@
+"""Evidence as a part of the worker: its chores, and what the health page shows of it."""
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from hub.config import Settings
+from hub.embedded.locate import Endpoints
+from hub.intake.status import Errand, IntakeStatus
+from hub.operate.evidence_keeper import EvidenceGate, EvidenceKeeper, Keeping
+from hub.operate.evidence_keys import KeySource
+from hub.streams.chores import Chore
+from hub.warehouse.audit_months import ensure_months, missing_months
+from hub.warehouse.database import translated_errors
+from hub.warehouse.roles import grant_roles, may_migrate
+
+_log = logging.getLogger(__name__)
+
+MONTHS_EVERY_S = 3600.0
+
+
+def evidence_chores(
+    settings: Settings, places: Endpoints, engines: tuple[Engine, Engine], gate: EvidenceGate
+) -> tuple[Chore, ...]:
+    """Return the chores that seal and sign, and that make the months of the audit log ahead.
+
+    ``engines``: as the user of ``HUB_DATABASE_URL``, and with the worker's role.
+    """
+    owner, working = engines
+    # The client of the head's topic tells every step of every connection.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
+    keys = KeySource.of(settings)
+    if keys.is_own:
+        _log.warning(
+            "no HUB_SIGNING_KEY_FILE is set: evidence is signed with a key that lies in %s; "
+            "make one with `hub audit keygen` and keep it where only the worker reads it",
+            keys.folder,
+        )
+    keeping = Keeping(
+        working,
+        settings.database_schema,
+        places.bootstrap,
+        keys.load,
+        settings.evidence_every_s,
+        settings.evidence_limit_s,
+    )
+    keeper = EvidenceKeeper(keeping, gate)
+    return (
+        Chore("evidence", keeping.look_every_s, keeper.look),
+        Chore("months of the audit log", MONTHS_EVERY_S, lambda: _make_months(owner, settings.database_schema)),
+    )
+
+
+def _make_months(owner: Engine, schema: str) -> None:
+    with translated_errors("making the months of the audit log"), owner.begin() as connection:
+        if may_migrate(connection, schema):
+            if ensure_months(connection):
+                grant_roles(connection, schema)
+        elif missing := missing_months(connection):
+            _log.warning("rows will need %s, which the owner makes: hub db migrate", ", ".join(missing))
+
+
+def evidence_shown(status: IntakeStatus) -> Callable[[str | None], None]:
+    """Return what tells the health page that the worker waits for evidence, and that it goes on."""
+
+    def show(why: str | None) -> None:
+        if why is None:
+            status.goes_on(Errand.EVIDENCE)
+        else:
+            status.waits(Errand.EVIDENCE, f"evidence cannot be written: {why}")
+
+    return show
