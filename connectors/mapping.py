@@ -5,32 +5,29 @@ keyed hash of who says what: the same row in the same version has the same id, w
 """
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.dates import Convert, to_moment
-from connectors.declaration import Declaration, Deleted, FieldRule, Kind, Stream, Word, child_columns, columns_of
-from connectors.plain import folded, plain
+from connectors.declaration import Declaration, FieldRule, Kind, Stream, Word, child_columns, columns_of
+from connectors.getters import Get, Row, column_getter, deletion, digger, parsed, payload_of
+from connectors.plain import plain
 from connectors.reasons import RejectReason, Unmappable
 from connectors.values import converter, whole_number
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.envelope import Operation
 
-Row = Sequence[Any]
-Get = Callable[[Any], Any]
 UNKNOWN = "UNKNOWN"
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """How one field is filled; ``raw`` names the field that keeps a word no code table knows."""
 
     field: str
@@ -39,6 +36,10 @@ class _Step:
     default: Word | None
     required: bool
     raw: str | None
+
+    def value(self, row: Row) -> Any:
+        """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
+        return self.convert(self.get(row))
 
 
 class RowMapper:
@@ -49,7 +50,7 @@ class RowMapper:
         self.columns = columns_of(stream)
         self.children = tuple(rule for rule in stream.fields if rule.child)
         self._zone = ZoneInfo(source.time_zone)
-        self._constants: dict[str, Any] = {
+        self.constants: dict[str, Any] = {
             "source_system": source.code,
             "source_agency": source.agency,
             "source_epoch": source.epoch,
@@ -57,13 +58,13 @@ class RowMapper:
         }
         self._index = {name: place for place, name in enumerate(self.columns)}
         self._specs = {spec.name: spec for spec in version.fields}
-        self._steps = tuple(self._step(rule) for rule in stream.fields)
+        self.steps = tuple(self._step(rule) for rule in stream.fields)
         self._key = tuple(self._index[name] for name in stream.key)
         self._payload = self._index[stream.payload] if stream.payload else None
-        self._version = self._version_of()
+        self.version = self._version_of()
         self._moment = to_moment((), self._zone)
         self._changed_at = self._index[stream.changed_at] if stream.changed_at else None
-        self._operation = self._operation_of()
+        self.operation = self._operation_of()
         self._hash_key = hashlib.sha256(secret.encode()).digest()
         self._identity = f"{source.code}\x1f{stream.subject}\x1f{source.epoch}"
 
@@ -74,9 +75,9 @@ class RowMapper:
             Unmappable: with the reason and the field.
         """
         if self._payload is not None:
-            row = (*row, _payload(row[self._payload]))
-        event = dict(self._constants)
-        for step in self._steps:
+            row = (*row, payload_of(row[self._payload]))
+        event = dict(self.constants)
+        for step in self.steps:
             try:
                 value = step.convert(step.get(row))
             except Unmappable as problem:
@@ -105,16 +106,40 @@ class RowMapper:
     def _envelope(self, event: dict[str, Any], row: Row, recorded_at: datetime) -> None:
         event["recorded_at"] = recorded_at
         if "occurred_at" not in event:
-            moment = None if self._changed_at is None else self._moment(row[self._changed_at])
+            moment = self.changed_at(row)
             if moment is None:
                 raise Unmappable(RejectReason.TIME_MISSING, "occurred_at")
             event["occurred_at"] = moment
-        version = self._version(row)
+        version = self.version(row)
         if version is None:
             raise Unmappable(RejectReason.VERSION_MISSING, "source_version")
         event["source_version"] = version
-        event["operation"] = operation = self._operation(row)
-        event["event_id"] = self._digest(f"{self._identity}\x1f{self._key_text(row)}\x1f{version}\x1f{operation}")
+        event["operation"] = operation = self.operation(row)
+        event["event_id"] = self.event_id(row, version, operation)
+
+    def changed_at(self, row: Row) -> datetime | None:
+        """Return when the row changed last, None where the source does not say; raises Unmappable."""
+        moment: datetime | None = None if self._changed_at is None else self._moment(row[self._changed_at])
+        return moment
+
+    def event_id(self, row: Row, version: int, operation: str) -> bytes:
+        """Return the 16 bytes that name this version of the row, the same whenever it is sent."""
+        return self._digest(f"{self._identity}\x1f{self._key_text(row)}\x1f{version}\x1f{operation}")
+
+    def opened(self, rows: Sequence[Row]) -> tuple[Sequence[Row], set[int]]:
+        """Return the rows as the steps read them, an outbox row with its payload parsed, and those that have none."""
+        if self._payload is None:
+            return rows, set()
+        opened: list[Row] = []
+        unreadable: set[int] = set()
+        for place, row in enumerate(rows):
+            try:
+                payload: Mapping[str, Any] = payload_of(row[self._payload])
+            except Unmappable:
+                payload = {}
+                unreadable.add(place)
+            opened.append((*row, payload))
+        return opened, unreadable
 
     def _digest(self, text: str) -> bytes:
         digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16, key=self._hash_key).digest())
@@ -125,10 +150,10 @@ class RowMapper:
     def _key_text(self, row: Row) -> str:
         return "\x1f".join([str(row[place]) for place in self._key])
 
-    def _step(self, rule: FieldRule) -> _Step:
+    def _step(self, rule: FieldRule) -> Step:
         spec = self._specs[rule.field]
         raw = f"raw_{rule.field}"
-        return _Step(
+        return Step(
             field=rule.field,
             get=self._getter(rule),
             convert=self._list(rule, spec) if spec.kind is FieldKind.JSON else _convert(rule, spec, self._zone),
@@ -141,8 +166,8 @@ class RowMapper:
         if rule.child:
             return itemgetter(len(self.columns) + self.children.index(rule))
         if rule.paths:
-            return _digger(rule.paths, rule.join, last=True)
-        return _column_getter(rule, self._index)
+            return digger(rule.paths, rule.join, last=True)
+        return column_getter(rule, self._index)
 
     def _list(self, rule: FieldRule, spec: FieldSpec) -> Convert:
         items = {item.name: item for item in spec.items}
@@ -150,7 +175,7 @@ class RowMapper:
         steps = [
             (
                 item.field,
-                _digger(item.paths, item.join) if item.paths else _column_getter(item, index or {}),
+                digger(item.paths, item.join) if item.paths else column_getter(item, index or {}),
                 _convert(item, items[item.field], self._zone),
                 item.default,
             )
@@ -170,7 +195,7 @@ class RowMapper:
             return found
 
         def convert_list(value: Any) -> Any:
-            given = _parsed(value, RejectReason.BAD_LIST) if isinstance(value, str | bytes) else value
+            given = parsed(value, RejectReason.BAD_LIST) if isinstance(value, str | bytes) else value
             if not given:
                 return None
             if not spec.is_array:
@@ -217,7 +242,7 @@ class RowMapper:
 
         if deleted is None:
             return said
-        is_deleted = _deletion(deleted, self._index[deleted.column])
+        is_deleted = deletion(deleted, self._index[deleted.column])
         return lambda row: "REVOKE" if is_deleted(row) else said(row)
 
 
@@ -225,64 +250,3 @@ def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
     if rule.constant is not None:
         return lambda value: value
     return converter(rule, spec, zone)
-
-
-def _column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
-    if rule.constant is not None:
-        constant = rule.constant
-        return lambda row: constant
-    places = [index[name] for name in rule.columns]
-    if len(places) == 1:
-        return itemgetter(places[0])
-    join = rule.join
-    return lambda row: join.join([text for place in places if (text := plain(row[place]))])
-
-
-def _digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get:
-    """Return what reads places inside an object; ``last``: the object is the row's last element, its payload."""
-
-    def dig(given: Any, path: Sequence[str]) -> Any:
-        for name in path:
-            if not isinstance(given, Mapping):
-                return None
-            given = given.get(name)
-        return given
-
-    if len(paths) == 1 and len(paths[0]) == 1:
-        name = paths[0][0]
-        return (lambda row: row[-1].get(name)) if last else (lambda given: given.get(name))
-    if len(paths) == 1:
-        path = paths[0]
-        return (lambda row: dig(row[-1], path)) if last else (lambda given: dig(given, path))
-
-    def joined(given: Any) -> str:
-        root = given[-1] if last else given
-        return join.join([text for path in paths if (text := plain(dig(root, path)))])
-
-    return joined
-
-
-def _deletion(deleted: Deleted, place: int) -> Callable[[Row], bool]:
-    values = frozenset(folded(value) for value in deleted.values)
-
-    def is_deleted(row: Row) -> bool:
-        text = plain(row[place])
-        if text is None:
-            return False
-        return folded(text) in values if values else text.lower() not in ("0", "false", "f")
-
-    return is_deleted
-
-
-def _parsed(value: str | bytes, reason: RejectReason) -> Any:
-    try:
-        return json.loads(value, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        raise Unmappable(reason) from None
-
-
-def _payload(value: Any) -> Mapping[str, Any]:
-    given = _parsed(value, RejectReason.BAD_PAYLOAD) if isinstance(value, str | bytes) else value
-    if not isinstance(given, Mapping):
-        raise Unmappable(RejectReason.BAD_PAYLOAD)
-    return given

@@ -1,11 +1,15 @@
 """The run loop: snapshot, then changes; publish a page, wait for the broker's confirmation, then move the checkpoint.
 
+While the broker takes one page the next is read and mapped; it is published when the one before is confirmed and its
+checkpoint stored, so that what is in doubt is one page at most and keys keep their order.
+
 A source or broker that is away is retried for ever; each try goes on from the last checkpoint, so what was in doubt
 is sent again with the same event ids. One loop serves all streams of a source in turn.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from connectors.port import Connector, Page, Position, Publisher
@@ -47,7 +51,8 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
         RetryableError: only when the policy gives up.
         ConfigError, PublishError: what no retry mends.
     """
-    streams = [_StreamRun(connector, publisher, options) for connector in connectors]
+    thread = ThreadPoolExecutor(1, "publish")
+    streams = [_StreamRun(connector, publisher, options, thread) for connector in connectors]
     try:
         while not options.stop.is_set():
             # every stream takes its turn, whatever the others found
@@ -57,19 +62,32 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
                     break
                 options.stop.wait(options.poll_s)
     finally:
+        thread.shutdown()
         publisher.close()
         for connector in connectors:
             connector.close()
     return tuple(stream.counts for stream in streams)
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A page that the broker has, perhaps not all of it."""
+
+    page: Page
+    confirmed: Future[None]
+
+
 class _StreamRun:
     """One stream on its way: where it is and what it has done."""
 
-    def __init__(self, connector: Connector, publisher: Publisher, options: RunOptions) -> None:
+    def __init__(
+        self, connector: Connector, publisher: Publisher, options: RunOptions, thread: ThreadPoolExecutor
+    ) -> None:
         self._connector = connector
         self._publisher = publisher
         self._options = options
+        self._thread = thread
+        self._stores = False
         self._position: Position | None = None
         self._is_known = False
         self.counts = StreamCounts(connector.name)
@@ -101,20 +119,39 @@ class _StreamRun:
 
     def _take(self, pages: Iterator[Page], always: bool) -> None:
         """Publish, then store, page after page; ``always``: store positions of empty pages too."""
-        stores = always
+        self._stores = always
+        under_way: _UnderWay | None = None
         try:
             for page in pages:
-                if page.records:
-                    self._publisher.publish(self._connector.topic, page.records)
-                # an empty poll writes nothing: a write would move the source's own high-water mark
-                stores = stores or bool(page.records or page.rejects or page.resolved)
-                if stores:
-                    self._connector.checkpoint(page)
-                self._count(page)
+                if under_way is not None:
+                    self._settle(under_way)
                 if self._options.stop.is_set():
-                    break
+                    return
+                under_way = self._begin(page)
+            if under_way is not None:
+                self._settle(under_way)
         finally:
             _close(pages)
+            if under_way is not None:
+                # a failed read must not leave a page on its way that the next try sends beside its repetition
+                wait([under_way.confirmed])
+
+    def _begin(self, page: Page) -> _UnderWay:
+        def publish() -> None:
+            if page.records:
+                self._publisher.publish(self._connector.topic, page.records)
+
+        return _UnderWay(page, self._thread.submit(publish))
+
+    def _settle(self, under_way: _UnderWay) -> None:
+        """Wait for the broker's confirmation, then store where the page ends."""
+        page = under_way.page
+        under_way.confirmed.result()
+        # an empty poll writes nothing: a write would move the source's own high-water mark
+        self._stores = self._stores or bool(page.records or page.rejects or page.resolved)
+        if self._stores:
+            self._connector.checkpoint(page)
+        self._count(page)
 
     def _count(self, page: Page) -> None:
         self._position = page.position

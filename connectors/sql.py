@@ -5,6 +5,7 @@ an event of its own and its id its version, a table's row is a state whose versi
 change.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from connectors.columns import ColumnEncoder
 from connectors.declaration import Declaration, LateRows, Stream
 from connectors.horizon import HorizonReading
 from connectors.mapping import RowMapper
@@ -39,6 +41,15 @@ class Context:
     catalogue: Catalogue = field(default_factory=load_catalogue)
 
 
+@dataclass(slots=True)
+class Mapped:
+    """What became of a page's rows."""
+
+    records: list[Record] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+
+
 class SqlConnector:
     """One stream of a source; see ``port.Connector``. The source is first met in ``stored``."""
 
@@ -47,11 +58,12 @@ class SqlConnector:
         self._stream = stream
         self._mapper = RowMapper(context.declaration, stream, context.catalogue.latest(stream.subject), context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        self._columns = ColumnEncoder(self._mapper, self._encoder)
         self._reading: Reading | None = None
         self._rejected: set[str] = set()
         self._from: Position = {}
         self._sent: dict[bytes | str, datetime] = {}
-        self._unconfirmed: dict[bytes | str, datetime] = {}
+        self._unconfirmed: deque[tuple[Page, dict[bytes | str, datetime]]] = deque()
 
     @property
     def name(self) -> str:
@@ -95,8 +107,12 @@ class SqlConnector:
         self._context.state.save(self.name, page)
         self._rejected.difference_update(page.resolved)
         self._rejected.update(reject.row for reject in page.rejects)
-        self._sent.update(self._unconfirmed)
-        self._unconfirmed.clear()
+        # a later page may have been made already: what it holds is not confirmed by this one
+        while self._unconfirmed:
+            made, unconfirmed = self._unconfirmed.popleft()
+            self._sent.update(unconfirmed)
+            if made is page:
+                break
 
     def close(self) -> None:
         """Let go of the source's connections."""
@@ -113,27 +129,41 @@ class SqlConnector:
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
-        records: list[Record] = []
-        rejects: list[Reject] = []
-        resolved: list[str] = []
+        found = Mapped()
         now = datetime.now(UTC)
-        for row in rows:
+        encoded = self._columns.encode(rows, now)
+        unconfirmed: dict[bytes | str, datetime] = {}
+        for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
-                event = self._mapper.event(row, now)
-                if changed is not None and self._is_sent(event["event_id"], row[changed]):
+                if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
+                    record, event_id = self._by_row(row, now)
+                if changed is not None and self._is_sent(event_id, row[changed], unconfirmed):
                     continue
-                value = self._encoder.encode(event)
-                if len(value) > MAX_RECORD_BYTES:
-                    raise Unmappable(RejectReason.TOO_LARGE)
-                records.append((self._encoder.key(event), value))
+                found.records.append(record)
             except Unmappable as problem:
-                rejects += self._rejected_now(row, changed, problem.reason, problem.field or "")
-            except PoisonError as problem:
-                rejects += self._rejected_now(row, changed, RejectReason.NOT_ENCODABLE, problem.detail)
+                found.rejects += self._rejected_now(row, changed, problem, unconfirmed)
             else:
                 if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
-                    resolved.append(name)
-        return Page(position, records, rejects, resolved)
+                    found.resolved.append(name)
+        page = Page(position, found.records, found.rejects, found.resolved)
+        self._unconfirmed.append((page, unconfirmed))
+        return page
+
+    def _by_row(self, row: Sequence[Any], now: datetime) -> tuple[Record, bytes]:
+        """Encode one row by itself, which says what is wrong with it.
+
+        Raises:
+            Unmappable: with the reason, and where it failed.
+        """
+        event = self._mapper.event(row, now)
+        try:
+            value = self._encoder.encode(event)
+            key = self._encoder.key(event)
+        except PoisonError as problem:
+            raise Unmappable(RejectReason.NOT_ENCODABLE, problem.detail) from None
+        if len(value) > MAX_RECORD_BYTES:
+            raise Unmappable(RejectReason.TOO_LARGE)
+        return (key, value), event["event_id"]
 
     def _changed_place(self) -> int | None:
         """Return where a row has its time, if rows are met again at every poll."""
@@ -141,18 +171,19 @@ class SqlConnector:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
-    def _is_sent(self, event_id: bytes | str, changed_at: datetime) -> bool:
+    def _is_sent(self, event_id: bytes | str, changed_at: datetime, unconfirmed: dict[bytes | str, datetime]) -> bool:
         if event_id in self._sent:
             return True
         reading = self._reading
         if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
-            self._unconfirmed[event_id] = changed_at
+            unconfirmed[event_id] = changed_at
         return False
 
     def _rejected_now(
-        self, row: Sequence[Any], changed: int | None, reason: RejectReason, detail: str
+        self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: dict[bytes | str, datetime]
     ) -> tuple[Reject, ...]:
         name = self._mapper.row_hash(row)
-        if changed is not None and row[changed] is not None and self._is_sent(f"{name} {row[changed]}", row[changed]):
+        at = None if changed is None else row[changed]
+        if at is not None and self._is_sent(f"{name} {at}", at, unconfirmed):
             return ()
-        return (Reject(name, self._mapper.place(row), reason, detail),)
+        return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)

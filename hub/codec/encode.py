@@ -6,7 +6,7 @@ Errors name the field and what is wrong with it, never its value (I8).
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ class Encoder:
         self._avro = fastavro.parse_schema(dict(self.version.schema))
         self._record = _record_check(self.version.fields)
         self._is_record = subject.endswith(".record")
-        self._entity, self._key_names = ("", ("key",)) if self._is_record else key_fields_of(subject)
+        self._entity, self.key_names = ("", ("key",)) if self._is_record else key_fields_of(subject)
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the framed bytes of an event.
@@ -69,12 +69,16 @@ class Encoder:
         if self._is_record:
             return EntityKey(self._check_uuid(event.get("key")))
         parts = []
-        for name in self._key_names:
+        for name in self.key_names:
             part = event.get(name)
             if not isinstance(part, str) or not part:
                 problem = f"{self.version.subject}: {name} is part of the key and must be text"
                 raise PoisonError(Reason.INVALID_VALUE, problem)
             parts.append(part)
+        return self.key_of(parts)
+
+    def key_of(self, parts: Sequence[str]) -> EntityKey:
+        """Return the Kafka key of an event by the values of ``key_names``, which are text and not empty."""
         return entity_key(self._secret, self._entity, parts)
 
     def _check_uuid(self, value: Any) -> bytes:
@@ -85,7 +89,7 @@ class Encoder:
 
 
 def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
-    checks = [(spec.name, spec.nullable, _check_of(spec)) for spec in fields]
+    checks = [(spec.name, spec.nullable, check_of(spec)) for spec in fields]
     names = frozenset(spec.name for spec in fields)
 
     def check(value: Any) -> dict[str, Any]:
@@ -111,7 +115,8 @@ def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
     return check
 
 
-def _check_of(spec: FieldSpec) -> Check:
+def check_of(spec: FieldSpec) -> Check:
+    """Return the check of one field's values that are not None."""
     if spec.kind is FieldKind.JSON:
         check_item = _record_check(spec.items)
         return _list_check(check_item) if spec.is_array else check_item

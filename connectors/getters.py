@@ -1,0 +1,79 @@
+"""How a value is reached in a source's row: a column, several joined, a path inside a JSON document."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+from connectors.declaration import Deleted, FieldRule
+from connectors.plain import folded, plain
+from connectors.reasons import RejectReason, Unmappable
+
+Row = Sequence[Any]
+Get = Callable[[Any], Any]
+
+
+def column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
+    """Return what reads a field's column or columns, or its constant."""
+    if rule.constant is not None:
+        constant = rule.constant
+        return lambda row: constant
+    places = [index[name] for name in rule.columns]
+    if len(places) == 1:
+        return itemgetter(places[0])
+    join = rule.join
+    return lambda row: join.join([text for place in places if (text := plain(row[place]))])
+
+
+def digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get:
+    """Return what reads places inside an object; ``last``: the object is the row's last element, its payload."""
+
+    def dig(given: Any, path: Sequence[str]) -> Any:
+        for name in path:
+            if not isinstance(given, Mapping):
+                return None
+            given = given.get(name)
+        return given
+
+    if len(paths) == 1 and len(paths[0]) == 1:
+        name = paths[0][0]
+        return (lambda row: row[-1].get(name)) if last else (lambda given: given.get(name))
+    if len(paths) == 1:
+        path = paths[0]
+        return (lambda row: dig(row[-1], path)) if last else (lambda given: dig(given, path))
+
+    def joined(given: Any) -> str:
+        root = given[-1] if last else given
+        return join.join([text for path in paths if (text := plain(dig(root, path)))])
+
+    return joined
+
+
+def deletion(deleted: Deleted, place: int) -> Callable[[Row], bool]:
+    """Return what tells a row that the source has deleted, by the column at a place."""
+    values = frozenset(folded(value) for value in deleted.values)
+
+    def is_deleted(row: Row) -> bool:
+        text = plain(row[place])
+        if text is None:
+            return False
+        return folded(text) in values if values else text.lower() not in ("0", "false", "f")
+
+    return is_deleted
+
+
+def parsed(value: str | bytes, reason: RejectReason) -> Any:
+    """Return what a JSON text holds; raises ``Unmappable`` for the reason given."""
+    try:
+        return json.loads(value, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        raise Unmappable(reason) from None
+
+
+def payload_of(value: Any) -> Mapping[str, Any]:
+    """Return an outbox row's payload, an object; raises ``Unmappable`` for anything else."""
+    given = parsed(value, RejectReason.BAD_PAYLOAD) if isinstance(value, str | bytes) else value
+    if not isinstance(given, Mapping):
+        raise Unmappable(RejectReason.BAD_PAYLOAD)
+    return given

@@ -1,0 +1,125 @@
+"""Encode one field at a time: a value in, the bytes of its place in an Avro datum out.
+
+A datum is its fields' bytes one after another, so a page of events can be encoded column by column and joined, which
+costs a fraction of encoding row by row. The bytes are those that ``Encoder.encode`` writes, and the checks are its
+checks.
+"""
+
+import io
+import struct
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import fastavro
+from fastavro.schema import UnknownType
+
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.encode import check_of
+from hub.codec.fields import FieldKind, FieldSpec
+
+Cell = Callable[[Any], bytes]
+"""Returns the bytes of a value that is not None; raises ``ValueError`` saying what is wrong with it."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DOUBLE = struct.Struct("<d")
+_SEVEN_BITS = 0x7F
+_MORE = 0x80
+
+
+def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
+    """Return the encoder of each field; a nullable field's writes its branch before the value.
+
+    A list or record that uses a type defined elsewhere in the schema has none.
+    """
+    fields = {field["name"]: field for field in version.schema["fields"]}
+    cells = {}
+    for spec in version.fields:
+        try:
+            cells[spec.name] = _cell(spec, fields[spec.name])
+        except UnknownType:
+            continue
+    return cells
+
+
+def null_of(version: SchemaVersion, name: str) -> bytes | None:
+    """Return the bytes of null in a field; None where null is not allowed."""
+    avro = next(field["type"] for field in version.schema["fields"] if field["name"] == name)
+    return long_bytes(avro.index("null")) if isinstance(avro, list) else None
+
+
+def long_bytes(value: int) -> bytes:
+    """Return a whole number as Avro writes it: zigzag, seven bits a byte, lowest first."""
+    rest = value << 1 if value >= 0 else (-value << 1) - 1
+    if rest <= _SEVEN_BITS:
+        return rest.to_bytes(1, "little")
+    out = bytearray()
+    while rest > _SEVEN_BITS:
+        out.append(rest & _SEVEN_BITS | _MORE)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def _cell(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
+    if spec.kind is FieldKind.JSON:
+        return _nested(spec, field)
+    avro = field["type"]
+    branch = long_bytes(1 - avro.index("null")) if isinstance(avro, list) else b""
+    if spec.kind is FieldKind.ENUM:
+        return _symbol(spec, branch)
+    check, body = check_of(spec), _BODIES[spec.kind]
+    if spec.kind is FieldKind.STRING:
+        return _text(check, branch)
+    return lambda value: branch + body(check(value))
+
+
+def _text(check: Callable[[Any], Any], branch: bytes) -> Cell:
+    heads = [branch + long_bytes(size) for size in range(_SHORT_TEXT)]
+
+    def cell(value: Any) -> bytes:
+        content: bytes = check(value).encode()
+        size = len(content)
+        return (heads[size] if size < _SHORT_TEXT else branch + long_bytes(size)) + content
+
+    return cell
+
+
+_SHORT_TEXT = 256
+
+
+def _symbol(spec: FieldSpec, branch: bytes) -> Cell:
+    known = {symbol: branch + long_bytes(place) for place, symbol in enumerate(spec.symbols)}
+    check = check_of(spec)
+    return lambda value: known[check(value)]
+
+
+def _nested(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
+    """Leave lists and records to fastavro: a record of one field has the bytes of that field."""
+    alone = fastavro.parse_schema({"type": "record", "name": "Alone", "fields": [dict(field)]})
+    check = check_of(spec)
+
+    def cell(value: Any) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, alone, {spec.name: check(value)})
+        return out.getvalue()
+
+    return cell
+
+
+def _micros(value: datetime) -> bytes:
+    since = value - _EPOCH
+    return long_bytes((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+_BODIES: dict[FieldKind, Callable[[Any], bytes]] = {
+    FieldKind.STRING: str.encode,
+    FieldKind.INT: long_bytes,
+    FieldKind.LONG: long_bytes,
+    FieldKind.BOOLEAN: lambda value: b"\1" if value else b"\0",
+    FieldKind.DOUBLE: _DOUBLE.pack,
+    FieldKind.UUID: bytes,
+    FieldKind.TIMESTAMP: _micros,
+    FieldKind.DATE: lambda value: long_bytes(value.toordinal() - _EPOCH_DAY),
+}

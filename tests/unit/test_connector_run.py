@@ -1,0 +1,110 @@
+"""The run loop: the next page is made while the broker takes one, and nothing is stored before it is confirmed."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from connectors.port import Page, Position, Record
+from connectors.run import RunOptions, run
+from connectors.testing import QUICK
+from hub.model.errors import UnreachableError
+
+
+class Pages:
+    """A connector of some pages; writes down what happens to it."""
+
+    name = topic = "t"
+
+    def __init__(self, count: int, happened: list[str], fails_at: int = 0) -> None:
+        self._count = count
+        self._happened = happened
+        self._fails_at = fails_at
+        self._at = 0
+        self.made = threading.Semaphore(0)
+
+    def stored(self) -> Position | None:
+        """See ``Connector``."""
+        return {"at": self._at}
+
+    def snapshot(self, position: Position | None) -> Iterator[Page]:
+        """See ``Connector``; fails once where told to."""
+        for number in range(self._at + 1, self._count + 1):
+            if number == self._fails_at:
+                self._fails_at = 0
+                raise UnreachableError("the source is away")
+            self._happened.append(f"make {number}")
+            if number > 1:
+                self.made.release()
+            yield Page({"at": number}, [(b"k" * 16, str(number).encode())])
+
+    def changes(self, position: Position) -> Iterator[Page]:
+        """See ``Connector``."""
+        return iter(())
+
+    def checkpoint(self, page: Page) -> None:
+        """See ``Connector``."""
+        at = page.position["at"]
+        assert isinstance(at, int)
+        self._at = at
+        self._happened.append(f"store {at}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Broker:
+    """A publisher that waits for the next page to be made before it confirms one."""
+
+    def __init__(self, pages: Pages, happened: list[str], last: int, failing: Sequence[str] = ()) -> None:
+        self._pages = pages
+        self._happened = happened
+        self._last = last
+        self._failing = list(failing)
+
+    def publish(self, topic: str, records: Sequence[Record]) -> None:
+        """See ``Publisher``."""
+        number = records[0][1].decode()
+        self._happened.append(f"publish {number}")
+        if number in self._failing:
+            self._failing.remove(number)
+            raise UnreachableError("no confirmation")
+        if int(number) < self._last:
+            assert self._pages.made.acquire(timeout=10)
+        self._happened.append(f"confirm {number}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def happenings(count: int, fails_at: int = 0, failing: Sequence[str] = ()) -> list[str]:
+    happened: list[str] = []
+    pages = Pages(count, happened, fails_at)
+    last = count if not (fails_at or failing) else 0
+    broker = Broker(pages, happened, last, failing)
+    run([pages], broker, RunOptions(once=True, policy=QUICK))
+    return happened
+
+
+def test_next_page_is_made_while_the_broker_takes_one_and_published_after_it() -> None:
+    happened = happenings(4)
+    for number in (1, 2, 3):
+        assert happened.index(f"make {number + 1}") < happened.index(f"confirm {number}")
+        steps = [f"confirm {number}", f"store {number}", f"publish {number + 1}"]
+        assert sorted(steps, key=happened.index) == steps
+    assert happened[-1] == "store 4"
+
+
+def test_page_made_ahead_is_not_published_when_the_one_before_it_is_not_confirmed() -> None:
+    happened = happenings(3, failing=["2"])
+    assert [step for step in happened if step.startswith(("publish", "store"))] == [
+        *("publish 1", "store 1", "publish 2"),
+        *("publish 2", "store 2", "publish 3", "store 3"),
+    ]
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_every_page_is_stored_once_when_the_source_goes_away(fails_at: int) -> None:
+    happened = happenings(3, fails_at=fails_at)
+    assert [step for step in happened if step.startswith("store")] == ["store 1", "store 2", "store 3"]
+    assert {step for step in happened if step.startswith("confirm")} == {"confirm 1", "confirm 2", "confirm 3"}
