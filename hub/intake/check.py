@@ -16,7 +16,7 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind
 from hub.intake.derived import derived_columns, hashed_key
 from hub.intake.flags import with_flags
-from hub.model.entities import Aspect, Entity
+from hub.model.entities import SUBJECTS, Aspect, Entity
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policy import EventOrder, Policy
 from hub.model.quality import QualityRules, quality_rules
@@ -82,21 +82,40 @@ def check(
         sources: who may speak of what.
         secret: of the keyed hash.
     """
-    rules = sources.frame.with_columns(_allowed=pl.col("_subjects").list.contains(aspect.subject)).drop("_subjects")
-    checks = [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
-    judged = frame.join(rules, on="source_system", how="left", maintain_order="left").with_columns(
-        *derived_columns(version, aspect, secret),
-        _wrong=pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False),
+    rules = sources.frame.lazy().with_columns(_allowed=pl.col("_subjects").list.contains(aspect.subject))
+    judged = (
+        frame.lazy()
+        .join(rules.drop("_subjects"), on="source_system", how="left", maintain_order="left")
+        .with_columns(_judgement(version, aspect.subject, secret))
+        .with_columns([version_by_time(sources.by_time)] if sources.by_time else [])
+        .collect()
     )
-    if sources.by_time:
-        judged = judged.with_columns(version_by_time(sources.by_time))
+    is_wrong = judged["_wrong"]
+    passed = judged.filter(~is_wrong) if is_wrong.any() else judged
+    refused = _with_reasons(judged.filter(is_wrong), _checks(version, entity, secret))
     internal = ["_allowed", "_from", "_until", "_wrong"]
-    refused = judged.filter("_wrong").with_columns(
-        reason=pl.coalesce([pl.when(wrong).then(pl.lit(name.value)) for name, _, wrong in checks]),
-        detail=pl.coalesce([pl.when(wrong).then(pl.lit(text)) for _, text, wrong in checks]),
+    return Checked(with_flags(passed.drop(internal), version, sources.quality), refused.drop(internal))
+
+
+@cache
+def _judgement(version: SchemaVersion, subject: str, secret: str) -> tuple[pl.Expr, ...]:
+    """Return what follows from a row's own fields, and ``_wrong``: whether any check fails; made once a subject."""
+    entity, aspect = SUBJECTS[subject]
+    wrong = pl.any_horizontal(wrong for _, _, wrong in _checks(version, entity, secret)).fill_null(False)
+    return (*derived_columns(version, aspect, secret), wrong.alias("_wrong"))
+
+
+def _checks(version: SchemaVersion, entity: Entity, secret: str) -> "list[_Check]":
+    return [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
+
+
+def _with_reasons(wrong: pl.DataFrame, checks: "Sequence[_Check]") -> pl.DataFrame:
+    if wrong.is_empty():
+        return wrong.with_columns(reason=pl.lit(None, pl.String), detail=pl.lit(None, pl.String))
+    return wrong.with_columns(
+        reason=pl.coalesce([pl.when(fails).then(pl.lit(name.value)) for name, _, fails in checks]),
+        detail=pl.coalesce([pl.when(fails).then(pl.lit(text)) for _, text, fails in checks]),
     )
-    passed = judged.filter(~pl.col("_wrong")).drop(internal)
-    return Checked(with_flags(passed, version, sources.quality), refused.drop(internal))
 
 
 def version_by_time(codes: Sequence[str]) -> pl.Expr:

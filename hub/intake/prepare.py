@@ -114,12 +114,14 @@ class Preparer:
         placed = decoded.frame.join(places, on="row", how="left", maintain_order="left")
         checked = check(placed, version, entity, aspect, self._sources, self._secret)
         passed = with_turns(checked.passed, aspect_tables(subject).identity)
-        poison = _poison_rows(decoded.poison, places)
-        wrong = checked.refused.with_columns(outcome=outcome_column())
-        refused = pl.concat([audit_rows(wrong), poison])
-        letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
         links = identity_links(passed, entity, aspect, self._secret)
-        return _Rows(with_stage(Accepted(subject, passed, values, links=links)), refused, letters)
+        accepted = with_stage(Accepted(subject, passed, values, links=links))
+        if checked.refused.is_empty() and not decoded.poison:
+            return _Rows(accepted, pl.DataFrame(schema=AUDIT_SCHEMA), pl.DataFrame(schema=DEAD_LETTER_SCHEMA))
+        wrong = checked.refused.with_columns(outcome=outcome_column())
+        refused = pl.concat([audit_rows(wrong), _poison_rows(decoded.poison, places)])
+        letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
+        return _Rows(accepted, refused, letters)
 
 
 def _check_columns(subject: str, catalogue: Catalogue) -> None:
