@@ -45,8 +45,6 @@ class Reason(StrEnum):
     SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
     # people say no
     DISCARDED = "DISCARDED"
-    # a replay left out what waited
-    LEFT_OUT = "LEFT_OUT"
     # waits
     REFERENCE_MISSING = "REFERENCE_MISSING"
 
@@ -59,7 +57,6 @@ _REJECTED = frozenset(
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
         Reason.SKIPPED_BY_OPERATOR,
-        Reason.LEFT_OUT,
     }
 )
 

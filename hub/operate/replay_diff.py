@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, not_, or_, select
+from sqlalchemy import Alias, ColumnElement, Connection, Select, Table, and_, func, not_, or_, select
 
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
@@ -17,7 +17,7 @@ from hub.operate.replay_run import behind_live
 from hub.operate.replay_store import ReplayState, check_state, replay_numbered
 from hub.warehouse.database import translated_errors
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
-from hub.warehouse.table_kinds import TableKind, in_schema, tables_of
+from hub.warehouse.table_kinds import TableKind, of_shadow, tables_of
 from hub.warehouse.tables import source
 
 _UNSEEN = frozenset(
@@ -85,7 +85,7 @@ def diff(ground: Ground, number: int, samples: int = 3, unmask: bool = False) ->
         aspects = {table.name: tables for tables in all_aspect_tables() for table in _of_aspect(tables)}
         found = []
         for table in tables_of(TableKind.STATE):
-            pair = _Pair(table, in_schema(table, of.shadow), _names(table))
+            pair = _Pair(table, of_shadow(table, of.shadow), _names(table))
             one = _diff_of(connection, pair)
             if one.added or one.changed or one.removed:
                 hidden = frozenset() if unmask else _hidden(table, aspects.get(table.name))
@@ -101,7 +101,7 @@ def _of_aspect(tables: AspectTables) -> list[Table]:
 class _Pair:
     """A table in both schemas, the columns that identify a row, and those that are compared."""
 
-    def __init__(self, live: Table, shadow: Table, names: tuple[str, ...]) -> None:
+    def __init__(self, live: Table, shadow: Alias, names: tuple[str, ...]) -> None:
         self.table = live.name
         self.names = names
         self.content = tuple(column.name for column in live.columns if column.name not in {*names, *_UNSEEN, *_WAITING})
@@ -118,7 +118,7 @@ class _Pair:
         return select(*columns).select_from(self.live.join(self.shadow, self.same, full=True))
 
 
-def _standing(table: Table) -> Select[Any]:
+def _standing(table: Table | Alias) -> Select[Any]:
     """Select a table's rows; of questions and flags those that are open."""
     rows = select(table)
     return rows.where(table.c.closed_at.is_(None)) if "closed_at" in table.c else rows

@@ -33,7 +33,7 @@ from hub.topology import FLAG_RECORDS
 from hub.warehouse.dossier_tables import dossier_deadline
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.person_tables import flag
-from hub.warehouse.table_kinds import in_schema
+from hub.warehouse.table_kinds import in_schema, of_shadow
 from hub.warehouse.tables import same_key, touched
 from hub.warehouse.unit_tables import unit_now
 
@@ -71,7 +71,7 @@ def _note(connection: Connection, noted: Table, entity: str, keys: Sequence[UUID
 
 def take_differing(connection: Connection, of: Replay) -> int:
     """Note the same keys for share, in the transaction of the switch; return how many."""
-    noted = in_schema(touched, of.shadow)
+    noted = of_shadow(touched, of.shadow)
     log, log_offset = job_place(connection)
     rows = select(literal(log), literal(log_offset), noted.c.entity, noted.c.key).where(
         noted.c.log == _NOTED[0], noted.c.log_offset == _NOTED[1]
@@ -113,14 +113,14 @@ def _keys_of_rows(table: Table, name: str, shadow: str) -> Select[UUID]:
 
 def _flags_apart(shadow: str) -> Select[UUID]:
     """Flags that stand in one warehouse and not in the other."""
-    mine = in_schema(flag, shadow)
+    mine = of_shadow(flag, shadow)
     live, replayed = (select(of.c.id).where(of.c.closed_at.is_(None)) for of in (flag, mine))
     apart = union_all(live.except_(replayed), replayed.except_(live)).subquery()
     return select(apart.c[0]).order_by(apart.c[0])
 
 
 def _rows_apart(table: Table, names: Sequence[str], shadow: str) -> Subquery:
-    mine = in_schema(table, shadow)
+    mine = of_shadow(table, shadow)
     live, replayed = (select(*(of.c[name] for name in names)) for of in (table, mine))
     return union_all(live.except_(replayed), replayed.except_(live)).subquery()
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from hub.model.errors import ConfigError, HubError
 from hub.operate.actions import Action, note
@@ -221,8 +222,15 @@ class Hold:
 
     def __exit__(self, *exception: object) -> None:
         if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
+            connection, self._connection = self._connection, None
+            try:
+                connection.execute(
+                    text("SELECT pg_advisory_unlock(:group, :number)"), {"group": _LOCKS, "number": self._number}
+                )
+            except DBAPIError:
+                # What cannot be unlocked must not go back to the pool: it ends with its connection.
+                connection.invalidate()
+            connection.close()
 
 
 def is_held(connection: Connection, number: int) -> bool:

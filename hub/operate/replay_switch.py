@@ -25,7 +25,7 @@ from hub.warehouse.database import translated_errors
 from hub.warehouse.dossier_tables import calendar
 from hub.warehouse.replay_tables import replay
 from hub.warehouse.roles import grant_roles
-from hub.warehouse.table_kinds import TableKind, in_schema, tables_of
+from hub.warehouse.table_kinds import TableKind, in_schema, of_shadow, tables_of
 from hub.warehouse.tables import log_partition
 
 MOST_HELD = 200_000
@@ -145,7 +145,7 @@ def _catch_up_held(connection: Connection, ground: Ground, of: Replay, watch: Ca
 
 def _check_alike(connection: Connection, of: Replay) -> None:
     """Refuse when the two do not stand at the same place of the log, or reckon by other calendars."""
-    mine = in_schema(log_partition, of.shadow)
+    mine = of_shadow(log_partition, of.shadow)
     apart = connection.execute(
         select(log_partition.c.topic, log_partition.c.partition, log_partition.c.next_offset, mine.c.next_offset)
         .outerjoin(mine, mine.c.id == log_partition.c.id)
@@ -157,7 +157,7 @@ def _check_alike(connection: Connection, of: Replay) -> None:
             f"{topic}/{partition}: the live warehouse stands at offset {live} and the shadow at {shadow}: "
             f"run `hub replay run {of.id} --execute` again"
         )
-    theirs = in_schema(calendar, of.shadow)
+    theirs = of_shadow(calendar, of.shadow)
     versions = [
         connection.execute(select(table.c.version).where(table.c.in_force)).scalar_one() for table in (calendar, theirs)
     ]

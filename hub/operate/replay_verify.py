@@ -16,7 +16,7 @@ from hub.operate.replay_run import catch_up, checked, drop_replay, run_replay
 from hub.operate.replay_store import Hold
 from hub.warehouse.database import translated_errors
 from hub.warehouse.fingerprint import differences, warehouse_state
-from hub.warehouse.table_kinds import in_schema
+from hub.warehouse.table_kinds import of_shadow
 from hub.warehouse.tables import log_partition, parked
 
 VERIFY = "replay.verify"
@@ -87,7 +87,7 @@ def _compare(ground: Ground, number: int, watch: Callable[[Progress], None]) -> 
 
 def _waiting_apart(live: Connection, shadow: str) -> list[str]:
     """Name records that wait in one of the two and not in the other."""
-    mine = in_schema(parked, shadow)
+    mine = of_shadow(parked, shadow)
     found = []
     for where, here, there in (("live", parked, mine), ("rebuilt", mine, parked)):
         place = tuple_(here.c.log, here.c.log_offset)

@@ -31,7 +31,7 @@ from hub.reconcile.identity import same_identity
 from hub.reconcile.touch import JOB_LOG
 from hub.topology import subject_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
-from hub.warehouse.replay_tables import replay_withdrawn
+from hub.warehouse.replay_tables import replay_left, replay_withdrawn
 from hub.warehouse.tables import audit, dead_letter, log_partition, parked, release
 
 OFFSETS_PER_STRETCH = 20_000
@@ -153,10 +153,12 @@ def rows_beyond() -> Select[int]:
 
 @cache
 def parked_nowhere() -> Select[int]:
-    """Select parked records of a stretch that neither wait nor were released."""
+    """Select parked records of a stretch that neither wait nor were released, nor were dealt with by a replay."""
     waits = exists().where(parked.c.log == audit.c.log, parked.c.log_offset == audit.c.log_offset)
     became = exists().where(release.c.log == audit.c.log, release.c.log_offset == audit.c.log_offset)
-    return _named(select(audit.c.log_offset).where(_inside(), audit.c.outcome == Outcome.PARKED.value, ~waits, ~became))
+    left = exists().where(replay_left.c.log == audit.c.log, replay_left.c.log_offset == audit.c.log_offset)
+    is_parked = audit.c.outcome == Outcome.PARKED.value
+    return _named(select(audit.c.log_offset).where(_inside(), is_parked, ~waits, ~became, ~left))
 
 
 @cache

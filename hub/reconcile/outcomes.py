@@ -13,17 +13,17 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    insert,
     or_,
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.identity import same_identity
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import outcome_type, release
+from hub.warehouse.tables import outcome_type
 
 
 def _audit_rows(
@@ -93,12 +93,24 @@ def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 
 @cache
+def newest_but_not_plain(tables: AspectTables) -> Select[int, int]:
+    """Find the places of newest rows that were not written, or are contested: what became of them must be told."""
+    stage, merged = tables.stage, tables.merged
+    written = and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
+    return (
+        select(stage.c.log, stage.c.log_offset)
+        .join_from(stage, merged, written, isouter=True)
+        .where(stage.c.newest, or_(merged.c.key.is_(None), merged.c.contested, ~merged.c.held))
+    )
+
+
+@cache
 def audit_of_merged(
-    tables: AspectTables, batch_id: ColumnElement[int], into: Table, earlier_only: bool = False
+    tables: AspectTables, batch_id: ColumnElement[int], into: Table, without_plain: bool = False
 ) -> Insert:
     """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written.
 
-    ``earlier_only``: without the newest row of each, whose audit row is there already.
+    ``without_plain``: without the newest rows that nobody contests: their audit rows are there already.
     """
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
@@ -117,9 +129,9 @@ def audit_of_merged(
     rows = _audit_rows(tables, batch_id, outcome, is_reused, stored_hash).join_from(
         stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
     )
-    if earlier_only:
-        rows = rows.where(~stage.c.newest)
-    return _adding(into, rows)
+    if without_plain:
+        rows = rows.where(or_(~stage.c.newest, merged.c.contested, ~merged.c.held))
+    return insert(into).from_select(_AUDIT_COLUMNS, rows)
 
 
 @cache
@@ -139,10 +151,4 @@ def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int], into:
             ~exists().where(same_identity(tables, merged, stage), merged.c.source == stage.c.source),
         )
     )
-    return _adding(into, rows)
-
-
-def _adding(into: Table, rows: Select[tuple[object, ...]]) -> Insert:
-    """A record that a replay made wait again was released before: the first account of it stays."""
-    adding = insert(into).from_select(_AUDIT_COLUMNS, rows)
-    return adding.on_conflict_do_nothing() if into is release else adding
+    return insert(into).from_select(_AUDIT_COLUMNS, rows)

@@ -70,3 +70,14 @@ replay_withdrawn = Table(
 """What a replay that is live took away: up to this version, events of the source about the key have left no claim.
 
 The ledger's check would otherwise miss them: their audit rows go on saying that they were applied, as they were."""
+
+replay_left = Table(
+    "replay_left",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("replay", Integer, nullable=False),
+    Column("outcome", Text),
+    PrimaryKeyConstraint("log", "log_offset", "replay"),
+)
+"""Records that waited when a replay went live and wait no more: what became of them there; null: it left them out."""

@@ -6,7 +6,7 @@ The declaration is complete: a table that is in no list has no kind, and a test 
 from enum import Enum
 from functools import cache
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Alias, MetaData, Table
 
 from hub.warehouse import dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables
 from hub.warehouse.entity_tables import all_aspect_tables
@@ -59,6 +59,7 @@ _EVIDENCE = frozenset(
         "replay",
         "replay_position",
         "replay_withdrawn",
+        "replay_left",
         "ledger_range",
         "offset_plan",
         "letter",
@@ -75,7 +76,7 @@ _EVIDENCE = frozenset(
         "audit_found",
     }
 )
-"""``release`` is evidence: a switch adds to it what became of records that no longer wait. ``touched`` and
+"""``release`` is evidence: what a replay makes of records that waited stands in ``replay_left``. ``touched`` and
 ``share_position`` are share's own way through the audit log, which a replay does not move: what the replay publishes
 is noted as new touched keys. ``recode`` is the account of operators' jobs, which no event repeats."""
 
@@ -105,3 +106,9 @@ def tables_of(kind: TableKind) -> tuple[Table, ...]:
 def in_schema(table: Table, schema: str) -> Table:
     """Return the same table under a schema's name, for a statement that works on two schemas at once."""
     return table.to_metadata(MetaData(), schema=schema)
+
+
+@cache
+def of_shadow(table: Table, schema: str) -> Alias:
+    """Return a shadow's table to read from, beside the live one of the same name, which stands without a schema."""
+    return in_schema(table, schema).alias(f"shadow_{table.name}")

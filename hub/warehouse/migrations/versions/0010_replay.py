@@ -47,6 +47,15 @@ _STATEMENTS: tuple[str, ...] = (
         PRIMARY KEY (subject, key, source, replay)
     )
     """,
+    """
+    CREATE TABLE replay_left (
+        log smallint NOT NULL,
+        log_offset bigint NOT NULL,
+        replay integer NOT NULL,
+        outcome text,
+        PRIMARY KEY (log, log_offset, replay)
+    )
+    """,
 )
 
 
