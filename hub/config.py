@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     calendar: Path | None = Field(
         default=None, description="Calendar of working days (TOML), for deadlines. Unset: the hub's own."
     )
+    archive_dir: Path | None = Field(
+        default=None, description="Folder of the archive: stretches of the event topics as Parquet files."
+    )
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
     replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")

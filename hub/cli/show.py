@@ -120,7 +120,8 @@ def _show(
     settings, places = located()
     engine = warehouse(settings, places, "hub show")
     asked = sys.stdin.readline() if who == "-" else who
-    found = answer(engine, places.bootstrap, places.key_secret, Request(entity, asked, limits, history, unmasking))
+    request = Request(entity, asked, limits, history, unmasking, settings.archive_dir)
+    found = answer(engine, places.bootstrap, places.key_secret, request)
     if as_json:
         print(json.dumps(json_of(found), ensure_ascii=False))
     else:

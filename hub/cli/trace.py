@@ -48,7 +48,7 @@ def trace(
     asked = sys.stdin.readline() if who == "-" else who
     engine = warehouse(settings, places, "hub trace")
     with Console(stderr=True).status("looking it up in the warehouse, the log and the portal's topic"):
-        found = trace_of(engine, places.bootstrap, places.key_secret, asked, entity)
+        found = trace_of(engine, places.bootstrap, places.key_secret, asked, entity, settings.archive_dir)
     if as_json:
         print(json.dumps(trace_json(found), ensure_ascii=False))
         return

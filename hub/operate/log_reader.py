@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -17,6 +18,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
 from hub.model.errors import PoisonError, UnreachableError
+from hub.operate.archive_reader import read_places
 from hub.operate.history import Place
 from hub.retry import FIRST_ANSWER_MS
 
@@ -44,8 +46,13 @@ class LogValues:
     appended: Mapping[Place, datetime] = field(default_factory=dict)
 
 
-def read_values(bootstrap: str, places: Collection[Place]) -> LogValues:
+def read_values(bootstrap: str, places: Collection[Place], archive: Path | None = None) -> LogValues:
     """Return the records at some places of the log. Blocks until they are read.
+
+    Args:
+        bootstrap: Kafka brokers.
+        places: where the records stand.
+        archive: folder that is asked for what the topics no longer hold.
 
     Raises:
         UnreachableError: no broker answers, or not in time.
@@ -66,11 +73,27 @@ def read_values(bootstrap: str, places: Collection[Place]) -> LogValues:
     except (KafkaConnectionError, KafkaTimeoutError) as error:
         raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
     try:
-        return _Reading(consumer, places).run()
+        read = _Reading(consumer, places).run()
     except KafkaError as error:
         raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
     finally:
         consumer.close()
+    return read if archive is None or not read.gone else _with_archived(read, archive)
+
+
+def _with_archived(read: LogValues, archive: Path) -> LogValues:
+    values, appended, gone = dict(read.values), dict(read.appended), set(read.gone)
+    wanted: dict[tuple[str, int], list[int]] = {}
+    for place in read.gone:
+        wanted.setdefault((place.topic, place.partition), []).append(place.offset)
+    for (topic, partition), offsets in wanted.items():
+        for offset, time_ms, value in read_places(archive, topic, partition, offsets):
+            place = Place(topic, partition, offset)
+            appended[place] = datetime.fromtimestamp(time_ms / 1000, UTC)
+            if value is not None:
+                values[place] = value
+                gone.discard(place)
+    return LogValues(values, frozenset(gone), appended)
 
 
 def _listens(address: str) -> bool:

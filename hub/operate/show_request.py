@@ -1,6 +1,7 @@
 """Answer one question about one thing: look it up, note who unmasks it, read its events back, mask the rest."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
@@ -46,6 +47,7 @@ class Request:
         who: a code or a key; never in a message.
         history: whether the events are wanted.
         unmasking: None: personal and sensitive values stay masked.
+        archive: folder that holds what the log no longer does; None: there is none.
     """
 
     entity: Entity
@@ -53,6 +55,7 @@ class Request:
     limits: Limits = NO_LIMITS
     history: bool = False
     unmasking: Unmasking | None = None
+    archive: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
             found = _found(connection, secret, request)
     shown, is_complete = found.shown, True
     if request.history or request.limits.are_set:
-        events, problem = _with_values(bootstrap, found.events)
+        events, problem = _with_values(bootstrap, found.events, request.archive)
         is_complete = not (problem and request.limits.are_set)
         shown = _with_past(found, events, request, problem)
     return Answer(shown if request.unmasking else masked_shown(shown), request.unmasking is None, is_complete)
@@ -126,10 +129,10 @@ def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -
     return shown
 
 
-def _with_values(bootstrap: str, events: list[Event]) -> tuple[list[Event], str]:
+def _with_values(bootstrap: str, events: list[Event], archive: Path | None) -> tuple[list[Event], str]:
     """Return the events with their values, and what is the matter if the log cannot be reached."""
     try:
-        read = read_values(bootstrap, [event.place for event in events])
+        read = read_values(bootstrap, [event.place for event in events], archive)
     except UnreachableError as error:
         return events, error.message
     return with_values(events, read), ""

@@ -6,6 +6,7 @@ Nothing an event says is read but when it was appended to the log, so nothing ne
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -82,7 +83,9 @@ class _Stored:
     replays: Mapping[Place, tuple[str, ...]]
 
 
-def trace(engine: Engine, bootstrap: str, secret: str, who: str, entity: str | None = None) -> Trace:
+def trace(
+    engine: Engine, bootstrap: str, secret: str, who: str, entity: str | None = None, archive: Path | None = None
+) -> Trace:
     """Return every hop of a thing, or of one event.
 
     Args:
@@ -91,6 +94,7 @@ def trace(engine: Engine, bootstrap: str, secret: str, who: str, entity: str | N
         secret: of the keyed hash.
         who: a code, number, key, event id or place of the log.
         entity: name of the entity that ``who`` names, if it must be said.
+        archive: folder that holds what the log no longer does.
 
     Raises:
         NoSuchThingError: the hub has never read an event of it.
@@ -101,19 +105,25 @@ def trace(engine: Engine, bootstrap: str, secret: str, who: str, entity: str | N
         events = [event for event in found.events if found.only in (None, event.place)]
         stored = _stored(connection, found, events)
     notes: list[str] = []
-    read, published = _of_the_log(bootstrap, found, events, stored, notes)
+    read, published = _of_the_log(_Log(bootstrap, archive), found, events, stored, notes)
     passages = [_passage(event, read, stored, published) for event in events]
     return Trace(found.entity.name, found.key, tuple(passages), tuple(notes))
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    bootstrap: str
+    archive: Path | None
+
+
 def _of_the_log(
-    bootstrap: str, found: Found, events: Sequence[Event], stored: _Stored, notes: list[str]
+    log: _Log, found: Found, events: Sequence[Event], stored: _Stored, notes: list[str]
 ) -> tuple[LogValues, list[Published]]:
     topic = record_topics().get(found.entity.name)
     times = [event.recorded_at - _CLOCKS_DIFFER_BY for event in events if event.outcome in _CHANGING]
     try:
-        read = read_values(bootstrap, [event.place for event in events])
-        published = publications(bootstrap, topic, stored.published_key, times) if topic and times else []
+        read = read_values(log.bootstrap, [event.place for event in events], log.archive)
+        published = publications(log.bootstrap, topic, stored.published_key, times) if topic and times else []
     except UnreachableError as error:
         notes.append(f"without times on the log and the portal: {error.message}")
         return LogValues({}), []

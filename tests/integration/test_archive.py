@@ -1,0 +1,134 @@
+"""Archive and topic as one log on the real broker: bounded by stored offsets, killed half way, deleted, read back."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+from sqlalchemy import insert, text
+
+from hub.model.errors import LostRangeError
+from hub.operate.actions import Action
+from hub.operate.archive import DELETE, delete_archived, run_archive, verify_archive
+from hub.operate.archive_files import Manifest, StretchWriter, read_manifests
+from hub.operate.archive_log import whole_log_reader
+from hub.operate.archive_plan import ArchiveStretch, plan_archive
+from hub.operate.event_log import LogRange
+from hub.operate.history import Place
+from hub.operate.log_reader import read_values
+from hub.warehouse.replay_tables import replay, replay_position
+from hub.warehouse.tables import log_partition
+from tests.conftest import RunningEngine
+from tests.merge_world import World
+
+COUNT = 25
+NO_AGE = timedelta(0)
+
+
+@pytest.fixture
+def log(world: World, engine: RunningEngine, kafka_topic: str) -> int:
+    """Number of a log partition whose topic holds ``COUNT`` records, of which all but five are durable."""
+    producer = KafkaProducer(bootstrap_servers=engine.bootstrap)
+    for number in range(COUNT):
+        producer.send(kafka_topic, key=bytes([number]), value=b"v%d" % number, headers=[("n", b"%d" % number)])
+    producer.flush()
+    producer.close()
+    row = {"topic": kafka_topic, "partition": 0, "first_offset": 0, "next_offset": COUNT - 5, "consumed": COUNT - 5}
+    with world.engine.begin() as connection:
+        connection.execute(text("DELETE FROM log_partition WHERE topic LIKE 'test.%'"))
+        return int(connection.execute(insert(log_partition).values(**row).returning(log_partition.c.id)).scalar_one())
+
+
+def planned(world: World, engine: RunningEngine, topic: str, folder: Path, age: timedelta = NO_AGE) -> ArchiveStretch:
+    (stretch,) = plan_archive(world.engine, engine.bootstrap, folder, age, [topic])
+    return stretch
+
+
+def read(engine: RunningEngine, folder: Path | None, of: LogRange) -> list[tuple[int, int, bytes | None]]:
+    async def all_of_it() -> list[tuple[int, int, bytes | None]]:
+        found = []
+        async for several in whole_log_reader(engine.bootstrap, folder)([of], 4):
+            for polled in several:
+                found += [(polled.expected, *one) for one in zip(polled.offsets, polled.values, strict=True)]
+        return found
+
+    return asyncio.run(all_of_it())
+
+
+def test_archived_and_deleted_records_are_read_as_if_the_topic_held_them(
+    world: World, engine: RunningEngine, kafka_topic: str, log: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = planned(world, engine, kafka_topic, tmp_path, timedelta(days=1))
+    assert (young.first, young.end) == (0, 0)
+    stretch = planned(world, engine, kafka_topic, tmp_path)
+    assert (stretch.first, stretch.end, stretch.stored) == (0, COUNT - 5, COUNT - 5)
+    whole = LogRange(log, kafka_topic, 0, 0, COUNT - 5)
+    before = read(engine, None, whole)
+
+    _kill_in_second_file(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run_archive(engine.bootstrap, tmp_path, [stretch], per_file=8)
+    monkeypatch.undo()
+    assert [(of.first, of.end) for of in read_manifests(tmp_path)] == [(0, 8)]
+    again = planned(world, engine, kafka_topic, tmp_path)
+    assert (again.first, again.end) == (8, COUNT - 5)
+    done = run_archive(engine.bootstrap, tmp_path, [again], per_file=8)
+    assert [(of.first, of.end, of.records) for of in done.written] == [(8, 16, 8), (16, 20, 4)]
+    assert verify_archive(tmp_path)[1] == []
+    nothing = planned(world, engine, kafka_topic, tmp_path)
+    assert run_archive(engine.bootstrap, tmp_path, [nothing]).written == ()
+
+    (deleted,) = delete_archived(world.engine, engine.bootstrap, tmp_path, [nothing], Action("x", DELETE, "a test"))
+    assert (deleted.before, deleted.offsets) == (COUNT - 5, COUNT - 5)
+    (noted,) = world.rows(f"SELECT detail FROM action WHERE action = '{DELETE}'")
+    assert noted.detail == {"before": {f"{kafka_topic}/0": COUNT - 5}}
+    after = planned(world, engine, kafka_topic, tmp_path)
+    assert (after.log_begin, after.first, after.end, after.lost) == (COUNT - 5, COUNT - 5, COUNT - 5, 0)
+
+    with pytest.raises(LostRangeError):
+        read(engine, None, whole)
+    got = read(engine, tmp_path, whole)
+    assert [one[1:] for one in got] == [one[1:] for one in before]
+    over_both = read(engine, tmp_path, LogRange(log, kafka_topic, 0, 3, COUNT))
+    assert [offset for _, offset, _ in over_both] == list(range(3, COUNT))
+    assert {expected for expected, offset, _ in over_both if offset >= COUNT - 5} == {COUNT - 5, COUNT - 1}
+
+    places = [Place(kafka_topic, 0, offset) for offset in (2, COUNT - 1)]
+    assert read_values(engine.bootstrap, places).gone == {places[0]}
+    found = read_values(engine.bootstrap, places, tmp_path)
+    assert (found.values[places[0]], found.values[places[1]], found.gone) == (b"v2", b"v24", frozenset())
+    assert set(found.appended) == set(places)
+
+
+def _kill_in_second_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    finish = StretchWriter.finish
+    finished: list[int] = []
+
+    def dying(self: StretchWriter, end: int) -> Manifest:
+        if finished:
+            raise KeyboardInterrupt
+        finished.append(end)
+        return finish(self, end)
+
+    monkeypatch.setattr(StretchWriter, "finish", dying)
+
+
+def test_an_open_replay_keeps_what_it_still_reads(
+    world: World, engine: RunningEngine, kafka_topic: str, log: int, tmp_path: Path
+) -> None:
+    plan: dict[str, Any] = {"id": 77, "made_by": "x", "why": "y", "document": {}, "publish": False, "state": "RUNNING"}
+    plan |= {"policy_digest": "p", "revision": "r", "shadow": "s"}
+    at = {"replay": 77, "log": log, "first_offset": 0, "end_offset": 20, "copied_offset": 20, "next_offset": 6}
+    with world.engine.begin() as connection:
+        connection.execute(insert(replay).values(**plan))
+        connection.execute(insert(replay_position).values(**at))
+    run_archive(engine.bootstrap, tmp_path, [planned(world, engine, kafka_topic, tmp_path)])
+    stretch = planned(world, engine, kafka_topic, tmp_path)
+    assert stretch.held_by == 6
+    (deleted,) = delete_archived(world.engine, engine.bootstrap, tmp_path, [stretch], Action("x", DELETE, "a test"))
+    assert deleted.before == 6
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE replay SET state = 'SWITCHED'"))
+    assert planned(world, engine, kafka_topic, tmp_path).held_by is None
