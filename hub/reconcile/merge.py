@@ -26,6 +26,8 @@ from hub.warehouse.tables import audit, batch, dead_letter, release
 
 COUNTED = {"preserve_rowcount": True}
 """Without it an insert from a select tells no count of its rows."""
+TOLD_SHARE = 4
+"""Where more than one newest row in so many was not plainly applied, the database tells all of them apart."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
 
@@ -127,18 +129,21 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
 def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> None:
     """Write the outcome of every row of the stage.
 
-    Where each newest row became its key's record, their audit rows are copied in: the database tells only the others
-    apart, which costs it several times as much a row.
+    The newest rows that became their key's record uncontested are copied in: the database tells only the others apart,
+    which costs it several times as much a row.
     """
     tables, frame, parameter = merge.tables, merge.accepted.frame, {"batch_id": batch_id}
     newest = int(frame["newest"].sum())
-    if merge.written == newest and not merge.contested:
-        applied = frame.filter("newest").sort("log", "log_offset")
-        copy_rows(connection, into, outcomes.applied(applied, batch_id))
-        if newest < frame.height:
-            connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, earlier_only=True), parameter)
-        return
-    if merge.written:
-        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into), parameter)
+    to_tell = newest - merge.written + merge.contested
+    copies = into is audit and to_tell <= newest // TOLD_SHARE
+    if copies:
+        plain = frame.filter("newest")
+        if to_tell:
+            places = connection.execute(outcomes.newest_but_not_plain(tables)).all()
+            told = pl.DataFrame(places, schema={"log": pl.Int16, "log_offset": pl.Int64}, orient="row")
+            plain = plain.join(told, on=["log", "log_offset"], how="anti")
+        copy_rows(connection, into, outcomes.applied(plain.sort("log", "log_offset"), batch_id))
+    if merge.written and (to_tell or newest < frame.height or not copies):
+        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, without_plain=copies), parameter)
     if merge.written < newest:
         connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID, into), parameter)
