@@ -1,0 +1,149 @@
+"""Verify audit rows against the log's own bytes: every record has its row, and the row says what the record says."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from sqlalchemy import Connection, select
+
+from hub.codec.catalogue import load_catalogue
+from hub.codec.content_hash import content_hash
+from hub.intake.decoder import GuardedDecoder
+from hub.model.errors import UnreachableError
+from hub.operate.evidence_findings import Finding, Wrong
+from hub.retry import FIRST_ANSWER_MS
+from hub.topology import subject_of
+from hub.warehouse.tables import audit, dead_letter, log_partition
+
+_ROWS_AT_ONCE = 10_000
+_QUIET_LIMIT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many records were compared with their rows; ``gone``: rows whose record the log no longer holds."""
+
+    records: int
+    gone: int
+
+
+class BytesCheck:
+    """Reads log partitions with a consumer of its own; moves nobody's offsets."""
+
+    def __init__(self, bootstrap: str, decoder: GuardedDecoder, progress: Callable[[int], None]) -> None:
+        self._decoder = decoder
+        self._progress = progress
+        self._records = 0
+        self._gone = 0
+        try:
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=bootstrap.split(","),
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                max_poll_records=_ROWS_AT_ONCE,
+                bootstrap_timeout_ms=FIRST_ANSWER_MS,
+            )
+        except KafkaError as error:
+            raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._consumer.close()
+
+    @property
+    def compared(self) -> Compared:
+        """What was compared so far."""
+        return Compared(self._records, self._gone)
+
+    def findings(self, connection: Connection, chain: str | None) -> Iterator[Finding]:
+        """Yield what differs between the log and the audit rows of a topic or topic/partition; None: of all.
+
+        Raises:
+            UnreachableError: the log cannot be read.
+        """
+        logs = connection.execute(select(log_partition).where(log_partition.c.topic.like("hub.%"))).all()
+        for log in logs:
+            if chain in {None, log.topic, f"{log.topic}/{log.partition}"}:
+                try:
+                    yield from self._of_log(connection, log)
+                except KafkaError as error:
+                    raise UnreachableError(f"{log.topic} cannot be read: {type(error).__name__}") from error
+
+    def _of_log(self, connection: Connection, log: Any) -> Iterator[Finding]:
+        place = TopicPartition(log.topic, log.partition)
+        if log.partition not in (self._consumer.partitions_for_topic(log.topic) or ()):
+            yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}", "the log has no such partition")
+            return
+        self._consumer.assign([place])
+        begin = max(log.first_offset, self._consumer.beginning_offsets([place])[place])
+        end = min(log.next_offset, self._consumer.end_offsets([place])[place])
+        self._gone += max(0, begin - log.first_offset)
+        for first in range(begin, end, _ROWS_AT_ONCE):
+            until = min(end, first + _ROWS_AT_ONCE)
+            records = self._read(place, first, until)
+            yield from self._compare(connection, log, records, (first, until))
+        if end < log.next_offset:
+            words = f"the log ends at {end}, before what was consumed: this is another log"
+            yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}@{end}", words)
+
+    def _read(self, place: TopicPartition, first: int, end: int) -> dict[int, Any]:
+        self._consumer.seek(place, first)
+        found: dict[int, Any] = {}
+        while self._consumer.position(place) < end:
+            polled = self._consumer.poll(timeout_ms=_QUIET_LIMIT_MS)
+            if not polled:
+                break
+            found |= {record.offset: record for record in polled[place] if record.offset < end}
+        return found
+
+    def _compare(
+        self, connection: Connection, log: Any, records: dict[int, Any], places: tuple[int, int]
+    ) -> Iterator[Finding]:
+        first, end = places
+        inside = (audit.c.log == log.id, audit.c.log_offset >= first, audit.c.log_offset < end)
+        letters = dead_letter.c.value_sha256.label("value_sha256")
+        same = (dead_letter.c.log == audit.c.log) & (dead_letter.c.log_offset == audit.c.log_offset)
+        query = select(audit, letters).join_from(audit, dead_letter, same, isouter=True).where(*inside)
+        rows = {row.log_offset: row for row in connection.execute(query)}
+        where = f"{log.topic}/{log.partition}@"
+        for place in sorted(records.keys() - rows.keys()):
+            yield Finding(
+                Wrong.NOT_AUDITED, f"{where}{place}", "a record of the log without a row that says its outcome"
+            )
+        for place in sorted(rows.keys() - records.keys()):
+            yield Finding(Wrong.NOT_IN_LOG, f"{where}{place}", "the log has no record here")
+        both = sorted(records.keys() & rows.keys())
+        said = self._contents(subject_of(log.topic), both, records)
+        for place in both:
+            if words := _difference(rows[place], records[place], said.get(place)):
+                yield Finding(Wrong.BYTES_DIFFER, f"{where}{place}", words)
+        self._records += len(both)
+        self._progress(len(both))
+
+    def _contents(self, subject: str, places: list[int], records: dict[int, Any]) -> dict[int, tuple[int, bytes]]:
+        """Return content hash and event id of the records that can be read."""
+        version = load_catalogue().latest(subject)
+        frame = self._decoder.decode(subject, [records[place].value for place in places]).frame
+        found = frame.select("row", content_hash(version), "event_id").iter_rows()
+        return {places[row]: (hashed, event_id) for row, hashed, event_id in found}
+
+
+def _difference(row: Any, record: Any, said: tuple[int, bytes] | None) -> str:
+    """Say in which way a row differs from its record; empty when it does not."""
+    if row.key is not None and record.key != row.key.bytes:
+        return "the row names another key than the record"
+    if row.value_sha256 is not None and hashlib.sha256(record.value or b"").digest() != bytes(row.value_sha256):
+        return "the dead letter was made of other bytes"
+    if row.content_hash is None:
+        return ""
+    if said is None:
+        return "the row tells of contents, and the record cannot be read"
+    if said[0] != row.content_hash:
+        return "the record's contents have another hash"
+    if row.event_id is not None and bytes(said[1]) != row.event_id.bytes:
+        return "the row names another event than the record"
+    return ""

@@ -1,0 +1,268 @@
+"""Verify the audit log against its seals, the seals against the signed heads, and those against what was published."""
+
+import struct
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, literal, select, true, union_all
+
+from hub.model.evidence import MARK_BYTES, NO_LINK, Head, Stretch, document_digest, key_id_of, root_of
+from hub.operate.evidence_findings import Finding, Wrong, row_findings
+from hub.operate.evidence_heads import SignedHead
+from hub.operate.evidence_keys import is_signed
+from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
+from hub.warehouse.evidence_tables import retired, seal
+from hub.warehouse.tables import audit, log_partition
+
+_MOST_NAMED = 20
+"""Rows of one log partition, at places that were never consumed, that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What is verified row by row; None: all of it. ``chain``: a topic, or topic/partition. Days count by sealing."""
+
+    chain: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+    def holds(self, row: Any) -> bool:
+        """Tell whether a seal is in the range."""
+        day = row.sealed_at.date()
+        of_chain = self.chain is None or row.chain == self.chain or row.chain.rpartition("/")[0] == self.chain
+        return of_chain and (self.since is None or day >= self.since) and (self.until is None or day <= self.until)
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was looked at, and what is wrong."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rows: int = 0
+    seals: int = 0
+    heads: int = 0
+    published: int | None = None
+    retired_seals: int = 0
+    unsealed: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+
+def verify_heads(
+    stored: Sequence[SignedHead], published: Sequence[SignedHead] | None, trusted: Collection[bytes] | None
+) -> tuple[list[Finding], dict[tuple[str, int], str]]:
+    """Check the heads.
+
+    Args:
+        stored: those of the warehouse, in order.
+        published: those of the topic, in order; None when it was not read.
+        trusted: public keys that an auditor trusts; None: those that the warehouse names.
+
+    Returns:
+        What is wrong, and the link that the signed heads say at (chain, end); what was published goes first.
+    """
+    findings = list(_sequence_findings(stored, "stored", trusted))
+    links: dict[tuple[str, int], str] = {}
+    if published is not None:
+        first_of = _first_of_each(published)
+        findings += _sequence_findings(list(first_of.values()), "published", trusted)
+        by_number = {one.number: one.document for one in stored}
+        for number, one in first_of.items():
+            if number not in by_number:
+                findings.append(Finding(Wrong.HEAD_MISSING, f"head {number}", "was published and is not stored"))
+            elif by_number[number] != one.document:
+                findings.append(Finding(Wrong.HEAD_ALTERED, f"head {number}", "is stored otherwise than published"))
+        for one in first_of.values():
+            _note_links(links, one)
+    for one in stored:
+        _note_links(links, one)
+    return findings, links
+
+
+def _first_of_each(published: Sequence[SignedHead]) -> dict[int, SignedHead]:
+    """A head may be sent twice; what was there first counts."""
+    found: dict[int, SignedHead] = {}
+    for one in published:
+        if is_signed(one.public_key, one.document, one.signature):
+            found.setdefault(one.number, one)
+    return dict(sorted(found.items()))
+
+
+def _note_links(links: dict[tuple[str, int], str], one: SignedHead) -> None:
+    try:
+        chains = Head.parse(one.document).chains
+    except ValueError:
+        return
+    for of in chains:
+        links.setdefault((of.chain, of.end), of.link)
+
+
+def _sequence_findings(heads: Sequence[SignedHead], kind: str, trusted: Collection[bytes] | None) -> Iterator[Finding]:
+    expected, previous = 1, ""
+    for one in heads:
+        where = f"{kind} head {one.number}"
+        if one.number != expected:
+            last = one.number - 1
+            which = f"head {expected}" if last == expected else f"heads {expected} to {last}"
+            yield Finding(Wrong.HEAD_MISSING, where, f"{kind} {which} before it: not there")
+        try:
+            says = Head.parse(one.document)
+        except ValueError:
+            says = None
+        if says is None or says.number != one.number or says.key_id != one.key_id:
+            yield Finding(Wrong.HEAD_ALTERED, where, "its document says something else")
+        elif one.number == expected and says.previous != previous:
+            yield Finding(Wrong.HEAD_ALTERED, where, "does not follow the head before it")
+        if not is_signed(one.public_key, one.document, one.signature) or key_id_of(one.public_key) != one.key_id:
+            yield Finding(Wrong.SIGNATURE_WRONG, where, f"is not signed by key {one.key_id}")
+        elif trusted is not None and one.public_key not in trusted:
+            yield Finding(Wrong.KEY_NOT_TRUSTED, where, f"is signed by key {one.key_id}, which was not given")
+        expected, previous = one.number + 1, document_digest(one.document)
+
+
+def verify_rows(
+    connection: Connection,
+    links: Mapping[tuple[str, int], str],
+    wanted: Range,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Verification:
+    """Check every seal's link, and the rows of the seals in a range; ``progress`` is told how many rows were read."""
+    done = Verification()
+    gone = _retired_places(connection)
+    seen: set[tuple[str, int]] = set()
+    before: Any = None
+    for row in connection.execute(_seals()).yield_per(500):
+        is_first = before is None or before.chain != row.chain
+        done.findings += _link_findings(row, None if is_first else before, links)
+        seen.add((row.chain, row.end_place))
+        done.seals += 1
+        if row.end_place <= gone.get((_relation(row), row.log or 0), 0):
+            done.retired_seals += 1
+        elif wanted.holds(row):
+            done.findings += _stretch_findings(connection, row)
+            done.rows += row.rows
+            progress(row.rows)
+        before = row
+    for chain, end in sorted(set(links) - seen):
+        words = "a signed head names a seal that ends here, and it is not there"
+        done.findings.append(Finding(Wrong.SEAL_MISSING, f"{chain}@{end}", words))
+    findings, done.unsealed = _outside(connection)
+    done.findings += findings
+    return done
+
+
+def _relation(row: Any) -> str:
+    return "audit" if row.log is not None else "release"
+
+
+def _retired_places(connection: Connection) -> dict[tuple[str, int], int]:
+    """Up to which place rows were dropped after their time, by table and log partition."""
+    last = select(retired.c.relation, retired.c.log, func.max(retired.c.end_place))
+    return {
+        (relation, log): end
+        for relation, log, end in connection.execute(last.group_by(retired.c.relation, retired.c.log))
+    }
+
+
+def _seals() -> Any:
+    nothing = cast(literal(b"", LargeBinary), LargeBinary)
+    covered = (
+        cast(literal(b"\x05", LargeBinary), LargeBinary)
+        .op("||")(func.int4send(func.octet_length(seal.c.marks)))
+        .op("||")(seal.c.marks)
+        .op("||")(func.coalesce(seal.c.places, nothing))
+    )
+    columns = [column for column in seal.columns if column.name not in {"marks", "places"}]
+    return select(*columns, func.sha256(covered).label("marks_digest")).order_by(seal.c.chain, seal.c.first_place)
+
+
+def _link_findings(row: Any, before: Any, links: Mapping[tuple[str, int], str]) -> Iterator[Finding]:
+    where = f"{row.chain}@{row.first_place}"
+    previous = NO_LINK if before is None else bytes(before.link)
+    if before is None and bytes(row.previous) != NO_LINK:
+        yield Finding(Wrong.SEAL_MISSING, where, "the seals before this one are not there")
+    elif before is not None and before.end_place != row.first_place:
+        yield Finding(Wrong.SEAL_MISSING, where, f"places {before.end_place} to {row.first_place - 1} have no seal")
+    elif bytes(row.previous) != previous:
+        yield Finding(Wrong.SEAL_ALTERED, where, "does not follow the seal before it")
+    stretch = Stretch(row.chain, row.first_place, row.end_place, row.rows, bytes(row.root), bytes(row.marks_digest))
+    if stretch.link(bytes(row.previous)) != bytes(row.link):
+        yield Finding(Wrong.SEAL_ALTERED, where, "its link is not made of what it says")
+    signed = links.get((row.chain, row.end_place))
+    if signed is not None and signed != bytes(row.link).hex():
+        yield Finding(Wrong.SEAL_ALTERED, where, "a signed head says another link: the chain was rewritten up to here")
+
+
+def chain_of(row: Any) -> Chain:
+    """Return the chain of a seal."""
+    if row.log is not None:
+        return Chain(row.chain, "audit", row.log)
+    return RELEASE_CHAIN if row.chain == RELEASE_CHAIN.name else ACTION_CHAIN
+
+
+def _stretch_findings(connection: Connection, row: Any) -> Iterator[Finding]:
+    there = read_rows(connection, chain_of(row), row.first_place, row.end_place)
+    parts = parts_of(connection, there)
+    if root_of([part.digest for part in parts]) == bytes(row.root) and there.count == row.rows:
+        return
+    marks, places = connection.execute(select(seal.c.marks, seal.c.places).where(seal.c.id == row.id)).one()
+    sealed = _sealed_marks(row.first_place, bytes(marks), None if places is None else bytes(places))
+    found = list(row_findings(row.chain, sealed, _marks_there(there)))
+    if not found:
+        batches = ", ".join(str(part.batch) for part in parts)
+        found = [
+            Finding(
+                Wrong.ALTERED,
+                f"{row.chain}@{row.first_place}-{row.end_place - 1}",
+                f"the rows are as sealed, but the batch rows they name ({batches}) are not",
+            )
+        ]
+    yield from found
+
+
+def _sealed_marks(first: int, marks: bytes, places: bytes | None) -> dict[int, bytes]:
+    count = len(marks) // MARK_BYTES
+    numbers = range(count) if places is None else struct.unpack(f">{len(places) // 4}i", places)
+    each = (marks[at * MARK_BYTES : (at + 1) * MARK_BYTES] for at in range(count))
+    return {first + number: mark for number, mark in zip(numbers, each, strict=False)}
+
+
+def _marks_there(rows: Rows) -> dict[int, bytes]:
+    frame = rows.frame()
+    return dict(zip(frame["place"].to_list(), frame["mark"].to_list(), strict=True))
+
+
+def _some_rows(condition: ColumnElement[bool]) -> Select[int]:
+    rows = select(audit.c.log_offset).where(audit.c.log == log_partition.c.id, condition)
+    return select(rows.correlate(log_partition).limit(_MOST_NAMED).subquery().c.log_offset)
+
+
+def _outside(connection: Connection) -> tuple[list[Finding], int]:
+    """Return rows at places that were never consumed, and how many places no seal covers yet."""
+    beyond = _some_rows(audit.c.log_offset >= log_partition.c.next_offset)
+    before = _some_rows(audit.c.log_offset < log_partition.c.first_offset)
+    never = union_all(beyond, before).lateral("never")
+    rows = connection.execute(
+        select(log_partition.c.topic, log_partition.c.partition, never.c.log_offset)
+        .select_from(log_partition.join(never, true()))
+        .where(log_partition.c.topic.like("hub.%"))
+    )
+    findings = [
+        Finding(Wrong.INSERTED, f"{topic}/{partition}@{place}", "this place was never consumed")
+        for topic, partition, place in rows
+    ]
+    ends = (
+        select(seal.c.end_place)
+        .where(seal.c.log == log_partition.c.id)
+        .order_by(seal.c.first_place.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    open_places = func.sum(log_partition.c.next_offset - func.coalesce(ends, log_partition.c.first_offset))
+    unsealed = connection.execute(select(func.coalesce(open_places, 0)).where(log_partition.c.topic.like("hub.%")))
+    return findings, int(unsealed.scalar_one())
