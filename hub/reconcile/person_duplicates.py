@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     union_all,
 )
@@ -30,7 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.pin import PLACEHOLDER
-from hub.reconcile.held import given_keys, held, is_among, merged_keys
+from hub.reconcile.held import given_keys, held, is_among
 from hub.reconcile.person_reviews import Asked, closed, opened
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, new_value, old_value
 from hub.warehouse.tables import review, same_key
@@ -115,13 +116,18 @@ def numbers_in_doubt(tables: AspectTables) -> Select[str]:
 
 @cache
 def people_asked_about(tables: AspectTables) -> Select[UUID]:
-    """Select the keys of open questions about people of the batch, whether the key is theirs or another's."""
+    """Select the keys of open questions about people of the batch, whether the key is theirs or another's.
+
+    Only a number that changed, or a record that another claim may hold now, can change what is asked.
+    """
+    merged, field = tables.merged, _field_of(tables)
+    is_changed = merged.c[new_value(field)].is_distinct_from(merged.c[old_value(field)])
     is_open = and_(
         review.c.kind == ReviewKind.POSSIBLE_DUPLICATE_PERSON.value,
         review.c.aspect == tables.name,
         review.c.closed_at.is_(None),
     )
-    written = merged_keys(tables)
+    written = select(merged.c.key).where(or_(is_changed, merged.c.contested)).distinct()
     parts = select(cast(written.subquery().c.key, Text))
     by_key = select(review.c.key).where(is_open, is_among(review.c.key, written))
     by_part = select(review.c.key).where(is_open, review.c.part != "", is_among(review.c.part, parts))
