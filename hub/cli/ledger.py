@@ -15,7 +15,7 @@ from hub.warehouse.database import translated_errors
 if TYPE_CHECKING:
     from hub.operate.ledger import LedgerRow
     from hub.operate.log_ends import LogEnd, Place
-    from hub.reconcile.ledger_counts import Loss
+    from hub.reconcile.ledger_accounts import Loss
 
 _MOST_LOSSES = 20
 

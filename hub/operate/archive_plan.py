@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select
 from hub.operate.archive_reader import archived_until
 from hub.operate.log_ends import log_consumer
 from hub.operate.replay_store import ReplayState
-from hub.reconcile.ledger_counts import Account, read_accounts
+from hub.reconcile.ledger_accounts import Account, read_accounts
 from hub.warehouse.database import translated_errors
 from hub.warehouse.replay_tables import replay, replay_position
 

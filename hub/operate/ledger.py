@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Select, and_, cast, func, select,
 
 from hub.model.outcomes import Outcome
 from hub.reconcile.touch import JOB_LOG
+from hub.warehouse.evidence_tables import retired
 from hub.warehouse.ledger_tables import ledger_range
 from hub.warehouse.tables import audit, log_partition, outcome_type, release
 
@@ -95,9 +96,16 @@ def _outcomes(*counts: Select[int, str, int]) -> Select[int, str, int]:
     """Count records by log partition and outcome; a released record counts as what it became, not as parked."""
     became = select(release.c.log, release.c.outcome, func.count()).group_by(release.c.log, release.c.outcome)
     no_more = select(release.c.log, cast(Outcome.PARKED.value, outcome_type), -func.count()).group_by(release.c.log)
-    each = union_all(*counts, became, no_more).subquery()
+    each = union_all(*counts, became, no_more, *_retired()).subquery()
     total = func.sum(each.c.records).label("records")
     return select(each.c.log, each.c.outcome, total).group_by(each.c.log, each.c.outcome)
+
+
+def _retired() -> tuple[Select[int, str, int], ...]:
+    """Count the rows of months that were dropped after their time, as the audit log and releases had them."""
+    mine = select(retired.c.log, retired.c.outcome, retired.c.records)
+    no_more = select(retired.c.log, cast(Outcome.PARKED.value, outcome_type), -retired.c.records)
+    return mine, no_more.where(retired.c.relation == release.name)
 
 
 def _every_row() -> Select[int, str, int]:

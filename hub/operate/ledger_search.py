@@ -8,16 +8,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine
 
-from hub.reconcile.ledger_counts import (
-    Account,
-    Loss,
-    Stretch,
-    losses_beyond,
-    losses_of,
-    outcomes_by_stretch,
-    read_accounts,
-    shared_out,
-)
+from hub.reconcile.ledger_accounts import Account, Loss, Stretch, read_accounts, shared_out
+from hub.reconcile.ledger_counts import losses_beyond, losses_of, outcomes_by_stretch
 from hub.warehouse.database import translated_errors
 
 Progress = Callable[[int, int], None]

@@ -7,7 +7,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import Engine
 
 from hub.operate.log_ends import LogEnd, read_log_ends
-from hub.reconcile.ledger_counts import read_accounts
+from hub.reconcile.ledger_accounts import read_accounts
 from hub.retry import FIRST_ANSWER_MS
 from hub.warehouse.database import translated_errors
 

@@ -16,17 +16,8 @@ from sqlalchemy import Connection, Engine, Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.alerts import UNBALANCED
-from hub.reconcile.ledger_counts import (
-    OFFSETS_PER_STRETCH,
-    Account,
-    Loss,
-    Stretch,
-    losses_beyond,
-    losses_of,
-    outcomes_by_stretch,
-    read_accounts,
-    shared_out,
-)
+from hub.reconcile.ledger_accounts import OFFSETS_PER_STRETCH, Account, Loss, Stretch, read_accounts, shared_out
+from hub.reconcile.ledger_counts import losses_beyond, losses_of, outcomes_by_stretch
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.ledger_tables import ledger_range

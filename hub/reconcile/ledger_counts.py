@@ -4,7 +4,6 @@ Each function builds one statement, named for what it finds. A stretch is ``OFFS
 partition: few enough that what its rows name is found by indexes, however large the tables are.
 """
 
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -28,87 +27,17 @@ from sqlalchemy import (
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import Outcome
 from hub.reconcile.identity import same_identity
-from hub.reconcile.touch import JOB_LOG
+from hub.reconcile.ledger_accounts import OFFSETS_PER_STRETCH, Account, Loss, Stretch
 from hub.topology import subject_of
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.replay_tables import replay_left, replay_withdrawn
-from hub.warehouse.tables import audit, dead_letter, log_partition, parked, release
+from hub.warehouse.tables import audit, dead_letter, parked, release
 
-OFFSETS_PER_STRETCH = 20_000
 MOST_NAMED = 20
 """Losses of one kind that are named for a stretch."""
 
 _WRITTEN = (Outcome.APPLIED.value, Outcome.SUPERSEDED.value)
 _LOG, _FIRST, _END = (bindparam(name, type_=BigInteger) for name in ("log", "first", "end"))
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A log partition as the offsets' own account has it."""
-
-    log: int
-    topic: str
-    partition: int
-    first_offset: int
-    next_offset: int
-    consumed: int
-
-    @property
-    def place(self) -> str:
-        """``topic/partition``."""
-        return f"{self.topic}/{self.partition}"
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Offsets ``first <= offset < end`` of a log partition; ``consumed``: how many records its account says."""
-
-    account: Account
-    first: int
-    end: int
-    consumed: int
-
-    @property
-    def bounds(self) -> dict[str, int]:
-        """The parameters of this module's statements."""
-        return {"log": self.account.log, "first": self.first, "end": self.end}
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Something that must be there and is not: what, of which record of the log."""
-
-    what: str
-    topic: str
-    partition: int
-    offset: int
-    last_offset: int
-
-    @property
-    def place(self) -> str:
-        """``topic/partition@offset``, or ``@first-last`` of neighbours."""
-        last = "" if self.last_offset == self.offset else f"-{self.last_offset}"
-        return f"{self.topic}/{self.partition}@{self.offset}{last}"
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.place}"
-
-
-def read_accounts(connection: Connection) -> list[Account]:
-    """Return every log partition's own account, by topic and partition."""
-    rows = connection.execute(
-        select(
-            log_partition.c.id,
-            log_partition.c.topic,
-            log_partition.c.partition,
-            log_partition.c.first_offset,
-            log_partition.c.next_offset,
-            log_partition.c.consumed,
-        )
-        .where(log_partition.c.topic != JOB_LOG)
-        .order_by(log_partition.c.topic, log_partition.c.partition)
-    )
-    return [Account(*row) for row in rows]
 
 
 @cache
@@ -227,31 +156,6 @@ def written_without_record(tables: AspectTables) -> Select[int]:
     )
     found = union(lacks_record, lacks_holder).subquery("found")
     return select(found.c.log_offset).order_by(found.c.log_offset).limit(MOST_NAMED)
-
-
-def shared_out(
-    account: Account, first: int, consumed: int, counted: dict[int, int], size: int = OFFSETS_PER_STRETCH
-) -> list[Stretch]:
-    """Share the consumed records out over the stretches from ``first`` on; what is missing, to offsets without rows.
-
-    Args:
-        account: of the log partition; its ``next_offset`` ends the last stretch.
-        first: where the first stretch begins.
-        consumed: records between there and the end, by the offsets' own account.
-        counted: audit rows by number of stretch.
-        size: offsets of a stretch.
-    """
-    missing = consumed - sum(counted.values())
-    stretches: list[Stretch] = []
-    for number in range(first // size, -(-account.next_offset // size)):
-        begin, end = max(first, number * size), min((number + 1) * size, account.next_offset)
-        records = counted.get(number, 0)
-        here = max(0, min(missing, end - begin - records))
-        missing -= here
-        stretches.append(Stretch(account, begin, end, records + here))
-    if stretches and missing:
-        stretches[-1] = replace(stretches[-1], consumed=stretches[-1].consumed + missing)
-    return stretches
 
 
 def losses_of(connection: Connection, of: Stretch, counted: int) -> list[Loss]:

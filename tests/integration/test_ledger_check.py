@@ -9,6 +9,7 @@ from hub.model.outcomes import Outcome
 from hub.operate.ledger import read_ledger
 from hub.operate.ledger_search import every_loss
 from hub.reconcile import ledger_check, ledger_counts
+from hub.reconcile.ledger_accounts import shared_out
 from hub.reconcile.ledger_check import LedgerCheck, LedgerTurn
 from hub.warehouse.alerts import Raised, read_alerts
 from tests.merge_world import TOPIC, Said, World
@@ -106,7 +107,7 @@ def test_check_counts_only_what_is_new_and_looks_at_every_stretch_again(
 ) -> None:
     monkeypatch.setattr(ledger_check, "OFFSETS_PER_STRETCH", 4)
     monkeypatch.setattr(ledger_check, "outcomes_by_stretch", partial(ledger_counts.outcomes_by_stretch, 4))
-    monkeypatch.setattr(ledger_check, "shared_out", partial(ledger_counts.shared_out, size=4))
+    monkeypatch.setattr(ledger_check, "shared_out", partial(shared_out, size=4))
     world.commit(_people(1, 10))
     counted = [check_ledger(world.engine, 0.0)]
     world.commit(_people(11, 1))
@@ -168,3 +169,22 @@ def test_released_record_whose_claim_is_gone_is_named(whole: Whole) -> None:
     assert every_loss(whole.engine) == []
     _execute(whole, f"DELETE FROM dossier_submission_claim WHERE key = '{key_of('dossier.submitted', 'H42-1')}'")
     assert [loss.place for loss in every_loss(whole.engine)] == ["hub.dossier.submitted.v1/0@0"] * 2
+
+
+def test_i5_month_that_was_retired_is_accounted_for_by_its_counts(world: World) -> None:
+    world.commit(_people(1, 5))
+    assert check_ledger(world.engine) is not None
+    _execute(world, "DELETE FROM audit WHERE log_offset < 3")
+    _execute(
+        world,
+        "INSERT INTO retired (relation, month, log, first_place, end_place, outcome, records) "
+        f"VALUES ('audit', '2024-01-01', {world.logs[0]}, 0, 3, 'applied', 3)",
+    )
+    for checked in (check_ledger(world.engine), check_ledger(world.engine)):
+        assert checked is not None
+        assert checked.losses == ()
+    assert every_loss(world.engine) == []
+    with world.engine.connect() as connection:
+        for exact in (True, False):
+            (row,) = [row for row in read_ledger(connection, exact) if row.partition == 0]
+            assert (row.outcomes[Outcome.APPLIED], row.balanced) == (5, True)
