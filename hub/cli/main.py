@@ -34,6 +34,7 @@ _GROUPS = (
     "calendar",
     "connect",
     "units",
+    "replay",
     "demo",
     "settings",
     "show",

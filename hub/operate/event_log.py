@@ -34,15 +34,6 @@ Reader = Callable[[Sequence[LogRange], int], AsyncIterator[list[Polled]]]
 """
 
 
-def topic_reader(bootstrap: str) -> Reader:
-    """Return a reader of the event topics."""
-
-    def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
-        return read_ranges(bootstrap, ranges, most)
-
-    return read
-
-
 async def read_ranges(bootstrap: str, ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
     """Yield the records of some ranges of the topics; ends when all are read.
 

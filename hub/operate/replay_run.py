@@ -36,6 +36,7 @@ from hub.reconcile.merge import Stamp
 from hub.warehouse.database import translated_errors
 from hub.warehouse.sources import applied_policy, source_numbers
 
+RUN, CANCEL, DROP = "replay.run", "replay.cancel", "replay.drop"
 MEASURED_FROM = 1_000
 """A replay of fewer events says nothing about speed."""
 _NEAR = 1_000

@@ -1,0 +1,185 @@
+"""Commands of replays that compare and change what is live: ``diff``, ``switch``, ``undo``, ``drop``, ``verify``."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from hub.cli.replay_ground import Number, acting, ground_of, watched
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.replay_switch import Switched
+
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only what would be done is said.")]
+_Reason = Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")]
+_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Add these commands to the group."""
+    for command in (diff, switch, undo, drop, verify):
+        group.command(command.__name__)(command)
+
+
+def diff(
+    number: Number,
+    samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason, is audited.")] = False,
+    reason: _Reason = None,
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what a replay would change: rows added, changed and removed, by table and field, with samples.
+
+    **Examples**
+
+    - `hub replay diff 3`
+    - `hub replay diff 3 --samples 5 --json`
+    - `hub replay diff 3 --unmask --reason "complaint 45/2025"`
+    """
+    from hub.cli.replay_view import print_diff
+    from hub.operate.actions import UNMASK, note
+    from hub.operate.replay_diff import diff as compare
+
+    if unmask and not (reason or "").strip():
+        raise ConfigError(["--unmask needs --reason: who looked at personal values, and why, is kept"])
+    with ground_of() as ground:
+        if unmask:
+            with ground.live.begin() as connection:
+                note(connection, acting(UNMASK, reason, officer))
+        with Console(stderr=True).status("comparing"):
+            found = compare(ground, number, samples, unmask)
+    if as_json:
+        print(json.dumps(found.as_json(), default=str))
+    else:
+        print_diff(Console(highlight=False), found)
+
+
+def switch(
+    number: Number,
+    execute: _Execute = False,
+    reason: _Reason = None,
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Make a replay's shadow live, in one transaction; the worker waits for a moment and goes on.
+
+    Refused when the live warehouse has gone where the shadow has not: another policy, other tables, more events than
+    can be caught up with.
+
+    **Examples**
+
+    - `hub replay switch 3`
+    - `hub replay switch 3 --execute --reason "mapping of H40 corrected" --officer H40-003`
+    """
+    from hub.operate.replay_switch import switch as change
+
+    if not execute:
+        diff(number, samples=0, as_json=as_json)
+        if not as_json:
+            Console().print(f"nothing is changed; `hub replay switch {number} --execute --reason TEXT` does it")
+        return
+    _change(change, number, "replay.switch", (reason, officer), as_json)
+
+
+def undo(
+    number: Number,
+    execute: _Execute = False,
+    reason: _Reason = None,
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Make the state of before a switch live again, with all events that came since.
+
+    **Examples**
+
+    - `hub replay undo 3 --execute --reason "the corrected mapping was wrong too"`
+    """
+    from hub.operate.replay_switch import undo as change
+
+    if not execute:
+        diff(number, samples=0, as_json=as_json)
+        if not as_json:
+            Console().print(f"nothing is changed; `hub replay undo {number} --execute --reason TEXT` does it")
+        return
+    _change(change, number, "replay.undo", (reason, officer), as_json)
+
+
+def _change(
+    change: Callable[..., "Switched"], number: int, name: str, who: tuple[str | None, str | None], as_json: bool
+) -> None:
+    by = acting(name, *who)
+    with ground_of() as ground, watched("catching up", as_json) as watch:
+        done = change(ground, number, by, watch)
+    if as_json:
+        print(json.dumps(asdict(done)))
+        return
+    Console(highlight=False).print(
+        f"replay {number} is [bold]{done.state.value}[/bold]: {done.tables} tables changed places, "
+        f"{done.caught_up:,} events caught up with, {done.published:,} records to be published"
+    )
+
+
+def drop(
+    number: Number,
+    execute: _Execute = False,
+    reason: _Reason = None,
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Drop a replay's shadow; after a switch that is the state of before, and there is no undo any more.
+
+    **Examples**
+
+    - `hub replay drop 3 --execute --reason "checked by the province"`
+    """
+    from hub.cli.replay import show
+    from hub.operate.replay_run import DROP, drop_replay
+
+    if not execute:
+        show(number, as_json)
+        if not as_json:
+            Console().print(f"its shadow would be dropped; `hub replay drop {number} --execute --reason TEXT` does it")
+        return
+    by = acting(DROP, reason, officer)
+    with ground_of() as ground:
+        drop_replay(ground, number, by)
+    if as_json:
+        print(json.dumps({"id": number, "dropped": True}))
+    else:
+        print(f"replay {number}: its shadow is gone")
+
+
+def verify(
+    rate: Annotated[int | None, typer.Option("--rate", min=1, help="Most events a second. Unset: no cap.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "verification",
+    officer: _Officer = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Rebuild the warehouse from the first event beside the live one and compare, row for row; exit code 1 if unequal.
+
+    The rebuilt warehouse is dropped; the live one goes on and is not changed. It takes as long as a rebuild, and as
+    much room.
+
+    **Examples**
+
+    - `hub replay verify`
+    - `hub replay verify --rate 10000 --json`
+    """
+    from hub.cli.replay_view import print_verified
+    from hub.operate.replay_verify import VERIFY
+    from hub.operate.replay_verify import verify as compare
+
+    with ground_of() as ground, watched("rebuilding", as_json) as watch:
+        found = compare(ground, acting(VERIFY, reason, officer), watch, rate)
+    if as_json:
+        print(json.dumps({**asdict(found), "equal": not found.differing}))
+    else:
+        print_verified(Console(highlight=False), found)
+    if found.differing:
+        raise typer.Exit(1)
