@@ -17,12 +17,15 @@ from typing import Self
 import psutil
 from sqlalchemy import Engine, text
 
+from hub.cli.context import policy_path
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
 from hub.embedded.locate import Endpoints
+from hub.model.policy import load_policy
 from hub.operate.topics import create_topics
 from hub.topology import topics
 from hub.warehouse.database import open_database
+from hub.warehouse.sources import store_sources
 from tests.bench.events import fill
 from tests.bench.measured import progress
 
@@ -86,6 +89,8 @@ class Ground:
         made = Warehouse(name, environment, open_database(url, "hub", "bench"))
         migrating = [sys.executable, "-m", "hub.cli", "db", "migrate"]
         subprocess.run(migrating, env=environment, check=True, stdout=subprocess.DEVNULL)
+        with made.engine.begin() as connection:
+            store_sources(connection, load_policy(policy_path(Settings())))
         return made
 
     def drop(self, warehouse: "Warehouse") -> None:
