@@ -1,6 +1,6 @@
 """Archive and topics as one log, for a replay: what the topics no longer hold is read from the archive."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,39 +9,62 @@ from hub.operate.archive_reader import archived_until, read_archived
 from hub.operate.event_log import LogRange, Reader, read_ranges
 from hub.operate.log_ends import read_log_ends
 
+Begins = Callable[[Sequence[LogRange]], Mapping[tuple[str, int], int]]
+"""Tells where the topics begin, by (topic, partition)."""
+
 
 def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
     """Return a reader of the event topics and of an archive; without one, of the topics alone."""
 
-    def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
-        return read_ranges(bootstrap, ranges, most) if archive is None else _read(bootstrap, archive, ranges, most)
+    def topics(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+        return read_ranges(bootstrap, ranges, most)
+
+    if archive is None:
+        return topics
+
+    def begins(ranges: Sequence[LogRange]) -> Mapping[tuple[str, int], int]:
+        ends = read_log_ends(bootstrap, {(one.topic, one.partition): _NO_AGE_WANTED for one in ranges})
+        return {place: end.begin for place, end in ends.items()}
+
+    return joined(archive, topics, begins)
+
+
+_NO_AGE_WANTED = 1 << 62
+
+
+def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:
+    """Return a reader of what the archive alone holds, the partitions by turns, then of what the topics hold.
+
+    A range of which the archive lacks the beginning is left to the topics' reader, which names what is lost.
+    """
+
+    async def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+        archived, rest = _told_apart(archive, ranges, begins(ranges))
+        ended: dict[int, int] = {}
+        for polled in _by_turns([_archived(archive, one, most) for one in archived]):
+            ended[polled.log] = polled.offsets[-1] + 1
+            yield [polled]
+        async for several in topics(rest, most):
+            yield [replace(polled, expected=ended.pop(polled.log, polled.expected)) for polled in several]
 
     return read
 
 
-async def _read(bootstrap: str, archive: Path, ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
-    """Yield what the archive alone holds, the partitions by turns, then what the topics hold.
-
-    A range of which the archive lacks the beginning is left to the topics' reader, which names what is lost.
-    """
-    begins = read_log_ends(bootstrap, {(one.topic, one.partition): 1 << 62 for one in ranges})
+def _told_apart(
+    archive: Path, ranges: Sequence[LogRange], begins: Mapping[tuple[str, int], int]
+) -> tuple[list[LogRange], list[LogRange]]:
+    """Return what must come from the archive, and what the topics hold."""
     archived: list[LogRange] = []
     rest: list[LogRange] = []
     for one in ranges:
         place = one.topic, one.partition
-        begin = begins[place].begin if place in begins else one.first
-        end = min(archived_until(archive, *place, one.first), begin, one.end)
-        if end < min(begin, one.end):
+        until = min(begins.get(place, one.first), one.end)
+        if one.first < until <= archived_until(archive, *place, one.first):
+            archived.append(replace(one, end=until))
+            rest.append(replace(one, first=until))
+        else:
             rest.append(one)
-            continue
-        archived.append(replace(one, end=max(one.first, end)))
-        rest.append(replace(one, first=max(one.first, end)))
-    ended: dict[int, int] = {}
-    for polled in _by_turns([_archived(archive, one, most) for one in archived if one.first < one.end]):
-        ended[polled.log] = polled.offsets[-1] + 1
-        yield [polled]
-    async for several in read_ranges(bootstrap, rest, most):
-        yield [replace(polled, expected=ended.pop(polled.log, polled.expected)) for polled in several]
+    return archived, rest
 
 
 def _archived(archive: Path, of: LogRange, most: int) -> Iterator[Polled]:

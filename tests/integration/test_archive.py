@@ -1,6 +1,9 @@
 """Archive and topic as one log on the real broker: bounded by stored offsets, killed half way, deleted, read back."""
 
 import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,19 +12,24 @@ import pytest
 from kafka import KafkaProducer
 from sqlalchemy import insert, text
 
+from hub.intake.decoder import GuardedDecoder
+from hub.intake.prepare import Polled
 from hub.model.errors import LostRangeError
 from hub.operate.actions import Action
 from hub.operate.archive import DELETE, delete_archived, run_archive, verify_archive
-from hub.operate.archive_files import Manifest, StretchWriter, read_manifests
-from hub.operate.archive_log import whole_log_reader
+from hub.operate.archive_files import Manifest, Rows, StretchWriter, read_manifests
+from hub.operate.archive_log import joined, whole_log_reader
 from hub.operate.archive_plan import ArchiveStretch, plan_archive
 from hub.operate.event_log import LogRange
 from hub.operate.history import Place
 from hub.operate.log_reader import read_values
+from hub.operate.replay_filters import Filters
+from hub.operate.replay_run import run_replay
 from hub.warehouse.replay_tables import replay, replay_position
 from hub.warehouse.tables import log_partition
 from tests.conftest import RunningEngine
 from tests.merge_world import World
+from tests.replay_world import by, open_replay_world, unwatched
 
 COUNT = 25
 NO_AGE = timedelta(0)
@@ -132,3 +140,42 @@ def test_an_open_replay_keeps_what_it_still_reads(
     with world.engine.begin() as connection:
         connection.execute(text("UPDATE replay SET state = 'SWITCHED'"))
     assert planned(world, engine, kafka_topic, tmp_path).held_by is None
+
+
+def test_whole_rebuild_over_archive_and_topic_equals_the_live_warehouse(
+    engine: RunningEngine, decoder: GuardedDecoder, tmp_path: Path
+) -> None:
+    name = f"archived_{uuid.uuid4().hex[:12]}"
+    world = open_replay_world(engine.create_database(name), decoder)
+    try:
+        world.fill(12)
+        begins = {place: len(records) * 2 // 3 for place, records in world.log.items()}
+        for (topic, partition), begin in begins.items():
+            records = world.log[topic, partition][:begin]
+            if records:
+                _write(tmp_path, topic, partition, [(one.key, one.value) for one in records])
+        from_topic: list[LogRange] = []
+
+        async def topics(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+            from_topic.extend(ranges)
+            async for polled in world.read(ranges, most):
+                yield polled
+
+        ground = replace(world.ground, read=joined(tmp_path, topics, lambda ranges: begins))
+        planned = world.plan(Filters())
+        ran = run_replay(ground, planned.id, by("replay.run"), unwatched)
+        assert ran.read == sum(len(records) for records in world.log.values())
+        assert all(one.first >= begins.get((one.topic, one.partition), 0) for one in from_topic)
+        assert world.reads < ran.read / 2
+        assert world.differences(f"replay_{planned.id}") == []
+    finally:
+        world.engine.dispose()
+        engine.engine.drop_database(name)
+
+
+def _write(folder: Path, topic: str, partition: int, records: list[tuple[bytes | None, bytes | None]]) -> None:
+    count = len(records)
+    rows = Rows(range(count), [0] * count, [key for key, _ in records], [value for _, value in records], [()] * count)
+    with StretchWriter(folder, topic, partition, 0) as writer:
+        writer.add(rows)
+        writer.finish(count)
