@@ -17,6 +17,7 @@ from hub.intake.intake import Intake, Store
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.status import IntakeStatus
+from hub.intake.storms import Storms
 from hub.model.policy import load_policy
 from hub.operate.ledger import LedgerRow, read_ledger
 from hub.operate.topics import create_topics, plan_topics
@@ -29,6 +30,7 @@ from hub.warehouse.fingerprint import TableState, warehouse_state
 from hub.warehouse.migrate import migrate
 from hub.warehouse.offsets import ensure_positions
 from hub.warehouse.sources import store_sources
+from hub.warehouse.stops import StopStore
 
 LIMIT_S = 60.0
 PARTITIONS = 2
@@ -55,28 +57,33 @@ class Ground:
         self.bootstrap, self.secret = settings.kafka_bootstrap, settings.key_secret
         self._group = group
         self._policy = load_policy(policy_path(settings))
+        self.limits = self._policy.breaker
         create_topics(self.bootstrap, plan_topics(self.bootstrap, topics(PARTITIONS)).missing, 1)
         self.database: Database = open_database(settings.database_url, "hub", "test")
         migrate(self.database, "hub")
+        self.working = self.database
+        self.status = IntakeStatus()
         self._dead_ends = self._ends(tuple(dead_letter_topic(event_topic(subject)) for subject in all_subjects()))
         with self.database.begin() as connection:
             self._numbers = store_sources(connection, self._policy)
             ensure_positions(connection, self._ends(merged_topics()))
 
-    def consume(self, until: Callable[[], bool] = lambda: True) -> IntakeStatus:
-        """Consume what the log holds by now, and until it is so; return the intake's status while it still runs."""
-        return asyncio.run(self._consume(until))
+    def consume(self, until: Callable[[], bool] = lambda: True, drain: bool = True) -> IntakeStatus:
+        """Consume what the log holds by now (``drain``), and until it is so; return the intake's status as it runs."""
+        return asyncio.run(self._consume(lambda: (not drain or self.is_drained()) and until()))
 
     async def _consume(self, until: Callable[[], bool]) -> IntakeStatus:
         options = IntakeOptions(self.bootstrap, self._group, merged_topics(), 10_000, 100, 0.2, 2.0)
-        store = WarehouseStore(self.database, Stamp("test", self._policy.digest))
+        store = WarehouseStore(self.working, Stamp("test", self._policy.digest), most_refused=self.limits.run)
+        storms = Storms(StopStore(self.working, self.limits, "test"))
         with GuardedDecoder(20.0, 2048) as decoder:
             preparer = Preparer(decoder, SourceRules.of(self._policy, self._numbers), self.secret)
-            intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable))
+            intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable), storms)
+            self.status = intake.status
             running = asyncio.create_task(intake.run())
             try:
                 async with asyncio.timeout(LIMIT_S):
-                    while not (running.done() or await asyncio.to_thread(lambda: self._is_drained() and until())):
+                    while not (running.done() or (intake.status.partitions and await asyncio.to_thread(until))):
                         await asyncio.sleep(0.1)
                 if running.done():
                     running.result()
@@ -111,7 +118,8 @@ class Ground:
         with self.database.connect() as connection:
             return warehouse_state(connection)
 
-    def _is_drained(self) -> bool:
+    def is_drained(self) -> bool:
+        """Tell whether everything in the log is durable."""
         stored = {(row.topic, row.partition): row.next_offset for row in self.ledger()}
         return all(stored[place] >= end for place, end in self._ends(merged_topics()).items())
 

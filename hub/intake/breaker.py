@@ -56,6 +56,24 @@ class Breaker:
     _run: int = 0
     _poison: "deque[int]" = field(default_factory=deque)
 
+    @classmethod
+    def after(cls, limits: BreakerLimits, next_offset: int, poison: Sequence[int], allowance: int = 0) -> "Breaker":
+        """Return a breaker that has seen the last records of a partition.
+
+        Args:
+            limits: when it trips.
+            next_offset: of the record that comes next.
+            poison: ascending offsets of the poison records before it that count.
+            allowance: see ``Breaker``.
+        """
+        made = cls(limits, allowance, _seen=limits.window)
+        numbers = (limits.window - next_offset + offset for offset in poison)
+        made._poison.extend(number for number in numbers if 0 <= number < limits.window)
+        counted = set(made._poison)
+        while limits.window - made._run - 1 in counted:
+            made._run += 1
+        return made
+
     def look(self, count: int, poison: Sequence[int]) -> Trip | None:
         """Count the partition's next records; return why it must stop, None when it may go on.
 

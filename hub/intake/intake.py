@@ -6,6 +6,9 @@ offsets are written afterwards, for lag tools only. Anything that makes the poll
 concurrent update) starts a new generation: batches of older generations are dropped and every partition is placed again
 from the stored offsets.
 
+A partition that a storm of poison records has stopped (hub.intake.storms) stays paused until somebody resumes it; the
+others flow.
+
 An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
 group keeps this member (docs/invariants.md).
 """
@@ -18,27 +21,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
+from hub.intake.broker_talk import GroupOffsets, watch
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
-from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start
+from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start, taken
 from hub.intake.patience import Patience
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import Errand, IntakeStatus
-from hub.model.errors import ConcurrentUpdateError, HubError, LostRangeError
+from hub.intake.storms import NoStops, Storms
+from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, LostRangeError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
+from hub.warehouse.stops import Stop
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-GROUP_COMMIT_EVERY_S = 1.0
-WATCH_EVERY_S = 1.0
+RESUME_LOOK_S = 1.0
 BUSY_POLL_MS = 10
-WATCH_ANSWER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,9 @@ class Store:
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     """Runs until cancelled, or until a bug or a lost range stops it."""
 
-    def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store) -> None:
+    def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store, storms: Storms | None = None) -> None:
         self.status = IntakeStatus()
+        self._storms = storms or Storms(NoStops())
         self._patience = Patience(self.status)
         self.on_committed: Callable[[Batch], None] | None = None
         self._options = options
@@ -69,7 +74,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._unplaced = True
         self._next: dict[TopicPartition, Position] = {}
-        self._done: dict[TopicPartition, int] = {}
+        self._group_offsets = GroupOffsets()
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
         self._consumer: AIOKafkaConsumer | None = None
@@ -85,8 +90,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         loops = (
             self._poll_loop(consumer),
             *(self._commit_loop(lane) for lane in self._lanes.all),
-            self._group_offsets_loop(consumer),
-            self._watch(consumer),
+            self._group_offsets.run(consumer),
+            watch(consumer, self._patience),
+            self._resume_loop(),
             release_loop(self.release, self._preparer, self._in_decode_thread, self._lanes.first.in_thread),
         )
         try:
@@ -138,15 +144,25 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             for lane, records, is_shared in self._lanes.split(polled):
                 if generation != self._generation:
                     break
-                batch = await self._prepare(consumer, self._taken(records))
-                self._lanes.put(lane, Prepared(generation, batch, is_shared))
+                parts = self._taken(records)
+                batch = await self._prepare(consumer, parts)
+                if generation == self._generation and (stops := self._storms.look(parts, batch)):
+                    await self._stand_still(consumer, stops)
+                    stopped = self._storms.standing
+                    flowing = [part for part in parts if (part.topic, part.partition) not in stopped]
+                    batch = await self._prepare(consumer, flowing)
+                if batch.advances:
+                    self._lanes.put(lane, Prepared(generation, batch, is_shared))
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> Records:
         """Return records of the partitions whose lanes have room, as many as the smallest of these lanes' bounds."""
         lanes = self._lanes.with_room()
-        partitions = self._lanes.partitions_of(lanes, consumer.assignment())
+        standing = [TopicPartition(*partition) for partition in self._storms.standing]
+        partitions = self._lanes.partitions_of(lanes, consumer.assignment() - set(standing))
         if not partitions:
-            await asyncio.sleep(self._options.poll_ms / 1000)
+            idle_s = self._options.poll_ms / 1000
+            # Where partitions stand still there may be nothing to poll for long: stay in the group all the same.
+            await (self._wait_paused(consumer, idle_s) if standing else asyncio.sleep(idle_s))
             return {}
         most = min(lane.size.rows for lane in lanes)
         # While a lane is full, the records of its partitions must not wait for those of others.
@@ -164,25 +180,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
         return batch
 
-    def _taken(self, records: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> list[Polled]:
+    def _taken(self, records: Records) -> list[Polled]:
         polled = []
         for partition, of_partition in records.items():
-            position = self._next[partition]
-            offsets = [record.offset for record in of_partition]
-            polled.append(
-                Polled(
-                    position.log,
-                    partition.topic,
-                    partition.partition,
-                    position.next_offset,
-                    offsets,
-                    [record.key for record in of_partition],
-                    [record.value for record in of_partition],
-                )
-            )
-            self._next[partition] = Position(
-                position.log, position.topic, position.partition, position.first_offset, offsets[-1] + 1
-            )
+            part, self._next[partition] = taken(self._next[partition], of_partition)
+            polled.append(part)
         return polled
 
     def _worth_waiting(self, batch: Batch) -> bool:
@@ -213,7 +215,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         places = {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
         async with self._lanes.quiet():
             stored = await self._patience.until_done(
-                Errand.PLACE, lambda: self._lanes.first.in_thread(self._store.place, places)
+                Errand.PLACE, lambda: self._lanes.first.in_thread(self._stored, places)
             )
         if generation != self._generation:
             return False
@@ -221,11 +223,45 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition, position in self._next.items():
             check_range(position, begins[partition], ends[partition])
             consumer.seek(partition, position.next_offset)
-            consumer.resume(partition)
+            if partition not in self._storms.standing:
+                consumer.resume(partition)
+        self._show_standing()
         self.status.partitions = len(assigned)
         self._unplaced = False
         _log.info("placed %d partitions from the stored offsets", len(assigned))
         return True
+
+    def _stored(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+        stored = self._store.place(begins)
+        self._storms.begin(stored)
+        return stored
+
+    async def _stand_still(self, consumer: AIOKafkaConsumer, stops: Sequence[Stop]) -> None:
+        """Stop partitions, durably; what was polled of them is polled again when somebody resumes them."""
+        for stop in stops:
+            _log.warning("%s stops at %d: %s", stop.place, stop.stop_offset, stop.why)
+            if (partition := TopicPartition(stop.topic, stop.partition)) in consumer.assignment():
+                consumer.pause(partition)
+        self._show_standing()
+        first = self._lanes.first
+        await self._patience.until_done(Errand.STOP, lambda: first.in_thread(self._storms.store.write, stops))
+
+    def _show_standing(self) -> None:
+        self.status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}
+
+    async def _resume_loop(self) -> None:
+        """Place anew when somebody has resumed a partition that stands still here."""
+        while True:
+            await asyncio.sleep(RESUME_LOOK_S)
+            if self._storms.standing and not self._unplaced:
+                first = self._lanes.first
+                is_over = await self._patience.until_done(
+                    Errand.STOP,
+                    lambda: first.in_thread(self._storms.is_any_over),  # noqa: B023 - awaited at once
+                )
+                if is_over:
+                    _log.info("a stopped partition was resumed")
+                    self._new_generation()
 
     async def _commit_loop(self, lane: Lane) -> None:
         while True:
@@ -247,38 +283,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("another worker was here, placing again: %s", error)
             self._new_generation()
             return
+        except DeadLetterLimitError as error:
+            if self._consumer is not None:
+                await self._stand_still(self._consumer, self._storms.stops_of(error, batch))
+            self._new_generation()
+            return
         lane.size.took(batch.consumed, time.monotonic() - began)
         self.status.consumed += batch.consumed
         self.status.batches += 1
-        for advance in batch.advances:
-            self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
+        self._group_offsets.note(batch.advances)
         if self.on_committed is not None:
             self.on_committed(batch)
-
-    async def _group_offsets_loop(self, consumer: AIOKafkaConsumer) -> None:
-        """Tell Kafka, for lag tools, what PostgreSQL has already made true."""
-        while True:
-            await asyncio.sleep(GROUP_COMMIT_EVERY_S)
-            mine = consumer.assignment()
-            done = {partition: offset for partition, offset in self._done.items() if partition in mine}
-            self._done = {}
-            if done:
-                try:
-                    await consumer.commit(done)
-                except KafkaError as error:
-                    _log.info("group offsets not written (%s); the stored offsets are the truth", type(error).__name__)
-
-    async def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """Notice that the broker is away even when no call fails: polling only stays empty then."""
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            try:
-                async with asyncio.timeout(WATCH_ANSWER_S):
-                    await consumer.end_offsets(sorted(consumer.assignment()))
-            except (KafkaError, TimeoutError):
-                self._patience.waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
-            else:
-                self._patience.goes_on(Errand.WATCH)
 
     async def _in_decode_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)

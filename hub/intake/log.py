@@ -1,10 +1,12 @@
 """The log as the intake reads it: a consumer that is told where to read, and whether the log holds that place."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from hub.intake.prepare import Polled
 from hub.model.errors import LostRangeError, UnreachableError
 from hub.warehouse.offsets import Position
 
@@ -104,3 +106,11 @@ def check_range(position: Position, begin: int, end: int) -> None:
             f"{place}: the log ends at {end}, before the stored offset {position.next_offset}: "
             "this is not the log the warehouse was built from"
         )
+
+
+def taken(position: Position, records: Sequence[ConsumerRecord]) -> tuple[Polled, Position]:
+    """Return records of one partition that follow on a position, as they are prepared, and the position after them."""
+    offsets = [record.offset for record in records]
+    keys, values = [record.key for record in records], [record.value for record in records]
+    polled = Polled(position.log, position.topic, position.partition, position.next_offset, offsets, keys, values)
+    return polled, replace(position, next_offset=offsets[-1] + 1)

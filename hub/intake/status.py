@@ -18,6 +18,7 @@ class Errand(StrEnum):
     PLACE = "place"
     COMMIT = "commit"
     WATCH = "watch"
+    STOP = "stop"
     EVIDENCE = "evidence"
 
 
@@ -38,6 +39,7 @@ class IntakeStatus:
         partitions: placed with this worker.
         waiting: by errand and lane; empty while all is there.
         ended_by: the error that the hub has a name for and that stopped the intake.
+        stopped: partitions that a storm of poison records has stopped, and why.
         unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
     """
 
@@ -46,6 +48,7 @@ class IntakeStatus:
     partitions: int = 0
     waiting: dict[tuple[Errand, int], Waiting] = field(default_factory=dict)
     ended_by: HubError | None = None
+    stopped: dict[str, str] = field(default_factory=dict)
     unknown_schemas: dict[int, float] = field(default_factory=dict)
 
     def is_schema_awaited(self, schema_ids: Iterable[int], now: float, wait_s: float) -> bool:

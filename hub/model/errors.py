@@ -56,9 +56,19 @@ class PoisonError(HubError):
 
 
 class DeadLetterLimitError(HubError):
-    """Too many poison records: the fault is ours; the partition stops and alerts."""
+    """Too many poison records: the fault is ours; the partition stops and alerts.
+
+    ``refused``: number of the log partition, offset and reason of each of them.
+    """
 
     code = "DEAD_LETTER_LIMIT"
+
+    def __init__(self, message: str, refused: Sequence[tuple[int, int, str]] = ()) -> None:
+        super().__init__(message)
+        self.refused = tuple(refused)
+
+    def __reduce__(self) -> tuple[type["DeadLetterLimitError"], tuple[str, tuple[tuple[int, int, str], ...]]]:
+        return (type(self), (self.message, self.refused))
 
 
 class LostRangeError(HubError):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
-from hub.model.errors import PoisonError
+from hub.model.errors import DeadLetterLimitError, PoisonError
 from hub.reconcile.isolate import without_refused_rows
 from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.merge import Merged, Stamp, commit_batch
@@ -22,10 +22,21 @@ _log = logging.getLogger(__name__)
 class WarehouseStore:
     """Commits batches under one stamp. Used from one thread at a time."""
 
-    def __init__(self, engine: Engine, stamp: Stamp, parking_deadline: timedelta = timedelta(hours=72)) -> None:
+    def __init__(
+        self, engine: Engine, stamp: Stamp, parking_deadline: timedelta = timedelta(hours=72), most_refused: int = 0
+    ) -> None:
+        """Take what commits are made with.
+
+        Args:
+            engine: of the warehouse.
+            stamp: who commits, under which policy.
+            parking_deadline: how long an event may wait before an officer is asked.
+            most_refused: rows of one batch that PostgreSQL may refuse before the fault is ours; 0: any number.
+        """
         self._engine = engine
         self._stamp = stamp
         self._parking_deadline = parking_deadline
+        self._most_refused = most_refused
 
     def place(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
         """Return the stored positions of partitions; those never seen begin where the log begins.
@@ -42,7 +53,9 @@ class WarehouseStore:
         Raises:
             RetryableError: the environment; the same batch will work later.
             ConcurrentUpdateError: another worker moved one of the partitions.
+            DeadLetterLimitError: PostgreSQL refuses too many rows.
         """
+        given = batch.dead_letters.height
         while True:
             try:
                 with translated_errors("committing a batch"), self._engine.connect() as connection:
@@ -51,6 +64,9 @@ class WarehouseStore:
                 _log.warning("looking for the row that PostgreSQL refuses: %s", error)
                 with translated_errors("looking for a refused row"), self._engine.connect() as connection:
                     batch = without_refused_rows(connection, batch, error, self._stamp)
+                refused = batch.dead_letters.slice(given).select("log", "log_offset", "reason").rows()
+                if self._most_refused and len(refused) >= self._most_refused:
+                    raise DeadLetterLimitError(f"PostgreSQL refuses {len(refused)} rows of a batch", refused) from error
 
     def releasable(self, most: int, thorough: bool) -> list[Releasable]:
         """Return parked records that may go; ask officers about those that have waited longer than the deadline.

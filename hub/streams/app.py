@@ -4,9 +4,10 @@ Faust acknowledges an event even when its agent raised, so nothing that must rea
 agent: the intake has its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
 """
 
+import asyncio
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from mode import Service
 
 from hub.intake.intake import Intake
 from hub.intake.log import HEARTBEATS_PER_SESSION
+from hub.model.errors import RetryableError
 from hub.streams.activity import Activity, add_activity
 from hub.streams.chores import Chore, run_chores
 from hub.topology import WORKER_APP
+from hub.warehouse.alerts import Raised, alert_as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,13 @@ class AppOptions:
     session_timeout_s: float
 
 
-def build_app(options: AppOptions, intake: Intake, chores: Sequence[Chore] = ()) -> faust.App:
-    """Return the app that runs an intake and some chores, and shows its health on ``/health``."""
+def build_app(
+    options: AppOptions, intake: Intake, chores: Sequence[Chore] = (), alerts: Callable[[], list[Raised]] = list
+) -> faust.App:
+    """Return the app that runs an intake and some chores, and shows its health on ``/health``.
+
+    ``alerts``: reads the open alerts for ``/alerts``; blocks, and raises RetryableError.
+    """
     app = faust.App(
         WORKER_APP,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
@@ -56,6 +64,7 @@ def build_app(options: AppOptions, intake: Intake, chores: Sequence[Chore] = ())
     intake.on_committed = activity.announce
     _add_services(app, intake, activity, chores)
     _add_pages(app, intake, activity)
+    _add_alerts(app, alerts)
     return app
 
 
@@ -98,6 +107,21 @@ def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:
     _ = (Health, Sources)
 
 
+def _add_alerts(app: faust.App, alerts: Callable[[], list[Raised]]) -> None:
+    @app.page("/alerts")
+    class Alerts(View):  # type: ignore[misc, unused-ignore]
+        """The open alerts of the warehouse, whichever worker raised them; 503 while it cannot be asked."""
+
+        async def get(self, request: Request) -> Any:
+            try:
+                found = await asyncio.to_thread(alerts)
+            except RetryableError as error:
+                return self.json({"alerts": None, "why": str(error)}, status=503)
+            return self.json({"alerts": [alert_as_json(one) for one in found]})
+
+    _ = Alerts
+
+
 def health(intake: Intake) -> dict[str, object]:
     """Return what the health page shows."""
     status = intake.status
@@ -109,6 +133,7 @@ def health(intake: Intake) -> dict[str, object]:
         "partitions": status.partitions,
         "waiting_for": waiting.why if waiting else None,
         "waiting_s": round(time.time() - waiting.since, 1) if waiting else None,
+        "stopped": dict(status.stopped),
     }
 
 

@@ -17,6 +17,7 @@ from hub.intake.decoder import GuardedDecoder
 from hub.intake.intake import Intake, Store
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
+from hub.intake.storms import Storms
 from hub.model.errors import UnreachableError
 from hub.model.policy import load_policy
 from hub.operate.evidence_keeper import EvidenceGate
@@ -30,10 +31,12 @@ from hub.streams.chores import Chore
 from hub.streams.evidence import evidence_chores, evidence_shown
 from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
+from hub.warehouse.alerts import open_alerts
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
 from hub.warehouse.roles import WORKER
 from hub.warehouse.sources import store_sources
+from hub.warehouse.stops import StopStore
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
                 raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
     working = open_database(places.database_url, settings.database_schema, "hub worker", role=WORKER)
     stamp = Stamp(f"{socket.gethostname()}:{os.getpid()}", policy.digest)
-    store = WarehouseStore(working, stamp, timedelta(hours=policy.parking_deadline_h))
+    store = WarehouseStore(working, stamp, timedelta(hours=policy.parking_deadline_h), policy.breaker.run)
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         options = IntakeOptions(
@@ -86,7 +89,8 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             batch_target_s=settings.batch_target_s,
         )
         gate = EvidenceGate()
-        intake = Intake(options, preparer, Store(store.place, gate.guarded(store.commit), store.releasable))
+        storms = Storms(StopStore(working, policy.breaker, stamp.worker))
+        intake = Intake(options, preparer, Store(store.place, gate.guarded(store.commit), store.releasable), storms)
         gate.on_change = evidence_shown(intake.status)
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,10 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             *evidence_chores(settings, places, (engine, working), gate),
         )
         app = build_app(
-            AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s), intake, chores
+            AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s),
+            intake,
+            chores,
+            lambda: open_alerts(working),
         )
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         return _run(app, intake)

@@ -1,18 +1,23 @@
 """Open and close alerts in the warehouse, where commands and the worker's pages find them.
 
 Each function runs in the caller's transaction, which must not be that of a batch: an alert stays when a batch rolls
-back.
+back. The log says once that an alert was opened, and once that it was closed.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.alerts import Alert
+from hub.model.alerts import Alert, alert_named
+from hub.warehouse.database import translated_errors
 from hub.warehouse.tables import alert as table
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ def raise_alert(connection: Connection, alert: Alert, place: str, detail: str) -
         )
         .returning(table.c.count)
     ).scalar_one()
-    return int(opened) == 1
+    is_new = int(opened) == 1
+    if is_new:
+        _log.warning("alert opened: %s at %s: %s", alert.name, place, detail)
+    return is_new
 
 
 def clear_alert(connection: Connection, alert: Alert, but: Collection[str] = ()) -> list[str]:
@@ -58,7 +66,10 @@ def clear_alert(connection: Connection, alert: Alert, but: Collection[str] = ())
         .values(closed_at=func.now())
         .returning(table.c.place)
     )
-    return [str(place) for place in closed.scalars()]
+    places = [str(place) for place in closed.scalars()]
+    for place in places:
+        _log.warning("alert closed: %s at %s", alert.name, place)
+    return places
 
 
 def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raised]:
@@ -75,3 +86,26 @@ def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raise
     if not with_closed:
         wanted = wanted.where(table.c.closed_at.is_(None))
     return [Raised(*row) for row in connection.execute(wanted)]
+
+
+def open_alerts(engine: Engine, with_closed: bool = False) -> list[Raised]:
+    """Return the alerts in a transaction of its own; raises RetryableError."""
+    with translated_errors("reading alerts"), engine.connect() as connection:
+        return read_alerts(connection, with_closed)
+
+
+def alert_as_json(of: Raised) -> dict[str, Any]:
+    """Return an alert with what it means and the first thing to do."""
+    known = alert_named(of.name)
+    return {
+        "name": of.name,
+        "place": of.place,
+        "severity": known and known.severity.value,
+        "opened_at": of.opened_at.isoformat(),
+        "last_seen_at": of.last_seen_at.isoformat(),
+        "count": of.count,
+        "closed_at": of.closed_at and of.closed_at.isoformat(),
+        "detail": of.detail,
+        "means": known and known.means,
+        "do": known and known.do,
+    }

@@ -56,6 +56,22 @@ def test_breaker_trips_at_the_same_record_however_the_log_is_cut_into_batches(
     assert tripped(limits, records, sizes, allowance) == expected(limits, records, allowance)
 
 
+@given(
+    records=st.lists(st.sampled_from([True, True, False]), max_size=40),
+    cut=st.integers(0, 40),
+    limits=st.builds(BreakerLimits, st.integers(0, 8), st.integers(8, 20), st.sampled_from([0.5, 0.8, 1.0])),
+)
+def test_breaker_made_anew_goes_on_as_the_one_before(records: list[bool], cut: int, limits: BreakerLimits) -> None:
+    trip = expected(limits, records)
+    first, rest = records[:cut], records[cut:]
+    if trip is not None and trip < len(first):
+        return
+    poison = [1000 + number for number, is_poison in enumerate(first) if is_poison]
+    anew = Breaker.after(limits, 1000 + len(first), poison)
+    found = anew.look(len(rest), [number for number, is_poison in enumerate(rest) if is_poison])
+    assert (found and found.at + len(first)) == trip
+
+
 def test_run_across_batches_trips_and_says_where() -> None:
     breaker = Breaker(BreakerLimits(run=5, window=1000, share=1.0))
     assert breaker.look(4, [2, 3]) is None

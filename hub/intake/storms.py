@@ -1,0 +1,116 @@
+"""The breakers of the partitions that a worker has, and those of them that stand still.
+
+Looking never blocks; what is durable about a stop is read and written by ``hub.warehouse.stops``.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import polars as pl
+
+from hub.intake.breaker import Breaker, Trip
+from hub.intake.prepare import Polled
+from hub.model.breaker_limits import DEFAULT_LIMITS, BreakerLimits
+from hub.model.errors import DeadLetterLimitError
+from hub.warehouse.batch import Batch
+from hub.warehouse.offsets import Position
+from hub.warehouse.stops import Partition, Past, Stop
+
+
+class Stops(Protocol):
+    """What is durable about stops; calls block and raise RetryableError."""
+
+    limits: BreakerLimits
+    worker: str
+
+    def pasts(self, positions: Mapping[Partition, Position]) -> Mapping[Partition, Past]:
+        """Return what breakers must know of partitions at their stored positions."""
+
+    def write(self, stops: Collection[Stop]) -> None:
+        """Make stops durable."""
+
+    def standing(self) -> frozenset[Partition]:
+        """Return the partitions that stand still."""
+
+
+class NoStops:
+    """For an intake that nothing stops: a storm becomes dead letters."""
+
+    limits = DEFAULT_LIMITS
+    worker = ""
+
+    def pasts(self, positions: Mapping[Partition, Position]) -> Mapping[Partition, Past]:
+        """Return nothing: no breaker looks."""
+        return {}
+
+    def write(self, stops: Collection[Stop]) -> None:
+        """Keep nothing."""
+
+    def standing(self) -> frozenset[Partition]:
+        """Return none."""
+        return frozenset()
+
+
+class Storms:
+    """Looks at every prepared batch, in the order of the log.
+
+    Fields:
+        standing: the stops that stand, of the partitions that are placed.
+        store: what is durable.
+    """
+
+    def __init__(self, store: Stops) -> None:
+        self.store = store
+        self.standing: dict[Partition, Stop] = {}
+        self._breakers: dict[Partition, Breaker] = {}
+
+    def begin(self, positions: Mapping[Partition, Position]) -> None:
+        """Forget all, and begin with what is known of the partitions that were placed. Blocks."""
+        pasts = self.store.pasts(positions)
+        self.standing = {partition: past.stop for partition, past in pasts.items() if past.stop is not None}
+        self._breakers = {
+            partition: Breaker.after(self.store.limits, positions[partition].next_offset, past.poison, past.allowance)
+            for partition, past in pasts.items()
+        }
+
+    def look(self, polled: Sequence[Polled], batch: Batch) -> list[Stop]:
+        """Return the partitions of a prepared batch that must stop; they stand still from now on."""
+        found = []
+        for part in polled:
+            breaker = self._breakers.get((part.topic, part.partition))
+            if breaker is None:
+                continue
+            offsets: list[int] = []
+            reasons: Counter[str] = Counter()
+            if batch.dead_letters.height:
+                letters = batch.dead_letters.filter(pl.col("log") == part.log)
+                offsets, reasons = sorted(letters["log_offset"]), Counter(letters["reason"])
+            poison = [bisect_left(part.offsets, offset) for offset in offsets]
+            if trip := breaker.look(len(part.offsets), poison):
+                found.append(self._stop(part, trip, reasons))
+        self.standing |= {(stop.topic, stop.partition): stop for stop in found}
+        return found
+
+    def stops_of(self, error: DeadLetterLimitError, batch: Batch) -> list[Stop]:
+        """Return the partitions whose rows PostgreSQL refused too many of; they stand still from now on."""
+        found = []
+        for advance in batch.advances:
+            refused = [place for place in error.refused if place[0] == advance.log]
+            if refused:
+                why = f"PostgreSQL refuses rows of this batch, {len(error.refused)} so far"
+                counts, last = Counter(reason for _, _, reason in refused), max(offset for _, offset, _ in refused)
+                partition = advance.topic, advance.partition
+                store = self.store
+                found.append(Stop(*partition, advance.expected, last, why, counts, store.limits, store.worker))
+        self.standing |= {(stop.topic, stop.partition): stop for stop in found}
+        return found
+
+    def is_any_over(self) -> bool:
+        """Tell whether somebody resumed a partition that stands still here. Blocks."""
+        return not self.store.standing().issuperset(self.standing)
+
+    def _stop(self, part: Polled, trip: Trip, reasons: Counter[str]) -> Stop:
+        at, store = part.offsets[trip.at], self.store
+        return Stop(part.topic, part.partition, part.expected, at, str(trip), reasons, store.limits, store.worker)

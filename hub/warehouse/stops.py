@@ -1,0 +1,213 @@
+"""Partitions that the breaker stopped: written when it trips, read when a worker places its partitions.
+
+A stop is durable, so that a worker which takes the partition over, or starts anew, does not go on where another was
+stopped. Each function runs in the caller's transaction, which must not be that of a batch.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, and_, func, null, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.alerts import PARTITION_STOPPED
+from hub.model.breaker_limits import BreakerLimits
+from hub.warehouse.alerts import clear_alert, raise_alert
+from hub.warehouse.database import translated_errors
+from hub.warehouse.letter_tables import partition_stop as table
+from hub.warehouse.offsets import Position
+from hub.warehouse.tables import dead_letter
+
+Partition = tuple[str, int]
+"""Topic and number of a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The latest stop of a partition.
+
+    Fields:
+        stop_offset: stored offset, from which it goes on.
+        poison_offset: the record that was too many.
+        why: in words; ``reasons``: poison records among those that were polled, by reason.
+        limits: those that were reached.
+        resumed_at: None while it stands.
+        accept_poison: so many poison records from ``stop_offset`` on may become dead letters without being counted.
+    """
+
+    topic: str
+    partition: int
+    stop_offset: int
+    poison_offset: int
+    why: str
+    reasons: Mapping[str, int]
+    limits: BreakerLimits
+    stopped_by: str
+    stopped_at: datetime | None = None
+    resumed_at: datetime | None = None
+    resumed_by: str | None = None
+    purpose: str | None = None
+    accept_poison: int = 0
+
+    @property
+    def place(self) -> str:
+        """Return ``topic/partition``."""
+        return f"{self.topic}/{self.partition}"
+
+    @property
+    def is_standing(self) -> bool:
+        """Tell whether the partition stands still."""
+        return self.resumed_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a breaker must know of a partition before its next record.
+
+    Fields:
+        stop: the stop that stands; None: it flows.
+        poison: offsets of the last dead letters that count, ascending.
+        allowance: poison records that an operator accepted and that have not come yet.
+    """
+
+    stop: Stop | None = None
+    poison: tuple[int, ...] = ()
+    allowance: int = 0
+
+
+def read_stops(connection: Connection, standing_only: bool = False) -> list[Stop]:
+    """Return the latest stop of every partition that was ever stopped, by topic and partition."""
+    of = table.c
+    query = select(table).order_by(of.topic, of.partition)
+    if standing_only:
+        query = query.where(of.resumed_at.is_(None))
+    return [
+        Stop(
+            row.topic,
+            row.partition,
+            row.stop_offset,
+            row.poison_offset,
+            row.why,
+            row.reasons,
+            BreakerLimits(row.limit_run, row.limit_window, row.limit_share),
+            row.stopped_by,
+            row.stopped_at,
+            row.resumed_at,
+            row.resumed_by,
+            row.purpose,
+            row.accept_poison,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def write_stop(connection: Connection, stop: Stop) -> None:
+    """Make a stop durable and raise its alert."""
+    values = {
+        "stop_offset": stop.stop_offset,
+        "poison_offset": stop.poison_offset,
+        "why": stop.why,
+        "reasons": dict(stop.reasons),
+        "limit_run": stop.limits.run,
+        "limit_window": stop.limits.window,
+        "limit_share": stop.limits.share,
+        "stopped_by": stop.stopped_by,
+    }
+    again = {"stopped_at": func.now(), "resumed_at": null(), "resumed_by": null(), "purpose": null()}
+    connection.execute(
+        insert(table)
+        .values(topic=stop.topic, partition=stop.partition, **values)
+        .on_conflict_do_update(index_elements=["topic", "partition"], set_={**values, **again, "accept_poison": 0})
+    )
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stop.reasons.items()))
+    detail = (
+        f"{stop.why}, at {stop.place}@{stop.poison_offset} ({counts}); it stands at {stop.stop_offset}: "
+        f"mend the cause, then hub partitions resume {stop.place}"
+    )
+    raise_alert(connection, PARTITION_STOPPED, stop.place, detail)
+
+
+def resume(connection: Connection, partition: Partition, by: str, purpose: str, accept_poison: int = 0) -> bool:
+    """Let a stopped partition go on, and close its alert; return whether it was stopped."""
+    topic, number = partition
+    resumed = connection.execute(
+        update(table)
+        .where(table.c.topic == topic, table.c.partition == number, table.c.resumed_at.is_(None))
+        .values(resumed_at=func.now(), resumed_by=by, purpose=purpose, accept_poison=accept_poison)
+    ).rowcount
+    clear_alert(connection, PARTITION_STOPPED, [stop.place for stop in read_stops(connection, standing_only=True)])
+    return bool(resumed)
+
+
+def read_pasts(
+    connection: Connection, positions: Mapping[Partition, Position], limits: BreakerLimits, worker: str
+) -> dict[Partition, Past]:
+    """Return what breakers must know of some partitions, at their stored positions.
+
+    A stop by limits that were raised since is resumed.
+    """
+    stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection)}
+    for partition in stops.keys() & positions.keys():
+        if stops[partition].is_standing and limits.is_looser_than(stops[partition].limits):
+            resume(connection, partition, worker, "the policy's limits were raised")
+    stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection)}
+    poison = _recent_poison(connection, positions.values(), limits.window, stops)
+    return {
+        partition: _past(stops.get(partition), poison.get(position.log, []), position, limits.window)
+        for partition, position in positions.items()
+    }
+
+
+def _past(stop: Stop | None, poison: list[int], position: Position, window: int) -> Past:
+    first = position.next_offset - window
+    if stop is None:
+        return Past(None, tuple(poison))
+    if stop.is_standing:
+        return Past(stop)
+    since = [offset for offset in poison if offset >= stop.stop_offset]
+    counted = since[stop.accept_poison :]
+    return Past(None, tuple(offset for offset in counted if offset >= first), max(0, stop.accept_poison - len(since)))
+
+
+def _recent_poison(
+    connection: Connection, positions: Collection[Position], window: int, stops: Mapping[Partition, Stop]
+) -> dict[int, list[int]]:
+    """Return offsets of dead letters by log partition: of the last window, or since the last stop."""
+    if not positions:
+        return {}
+    ranges = []
+    for position in positions:
+        stop = stops.get((position.topic, position.partition))
+        first = stop.stop_offset if stop else position.next_offset - window
+        ranges.append(and_(dead_letter.c.log == position.log, dead_letter.c.log_offset >= first))
+    here = tuple_(dead_letter.c.log, dead_letter.c.log_offset)
+    found: dict[int, list[int]] = {}
+    for log, offset in connection.execute(select(*here.clauses).where(or_(*ranges)).order_by(*here.clauses)):
+        found.setdefault(log, []).append(offset)
+    return found
+
+
+class StopStore:
+    """Stops as a worker reads and writes them: each call is a transaction of its own, and blocks."""
+
+    def __init__(self, engine: Engine, limits: BreakerLimits, worker: str) -> None:
+        self.limits = limits
+        self.worker = worker
+        self._engine = engine
+
+    def pasts(self, positions: Mapping[Partition, Position]) -> dict[Partition, Past]:
+        """See ``read_pasts``; raises RetryableError."""
+        with translated_errors("reading stopped partitions"), self._engine.begin() as connection:
+            return read_pasts(connection, positions, self.limits, self.worker)
+
+    def write(self, stops: Collection[Stop]) -> None:
+        """Make stops durable and raise their alerts; raises RetryableError."""
+        with translated_errors("stopping partitions"), self._engine.begin() as connection:
+            for stop in stops:
+                write_stop(connection, stop)
+
+    def standing(self) -> frozenset[Partition]:
+        """Return the partitions that stand still; raises RetryableError."""
+        with translated_errors("reading stopped partitions"), self._engine.begin() as connection:
+            return frozenset((stop.topic, stop.partition) for stop in read_stops(connection, standing_only=True))
