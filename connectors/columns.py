@@ -6,6 +6,7 @@ to the row path, which finds out what is wrong with it; no other row is touched.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import repeat
@@ -16,11 +17,14 @@ from connectors.mapping import RowMapper, Step
 from connectors.port import Record
 from connectors.reasons import Unmappable
 from hub.codec import wire
-from hub.codec.cells import Cell, cells_of, null_of
+from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
 
 _KEPT = 10_000
 """So many encoded values of a column are remembered before it is begun anew."""
+
+_MOSTLY = 0.8
+"""A column of which a larger share is new in each page is not worth remembering."""
 
 _REMEMBERED = (str, int)
 """Equal values of these types, and of no two of them, are the same to every mapping."""
@@ -43,6 +47,14 @@ class _Memory(dict[Any, bytes | None]):
     def __init__(self, make: Callable[[Any], bytes | None]) -> None:
         super().__init__()
         self._make = make
+        self.is_useless = False
+
+    def all(self, values: Sequence[Any]) -> Pieces:
+        """Return the encoding of each; learns whether these values come again."""
+        before = len(self)
+        found = list(map(self.__getitem__, values))
+        self.is_useless = len(self) - before > len(values) * _MOSTLY
+        return found
 
     def __missing__(self, value: Any) -> bytes | None:
         if len(self) >= _KEPT:
@@ -60,6 +72,7 @@ class ColumnEncoder:
         self._cells = cells_of(encoder.version)
         self._header = wire.header(encoder.version.schema_id)
         self._steps = {step.field: step for step in mapper.steps}
+        self._operations = _Memory(lambda value: _encoded(self._cells["operation"], value))
         self._parts: list[str | bytes | Fill] | None = self._compiled()
 
     def encode(self, rows: Sequence[Row], recorded_at: datetime) -> Encoded:
@@ -108,7 +121,7 @@ class ColumnEncoder:
         if step is None:
             return usual
         cell = self._cells.get(name)
-        return None if cell is None else _column(step, cell, usual)
+        return None if cell is None else _column(step, cell, usual, branch_of(self._encoder.version, name))
 
     def _usual(self, name: str) -> bytes | None:
         """Return what stands in a field that the row says nothing of."""
@@ -117,8 +130,8 @@ class ColumnEncoder:
 
     def _envelope(self, rows: Sequence[Row], recorded_at: datetime) -> dict[str, Pieces]:
         mapper, cells = self._mapper, self._cells
-        versions = [_tried(mapper.version, row) for row in rows]
-        operations = [_tried(mapper.operation, row) for row in rows]
+        versions = _all(mapper.version, rows)
+        operations = _all(mapper.operation, rows)
         said = zip(rows, versions, operations, strict=True)
         ids = [
             None if version is None or operation is None else mapper.event_id(row, version, operation)
@@ -127,28 +140,30 @@ class ColumnEncoder:
         found: dict[str, Pieces] = {
             "event_id": ids,
             "recorded_at": repeat(cells["recorded_at"](recorded_at)),
-            "source_version": [_encoded(cells["source_version"], version) for version in versions],
-            "operation": [_encoded(cells["operation"], operation) for operation in operations],
+            "source_version": _each(cells["source_version"], versions),
+            "operation": list(map(self._operations.__getitem__, operations)),
         }
         if "occurred_at" not in self._steps:
-            moments = (_tried(mapper.changed_at, row) for row in rows)
-            found["occurred_at"] = [_encoded(cells["occurred_at"], moment) for moment in moments]
+            found["occurred_at"] = _each(cells["occurred_at"], _all(mapper.changed_at, rows))
         return found
 
     def _keys(self, rows: Sequence[Row]) -> list[bytes | None]:
         steps = [self._steps[name] for name in self._encoder.key_names]
-        columns = [[_tried(step.value, row) for row in rows] for step in steps]
-        return [
-            _encoded(self._encoder.key_of, parts) if all(isinstance(part, str) and part for part in parts) else None
-            for parts in zip(*columns, strict=True)
-        ]
+        said = list(zip(*(_all(step.value, rows) for step in steps), strict=True))
+        # all that a key is made of is text and not empty, or the row path says what is wrong
+        whole = all(map(all, said)) and all(set(map(type, parts)) == {str} for parts in zip(*said, strict=True))
+        return _each(self._encoder.key_of, said) if whole else [self._key(parts) for parts in said]
+
+    def _key(self, parts: Sequence[Any]) -> bytes | None:
+        is_text = all(isinstance(part, str) and part for part in parts)
+        return _encoded(self._encoder.key_of, parts) if is_text else None
 
 
 _ENVELOPE = frozenset(("event_id", "recorded_at", "source_version", "operation"))
 
 
-def _column(step: Step, cell: Cell, usual: bytes | None) -> Fill:
-    """Return what encodes a declared field of all rows."""
+def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
+    """Return what encodes a declared field of all rows; ``branch`` stands before a value that is not null."""
     if step.default is not None:
         usual = _encoded(cell, step.default)
     elif step.required:
@@ -161,6 +176,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None) -> Fill:
         except (Unmappable, ValueError):
             return None
 
+    texts = _texts(branch) if step.is_text else None
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}
 
     def fill(rows: Sequence[Row]) -> Pieces:
@@ -171,11 +187,44 @@ def _column(step: Step, cell: Cell, usual: bytes | None) -> Fill:
         types = set(map(type, values))
         types.discard(type(None))
         memory = memories.get(types.pop()) if len(types) == 1 else None
-        if memory is None:
-            return [encoded(value) for value in values]
-        return list(map(memory.__getitem__, values))
+        if memory is None or memory.is_useless:
+            return (texts(values) if texts else None) or list(map(encoded, values))
+        return memory.all(values)
 
     return fill
+
+
+def _texts(branch: bytes) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
+    """Return what encodes plain text, all of a column at once; None where a value wants a closer look."""
+    encoded = text_bytes(branch)
+
+    def texts(values: Sequence[Any]) -> list[bytes | None] | None:
+        if set(map(type, values)) != {str}:
+            return None
+        stripped = [value.strip() for value in values]
+        if "" in stripped or "\0" in "".join(stripped):
+            return None
+        with suppress(UnicodeEncodeError):
+            return list(map(encoded, stripped))
+        return None
+
+    return texts
+
+
+def _all(call: Callable[[Any], Any], rows: Sequence[Any]) -> list[Any]:
+    """Call for every row; None where there is no value to be had."""
+    try:
+        return list(map(call, rows))
+    except Unmappable:
+        return [_tried(call, row) for row in rows]
+
+
+def _each(cell: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes | None]:
+    """Encode every value; None for None, and for one that cannot be encoded."""
+    if None not in values:
+        with suppress(ValueError):
+            return list(map(cell, values))
+    return [_encoded(cell, value) for value in values]
 
 
 def _tried(call: Callable[[Any], Any], value: Any) -> Any:
@@ -185,7 +234,7 @@ def _tried(call: Callable[[Any], Any], value: Any) -> Any:
         return None
 
 
-def _encoded(cell: Cell, value: Any) -> bytes | None:
+def _encoded(cell: Callable[[Any], bytes], value: Any) -> bytes | None:
     try:
         return None if value is None else cell(value)
     except ValueError:

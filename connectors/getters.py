@@ -23,7 +23,14 @@ def column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
     if len(places) == 1:
         return itemgetter(places[0])
     join = rule.join
-    return lambda row: join.join([text for place in places if (text := plain(row[place]))])
+
+    def joined(row: Row) -> str:
+        values = [row[place] for place in places]
+        # most are text, and a call for each of them is what this costs
+        texts = [value.strip() if value.__class__ is str else plain(value) for value in values]
+        return join.join([text for text in texts if text])
+
+    return joined
 
 
 def digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get:

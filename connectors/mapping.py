@@ -28,7 +28,12 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How one field is filled; ``raw`` names the field that keeps a word no code table knows."""
+    """How one field is filled.
+
+    Fields:
+        raw: the field that keeps a word no code table knows.
+        is_text: text is taken as it is, without surrounding space.
+    """
 
     field: str
     get: Get
@@ -36,6 +41,7 @@ class Step:
     default: Word | None
     required: bool
     raw: str | None
+    is_text: bool = False
 
     def value(self, row: Row) -> Any:
         """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
@@ -65,7 +71,7 @@ class RowMapper:
         self._moment = to_moment((), self._zone)
         self._changed_at = self._index[stream.changed_at] if stream.changed_at else None
         self.operation = self._operation_of()
-        self._hash_key = hashlib.sha256(secret.encode()).digest()
+        self._keyed = hashlib.blake2b(digest_size=16, key=hashlib.sha256(secret.encode()).digest())
         self._identity = f"{source.code}\x1f{stream.subject}\x1f{source.epoch}"
 
     def event(self, row: Row, recorded_at: datetime) -> dict[str, Any]:
@@ -142,7 +148,9 @@ class RowMapper:
         return opened, unreadable
 
     def _digest(self, text: str) -> bytes:
-        digest = bytearray(hashlib.blake2b(text.encode(), digest_size=16, key=self._hash_key).digest())
+        hashed = self._keyed.copy()
+        hashed.update(text.encode())
+        digest = bytearray(hashed.digest())
         digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8: made by a rule of our own
         digest[8] = digest[8] & 0x3F | 0x80
         return bytes(digest)
@@ -160,6 +168,7 @@ class RowMapper:
             default=rule.default,
             required=not spec.nullable,
             raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
+            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec),
         )
 
     def _getter(self, rule: FieldRule) -> Get:
@@ -244,6 +253,12 @@ class RowMapper:
             return said
         is_deleted = deletion(deleted, self._index[deleted.column])
         return lambda row: "REVOKE" if is_deleted(row) else said(row)
+
+
+def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:
+    """Tell whether a text field takes more than the source's text: a word's meaning, a date, lost zeros."""
+    said = rule.constant is not None or rule.words is not None or bool(rule.formats) or rule.pad is not None
+    return said or bool(spec.symbols) or bool(spec.text_format)
 
 
 def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:

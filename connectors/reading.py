@@ -33,7 +33,7 @@ def snapshot_pages(table: SourceTable, page_rows: int, position: Position) -> It
         if isinstance(after, list):
             statement = statement.where(table.after(after))
         with translated(table.what), table.engine.connect() as connection:
-            found: Rows = [tuple(row) for row in connection.execute(statement)]
+            found: Rows = list(map(tuple, connection.execute(statement).all()))
             found = table.with_children(connection, found)
         if found:
             after = table.place(found[-1])

@@ -24,8 +24,8 @@ Cell = Callable[[Any], bytes]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DOUBLE = struct.Struct("<d")
-_SEVEN_BITS = 0x7F
-_MORE = 0x80
+_SHORT_TEXT = 256
+_SMALL = tuple(bytes((number,)) for number in range(128))
 
 
 def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
@@ -43,6 +43,12 @@ def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
     return cells
 
 
+def branch_of(version: SchemaVersion, name: str) -> bytes:
+    """Return what stands before a field's value that is not null: nothing where null is not allowed."""
+    avro = next(field["type"] for field in version.schema["fields"] if field["name"] == name)
+    return long_bytes(1 - avro.index("null")) if isinstance(avro, list) else b""
+
+
 def null_of(version: SchemaVersion, name: str) -> bytes | None:
     """Return the bytes of null in a field; None where null is not allowed."""
     avro = next(field["type"] for field in version.schema["fields"] if field["name"] == name)
@@ -52,14 +58,36 @@ def null_of(version: SchemaVersion, name: str) -> bytes | None:
 def long_bytes(value: int) -> bytes:
     """Return a whole number as Avro writes it: zigzag, seven bits a byte, lowest first."""
     rest = value << 1 if value >= 0 else (-value << 1) - 1
-    if rest <= _SEVEN_BITS:
-        return rest.to_bytes(1, "little")
-    out = bytearray()
-    while rest > _SEVEN_BITS:
-        out.append(rest & _SEVEN_BITS | _MORE)
+    if rest < 1 << 7:
+        return _SMALL[rest]
+    if rest < 1 << 14:
+        return bytes((rest & 127 | 128, rest >> 7))
+    if rest < 1 << 21:
+        return bytes((rest & 127 | 128, rest >> 7 & 127 | 128, rest >> 14))
+    low = bytes((rest & 127 | 128, rest >> 7 & 127 | 128, rest >> 14 & 127 | 128))
+    rest >>= 21
+    if 1 << 28 <= rest < 1 << 35:  # a time in microseconds of this century
+        return low + bytes(
+            (rest & 127 | 128, rest >> 7 & 127 | 128, rest >> 14 & 127 | 128, rest >> 21 & 127 | 128, rest >> 28)
+        )
+    high = bytearray()
+    while rest >= 1 << 7:
+        high.append(rest & 127 | 128)
         rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    high.append(rest)
+    return low + high
+
+
+def text_bytes(branch: bytes) -> Callable[[str], bytes]:
+    """Return what encodes checked text: branch, length, UTF-8."""
+    heads = [branch + long_bytes(size) for size in range(_SHORT_TEXT)]
+
+    def encoded(value: str) -> bytes:
+        content = value.encode()
+        size = len(content)
+        return (heads[size] if size < _SHORT_TEXT else branch + long_bytes(size)) + content
+
+    return encoded
 
 
 def _cell(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
@@ -76,17 +104,8 @@ def _cell(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
 
 
 def _text(check: Callable[[Any], Any], branch: bytes) -> Cell:
-    heads = [branch + long_bytes(size) for size in range(_SHORT_TEXT)]
-
-    def cell(value: Any) -> bytes:
-        content: bytes = check(value).encode()
-        size = len(content)
-        return (heads[size] if size < _SHORT_TEXT else branch + long_bytes(size)) + content
-
-    return cell
-
-
-_SHORT_TEXT = 256
+    encoded = text_bytes(branch)
+    return lambda value: encoded(check(value))
 
 
 def _symbol(spec: FieldSpec, branch: bytes) -> Cell:

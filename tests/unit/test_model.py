@@ -62,6 +62,12 @@ def test_key_is_the_first_half_of_the_keyed_hash() -> None:
     assert as_uuid(expected) == UUID(bytes=expected)
 
 
+@pytest.mark.parametrize("length", [1, 16, 63, 64, 65, 200])
+def test_key_is_the_keyed_hash_however_long_the_secret_is(length: int) -> None:
+    expected = hmac.new(b"s" * length, b"citizen:1", hashlib.sha256).digest()[:16]
+    assert entity_key("s" * length, "citizen", ["1"]) == expected
+
+
 def test_key_depends_on_secret_entity_and_every_part() -> None:
     keys = {
         entity_key(secret, entity, parts)
