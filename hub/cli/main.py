@@ -37,6 +37,7 @@ _GROUPS = (
     "replay",
     "demo",
     "settings",
+    "audit",
     "show",
 )
 """Modules under ``hub.cli``; each has ``register(app)``."""

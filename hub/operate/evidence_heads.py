@@ -9,7 +9,7 @@ from typing import Any
 import fastavro
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from sqlalchemy import Connection, func, insert, select, true
+from sqlalchemy import Connection, Select, func, insert, select, true
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.codec import wire
@@ -68,16 +68,27 @@ def sign_head(connection: Connection, key: SigningKey) -> SignedHead:
     return SignedHead(made.number, key.key_id, key.public, document, signature)
 
 
-def stored_heads(connection: Connection, unpublished_only: bool = False) -> list[SignedHead]:
-    """Return the heads of the warehouse in their order."""
-    wanted = (
+def stored_heads(connection: Connection, number: int | None = None) -> list[SignedHead]:
+    """Return the heads of the warehouse in their order; ``number``: that one only."""
+    wanted = _heads() if number is None else _heads().where(head.c.number == number)
+    return _signed(connection, wanted)
+
+
+def unpublished_heads(connection: Connection) -> list[SignedHead]:
+    """Return the heads that no broker has confirmed, in their order."""
+    newest = select(func.coalesce(func.max(head_published.c.number), 0)).scalar_subquery()
+    return _signed(connection, _heads().where(head.c.number > newest))
+
+
+def _heads() -> Select[Any]:
+    return (
         select(head.c.number, head.c.key_id, signing_key.c.public_key, head.c.document, head.c.signature)
         .join_from(head, signing_key, signing_key.c.id == head.c.key_id, isouter=True)
         .order_by(head.c.number)
     )
-    if unpublished_only:
-        newest = select(func.coalesce(func.max(head_published.c.number), 0)).scalar_subquery()
-        wanted = wanted.where(head.c.number > newest)
+
+
+def _signed(connection: Connection, wanted: Select[Any]) -> list[SignedHead]:
     return [
         SignedHead(number, key_id, bytes(public or b""), document, bytes(signature))
         for number, key_id, public, document, signature in connection.execute(wanted)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from hub.model.alerts import EVIDENCE_NOT_WRITTEN
 from hub.model.errors import HubError, RetryableError, UnreachableError
-from hub.operate.evidence_heads import note_published, oldest_unproven, publish_heads, sign_head, stored_heads
+from hub.operate.evidence_heads import note_published, oldest_unproven, publish_heads, sign_head, unpublished_heads
 from hub.operate.evidence_keys import SigningKey
 from hub.operate.evidence_seal import is_turn_taken, leave_turn, open_logs, seal_all
 from hub.warehouse.alerts import clear_alert, raise_alert
@@ -155,7 +155,7 @@ class EvidenceKeeper:
             with connection.begin():
                 sign_head(connection, key)
         with connection.begin():
-            heads = stored_heads(connection, unpublished_only=True)
+            heads = unpublished_heads(connection)
         if heads:
             rows = publish_heads(self._keeping.bootstrap, heads)
             with connection.begin():

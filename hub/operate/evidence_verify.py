@@ -12,9 +12,13 @@ from hub.model.evidence import MARK_BYTES, NO_LINK, Head, Stretch, document_dige
 from hub.operate.evidence_findings import Finding, Wrong, row_findings
 from hub.operate.evidence_heads import SignedHead
 from hub.operate.evidence_keys import is_signed
+from hub.warehouse.audit_months import Month
 from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
 from hub.warehouse.evidence_tables import retired, seal
-from hub.warehouse.tables import audit, log_partition
+from hub.warehouse.tables import action, audit, log_partition
+
+RETIRE = "audit.retire"
+"""What dropping a month is called among the actions."""
 
 _MOST_NAMED = 20
 """Rows of one log partition, at places that were never consumed, that are named."""
@@ -37,7 +41,10 @@ class Range:
 
 @dataclass(slots=True)
 class Verification:
-    """What was looked at, and what is wrong."""
+    """What was looked at, and what is wrong.
+
+    ``published``, ``records``: None when the heads on Kafka, or the log's bytes, were not read.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     rows: int = 0
@@ -46,6 +53,14 @@ class Verification:
     published: int | None = None
     retired_seals: int = 0
     unsealed: int = 0
+    records: int | None = None
+    gone: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as what ``--json`` prints."""
+        findings = [{"wrong": one.wrong.value, "where": one.where, "what": one.words} for one in self.findings]
+        names = ("heads", "published", "seals", "rows", "retired_seals", "unsealed", "records", "gone")
+        return {"whole": self.is_whole, "findings": findings, **{name: getattr(self, name) for name in names}}
 
     @property
     def is_whole(self) -> bool:
@@ -133,7 +148,7 @@ def verify_rows(
 ) -> Verification:
     """Check every seal's link, and the rows of the seals in a range; ``progress`` is told how many rows were read."""
     done = Verification()
-    gone = _retired_places(connection)
+    gone, done.findings = _retired_months(connection)
     seen: set[tuple[str, int]] = set()
     before: Any = None
     for row in connection.execute(_seals()).yield_per(500):
@@ -141,10 +156,10 @@ def verify_rows(
         done.findings += _link_findings(row, None if is_first else before, links)
         seen.add((row.chain, row.end_place))
         done.seals += 1
-        if row.end_place <= gone.get((_relation(row), row.log or 0), 0):
+        if (chain_of(row).relation, row.month) in gone:
             done.retired_seals += 1
         elif wanted.holds(row):
-            done.findings += _stretch_findings(connection, row)
+            done.findings += stretch_findings(connection, row)
             done.rows += row.rows
             progress(row.rows)
         before = row
@@ -160,16 +175,20 @@ def _relation(row: Any) -> str:
     return "audit" if row.log is not None else "release"
 
 
-def _retired_places(connection: Connection) -> dict[tuple[str, int], int]:
-    """Up to which place rows were dropped after their time, by table and log partition."""
-    last = select(retired.c.relation, retired.c.log, func.max(retired.c.end_place))
-    return {
-        (relation, log): end
-        for relation, log, end in connection.execute(last.group_by(retired.c.relation, retired.c.log))
-    }
+def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list[Finding]]:
+    """Return the months that were dropped after their time, and those for which nobody answers in ``action``."""
+    months = {(relation, month) for relation, month in connection.execute(select(retired.c.relation, retired.c.month))}
+    said = select(action.c.detail["partition"].astext).where(action.c.action == RETIRE)
+    names = set(connection.execute(said).scalars())
+    findings = [
+        Finding(Wrong.DELETED, f"{relation} {month:%Y-%m}", "is noted as retired, and no action says who did it")
+        for relation, month in sorted(months)
+        if Month(relation, month).name not in names
+    ]
+    return months, findings
 
 
-def _seals() -> Any:
+def _seals() -> Select[Any]:
     nothing = cast(literal(b"", LargeBinary), LargeBinary)
     covered = (
         cast(literal(b"\x05", LargeBinary), LargeBinary)
@@ -179,6 +198,11 @@ def _seals() -> Any:
     )
     columns = [column for column in seal.columns if column.name not in {"marks", "places"}]
     return select(*columns, func.sha256(covered).label("marks_digest")).order_by(seal.c.chain, seal.c.first_place)
+
+
+def seals_from(chain: str, place: int) -> Select[Any]:
+    """Select the seal that covers a place of a chain and those after it, with the digests of their marks."""
+    return _seals().where(seal.c.chain == chain, seal.c.end_place > place)
 
 
 def _link_findings(row: Any, before: Any, links: Mapping[tuple[str, int], str]) -> Iterator[Finding]:
@@ -205,7 +229,8 @@ def chain_of(row: Any) -> Chain:
     return RELEASE_CHAIN if row.chain == RELEASE_CHAIN.name else ACTION_CHAIN
 
 
-def _stretch_findings(connection: Connection, row: Any) -> Iterator[Finding]:
+def stretch_findings(connection: Connection, row: Any) -> Iterator[Finding]:
+    """Yield what differs between a seal's rows as they were sealed and as they are."""
     there = read_rows(connection, chain_of(row), row.first_place, row.end_place)
     parts = parts_of(connection, there)
     if root_of([part.digest for part in parts]) == bytes(row.root) and there.count == row.rows:

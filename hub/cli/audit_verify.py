@@ -1,0 +1,61 @@
+"""What ``hub audit verify`` looks at, one after the other, with progress."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from sqlalchemy import Connection
+
+from hub.cli.audit_view import counting
+from hub.cli.context import warehouse
+from hub.config import Settings
+from hub.embedded.locate import Endpoints
+from hub.intake.decoder import GuardedDecoder
+from hub.operate.evidence_bytes import BytesCheck
+from hub.operate.evidence_heads import published_heads, stored_heads
+from hub.operate.evidence_keys import read_public_key
+from hub.operate.evidence_verify import Range, Verification, verify_heads, verify_rows
+from hub.warehouse.database import translated_errors
+
+
+def verified(
+    settings: Settings, places: Endpoints, wanted: Range, how: tuple[bool, bool], keys: Sequence[str] | None
+) -> Verification:
+    """Return what a verification found.
+
+    Args:
+        settings: of the command.
+        places: of Kafka and PostgreSQL.
+        wanted: whose rows are read.
+        how: whether the log's bytes are read too; whether the published heads are left out.
+        keys: public keys that are trusted; None: those that the warehouse names.
+    """
+    with_bytes, no_kafka = how
+    trusted = {read_public_key(key) for key in keys} if keys else None
+    published = None if no_kafka else published_heads(places.bootstrap)
+    engine = warehouse(settings, places, "hub audit")
+    with translated_errors("verifying the evidence"), engine.connect() as connection:
+        heads, links = verify_heads(stored := stored_heads(connection), published, trusted)
+        with counting("rows verified") as progress:
+            found = verify_rows(connection, links, wanted, progress)
+        found.findings[:0] = heads
+        found.heads, found.published = len(stored), None if published is None else len(published)
+        if with_bytes:
+            with counting("records read") as progress:
+                _add_bytes(connection, settings, places, (found, wanted.chain), progress)
+    return found
+
+
+def _add_bytes(
+    connection: Connection,
+    settings: Settings,
+    places: Endpoints,
+    into: tuple[Verification, str | None],
+    progress: Callable[[int], None],
+) -> None:
+    found, chain = into
+    with (
+        GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder,
+        closing(BytesCheck(places.bootstrap, decoder, progress)) as comparing,
+    ):
+        found.findings += comparing.findings(connection, chain)
+        found.records, found.gone = comparing.compared.records, comparing.compared.gone

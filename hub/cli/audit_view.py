@@ -1,0 +1,144 @@
+"""How ``hub audit`` shows what it found: tables that fit 100 columns."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from hub.operate.evidence_check import Step
+    from hub.operate.evidence_retention import Retirement
+    from hub.operate.evidence_search import Found
+    from hub.operate.evidence_status import EvidenceStatus, KnownKey
+    from hub.operate.evidence_verify import Verification
+
+_WIDTH = 100
+_MOST_SHOWN = 50
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=_WIDTH)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that adds to a count shown on standard error while it grows, if that is a terminal."""
+    errors = Console(stderr=True)
+    columns = (TextColumn("{task.completed:,} {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.advance(task, count)
+
+
+def show_status(found: "EvidenceStatus", problems: Sequence[str]) -> None:
+    """Print how evidence stands."""
+    console = _console()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    signed = (
+        f"{found.head:,} at {found.signed_at:%Y-%m-%d %H:%M:%S} UTC by key {found.key_id}" if found.head else "none"
+    )
+    table.add_row("seals", f"{found.seals:,}")
+    table.add_row("newest head", signed)
+    table.add_row("newest published", f"{found.published:,}" if found.published else "none")
+    since = found.unproven_since
+    table.add_row("rows in no published head", "none" if since is None else f"since {since:%Y-%m-%d %H:%M:%S} UTC")
+    table.add_row("months", ", ".join(found.months))
+    console.print(table)
+    for problem in problems:
+        console.print(f"[red]{escape(problem)}[/red]")
+    if not problems:
+        console.print("[green]evidence is written[/green]")
+
+
+def show_verification(found: "Verification") -> None:
+    """Print what a verification found."""
+    console = _console()
+    published = "not read" if found.published is None else f"{found.published:,} published"
+    console.print(f"{found.heads:,} heads ({published}), {found.seals:,} seals, {found.rows:,} rows verified")
+    if found.records is not None:
+        gone = f"; {found.gone:,} are no longer in the log" if found.gone else ""
+        console.print(f"{found.records:,} records of the log compared with their rows{gone}")
+    if found.retired_seals:
+        console.print(f"{found.retired_seals:,} seals of months that were dropped after their time: links only")
+    if found.unsealed:
+        console.print(f"{found.unsealed:,} places are not sealed yet")
+    if found.is_whole:
+        console.print("[green]whole[/green]: nothing was deleted, inserted, reordered or altered")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("wrong", "where", "what"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "wrong")
+    for one in found.findings[:_MOST_SHOWN]:
+        table.add_row(f"[red]{one.wrong}[/red]", escape(one.where), escape(one.words))
+    console.print(table)
+    rest = len(found.findings) - _MOST_SHOWN
+    console.print(f"[red]NOT whole[/red]: {len(found.findings):,} findings" + (", --json for all" if rest > 0 else ""))
+
+
+def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
+    """Print what was checked of a bundle, and what it proves."""
+    console = _console()
+    for step in steps:
+        console.print("[green]holds[/green]" if step.holds else "[red]FAILS[/red]", escape(step.words))
+    if not all(step.holds for step in steps):
+        console.print("[red]not proven[/red]")
+        return
+    for proof in bundle["proofs"]:
+        row = proof["row"]
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        console.print(
+            f"[green]proven[/green]: {proof['chain']}@{proof['place']}: [bold]{row['outcome']}[/bold]{escape(reason)}, "
+            f"recorded {row['recorded_at']}, from {row['source_code']}, key {row['key']}"
+        )
+
+
+def show_found(found: "Found") -> None:
+    """Print the events and actions of a search."""
+    console = _console()
+    if found.events:
+        table = Table(box=None, pad_edge=False, title="events", title_justify="left")
+        for heading in ("recorded (UTC)", "place", "outcome", "source", "key"):
+            table.add_column(heading, overflow="fold", no_wrap=heading in {"recorded (UTC)", "key"})
+        for row in found.events:
+            outcome = row["outcome"] + (f" {row['reason']}" if row["reason"] else "")
+            place = f"{row['topic']}/{row['partition']}@{row['log_offset']}"
+            recorded = f"{row['recorded_at']:%y-%m-%d %H:%M:%S}"
+            table.add_row(recorded, place, outcome, row["source"] or "", str(row["key"] or ""))
+        console.print(table)
+    if found.actions:
+        table = Table(box=None, pad_edge=False, title="actions", title_justify="left")
+        for heading in ("at (UTC)", "who", "did", "why", "key"):
+            table.add_column(heading, overflow="fold")
+        for row in found.actions:
+            at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
+            table.add_row(at, row["actor"], row["action"], escape(row["purpose"]), str(row["key"] or ""))
+        console.print(table)
+    if not found.events and not found.actions:
+        console.print("nothing found")
+
+
+def show_keys(found: Sequence["KnownKey"]) -> None:
+    """Print the keys that signed heads."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("key", "public key", "first used (UTC)", "heads"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"key", "first used (UTC)"})
+    for one in found:
+        used = f"{one.first_used_at:%Y-%m-%d %H:%M}"
+        table.add_row(one.key_id, one.public_key, used, f"{one.first_head}-{one.last_head}")
+    _console().print(table if found else "no head was signed yet")
+
+
+def show_retirements(plan: Sequence["Retirement"], executed: bool) -> None:
+    """Print which months are dropped, or why not."""
+    console = _console()
+    if not plan:
+        console.print("no month is older than what is kept")
+        return
+    for one in plan:
+        state = "[green]verified[/green]" if not one.problems else f"[red]{escape('; '.join(one.problems))}[/red]"
+        console.print(f"{one.month.name}: {one.rows:,} rows, {state}")
+    console.print("dropped" if executed else "nothing is dropped; add --execute and --reason")
