@@ -15,10 +15,10 @@ _HEADINGS = ("consumed", "applied", "super-\nseded", "dupli-\ncate", "stale", "p
 
 def ledger_table(rows: Sequence[LedgerRow]) -> Table:
     """Render ledger rows, topics by their subject; a zero is a dot, so that what happened stands out."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("topic", no_wrap=True, overflow="fold")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     table.add_column("")
     for row in rows:
         counts = [row.consumed, *(row.outcomes[outcome] for outcome in Outcome)]
