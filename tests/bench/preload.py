@@ -1,7 +1,7 @@
 """Fill a warehouse with millions of people by set-based statements, in the shape that the merge leaves them in.
 
 Rows stand in the heap as they came while keys are hashes, so neighbours by key are no neighbours on disk: as in a
-warehouse that grew. Primary keys are made after the rows, which takes a third of the time.
+warehouse that grew. Indexes are made after the rows, which takes a third of the time.
 """
 
 import time
@@ -49,13 +49,20 @@ _OTHERS = (
     SELECT 'citizen.person', key, '', 'full_name', :rival, :source FROM people WHERE contested
     """,
 )
-_PRIMARY_KEYS = """
-    SELECT conrelid::regclass::text AS name, conname, pg_get_constraintdef(oid) AS definition
-    FROM pg_constraint
-    WHERE contype = 'p' AND conrelid IN (
-        SELECT 'citizen_person_claim'::regclass UNION ALL SELECT 'citizen_person_record'::regclass
-        UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit'::regclass
+_TABLES = ("citizen_person_claim", "citizen_person_record", "audit")
+_INDEXES = """
+    WITH tables AS (
+        SELECT named::regclass AS id FROM unnest(CAST(:tables AS text[])) AS named
+        UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = ANY (CAST(:tables AS regclass[]))
     )
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS dropping,
+           format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(c.oid))
+               AS making
+    FROM pg_constraint AS c JOIN tables ON tables.id = conrelid WHERE contype = 'p'
+    UNION ALL
+    SELECT format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+    FROM pg_index JOIN tables ON tables.id = indrelid
+    WHERE NOT indisunique AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid)
 """
 
 
@@ -73,8 +80,7 @@ def preload(engine: Engine, people: int, known: Sequence[UUID] = (), conflicts: 
     """
     began = time.monotonic()
     spread = people // len(known) if known else people + 1
-    with engine.begin() as connection, _without_primary_keys(connection):
-        connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+    with engine.begin() as connection, without_indexes(connection, *_TABLES):
         connection.execute(text("CREATE TEMPORARY TABLE people (n bigint, key uuid, contested boolean) ON COMMIT DROP"))
         _store_known(connection, known)
         values = {
@@ -136,10 +142,12 @@ def _store_known(connection: Connection, known: Sequence[UUID]) -> None:
 
 
 @contextmanager
-def _without_primary_keys(connection: Connection) -> Iterator[None]:
-    found = connection.execute(text(_PRIMARY_KEYS)).all()
+def without_indexes(connection: Connection, *tables: str) -> Iterator[None]:
+    """Drop the primary keys and the plain indexes of tables and of their partitions, and make them anew at the end."""
+    connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+    found = connection.execute(text(_INDEXES), {"tables": list(tables)}).all()
     for row in found:
-        connection.execute(text(f"ALTER TABLE {row.name} DROP CONSTRAINT {row.conname}"))
+        connection.execute(text(row.dropping))
     yield
     for row in found:
-        connection.execute(text(f"ALTER TABLE {row.name} ADD CONSTRAINT {row.conname} {row.definition}"))
+        connection.execute(text(row.making))
