@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hub.operate.replay_store import PlaceOfReplay, Replay
     from hub.operate.replay_verify import Verified
 
+_PROVENANCE = frozenset({"source_epoch", "source_version", "revoked", "occurred_at", "operation", "unit_scheme"})
+"""Of a row that is added or removed these are left to ``--json``."""
 _MOST_FIELDS = 4
 _MOST_CHARACTERS = 96
 _MEGABYTE = 1_000_000
@@ -24,13 +26,14 @@ _MEGABYTE = 1_000_000
 def print_plan(console: Console, planned: "Planned") -> None:
     """Print a plan: what is read, what is withdrawn, what it costs, what comes next."""
     cost, selection = planned.estimate, planned.selection
+    read = sum(one.first < one.end for one in selection.ranges)
     console.print(f"replay [bold]{planned.id}[/bold]: {escape('; '.join(planned.words))}")
     kind = (
         "whole rebuild, from nothing" if selection.is_whole else f"partial: {cost.claims:,} claims are withdrawn first"
     )
     rows = [
         ("kind", kind),
-        ("reads", f"{cost.reads:,} events of {len(selection.ranges)} log partitions, up to fixed ends"),
+        ("reads", f"{cost.reads:,} events of {read} log partitions, up to fixed ends"),
         ("counts", f"{cost.selected:,} of them, by the audit log"),
         ("takes", f"about {_duration(cost.seconds)} at {cost.events_per_s:,.0f}/s ({_measured(cost.is_measured)})"),
         ("room", f"about {cost.bytes / _MEGABYTE:,.0f} MB in the database"),
@@ -137,7 +140,8 @@ def _sample(table: str, of: "Sample") -> str:
     if of.before is not None and of.after is not None:
         said = ", ".join(f"{name}: {_short(of.before[name])} -> {_short(value)}" for name, value in of.after.items())
     else:
-        said = ", ".join(f"{name}: {_short(value)}" for name, value in (of.after or of.before or {}).items())
+        fields = (of.after or of.before or {}).items()
+        said = ", ".join(f"{name}: {_short(value)}" for name, value in fields if name not in _PROVENANCE)
     return f"{mark} {table} {row}\n    {said}"[: 2 * _MOST_CHARACTERS]
 
 

@@ -191,8 +191,8 @@ def _sample(
 
 
 def _shown(name: str, value: Any, codes: Mapping[int, str], hidden: frozenset[str]) -> Any:
-    if value is None:
-        return None
+    if value in (None, ""):
+        return value
     if name in ("source", "held_by"):
         return codes.get(value, value)
     return MASK if name in hidden else value

@@ -81,13 +81,18 @@ class Filters:
         ]
         return [f"{name} {value}" for name, value in said if value]
 
-    def chosen_subjects(self) -> tuple[str, ...]:
-        """Return the subjects that are read: those named, by offsets too, and of the entity where keys are given."""
+    def chosen_subjects(self, policy: Policy) -> tuple[str, ...]:
+        """Return the subjects that are read.
+
+        Those named, by offsets too; of the entity where keys are given; that the sources may speak of where some are.
+        """
         named = set(self.subjects) | {one.subject for one in self.offsets if not self.subjects}
+        codes = self.chosen_sources(policy)
+        spoken_of = set(SUBJECTS) if codes is None else {one for code in codes for one in policy.sources[code].subjects}
         return tuple(
             subject
             for subject, (entity, _) in SUBJECTS.items()
-            if (not named or subject in named) and self.entity in (None, entity.name)
+            if (not named or subject in named) and self.entity in (None, entity.name) and subject in spoken_of
         )
 
     def chosen_sources(self, policy: Policy) -> tuple[str, ...] | None:
@@ -117,8 +122,8 @@ class Filters:
             found.append("--since must be before --until")
         if not found and self.chosen_sources(policy) == ():
             found.append("--source and --province together select no source")
-        if not found and not self.chosen_subjects():
-            found.append("--entity and --subject together select no subject")
+        elif not found and not self.chosen_subjects(policy):
+            found.append("the filters together select no subject: no source among them may speak of what is named")
         return found
 
 
@@ -222,9 +227,9 @@ class LogPlace:
     next_offset: int
 
 
-def ranges_of(filters: Filters, places: Iterable[LogPlace]) -> tuple[PlannedRange, ...]:
+def ranges_of(filters: Filters, policy: Policy, places: Iterable[LogPlace]) -> tuple[PlannedRange, ...]:
     """Return what is read of each log partition, with the end fixed where the live warehouse stands now."""
-    topics = {event_topic(subject) for subject in filters.chosen_subjects()}
+    topics = {event_topic(subject) for subject in filters.chosen_subjects(policy)}
     narrowed = {(event_topic(one.subject), one.partition): one for one in filters.offsets}
     ranges = []
     for place in sorted(places, key=lambda place: (place.topic, place.partition)):

@@ -17,7 +17,7 @@ from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.replay_tables import replay
 from hub.warehouse.sources import applied_policy, source_numbers
 from hub.warehouse.table_kinds import TableKind, tables_of
-from hub.warehouse.tables import audit, batch, log_partition
+from hub.warehouse.tables import audit, log_partition
 
 ASSUMED_EVENTS_PER_S = 20_000.0
 """What a replay is taken to read in a second before one has run here."""
@@ -111,11 +111,11 @@ def select_in(connection: Connection, filters: Filters, policy: Policy) -> Selec
         raise ConfigError(problems)
     numbers = source_numbers(connection)
     codes = filters.chosen_sources(policy)
-    ranges = ranges_of(filters, live_places(connection))
+    ranges = ranges_of(filters, policy, live_places(connection))
     if not any(one.first < one.end for one in ranges):
         raise ConfigError(["nothing is selected: the hub has consumed no event of what the filters name"])
     return Selection(
-        filters.chosen_subjects(),
+        filters.chosen_subjects(policy),
         None if codes is None else {code: numbers[code] for code in codes if code in numbers},
         filters.keys or None,
         filters.since,
@@ -181,12 +181,10 @@ def _events_selected(selection: Selection) -> Select[int]:
         counted = counted.where(audit.c.source.in_(list(selection.sources.values())))
     if selection.keys is not None:
         counted = counted.where(audit.c.key.in_(selection.keys))
-    if selection.since is not None or selection.until is not None:
-        counted = counted.join(batch, batch.c.id == audit.c.batch)
     if selection.since is not None:
-        counted = counted.where(batch.c.recorded_at >= selection.since)
+        counted = counted.where(audit.c.recorded_at >= selection.since)
     if selection.until is not None:
-        counted = counted.where(batch.c.recorded_at < selection.until)
+        counted = counted.where(audit.c.recorded_at < selection.until)
     return counted
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,12 +10,15 @@ import pytest
 
 from hub.codec.decode import MASK
 from hub.intake.decoder import GuardedDecoder
+from hub.model.errors import ConfigError
 from hub.operate.replay_diff import diff
-from hub.operate.replay_filters import Filters, OffsetFilter
-from hub.operate.replay_store import ReplayState
+from hub.operate.replay_filters import Filters
+from hub.operate.replay_pipeline import CancelledError, Progress
+from hub.operate.replay_run import run_replay
+from hub.operate.replay_store import Asked, ReplayState, ask, places_of, replay_numbered
 from tests.conftest import RunningEngine
 from tests.event_set import FIRST_DAY, pin_of
-from tests.replay_world import ReplayWorld, open_replay_world
+from tests.replay_world import ReplayWorld, by, open_replay_world
 
 pytestmark = pytest.mark.engine
 
@@ -30,7 +34,7 @@ def module_replays(engine: RunningEngine, decoder: GuardedDecoder) -> Iterator[R
 
 @pytest.fixture
 def replays(module_replays: ReplayWorld) -> ReplayWorld:
-    module_replays.fill()
+    module_replays.fill(people=12)
     return module_replays
 
 
@@ -51,10 +55,8 @@ def test_i7_whole_rebuild_equals_the_live_warehouse_and_changes_nothing_of_it(re
 PARTIAL = {
     "source": Filters(sources=("dancu",)),
     "province and central source": Filters(sources=("hanam.motcua", "dvcqg")),
-    "province": Filters(provinces=("H40",)),
     "units": Filters(subjects=("admin_unit.changed",)),
     "dossiers": Filters(subjects=("dossier.submitted", "dossier.progressed")),
-    "offsets that leave nothing out": Filters(offsets=(OffsetFilter("citizen.changed", 0, 0, None),)),
 }
 
 
@@ -65,6 +67,67 @@ def test_i7_partial_replay_of_all_a_scope_said_leaves_what_is_live(replays: Repl
         replays.run(planned.id)
         assert replays.differences(f"replay_{planned.id}") == [], name
         assert diff(replays.ground, planned.id).tables == (), name
+
+
+class Ended(Exception):
+    """The process that ran a replay is gone."""
+
+
+def test_replay_that_ends_after_any_batch_goes_on_where_its_shadow_stands(replays: ReplayWorld) -> None:
+    planned = replays.plan(Filters(sources=("dancu", "namdinh.motcua")))
+    replays.reads, runs = 0, 0
+    while True:
+        told: list[int] = []
+
+        def watch(progress: Progress, told: list[int] = told) -> None:
+            told.append(progress.read)
+            if progress.read:
+                raise Ended
+
+        runs += 1
+        try:
+            ran = run_replay(replays.ground, planned.id, by("replay.run"), watch)
+        except Ended:
+            continue
+        break
+    assert ran.state is ReplayState.READY
+    assert runs > 3
+    assert replays.differences(f"replay_{planned.id}") == []
+    read = replays.value("SELECT sum(read) FROM replay_position WHERE replay = :id", id=planned.id)
+    assert read == planned.estimate.reads
+
+
+def test_replay_pauses_between_batches_resumes_and_stops(replays: ReplayWorld) -> None:
+    planned = replays.plan(Filters(sources=("dancu",)))
+    naps: list[int] = []
+    seen: list[tuple[int, bool]] = []
+
+    def asked(what: Asked | None) -> None:
+        ask(replays.engine, planned.id, what, by("replay.pause"))
+
+    def nap(seconds: float) -> bool:
+        naps.append(seen[-1][0])
+        if len(naps) == 3:
+            asked(None)
+        elif len(naps) == 6:
+            asked(Asked.CANCEL)
+        return False
+
+    def watch(progress: Progress) -> None:
+        seen.append((progress.read, progress.is_paused))
+        if progress.read and len(naps) in (0, 3) and not progress.is_paused and progress.read not in naps:
+            asked(Asked.PAUSE)
+
+    with pytest.raises(CancelledError):
+        run_replay(replace(replays.ground, nap=nap), planned.id, by("replay.run"), watch)
+    assert len(naps) == 6
+    assert any(is_paused for _, is_paused in seen)
+    with replays.engine.connect() as connection:
+        assert replay_numbered(connection, planned.id).state is ReplayState.CANCELLED
+        assert places_of(connection, planned.id)
+    assert replays.rows("SELECT FROM pg_namespace WHERE nspname = :name", name=f"replay_{planned.id}") == []
+    with pytest.raises(ConfigError, match="CANCELLED"):
+        replays.run(planned.id)
 
 
 def test_partial_replay_since_a_time_leaves_out_what_a_source_said_before(replays: ReplayWorld) -> None:
