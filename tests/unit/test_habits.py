@@ -1,4 +1,4 @@
-"""Operators' habits: examples in each help, --json where there is output, nothing done unasked; views of 100 columns."""
+"""Operators' habits: examples in each help, --json where there is output, a plan first; views of 100 columns."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
