@@ -30,6 +30,8 @@ _GROUPS = (
     "deadletters",
     "parked",
     "operators",
+    "partitions",
+    "alerts",
     "quality",
     "calendar",
     "connect",

@@ -37,7 +37,7 @@ PARTITION_STOPPED = Alert(
     "partition_stopped",
     Severity.PAGE,
     "too many poison records in a row or in a window: the partition waits so that good records are not refused",
-    "hub deadletters list --topic TOPIC",
+    "hub partitions list",
 )
 EVIDENCE_NOT_WRITTEN = Alert(
     "evidence_not_written",

@@ -47,4 +47,5 @@ def decoded(value: bytes | None, is_masked: bool) -> Mapping[str, Any] | None:
         version, fields = decode(value or b"")
     except PoisonError:
         return None
-    return masked(fields, version.schema) if is_masked else fields
+    shown = masked(fields, version.schema) if is_masked else fields
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in shown.items()}

@@ -65,7 +65,7 @@ class WarehouseStore:
                 with translated_errors("looking for a refused row"), self._engine.connect() as connection:
                     batch = without_refused_rows(connection, batch, error, self._stamp)
                 refused = batch.dead_letters.slice(given).select("log", "log_offset", "reason").rows()
-                if self._most_refused and len(refused) >= self._most_refused:
+                if self._most_refused and not batch.released and len(refused) >= self._most_refused:
                     raise DeadLetterLimitError(f"PostgreSQL refuses {len(refused)} rows of a batch", refused) from error
 
     def releasable(self, most: int, thorough: bool) -> list[Releasable]:
