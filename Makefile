@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXAMPLES ?= 100000
 
-.PHONY: help setup check format unit test soak demo bench up down lock clean
+.PHONY: help setup check format unit test soak demo bench bench-peers bench-source up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,12 @@ demo: $(STAMP) ## midnight in Ninh Binh, end to end on the real engine
 
 bench: $(STAMP) ## 1,000,000 citizen events through the whole job, beside the COPY-only limit
 	$(BIN)/python -m tests.bench.main_job
+
+bench-peers: $(STAMP) ## the same events through the hub and through Kafka Connect with Debezium's sink, in turn
+	$(BIN)/python -m tests.bench.peers.race
+
+bench-source: $(STAMP) ## snapshot of a source table: the hub's connector and Debezium's, in turn
+	$(BIN)/python -m tests.bench.peers.source_race
 
 up: $(STAMP) ## start the embedded Kafka and PostgreSQL
 	$(BIN)/hub up

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-from sqlalchemy import Column, Connection, Engine, Insert, MetaData, Table, select, text, tuple_
+from sqlalchemy import Column, Connection, Engine, Insert, MetaData, Table, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.schema import CreateTable
 
@@ -32,7 +32,13 @@ from tests.bench.peers.target import KEY, newest_table
 LANES = 2
 VERSION = ("source_epoch", "source_version")
 CITIZEN = newest_table()
-STAGE = Table("newest_stage", MetaData(), *(Column(c.name, c.type) for c in CITIZEN.columns), prefixes=["TEMPORARY"])
+STAGE = Table(
+    "newest_stage",
+    MetaData(),
+    *(Column(column.name, column.type) for column in CITIZEN.columns),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DELETE ROWS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,6 @@ def commit(engine: Engine, batch: Batch) -> None:
             advance_positions(connection, batch.advances)
             copy_encoded(connection, STAGE, batch.rows)
             connection.execute(rows_newer_than_stored(batch.rows.columns))
-            connection.execute(text(f"TRUNCATE {STAGE.name}"))
 
 
 def _ensure_stage(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import Engine
 from sqlalchemy.schema import CreateTable
 
@@ -22,7 +23,7 @@ from tests.bench.peers.connect import ConnectWorker, Place
 from tests.bench.peers.fetch import Programs
 from tests.bench.peers.group import GroupWatch
 from tests.bench.peers.sink import WORKER, SinkSettings, group_of, sink_properties
-from tests.bench.peers.target import NAME, last_applied, newest_table, rows_in
+from tests.bench.peers.target import NAME, last_applied, newest_table, rows_in, rows_with_wrong_id
 from tests.bench.peers.topic import Filled
 
 START_LIMIT_S = 180.0
@@ -67,6 +68,7 @@ def run_sink(field: Field, settings: SinkSettings, run: str) -> dict[str, Any]:
                 raise SystemExit(f"{name}: {problem}")
 
         found = _timed(field, group_of(name), finish, check, [worker.pid])
+    found["rows_with_wrong_event_id"] = rows_with_wrong_id(engine)
     _drop(field, name, engine)
     return found
 
@@ -125,7 +127,7 @@ def _timed(field: Field, group: str, finish: _Finish, check: Callable[[], None],
         cpu_before = [sum(map(cpu_seconds, pids)), sum(map(cpu_seconds, servers))]
         ended = _wait(finish.is_done, began + RUN_LIMIT_S, check)
         cpu = [sum(map(cpu_seconds, pids)) - cpu_before[0], sum(map(cpu_seconds, servers)) - cpu_before[1]]
-        memory = sum(map(peak_memory_mb, pids))
+        memory = sum(map(_family_peak_mb, pids))
         caught_up = watch.wait_for_lag_0(field.filled.events, _LAG_LIMIT_S)
     rows = finish.rows()
     if rows != finish.rows_wanted or not caught_up:
@@ -139,6 +141,12 @@ def _timed(field: Field, group: str, finish: _Finish, check: Callable[[], None],
         "cpu_s": round(cpu[0], 1),
         "servers_cpu_s": round(cpu[1], 1),
     }
+
+
+def _family_peak_mb(pid: int) -> float:
+    """Return the peak memory of a process and its children, the hub's decoder among them."""
+    children = psutil.Process(pid).children(recursive=True)
+    return round(sum(peak_memory_mb(process) for process in (pid, *(child.pid for child in children))), 1)
 
 
 def _wait(is_done: Callable[[], bool], deadline: float, check: Callable[[], None]) -> float:

@@ -121,6 +121,8 @@ def _told(name: str, number: int, rounds: int, run: Run, label: str) -> dict[str
     except SystemExit as problem:
         found = {"problem": str(problem)}
     rate = f"{found['events_per_s']:>9,} events/s" if "events_per_s" in found else found["problem"]
+    if found.get("rows_with_wrong_event_id"):
+        rate += f" ({found['rows_with_wrong_event_id']:,} rows hold another event id than was sent)"
     progress.print(f"{name:>18} {number}/{rounds}: {rate}")
     return found
 

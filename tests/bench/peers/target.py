@@ -15,6 +15,7 @@ from tests.bench.peers.topic import Filled
 
 KEY = "pin"
 NAME = "citizen"
+_ID_BYTES = 16
 _TYPES: dict[FieldKind, TypeEngine[Any]] = {
     FieldKind.UUID: LargeBinary(),
     FieldKind.INT: Integer(),
@@ -48,3 +49,11 @@ def rows_in(engine: Engine) -> int:
     """Count the rows."""
     with engine.connect() as connection:
         return int(connection.execute(select(func.count()).select_from(newest_table())).scalar_one())
+
+
+def rows_with_wrong_id(engine: Engine) -> int:
+    """Count the rows whose event id has not the 16 bytes that every event's has."""
+    table = newest_table()
+    query = select(func.count()).select_from(table).where(func.octet_length(table.c.event_id) != _ID_BYTES)
+    with engine.connect() as connection:
+        return int(connection.execute(query).scalar_one())
