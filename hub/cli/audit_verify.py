@@ -13,7 +13,8 @@ from hub.intake.decoder import GuardedDecoder
 from hub.operate.evidence_bytes import BytesCheck
 from hub.operate.evidence_heads import published_heads, stored_heads
 from hub.operate.evidence_keys import read_public_key
-from hub.operate.evidence_verify import Range, Verification, verify_heads, verify_rows
+from hub.operate.evidence_verify import Range, Verification, verify_rows
+from hub.operate.evidence_verify_heads import verify_heads
 from hub.warehouse.database import translated_errors
 
 

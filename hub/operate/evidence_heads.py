@@ -10,6 +10,7 @@ import fastavro
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, Select, func, insert, select, true
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.codec import wire
@@ -49,7 +50,7 @@ def sign_head(connection: Connection, key: SigningKey) -> SignedHead:
     moved = connection.execute(
         select(seal.c.chain, seal.c.end_place, seal.c.link)
         .where(seal.c.id > covered)
-        .distinct(seal.c.chain)
+        .ext(distinct_on(seal.c.chain))
         .order_by(seal.c.chain, seal.c.end_place.desc())
     )
     signed_at = datetime.now(UTC)

@@ -1,17 +1,15 @@
-"""Verify the audit log against its seals, the seals against the signed heads, and those against what was published."""
+"""Verify the audit log against its seals, and the seals against the links that signed heads name."""
 
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, literal, select, true, union_all
 
-from hub.model.evidence import MARK_BYTES, NO_LINK, Head, Stretch, document_digest, key_id_of, root_of
+from hub.model.evidence import MARK_BYTES, NO_LINK, Stretch, root_of
 from hub.operate.evidence_findings import Finding, Wrong, row_findings
-from hub.operate.evidence_heads import SignedHead
-from hub.operate.evidence_keys import is_signed
 from hub.warehouse.audit_months import Month
 from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
 from hub.warehouse.evidence_tables import retired, seal
@@ -66,78 +64,6 @@ class Verification:
     def is_whole(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
-
-
-def verify_heads(
-    stored: Sequence[SignedHead], published: Sequence[SignedHead] | None, trusted: Collection[bytes] | None
-) -> tuple[list[Finding], dict[tuple[str, int], str]]:
-    """Check the heads.
-
-    Args:
-        stored: those of the warehouse, in order.
-        published: those of the topic, in order; None when it was not read.
-        trusted: public keys that an auditor trusts; None: those that the warehouse names.
-
-    Returns:
-        What is wrong, and the link that the signed heads say at (chain, end); what was published goes first.
-    """
-    findings = list(_sequence_findings(stored, "stored", trusted))
-    links: dict[tuple[str, int], str] = {}
-    if published is not None:
-        first_of = _first_of_each(published)
-        findings += _sequence_findings(list(first_of.values()), "published", trusted)
-        by_number = {one.number: one.document for one in stored}
-        for number, one in first_of.items():
-            if number not in by_number:
-                findings.append(Finding(Wrong.HEAD_MISSING, f"head {number}", "was published and is not stored"))
-            elif by_number[number] != one.document:
-                findings.append(Finding(Wrong.HEAD_ALTERED, f"head {number}", "is stored otherwise than published"))
-        for one in first_of.values():
-            _note_links(links, one)
-    for one in stored:
-        _note_links(links, one)
-    return findings, links
-
-
-def _first_of_each(published: Sequence[SignedHead]) -> dict[int, SignedHead]:
-    """A head may be sent twice; what was there first counts."""
-    found: dict[int, SignedHead] = {}
-    for one in published:
-        if is_signed(one.public_key, one.document, one.signature):
-            found.setdefault(one.number, one)
-    return dict(sorted(found.items()))
-
-
-def _note_links(links: dict[tuple[str, int], str], one: SignedHead) -> None:
-    try:
-        chains = Head.parse(one.document).chains
-    except ValueError:
-        return
-    for of in chains:
-        links.setdefault((of.chain, of.end), of.link)
-
-
-def _sequence_findings(heads: Sequence[SignedHead], kind: str, trusted: Collection[bytes] | None) -> Iterator[Finding]:
-    expected, previous = 1, ""
-    for one in heads:
-        where = f"{kind} head {one.number}"
-        if one.number != expected:
-            last = one.number - 1
-            which = f"head {expected}" if last == expected else f"heads {expected} to {last}"
-            yield Finding(Wrong.HEAD_MISSING, where, f"{kind} {which} before it: not there")
-        try:
-            says = Head.parse(one.document)
-        except ValueError:
-            says = None
-        if says is None or says.number != one.number or says.key_id != one.key_id:
-            yield Finding(Wrong.HEAD_ALTERED, where, "its document says something else")
-        elif one.number == expected and says.previous != previous:
-            yield Finding(Wrong.HEAD_ALTERED, where, "does not follow the head before it")
-        if not is_signed(one.public_key, one.document, one.signature) or key_id_of(one.public_key) != one.key_id:
-            yield Finding(Wrong.SIGNATURE_WRONG, where, f"is not signed by key {one.key_id}")
-        elif trusted is not None and one.public_key not in trusted:
-            yield Finding(Wrong.KEY_NOT_TRUSTED, where, f"is signed by key {one.key_id}, which was not given")
-        expected, previous = one.number + 1, document_digest(one.document)
 
 
 def verify_rows(
