@@ -13,6 +13,7 @@ from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.progress import progress_bar
+from hub.cli.screen import screen
 from hub.config import load_settings
 from hub.model.errors import ConfigError
 from hub.topology import subject_of
@@ -100,7 +101,7 @@ def run(
         gone = [asdict(one) for one in deleted] if delete_archived else []
         print(json.dumps({"written": files, "removed": done.removed, "deleted": gone}))
         return
-    console = Console(highlight=False)
+    console = screen()
     records = sum(of.records for of in done.written)
     console.print(f"{len(done.written)} files written, {records:,} records, {_mib(done.written)} MiB")
     for path in done.removed:
@@ -127,7 +128,7 @@ def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_
     if as_json:
         print(json.dumps({"archive": str(folder), "files": [asdict(of) for of in manifests]}))
         return
-    console = Console(highlight=False)
+    console = screen()
     console.print(files_table(manifests))
     console.print(f"{len(manifests)} files, {sum(of.records for of in manifests):,} records, {_mib(manifests)} MiB")
 
@@ -147,7 +148,7 @@ def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json
     if as_json:
         print(json.dumps({"files": len(manifests), "problems": problems}))
     else:
-        console = Console(highlight=False)
+        console = screen()
         for problem in problems:
             console.print(f"[red]{problem}[/red]", soft_wrap=True)
         records = sum(of.records for of in manifests)
@@ -179,7 +180,7 @@ def _mib(manifests: "Sequence[Manifest]") -> str:
 
 
 def _print_plan(stretches: "Sequence[ArchiveStretch]") -> None:
-    console = Console(highlight=False)
+    console = screen()
     console.print(plan_table([one for one in stretches if one.end > one.first or one.lost]))
     offsets = sum(one.end - one.first for one in stretches)
     console.print(f"{offsets:,} offsets would be archived; `hub archive run --execute` does it")

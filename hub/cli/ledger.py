@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from hub.cli.context import located, warehouse
 from hub.cli.progress import progress_bar
+from hub.cli.screen import screen
 from hub.model.errors import UnreachableError
 from hub.warehouse.database import translated_errors
 
@@ -65,10 +65,10 @@ def ledger(
     else:
         _print(rows, ends, losses, partitions)
         if away:
-            Console(highlight=False).print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
+            screen().print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
         if not exact:
-            Console().print("counted by the workers' check up to its last turn; `--check` counts everything now")
-        Console().print("[green]balanced[/green]" if balanced else _hint(check))
+            screen().print("counted by the workers' check up to its last turn; `--check` counts everything now")
+        screen().print("[green]balanced[/green]" if balanced else _hint(check))
     if not balanced:
         raise typer.Exit(1)
 
@@ -117,7 +117,7 @@ def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[L
     from hub.cli.ledger_view import lag_table, ledger_table, position_problems, positions_table
     from hub.operate.ledger import totals_by_topic
 
-    console = Console(highlight=False)
+    console = screen()
     now = datetime.now(UTC)
     console.print(ledger_table(rows if partitions else totals_by_topic(rows)))
     if ends:

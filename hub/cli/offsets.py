@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.screen import screen
 from hub.model.errors import ConfigError
 from hub.topology import subject_of
 
@@ -56,7 +57,7 @@ def show(
     if as_json:
         print(json.dumps({"offsets": [_row_json(row) for row in rows], "problems": problems}))
     else:
-        console = Console(highlight=False)
+        console = screen()
         console.print(offsets_table(rows))
         for problem in problems:
             console.print(f"[red]{problem}[/red]", soft_wrap=True)
@@ -176,7 +177,7 @@ def _print(of: "OffsetPlan", as_json: bool, executed: bool) -> None:
         }
         print(json.dumps(shown))
         return
-    console = Console(highlight=False)
+    console = screen()
     console.print(f"plan [bold]{of.id}[/bold]: {of.place} -> {of.to_offset}", soft_wrap=True)
     console.print(
         f"skips {of.records:,} records of the log" + (f" and {of.lost:,} that it has lost" if of.lost else "")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located
+from hub.cli.screen import screen
 from hub.topology import Topic, topics
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def list_topics(as_json: _AsJson = False) -> None:
         there = [asdict(state) for state in states.values()]
         print(json.dumps({"topics": there, "missing": [topic.name for topic in wanted if topic.name not in states]}))
     else:
-        Console(highlight=False).print(topics_table(wanted, states))
+        screen().print(topics_table(wanted, states))
     if len(states) < len(wanted):
         raise typer.Exit(1)
 
@@ -108,7 +109,7 @@ def _days(retention_ms: str) -> str:
 
 
 def _show_plan(plan: "TopicPlan", executed: bool) -> None:
-    console = Console(highlight=False)
+    console = screen()
     if plan.missing:
         table = Table("topic", "partitions", "configuration", box=None)
         for topic in plan.missing:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, warehouse
+from hub.cli.screen import screen
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +41,7 @@ def trace(
     - `hub trace hub.citizen.changed.v1/1@1656 --json`
     - `echo 001299000123 | hub trace - --entity citizen`
     """
-    from hub.cli.show_view import WIDTH  # heavy: the codec, SQLAlchemy and the log's client
-    from hub.cli.trace_view import trace_json, trace_view
+    from hub.cli.trace_view import trace_json, trace_view  # heavy: the codec, SQLAlchemy and the log's client
     from hub.operate.trace import trace as trace_of
 
     settings, places = located()
@@ -52,6 +52,4 @@ def trace(
     if as_json:
         print(json.dumps(trace_json(found), ensure_ascii=False))
         return
-    terminal = Console(highlight=False)
-    fits = terminal.is_terminal and terminal.width < WIDTH
-    (terminal if fits else Console(highlight=False, width=WIDTH)).print(trace_view(found, last))
+    screen().print(trace_view(found, last))
