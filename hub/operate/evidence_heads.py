@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
+from hub.embedded.kafka import broker_answers
 from hub.model.errors import PoisonError, UnreachableError
 from hub.model.evidence import ChainEnd, Head, document_digest, key_id_of
 from hub.operate.evidence_keys import SigningKey
@@ -102,6 +103,7 @@ def publish_heads(bootstrap: str, heads: Sequence[SignedHead]) -> list[dict[str,
     Raises:
         UnreachableError: the broker did not confirm in time, or the topic is not there; sending again is safe.
     """
+    _check_broker(bootstrap)
     try:
         producer = KafkaProducer(
             bootstrap_servers=bootstrap.split(","),
@@ -124,6 +126,12 @@ def publish_heads(bootstrap: str, heads: Sequence[SignedHead]) -> list[dict[str,
         {"number": number, "topic": at.topic, "partition": at.partition, "log_offset": at.offset}
         for number, at in placed
     ]
+
+
+def _check_broker(bootstrap: str) -> None:
+    """Ask before the client does: one that finds nobody leaves its sockets open."""
+    if not broker_answers(bootstrap):
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}")
 
 
 def note_published(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -152,6 +160,7 @@ def published_heads(bootstrap: str) -> list[SignedHead]:
     Raises:
         UnreachableError: no broker answers, or not in time.
     """
+    _check_broker(bootstrap)
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
