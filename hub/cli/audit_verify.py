@@ -1,21 +1,27 @@
 """What ``hub audit verify`` looks at, one after the other, with progress."""
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from hub.cli.audit_view import counting
 from hub.cli.context import warehouse
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
 from hub.intake.decoder import GuardedDecoder
+from hub.model.alerts import EVIDENCE_BROKEN
+from hub.model.errors import RetryableError
 from hub.operate.evidence_bytes import BytesCheck
 from hub.operate.evidence_heads import published_heads, stored_heads
 from hub.operate.evidence_keys import read_public_key
 from hub.operate.evidence_verify import Range, Verification, verify_rows
 from hub.operate.evidence_verify_heads import verify_heads
+from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
+
+_log = logging.getLogger(__name__)
 
 
 def verified(
@@ -43,7 +49,23 @@ def verified(
         if with_bytes:
             with counting("records read") as progress:
                 _add_bytes(connection, settings, places, (found, wanted.chain), progress)
+    _tell(engine, found, wanted)
     return found
+
+
+def _tell(engine: Engine, found: Verification, wanted: Range) -> None:
+    """Raise the alert, or clear it when all was looked at and is whole; a user who may only read tells nobody."""
+    try:
+        with translated_errors("noting an alert"), engine.begin() as connection:
+            if not found.is_whole:
+                kinds = sorted({one.wrong.value for one in found.findings})
+                first = found.findings[0]
+                detail = f"{len(found.findings)} findings ({', '.join(kinds)}), the first: {first.wrong} {first.where}"
+                raise_alert(connection, EVIDENCE_BROKEN, "hub", detail)
+            elif wanted == Range():
+                clear_alert(connection, EVIDENCE_BROKEN)
+    except RetryableError as error:
+        _log.warning("the alert %s is not noted: %s", EVIDENCE_BROKEN.name, error)
 
 
 def _add_bytes(
