@@ -8,7 +8,7 @@ beside. Needs PostgreSQL alone. Run with ``python -m tests.bench.explain --peopl
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,7 @@ from hub.warehouse.offsets import Position, ensure_positions
 from hub.warehouse.sources import store_sources
 from tests.bench.events import TOPIC, citizen_events
 from tests.bench.ground import SOURCE
-from tests.bench.measured import arguments_of, keep, progress
+from tests.bench.measured import arguments_of, commit_of_checkout, keep, progress, put_into
 from tests.bench.preload import preload
 
 SECRET = "a secret of the bench"  # noqa: S105 - of no deployment
@@ -42,6 +42,7 @@ _HOT = """
            pg_relation_size(relid) / 1048576 AS heap_mb, pg_indexes_size(relid) / 1048576 AS index_mb
     FROM pg_stat_user_tables WHERE schemaname = 'hub' AND n_tup_ins + n_tup_upd > 0 ORDER BY relname
 """
+_SHOWN, _WIDEST = 100, 160
 _OPTIONS = """
     SELECT relname, array_to_string(reloptions, ', ') AS options
     FROM pg_class WHERE relnamespace = 'hub'::regnamespace AND reloptions IS NOT NULL AND relkind = 'r' ORDER BY relname
@@ -56,6 +57,8 @@ def main() -> None:
     arguments.add_argument("--conflicts", type=int, default=1_000)
     arguments.add_argument("--batch", type=int, default=50_000)
     arguments.add_argument("--batches", type=int, default=6, help="how many are run, the last one explained")
+    arguments.add_argument("--into", type=Path, help="document in which to replace the plans between its two marks")
+    arguments.add_argument("--mark", default="plans", help="name of the marks")
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hub-bench-"))
     embedded = Embedded(Settings(data_dir=folder, kafka_bootstrap=_NO_KAFKA))
@@ -67,8 +70,12 @@ def main() -> None:
         embedded.down()
         shutil.rmtree(folder, ignore_errors=True)
     given = {name: getattr(options, name) for name in ("people", "known", "conflicts", "batch", "batches")}
+    given["commit"] = commit_of_checkout()
     keep("explain", {**given, **found}, options.results)
-    report(found)
+    pages = pages_of({**given, **found})
+    print(pages)  # noqa: T201 - a program's output
+    if options.into is not None:
+        put_into(options.into, options.mark, pages)
 
 
 def run(url: str, decoder: GuardedDecoder, options: Any) -> dict[str, Any]:
@@ -149,16 +156,33 @@ def rows_of(engine: Engine, query: str) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.exec_driver_sql(query).mappings()]
 
 
-def report(found: dict[str, Any]) -> None:
-    """Print the plans as they stand in the documents."""
-    for item in found["plans"]:
-        print(f"\n### {item['statement'][:160]}\n")  # noqa: T201 - a program's output
-        print("\n".join(item["plan"]))  # noqa: T201
-    for name in ("tables", "storage"):
-        print(f"\n### {name}\n")  # noqa: T201
-        for row in found[name]:
-            print("  ".join(f"{key}={value}" for key, value in row.items()))  # noqa: T201
-    print(f"\nseconds of each batch before: {found['batch_s']}")  # noqa: T201
+def pages_of(found: Mapping[str, Any]) -> str:
+    """Return the plans as Markdown: what was run, a table of all statements, the plan of each, the tables after."""
+    lines = [
+        f"{found['people']:,} people, of whom {found['conflicts']:,} in conflict; {found['known']:.0%} of the events' "
+        f"people are among them. Batch {found['batches']} of {found['batches']}, {found['batch']:,} events, commit "
+        f"{found['commit']}. Seconds of the batches before: {', '.join(map(str, found['batch_s']))}.",
+        "",
+        "| | statement | ms | planning ms | WAL |",
+        "|---|---|---|---|---|",
+    ]
+    for number, item in enumerate(found["plans"], start=1):
+        times = [_after(item["plan"], word) for word in ("Execution Time: ", "Planning Time: ")]
+        wal = _after(item["plan"], "WAL: ").split("bytes=")[-1].split(" ")[0]
+        shown = item["statement"][:_SHOWN].replace("|", "")
+        lines.append(f"| {number} | `{shown}` | {times[0]} | {times[1]} | {wal} |")
+    for number, item in enumerate(found["plans"], start=1):
+        lines += ["", f"{number}. `{item['statement'][:_SHOWN]}`", "", "```"]
+        lines += [line[:_WIDEST] for line in item["plan"]] + ["```"]
+    lines += ["", "Tables afterwards (`pg_stat_user_tables`):", "", "```"]
+    lines += ["  ".join(f"{key}={value}" for key, value in row.items()) for row in found["tables"]] + ["```"]
+    return "\n".join(lines)
+
+
+def _after(plan: Sequence[str], word: str) -> str:
+    """Return what follows a word where a plan first says it, without the unit."""
+    found = (line.partition(word)[2] for line in plan if word in line)
+    return next(found, "").removesuffix(" ms")
 
 
 if __name__ == "__main__":

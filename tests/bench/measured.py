@@ -61,6 +61,13 @@ def arguments_of(what: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def put_into(document: Path, name: str, pages: str) -> None:
+    """Replace what stands between a document's two marks of that name."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = document.read_text("utf-8").partition(begin)
+    document.write_text(f"{before}{begin}\n\n{pages}\n\n{end}{rest.partition(end)[2]}", "utf-8")
+
+
 def show(found: Mapping[str, Any], rows: Sequence[tuple[str, str, str]], as_json: bool) -> None:
     """Print the figures: as JSON, or a table of what, how much, and what was aimed at."""
     console = Console(highlight=False)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measured import arguments_of, keep, newest, show
+from tests.bench.measured import arguments_of, keep, newest, put_into, show
 from tests.bench.simulation import Cost, Load, Site, percentile, saturation, simulate
 
 
@@ -28,6 +28,7 @@ def measured_costs(folder: Path, subject: str) -> tuple[Cost, Cost, dict[str, fl
 def main() -> None:
     """Simulate what docs/scaling.md speaks of."""
     arguments = arguments_of(__doc__)
+    arguments.add_argument("--into", type=Path, help="document in which to replace the figures between its two marks")
     options = arguments.parse_args()
     prepare, commit, processors = measured_costs(options.results, "dossier.submitted")
     dossiers = Site(prepare, commit)
@@ -43,6 +44,8 @@ def main() -> None:
         "night": night(options.results),
     }
     keep("simulate", found, options.results)
+    if options.into is not None:
+        put_into(options.into, "simulated", pages_of(found))
     show(found, rows_of(found), options.json)
 
 
@@ -121,6 +124,18 @@ def night(folder: Path) -> list[dict[str, float]]:
         {"at_a_time": parts, "us_per_row": round(per_row * 1e6, 2), "hours": round(100e6 * per_row / parts / 3600, 2)}
         for parts in (1, 4, 16)
     ]
+
+
+def pages_of(found: Mapping[str, Any]) -> str:
+    """Return the figures as a Markdown table, with the service times they come from."""
+    lines = ["| service times | prepare | commit |", "|---|---|---|"]
+    for name, cost in found["costs"].items():
+        parts = [
+            f"{cost[f'{of}_fixed_ms']:.1f} ms + {cost[f'{of}_us']:.1f} µs an event" for of in ("prepare", "commit")
+        ]
+        lines.append(f"| {name} | {' | '.join(parts)} |")
+    lines += ["", "| simulated | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {what} | {figure} |" for what, figure, _ in rows_of(found))])
 
 
 def rows_of(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
