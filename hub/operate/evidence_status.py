@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from hub.model.alerts import EVIDENCE_BROKEN, EVIDENCE_NOT_WRITTEN
 from hub.operate.evidence_heads import oldest_unproven
+from hub.warehouse.alerts import read_alerts
 from hub.warehouse.audit_months import missing_months, months_there
 from hub.warehouse.evidence_tables import APPEND_ONLY, BY_MONTH, head, head_published, seal, signing_key
 from hub.warehouse.roles import WORKER
@@ -21,6 +23,7 @@ class EvidenceStatus:
         unproven_since: when the oldest row was recorded that no published head covers; None: all are covered.
         months: partitions that are there; ``months_missing``: those that will be needed.
         changeable: append-only tables that the worker's role may change all the same.
+        alerts: what the open alerts about evidence say.
     """
 
     seals: int
@@ -33,10 +36,11 @@ class EvidenceStatus:
     months: tuple[str, ...]
     months_missing: tuple[str, ...]
     changeable: tuple[str, ...]
+    alerts: tuple[str, ...]
 
     def problems(self, limit_s: float) -> list[str]:
         """Say what is wrong; empty when nothing is."""
-        found = []
+        found = list(self.alerts)
         if self.unproven_since is not None and (self.now - self.unproven_since).total_seconds() > limit_s:
             found.append(f"rows since {self.unproven_since:%Y-%m-%d %H:%M:%S} UTC are in no published head")
         if self.months_missing:
@@ -57,6 +61,7 @@ class EvidenceStatus:
             "months": list(self.months),
             "months_missing": list(self.months_missing),
             "changeable": list(self.changeable),
+            "alerts": list(self.alerts),
         }
 
 
@@ -74,7 +79,11 @@ def evidence_status(connection: Connection) -> EvidenceStatus:
         tuple(month.name for relation in BY_MONTH for month in months_there(connection, relation)),
         tuple(missing_months(connection)),
         tuple(_changeable(connection)),
+        tuple(f"{one.name}: {one.detail}" for one in read_alerts(connection) if one.name in _ALERTS),
     )
+
+
+_ALERTS = {EVIDENCE_NOT_WRITTEN.name, EVIDENCE_BROKEN.name}
 
 
 def _changeable(connection: Connection) -> list[str]:

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
 from hub.intake.status import Errand, IntakeStatus
+from hub.model.errors import RetryableError
 from hub.operate.evidence_keeper import EvidenceGate, EvidenceKeeper, Keeping
 from hub.operate.evidence_keys import KeySource
 from hub.streams.chores import Chore
@@ -37,6 +38,10 @@ def evidence_chores(
             "make one with `hub audit keygen` and keep it where only the worker reads it",
             keys.folder,
         )
+    try:
+        keys.load()
+    except RetryableError as error:
+        gate.close(error.message)
     keeping = Keeping(
         working,
         settings.database_schema,

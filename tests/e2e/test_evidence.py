@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hub.operate.evidence_heads import oldest_unproven
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, run_hub, wait_until
 
@@ -20,8 +21,8 @@ def _json(field: Field, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 def _proven(field: Field) -> bool:
-    _, said = _json(field, "status")
-    return said["seals"] > 0 and said["unproven_since"] is None
+    with field.database.connect() as connection:
+        return bool(field.value("SELECT count(*) FROM seal")) and oldest_unproven(connection) is None
 
 
 def test_worker_waits_for_its_key_and_what_it_wrote_then_is_proven_or_named(field: Field, tmp_path: Path) -> None:
@@ -36,10 +37,12 @@ def test_worker_waits_for_its_key_and_what_it_wrote_then_is_proven_or_named(fiel
     field.wait_for_all()
     wait_until(lambda: worker.health() == 200, lambda: str(worker.page("/health")))
     assert field.problems() == []
-    wait_until(lambda: _proven(field), lambda: str(_json(field, "status")))
+    wait_until(lambda: _proven(field), lambda: worker.output()[-3000:])
     key.unlink()
     run_hub({}, "audit", "keygen", str(key))
-    wait_until(lambda: len(_json(field, "keys")[1]["keys"]) == 2, lambda: worker.output()[-3000:])
+    wait_until(lambda: field.value("SELECT count(*) FROM signing_key") == 2, lambda: worker.output()[-3000:])
+    assert [one["last_head"] > 0 for one in _json(field, "keys")[1]["keys"]] == [True, True]
+    assert _json(field, "status")[0] == 0
     assert worker.stop() == 143
 
     code, said = _json(field, "verify", "--bytes")
