@@ -27,6 +27,7 @@ def print_plan(console: Console, planned: "Planned") -> None:
     """Print a plan: what is read, what is withdrawn, what it costs, what comes next."""
     cost, selection = planned.estimate, planned.selection
     read = sum(one.first < one.end for one in selection.ranges)
+    timed = selection.since is not None or selection.until is not None
     console.print(f"replay [bold]{planned.id}[/bold]: {escape('; '.join(planned.words))}")
     kind = (
         "whole rebuild, from nothing" if selection.is_whole else f"partial: {cost.claims:,} claims are withdrawn first"
@@ -34,7 +35,7 @@ def print_plan(console: Console, planned: "Planned") -> None:
     rows = [
         ("kind", kind),
         ("reads", f"{cost.reads:,} events of {read} log partitions, up to fixed ends"),
-        ("counts", f"{cost.selected:,} of them, by the audit log"),
+        ("counts", f"about {cost.selected:,}, by when the hub merged them" if timed else f"{cost.selected:,} of them"),
         ("takes", f"about {_duration(cost.seconds)} at {cost.events_per_s:,.0f}/s ({_measured(cost.is_measured)})"),
         ("room", f"about {cost.bytes / _MEGABYTE:,.0f} MB in the database"),
         ("publishes", "the records that differ, once live" if planned.publish else "nothing"),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Insert,
     Table,
     Text,
@@ -65,10 +66,23 @@ def _claims_left(tables: AspectTables, of: Replay, noted: Table) -> Insert:
     return insert(noted).from_select([column.name for column in noted.columns], rows)
 
 
+def _caught_up_since(tables: AspectTables, of: Replay) -> Delete:
+    """Forget what was noted while the shadow had not yet read what the live warehouse had."""
+    noted, claim = in_schema(replay_withdrawn, of.shadow), in_schema(tables.claim, of.shadow)
+    as_new = exists().where(
+        claim.c.key == noted.c.key,
+        claim.c.source == noted.c.source,
+        tuple_(claim.c.source_epoch, claim.c.source_version) >= tuple_(noted.c.source_epoch, noted.c.source_version),
+    )
+    return delete(noted).where(noted.c.subject == tables.aspect.subject, as_new)
+
+
 def take_withdrawn(connection: Connection, of: Replay, going_back: bool) -> int:
     """Tell the ledger what the replay takes away, or that it is there again; return how many keys and sources."""
     if going_back:
         return connection.execute(delete(replay_withdrawn).where(replay_withdrawn.c.replay == of.id)).rowcount
+    for tables in all_aspect_tables():
+        connection.execute(_caught_up_since(tables, of))
     noted = of_shadow(replay_withdrawn, of.shadow)
     names = [column.name for column in noted.columns]
     taking = insert(replay_withdrawn).from_select(names, select(*noted.columns))

@@ -29,6 +29,7 @@ from hub.reconcile.store import WarehouseStore
 from hub.retry import ENVIRONMENT
 from hub.topology import event_topic
 from hub.warehouse.batch import Batch
+from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.replay_tables import replay_position
 from hub.warehouse.tables import log_partition
 
@@ -140,6 +141,7 @@ class Pipeline:
             CancelledError: somebody asked for it.
             UnreachableError, LostRangeError: see ``hub.operate.event_log``.
         """
+        all_aspect_tables()  # made before there are threads that would make them twice
         progress = Progress(sum(one.end - one.first for one in ranges))
         self.watch(progress)
         self._heed(progress)
