@@ -22,7 +22,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 SOURCES = sorted([*(ROOT / "hub").rglob("*.py"), *(ROOT / "connectors").rglob("*.py")])
 ON_KAFKA = {topic.name.split(".")[1] for topic in topics(1)} | {"reason", "origin", "vehicle"}
 """Second words of topics and headers, and of the example entity: no modules."""
-NOT_BUILT = {7}
+NOT_BUILT: set[int] = set()
 """Invariants of parts that do not exist yet; their sections say so."""
 
 
