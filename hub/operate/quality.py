@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, func, select, union_all
+from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
 from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
 from hub.reconcile.decisions import is_decided
 from hub.warehouse.person_tables import flag
-from hub.warehouse.tables import audit, batch, parked, release, review, source
+from hub.warehouse.tables import audit, batch, late_flag, parked, release, review, source
 
 COUNTED = (Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE)
 """Outcomes of events that were heard for the first time."""
@@ -103,7 +103,13 @@ def flags_by_source(since: datetime | None) -> Select[Any]:
 
 def _flagged(table: Table, since: datetime | None) -> Select[Any]:
     counted = [outcome.value for outcome in COUNTED]
-    rows = select(table.c.source, table.c.flags).where(table.c.flags.is_not(None), table.c.outcome.in_(counted))
+    late = and_(late_flag.c.log == table.c.log, late_flag.c.log_offset == table.c.log_offset)
+    flags = func.coalesce(table.c.flags, 0).bitwise_or(func.coalesce(late_flag.c.flags, 0))
+    rows = (
+        select(table.c.source, flags.label("flags"))
+        .join_from(table, late_flag, late, isouter=True)
+        .where(flags != 0, table.c.outcome.in_(counted))
+    )
     if since is None:
         return rows
     first = select(func.min(batch.c.id)).where(batch.c.recorded_at >= since).scalar_subquery()

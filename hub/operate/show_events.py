@@ -19,7 +19,7 @@ from hub.operate.show_decisions import Decided, decision_of
 from hub.topology import event_topic, subject_of
 from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.evidence_find import rows_naming, sought
-from hub.warehouse.tables import audit, authority, batch, log_partition, release, source
+from hub.warehouse.tables import audit, authority, batch, late_flag, log_partition, release, source
 
 
 @cache
@@ -45,6 +45,7 @@ def audit_rows_of_keys() -> Select[Any]:
             release.c.outcome.label("released_outcome"),
             release.c.reason.label("released_reason"),
             release.c.flags.label("released_flags"),
+            late_flag.c.flags.label("late_flags"),
             released_in.c.id.label("released_batch"),
             released_in.c.recorded_at.label("released_at"),
             released_in.c.policy_digest.label("released_policy_digest"),
@@ -53,6 +54,7 @@ def audit_rows_of_keys() -> Select[Any]:
         .join(batch, batch.c.id == of_key.c.batch)
         .outerjoin(source, source.c.id == of_key.c.source)
         .outerjoin(release, same)
+        .outerjoin(late_flag, (late_flag.c.log == of_key.c.log) & (late_flag.c.log_offset == of_key.c.log_offset))
         .outerjoin(released_in, released_in.c.id == release.c.batch)
         .order_by(of_key.c.batch, of_key.c.log, of_key.c.log_offset)
     )
@@ -102,8 +104,12 @@ def _event(row: Any) -> Event:
         recorded_at=row.released_at if is_released else row.recorded_at,
         policy_digest=row.released_policy_digest if is_released else row.policy_digest,
         parked_at=row.recorded_at if is_released else None,
-        flags=row.released_flags if is_released else row.flags,
+        flags=_both(row.released_flags if is_released else row.flags, row.late_flags),
     )
+
+
+def _both(told: int | None, late: int | None) -> int | None:
+    return (told or 0) | (late or 0) or None
 
 
 def with_values(events: Sequence[Event], read: LogValues) -> list[Event]:

@@ -13,10 +13,9 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     FromClause,
-    Insert,
+    Integer,
     Select,
     SmallInteger,
-    Table,
     Text,
     Update,
     and_,
@@ -32,13 +31,13 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, aggregate_order_by, insert
 
 from hub.model.dossier_status import BACKWARD, BLANKS, Status
 from hub.model.envelope import Operation
 from hub.model.flags import Flag
 from hub.reconcile.dossier_versions import accepted_versions, in_order, newest_first, progress_tables
-from hub.warehouse.tables import review
+from hub.warehouse.tables import late_flag, review
 
 BACKWARD_STATUS = "BACKWARD_STATUS"
 FIELD = "status"
@@ -148,17 +147,12 @@ def reviews_closed(keys: FromClause) -> Update:
 
 
 @cache
-def events_flagged(into: Table) -> Update:
-    """Flag events in ``audit`` or ``release`` as gone back, by their places ``:logs`` and ``:offsets``."""
+def events_flagged() -> Insert:
+    """Flag events as gone back, by their places ``:logs`` and ``:offsets``, beside their audit rows: those stay."""
     place = (
         func.unnest(bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger)))
         .table_valued("log", "log_offset", name="place")
         .render_derived()
     )
-    flags = func.coalesce(into.c.flags, 0)
-    return (
-        update(into)
-        .values(flags=flags.bitwise_or(int(Flag.BACKWARD_STATUS)))
-        .where(into.c.log == place.c.log, into.c.log_offset == place.c.log_offset)
-        .where(flags.bitwise_and(int(Flag.BACKWARD_STATUS)) == 0)
-    )
+    rows = select(place.c.log, place.c.log_offset, literal(int(Flag.BACKWARD_STATUS), Integer))
+    return insert(late_flag).from_select(["log", "log_offset", "flags"], rows).on_conflict_do_nothing()

@@ -41,7 +41,6 @@ from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place, touch
 from hub.warehouse.dossier_tables import calendar, dossier_deadline
 from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import audit, release
 
 _Statement = TypeVar("_Statement", bound=UpdateBase | Select[Any])
 _LOCK = 0x4855_4227
@@ -82,8 +81,7 @@ def _flag_events(connection: Connection, frame: pl.DataFrame) -> None:
     places = [row[len(names) :] for row in rows if row[: len(names)] in went_back]
     if places:
         parameters = {"logs": [log for log, _ in places], "offsets": [log_offset for _, log_offset in places]}
-        for into in (audit, release):
-            connection.execute(events_flagged(into), parameters)
+        connection.execute(events_flagged(), parameters)
 
 
 def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -> None:

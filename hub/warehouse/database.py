@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from hub.model.errors import ConfigError, HubError, PoisonError, RetryableError, UnreachableError
 
 RETRYABLE_CLASSES = ("08", "53", "57")
-RETRYABLE_STATES = ("40001", "40P01", "55P03", "42501")
+MISSING_PRIVILEGE = "42501"
+RETRYABLE_STATES = ("40001", "40P01", "55P03", MISSING_PRIVILEGE)
 ROW_CLASSES = ("22", "23")
 LEAST_SERVER = 18
 
@@ -117,10 +118,16 @@ def translate(error: BaseException | None, doing: str, disconnected: bool = Fals
     if state == "3D000":
         return ConfigError(["the database that HUB_DATABASE_URL names does not exist (SQLSTATE 3D000)"])
     if state[:2] in RETRYABLE_CLASSES or state in RETRYABLE_STATES:
-        return RetryableError(f"PostgreSQL cannot do it now ({doing}, SQLSTATE {state})")
+        return RetryableError(f"PostgreSQL cannot do it now ({doing}, SQLSTATE {state}{_object_of(error, state)})")
     if state[:2] in ROW_CLASSES:
         return PoisonError("INVALID_VALUE", f"PostgreSQL refuses a value ({doing}, SQLSTATE {state})")
     return None
+
+
+def _object_of(error: BaseException | None, state: str) -> str:
+    """Name what a privilege is missing for: ``permission denied for table audit`` holds names of ours, never a value."""
+    said = getattr(getattr(error, "diag", None), "message_primary", None)
+    return f": {said}" if state == MISSING_PRIVILEGE and said else ""
 
 
 def check_server(connection: Connection) -> None:

@@ -103,7 +103,18 @@ retired = Table(
 )
 """Months of ``audit`` and ``release`` that were dropped after their time, and their rows counted by outcome."""
 
-APPEND_ONLY = ("audit", "release", "action", "batch", "seal", "head", "head_published", "signing_key", "retired")
+APPEND_ONLY = (
+    "audit",
+    "release",
+    "late_flag",
+    "action",
+    "batch",
+    "seal",
+    "head",
+    "head_published",
+    "signing_key",
+    "retired",
+)
 """Tables of which the worker may add rows and neither change nor remove any."""
 
 BY_MONTH = ("audit", "release")

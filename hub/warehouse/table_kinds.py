@@ -51,6 +51,7 @@ _EVIDENCE = frozenset(
         "batch",
         "audit",
         "release",
+        "late_flag",
         "dead_letter",
         "touched",
         "action",

@@ -96,7 +96,7 @@ audit = Table(
 )
 """One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox.
 
-``flags``: quality flags of the event (hub.model.flags), null when there are none. Partitioned by the month of
+``flags``: quality flags that the event itself tells (hub.model.flags), null for none. Partitioned by the month of
 ``recorded_at``; (log, log_offset) is unique in each month, and no two months share an offset, since offsets move once
 (I1)."""
 
@@ -114,6 +114,16 @@ release = Table(
 """What became of a parked record once it was released: columns of ``audit``, whose row goes on saying ``parked``.
 
 ``id`` counts the releases in the order in which they were written; partitioned as ``audit`` is."""
+
+late_flag = Table(
+    "late_flag",
+    metadata,
+    Column("log", SmallInteger, nullable=False),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("flags", Integer, nullable=False),
+    PrimaryKeyConstraint("log", "log_offset"),
+)
+"""Quality flags of events that the event alone does not tell, but what was stored before it. Append-only."""
 
 parked = Table(
     "parked",
