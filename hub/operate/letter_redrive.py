@@ -55,6 +55,7 @@ class Returning:
 class RedrivePlan:
     """What a redrive would send, what it leaves out and why, and how many intents an earlier one left unmarked."""
 
+    wanted: Wanted
     letters: tuple[Letter, ...]
     left_out: tuple[tuple[Place, str], ...]
     interrupted: int
@@ -77,16 +78,19 @@ class By:
 
 
 def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
-    """Return what a redrive of some letters would do now."""
+    """Return what a redrive of some letters would do now.
+
+    A letter that came back from a redrive is sent again only when it is named, or was edited.
+    """
     with translated_errors("reading dead letters"), engine.connect() as connection:
         found = read_letters(connection, wanted)
         open_intents = set(_intents(connection))
-    left_out = [(one.place, why) for one in found if (why := _why_not(one))]
+    left_out = [(one.place, why) for one in found if (why := _why_not(one, bool(wanted.places)))]
     out = {place for place, _ in left_out} | open_intents
-    return RedrivePlan(tuple(one for one in found if one.place not in out), tuple(left_out), len(open_intents))
+    return RedrivePlan(wanted, tuple(one for one in found if one.place not in out), tuple(left_out), len(open_intents))
 
 
-def _why_not(one: Letter) -> str | None:
+def _why_not(one: Letter, is_named: bool) -> str | None:
     """Say why a letter cannot be redriven; None when it can."""
     match one.state:
         case State.EDITED:
@@ -97,6 +101,8 @@ def _why_not(one: Letter) -> str | None:
             return None
     if one.value is None:
         return "its bytes are not kept: edit it, or discard it"
+    if one.attempt and not is_named:
+        return f"it came back from redrive {one.attempt}: name it to send it again"
     return None
 
 
@@ -116,8 +122,13 @@ def redrive_letters(
     """
     with _alone(engine):
         found, sent = _finish_interrupted(engine, where, settle_s, done)
-        for first in range(0, len(plan.letters), ROUND):
-            returning = intend(engine, where, plan.letters[first : first + ROUND], by)
+        letters = plan.letters
+        if found:
+            # Only now it is known which of them came back from the redrive that was cut off.
+            planned = {one.place for one in letters}
+            letters = tuple(one for one in plan_redrive(engine, plan.wanted).letters if one.place in planned)
+        for first in range(0, len(letters), ROUND):
+            returning = intend(engine, where, letters[first : first + ROUND], by)
             sent += _send_and_mark(engine, where, returning, done)
     return Redriven(sent, found)
 

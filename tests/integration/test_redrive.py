@@ -140,6 +140,8 @@ def test_redrive_killed_at_any_step_loses_nothing_and_sends_nothing_twice(ground
     assert {one.attempt for one in again} == {1}
     assert {landing.outcome for landing in landings if landing} == {Outcome.DEAD_LETTERED}
     assert {one.same for one in again} == {2}
+    left_out = dict(plan_redrive(ground.database, Wanted(limit=500)).left_out)
+    assert {left_out[one.place] for one in again} == {"it came back from redrive 1: name it to send it again"}
     assert finish(ground, again[:1]).sent == 1
     ground.consume()
     with ground.database.connect() as connection:
@@ -162,12 +164,16 @@ def test_redrive_that_the_broker_did_not_confirm_looks_before_it_sends(
         patched.setattr(letter_redrive, "send_all", unheard)
         with pytest.raises(UnreachableError):
             finish(ground, letters)
-    plan = plan_redrive(ground.database, Wanted(places=tuple(one.place for one in letters)))
-    assert (plan.letters, plan.interrupted) == ((), 3)
+    ground.consume()
+    plan = plan_redrive(ground.database, Wanted(cause="NOT_DECODABLE", limit=500))
+    came_back = {place_text(one.place) for one in plan.letters}
+    assert (len(came_back), plan.interrupted) == (3, 3)
     told: list[int] = []
     done = redrive_letters(ground.database, places_of(ground), plan, BY, told.append, SETTLE_S)
     assert (done, told) == (Redriven(0, 3), [3])
-    assert all(len(copies(ground)[place_text(one.place)]) == 1 for one in letters)
+    found = copies(ground)
+    assert all(len(found[place_text(one.place)]) == 1 for one in letters)
+    assert not came_back.intersection(found)
 
 
 def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(ground: Ground) -> None:
