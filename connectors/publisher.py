@@ -124,7 +124,7 @@ class KafkaPublisher:
             try:
                 await producer.start()
             except BaseException:
-                await producer.stop()
+                await _let_go(producer)
                 raise
             self._producer = producer
         return self._producer
@@ -146,13 +146,17 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         self._partitions = {}
         if producer is not None:
-            stopping = asyncio.ensure_future(producer.stop())
-            # the records are not waited for: a page that is in doubt is published again
-            await asyncio.wait([stopping], timeout=_CLOSE_S)
+            await _let_go(producer)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:
+            await asyncio.wait(others, timeout=_CLOSE_S)
+
+
+async def _let_go(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; its records are not waited for long: a page that is in doubt is published again."""
+    await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=_CLOSE_S)
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from connectors.ahead import read_ahead
 from connectors.columns import ColumnEncoder
 from connectors.declaration import Declaration, LateRows, Stream
 from connectors.horizon import HorizonReading
@@ -89,7 +90,8 @@ class SqlConnector:
         if position.get(PHASE) == SNAPSHOT:
             self._unconfirmed.clear()
             self._from = position
-            for rows, after in reading.snapshot(position):
+            # one page ahead: a snapshot's pages do not depend on what becomes of those before
+            for rows, after in read_ahead(reading.snapshot(position)):
                 yield self._page(rows, after, self._changed_place())
 
     def changes(self, position: Position) -> Iterator[Page]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from connectors.ahead import read_ahead
 from connectors.port import Page, Position, Record
 from connectors.run import RunOptions, run
 from connectors.testing import QUICK
@@ -108,3 +109,39 @@ def test_every_page_is_stored_once_when_the_source_goes_away(fails_at: int) -> N
     happened = happenings(3, fails_at=fails_at)
     assert [step for step in happened if step.startswith("store")] == ["store 1", "store 2", "store 3"]
     assert {step for step in happened if step.startswith("confirm")} == {"confirm 1", "confirm 2", "confirm 3"}
+
+
+def test_reading_ahead_is_one_item_ahead_in_one_thread_and_ends_there() -> None:
+    threads: list[int] = []
+    reached = threading.Semaphore(0)
+
+    def items() -> Iterator[int]:
+        try:
+            for number in range(5):
+                threads.append(threading.get_ident())
+                reached.release()
+                yield number
+        finally:
+            threads.append(threading.get_ident())
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 0
+    assert reached.acquire(timeout=10)
+    assert reached.acquire(timeout=10)
+    assert not reached.acquire(timeout=0.05)
+    ahead.close()  # type: ignore[attr-defined]
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
+    assert threads[0] != threading.get_ident()
+    assert list(read_ahead(iter(range(3)))) == [0, 1, 2]
+
+
+def test_error_of_what_is_read_ahead_comes_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise UnreachableError("the source is away")
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(UnreachableError):
+        next(ahead)
