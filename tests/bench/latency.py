@@ -46,32 +46,46 @@ def run(ground: Ground, rate: int, seconds: float) -> dict[str, Any]:
     }
     warehouse.wait(PLACED, 1, hub["worker"])
     paced(ground, warehouse, Pace("warm", rate, 3.0, 0))
-    watcher = visibility(ground, warehouse, Kind.CITIZEN)
     portal_out = ground.folder / "portal.parquet"
     portal = ground.start("portal", _module("portal", "--out", str(portal_out)), warehouse.environment)
-    time.sleep(1.0)
     first_batch = warehouse.value("SELECT coalesce(max(id), 0) FROM batch")
-    measured = {name: [running.process.pid] for name, running in hub.items()} | ground.servers()
-    measured |= {"reader": [watcher.running.process.pid], "portal": [portal.process.pid]}
-    before = {name: sum(map(cpu_seconds, pids)) for name, pids in measured.items()}
+    watched = {name: [running.process.pid] for name, running in (*hub.items(), ("portal", portal))} | ground.servers()
+    before = {name: sum(map(cpu_seconds, pids)) for name, pids in watched.items()}
     began = time.monotonic()
-    sent = paced(ground, warehouse, Pace("paced", rate, seconds, rate * 3))
+    sent, of_rows = until_visible(ground, warehouse, Pace("paced", rate, seconds, rate * 3))
     lasted = time.monotonic() - began
-    after = {name: sum(map(cpu_seconds, pids)) for name, pids in measured.items()}
-    time.sleep(SETTLE_S)
-    seen = watcher.stopped()
+    after = {name: sum(map(cpu_seconds, pids)) for name, pids in watched.items()}
     portal.stop()
     batches = warehouse.value(f"SELECT count(*) FROM batch WHERE id > {first_batch}")
     for running in hub.values():
         running.check()
         running.stop()
     return {
-        "row_ms": percentiles(row_latency(sent, seen)),
+        "row_ms": of_rows,
         "portal_ms": percentiles(portal_latency(sent, pl.read_parquet(portal_out))),
         "events": sent.height,
         "events_per_batch": sent.height / max(1, batches),
-        "cores": {name: round((after[name] - before[name]) / lasted, 2) for name in measured},
+        "cores": {name: round((after[name] - before[name]) / lasted, 2) for name in watched},
     }
+
+
+def until_visible(
+    ground: Ground, warehouse: Warehouse, pace: "Pace", query: str = ""
+) -> tuple[pl.DataFrame, dict[str, float]]:
+    """Send at a pace to whatever job runs, and look for its rows; return what was sent, and percentiles.
+
+    Args:
+        ground: where the job runs.
+        warehouse: the database in which rows appear; its environment says where Kafka is.
+        pace: of the events, which go to the topic of the pace's kind.
+        query: gives (partition, highest offset that is visible) of another job than the hub's, e.g. of a table that
+            has columns for both.
+    """
+    watcher = visibility(ground, warehouse, pace.kind, query)
+    time.sleep(1.0)
+    sent = paced(ground, warehouse, pace)
+    time.sleep(SETTLE_S)
+    return sent, percentiles(row_latency(sent, watcher.stopped()))
 
 
 @dataclass(frozen=True, slots=True)
