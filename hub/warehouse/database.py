@@ -125,7 +125,7 @@ def translate(error: BaseException | None, doing: str, disconnected: bool = Fals
 
 
 def _object_of(error: BaseException | None, state: str) -> str:
-    """Name what a privilege is missing for: ``permission denied for table audit`` holds names of ours, never a value."""
+    """Name what a privilege is missing for: that message holds names of tables, never a value."""
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     return f": {said}" if state == MISSING_PRIVILEGE and said else ""
 
