@@ -99,7 +99,8 @@ def check_range(position: Position, begin: int, end: int) -> None:
     if position.next_offset < begin:
         raise LostRangeError(
             f"{place}: the log begins at {begin}, after the stored offset {position.next_offset}: "
-            f"{begin - position.next_offset} records would be skipped; restore them or move the offset by hand"
+            f"{begin - position.next_offset} records would be skipped; restore them, or skip them on record: "
+            f"`hub offsets plan {place} --to begin`"
         )
     if position.next_offset > end:
         raise LostRangeError(

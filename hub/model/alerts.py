@@ -31,7 +31,7 @@ UNBALANCED = Alert(
     "unbalanced",
     Severity.PAGE,
     "a partition's consumed records are not the sum of their outcomes: rows are missing or there are too many",
-    "hub ledger --partitions",
+    "hub ledger --check",
 )
 PARTITION_STOPPED = Alert(
     "partition_stopped",

@@ -6,7 +6,6 @@ takes a bounded time however many audit rows there are, and every stretch is loo
 raises the alert ``unbalanced`` for its log partition, naming it; the alert closes when it is found no more.
 """
 
-import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,10 +21,8 @@ from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.ledger_tables import ledger_range
 
-_log = logging.getLogger(__name__)
-
 CHECK_EVERY_S = 5.0
-LOOK_SHARE = 20
+LOOK_SHARE = 10
 """Looking at stretches of old takes at most one part in so many of the time."""
 
 _LOCK = 0x4855_4231
@@ -185,10 +182,8 @@ def _tell(connection: Connection, accounts: dict[int, Account], beyond: list[Los
     for loss in beyond:
         found.setdefault(f"{loss.topic}/{loss.partition}", []).append(str(loss))
     for place, problems in found.items():
-        if raise_alert(connection, UNBALANCED, place, _words(problems)):
-            _log.error("unbalanced: %s", _words(problems))
-    for place in clear_alert(connection, UNBALANCED, tuple(found)):
-        _log.info("balanced again: %s", place)
+        raise_alert(connection, UNBALANCED, place, _words(problems))
+    clear_alert(connection, UNBALANCED, tuple(found))
 
 
 def _words(said: Iterable[str]) -> str:
