@@ -98,7 +98,12 @@ def _in(part: ColumnElement[bytes], whole: ColumnElement[bytes]) -> ColumnElemen
 def stretches_to_search() -> Subquery:
     """Select (log, first_place, end_place): stretches that may name what is sought, and all that is in none yet."""
     known = select(audit_found.c.log, audit_found.c.first_place, audit_found.c.end_place).where(names_one_sought())
-    return union_all(known, _places_in_no_stretch()).subquery("stretch")
+    rest = _places_in_no_stretch().subquery()
+    to_the_end = literal(_NO_END, BigInteger).label("end_place")
+    return union_all(known, select(rest.c.log, rest.c.first_place, to_the_end)).subquery("stretch")
+
+
+_NO_END = 2**63 - 1
 
 
 def _places_in_no_stretch() -> Select[Any]:
@@ -111,9 +116,7 @@ def _places_in_no_stretch() -> Select[Any]:
         .scalar_subquery()
     )
     first = func.coalesce(newest, log_partition.c.first_offset).label("first_place")
-    return select(log_partition.c.id.label("log"), first, log_partition.c.next_offset.label("end_place")).where(
-        log_partition.c.next_offset > first
-    )
+    return select(log_partition.c.id.label("log"), first, log_partition.c.next_offset.label("end_place"))
 
 
 def make_stretches(connection: Connection) -> int:
