@@ -17,15 +17,12 @@ from typing import Self
 import psutil
 from sqlalchemy import Engine, text
 
-from hub.cli.context import policy_path
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
 from hub.embedded.locate import Endpoints
-from hub.model.policy import load_policy
 from hub.operate.topics import create_topics
 from hub.topology import topics
 from hub.warehouse.database import open_database
-from hub.warehouse.sources import store_sources
 from tests.bench.events import fill
 from tests.bench.measured import progress
 
@@ -75,8 +72,8 @@ class Ground:
         rate = asyncio.run(fill(self.places.bootstrap, self.places.key_secret, SOURCE, count, self.partitions))
         progress.print(f"filled the topic with {count:,} events at {rate:,.0f}/s")
 
-    def warehouse(self, name: str) -> "Warehouse":
-        """Make a migrated database with a worker's environment around it."""
+    def warehouse(self, name: str, checkout: Path | None = None) -> "Warehouse":
+        """Make a migrated database with a worker's environment around it, by this checkout or another."""
         url = self.embedded.create_database(name)
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("HUB_")},
@@ -88,9 +85,7 @@ class Ground:
         }
         made = Warehouse(name, environment, open_database(url, "hub", "bench"))
         migrating = [sys.executable, "-m", "hub.cli", "db", "migrate"]
-        subprocess.run(migrating, env=environment, check=True, stdout=subprocess.DEVNULL)
-        with made.engine.begin() as connection:
-            store_sources(connection, load_policy(policy_path(Settings())))
+        subprocess.run(migrating, env=environment, cwd=checkout, check=True, stdout=subprocess.DEVNULL)
         return made
 
     def drop(self, warehouse: "Warehouse") -> None:
@@ -98,11 +93,13 @@ class Ground:
         warehouse.engine.dispose()
         self.embedded.drop_database(warehouse.name)
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> "Running":
-        """Start a process; it ends with the ground at the latest."""
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], checkout: Path | None = None
+    ) -> "Running":
+        """Start a process, of this checkout or another; it ends with the ground at the latest."""
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(list(command), env=dict(environment), stdout=output, stderr=output)
+            process = subprocess.Popen(list(command), env=dict(environment), cwd=checkout, stdout=output, stderr=output)
         running = Running(name, process, log)
         self.processes.append(running)
         return running

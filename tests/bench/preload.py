@@ -12,6 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
+from hub.cli.context import policy_path
+from hub.config import Settings
+from hub.model.policy import load_policy
+from hub.warehouse.sources import store_sources
 from tests.bench.measured import progress
 
 OLD_VERSION = -1
@@ -70,7 +74,7 @@ def preload(engine: Engine, people: int, known: Sequence[UUID] = (), conflicts: 
     """Fill in people held by the population database, evenly spread among them those the events will speak of.
 
     Args:
-        engine: of a migrated warehouse with its sources.
+        engine: of a migrated warehouse.
         people: how many in all.
         known: keys that are among them.
         conflicts: how many of the people, known ones in proportion, a province contradicts in one field.
@@ -83,6 +87,7 @@ def preload(engine: Engine, people: int, known: Sequence[UUID] = (), conflicts: 
     with engine.begin() as connection, without_indexes(connection, *_TABLES):
         connection.execute(text("CREATE TEMPORARY TABLE people (n bigint, key uuid, contested boolean) ON COMMIT DROP"))
         _store_known(connection, known)
+        store_sources(connection, load_policy(policy_path(Settings())))
         values = {
             "source": _source(connection, "dancu"),
             "rival": _source(connection, "namdinh.motcua"),
