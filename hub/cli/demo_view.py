@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hub.demo.operator import OperatorReport
 from hub.demo.report import Report
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import totals_by_topic
@@ -74,11 +75,26 @@ def _facts(report: Report) -> Table:
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")
     for outage in report.outages:
         table.add_row("outage", f"{outage.seconds:.1f} s", outage.what)
+    if report.operator is not None:
+        for name, figure, told in _operator(report.operator):
+            table.add_row(name, figure, told)
     table.add_row(
         "events/s", f"{report.events_per_s:,.0f}", f"{report.consumed:,} in {report.busy_s:.1f} s with outages"
     )
     table.add_row("wall time", f"{report.wall_s:.1f} s", "engine, sources, events, comparison")
     return table
+
+
+def _operator(act: OperatorReport) -> Iterator[tuple[str, str, str]]:
+    yield "bad mapping", f"{act.conflicts_wrong - act.conflicts_before:,}", f"new conflicts: {_counted(act.suspects)}"
+    back = "as before" if act.conflicts_switched == act.conflicts_before else "[red]not as before[/red]"
+    yield (
+        f"replay {act.replay}",
+        f"{act.rows:,}",
+        f"rows changed, {act.published:,} records published; conflicts {back}",
+    )
+    whole = "nothing is missing" if act.is_ledger_whole else "[red]something is missing[/red]"
+    yield "redriven", f"{act.redriven:,}", f"dead letter, mended and approved by a second person; ledger: {whole}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -10,6 +10,7 @@ from hub.config import Settings
 from hub.demo import doubts, poison, portal
 from hub.demo.catalogue import load_catalogue_of_procedures
 from hub.demo.children import Child
+from hub.demo.operator import play_operator
 from hub.demo.report import Outage, Report, fetch_report
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import Say, Stage
@@ -27,10 +28,11 @@ _REPEATED = 200
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the demo is to run."""
+    """How the demo is to run; ``operator``: with the operator's act after midnight's."""
 
     scale: float
     keep: bool
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,11 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
             say("everything is sent; waiting until the last record has its outcome")
             wait_for_drain(stage)
             span_s = watch.span_s()
+        act = play_operator(stage, story, wait_for_drain) if options.operator else None
         say("every record has its outcome; waiting for share")
         shown = portal.wait_until_equal(stage)
         report = fetch_report(stage, span_s, time.monotonic() - began, outages, shown)
+        report = replace(report, operator=act)
         if options.keep:
             stage.keep()
         return Ended(report, (again.ref.pid, share.ref.pid) if options.keep else ())

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hub.embedded.processes import reference, stop
 from hub.embedded.state import ProcessRef
 from hub.model.errors import HubError
 
 STOP_LIMIT_S = 15.0
+ASK_LIMIT_S = 300.0
 _LOG_TAIL = 15
 
 
@@ -107,6 +109,27 @@ class Children:
         self._running.append(child)
         _record(self._folder).write_text(json.dumps([(one.ref.pid, one.ref.started_at) for one in self._running]))
         return child
+
+    def ask(self, *arguments: str, more: Mapping[str, str] | None = None) -> Any:
+        """Run ``hub <arguments> --json`` to its end and return what it prints.
+
+        Args:
+            arguments: of the command line.
+            more: settings for this command alone.
+
+        Raises:
+            ChildFailedError: it ended in failure, or not at all.
+        """
+        command = [sys.executable, "-m", "hub.cli", *arguments, "--json"]
+        environment = {**self._environment, **(more or {})}
+        try:
+            ended = subprocess.run(command, capture_output=True, env=environment, timeout=ASK_LIMIT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise ChildFailedError(f"hub {' '.join(arguments)} still runs after {ASK_LIMIT_S:.0f} s") from error
+        if ended.returncode != 0:
+            said = ended.stderr.decode(errors="replace")[-2000:]
+            raise ChildFailedError(f"hub {' '.join(arguments)} ended with code {ended.returncode}:\n{said}")
+        return json.loads(ended.stdout)
 
     def check(self) -> None:
         """Raise ``ChildFailedError`` if any has failed."""

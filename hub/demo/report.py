@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Select, func, select
 
+from hub.demo.operator import OperatorReport
 from hub.demo.portal import Shown
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import SOURCES, Stage
@@ -42,6 +43,7 @@ class Report:
         reasons: records by outcome and reason, for rejected and dead-lettered ones.
         set_aside: rows that the connectors could not map, kept in their sources.
         busy_s: from the first record consumed to the last, outages included; ``events_per_s`` is over that time.
+        operator: what the operator's act showed, if it was played.
     """
 
     ledger: tuple[LedgerRow, ...]
@@ -59,6 +61,7 @@ class Report:
     outages: tuple[Outage, ...]
     busy_s: float
     wall_s: float
+    operator: OperatorReport | None = None
 
     @property
     def is_balanced(self) -> bool:
@@ -144,6 +147,7 @@ def report_object(report: Report) -> dict[str, Any]:
         "busy_s": round(report.busy_s, 2),
         "events_per_s": round(report.events_per_s, 1),
         "wall_s": round(report.wall_s, 2),
+        **({"operator": report.operator.as_json()} if report.operator else {}),
     }
 
 

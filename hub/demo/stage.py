@@ -1,12 +1,13 @@
 """The stage of the demo: an engine of its own, warehouse, topics, source databases, and the hub's commands on them."""
 
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
@@ -32,6 +33,11 @@ SOURCES = {"dancu": dancu, "hanam": hanam, "namdinh": namdinh, "ninhbinh": ninhb
 _MARK = ".hub-demo"
 _CONNECTOR_LIMIT_S = 180.0
 _SCHEMA_WAIT_S = "1"
+
+
+def declaration(name: str) -> Path:
+    """Return where the declaration of a demo's source lies."""
+    return Path(__file__).with_name("sources") / f"{name}.toml"
 
 
 class Stage:
@@ -97,6 +103,13 @@ class Stage:
             raise ConfigError(["the demo's engine is not up yet"])
         return self._children.start(name, *arguments, stays=stays)
 
+    def ask(self, *arguments: str, more: Mapping[str, str] | None = None) -> Any:
+        """Say the command, run ``hub <arguments> --json`` and return what it prints; see ``Children.ask``."""
+        if self._children is None:
+            raise ConfigError(["the demo's engine is not up yet"])
+        self.say(f"$ hub {shlex.join(arguments)}")
+        return self._children.ask(*arguments, more=more)
+
     def check(self) -> None:
         """Raise ``ChildFailedError`` if a command of the hub has failed."""
         if self._children is not None:
@@ -104,10 +117,11 @@ class Stage:
 
     def run_connectors(self, names: Iterable[str]) -> list[Child]:
         """Start the connectors of these declarations, each until it has read all its source holds."""
-        folder = Path(__file__).with_name("sources")
-        return [
-            self.start(f"connect-{name}", "connect", "run", str(folder / f"{name}.toml"), "--once") for name in names
-        ]
+        return [self.run_connector(declaration(name)) for name in names]
+
+    def run_connector(self, path: Path) -> Child:
+        """Start the connector of one declaration."""
+        return self.start(f"connect-{path.stem}", "connect", "run", str(path), "--once")
 
     def wait_for(self, children: Iterable[Child]) -> None:
         """Wait until these have ended in success."""

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def account(folder: Path) -> dict[str, Any]:
     ran = subprocess.run(
-        [HUB, "demo", "--json", "--scale", "0.05", "--data-dir", str(folder)],
+        [HUB, "demo", "--operator", "--json", "--scale", "0.05", "--data-dir", str(folder)],
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -68,6 +68,15 @@ def test_i5_demo_ledger_is_balanced(account: dict[str, Any]) -> None:
 def test_demo_portal_shows_every_golden_record(account: dict[str, Any]) -> None:
     assert account["portal_records"] == account["records"] > 1_700
     assert account["portal_equal"] is True
+
+
+def test_operator_finds_a_bad_mapping_and_takes_it_back_by_a_replay(account: dict[str, Any]) -> None:
+    act = account["operator"]
+    assert act["conflicts_wrong"] >= act["conflicts_before"] + 20
+    assert set(act["suspects"]) == {"birth_day", "birth_month"}
+    assert act["rows"] > 0
+    assert act["conflicts_switched"] == act["conflicts_after"] == act["conflicts_before"]
+    assert (act["redriven"], act["is_ledger_whole"], act["mended"]) == (1, True, True)
 
 
 def test_demo_dead_letters_have_their_reasons(account: dict[str, Any]) -> None:
