@@ -21,7 +21,7 @@ from hub.model.entities import key_fields_of
 from hub.model.errors import ConfigError, PoisonError
 from hub.operate.actions import Action, note
 from hub.operate.history import Place
-from hub.operate.letter_redrive import By, set_state
+from hub.operate.letter_redrive import By, set_states
 from hub.operate.letter_story import Edit, edits_of
 from hub.operate.letters import UNDONE, Letter, State, Wanted, at, letter_at, place_text, read_letters
 from hub.operate.operators import Second, check_second
@@ -109,7 +109,7 @@ def edit_letter(engine: Engine, plan: EditPlan, by: By) -> int:
             )
             .returning(letter_edit.c.id)
         ).scalar_one()
-        set_state(connection, place, State.EDITED, by)
+        set_states(connection, [place], State.EDITED, by)
         detail = {"letter": place_text(place), "before": plan.before_sha256, "after": plan.after_sha256}
         note(connection, Action(by.actor, EDIT, by.purpose, detail={**detail, "fields": list(plan.fields)}))
     return int(number)
@@ -142,7 +142,7 @@ def approve_edit(engine: Engine, place: Place, second: Second, purpose: str) -> 
             .values(approved_at=func.now(), approved_by=second.name)
             .where(letter_edit.c.id == waiting.number)
         )
-        set_state(connection, place, State.APPROVED, By(second.name, purpose))
+        set_states(connection, [place], State.APPROVED, By(second.name, purpose))
         detail = {"letter": place_text(place), "edit": waiting.number, "edited_by": waiting.edited_by}
         note(connection, Action(second.name, APPROVE, purpose, detail={**detail, "after": waiting.after_sha256}))
     return replace(waiting, approved_by=second.name)
@@ -159,8 +159,8 @@ def discard_letters(engine: Engine, letters: list[Letter], by: By) -> int:
     with translated_errors("discarding dead letters"), engine.begin() as connection:
         for one in letters:
             _refuse_when_done(connection, letter_at(connection, one.place))
-            set_state(connection, one.place, State.DISCARDED, by)
         if letters:
+            set_states(connection, [one.place for one in letters], State.DISCARDED, by)
             places = [place_text(one.place) for one in letters]
             note(connection, Action(by.actor, DISCARD, by.purpose, detail={"count": len(places), "letters": places}))
     return len(letters)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaProducer
-from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Engine, Row, column, func, insert, select, text, update, values
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -24,7 +24,7 @@ from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
 from hub.operate.history import Place
-from hub.operate.letters import Letter, State, Wanted, at, place_text, read_letters
+from hub.operate.letters import Letter, State, Wanted, among, at, place_text, read_letters
 from hub.operate.publish import producer
 from hub.operate.redrive_log import copies_since, ends_of, origin_header, send_all
 from hub.topology import MAX_SHARED_BYTES
@@ -165,7 +165,7 @@ def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) 
     """
     ends = ends_of(where.bootstrap, {(one.place.topic, one.place.partition) for one in letters})
     with translated_errors("intending a redrive"), engine.begin() as connection:
-        returning = [_returning(connection, one) for one in letters if _is_as_planned(connection, one)]
+        returning = [_returning(connection, one) for one in _as_planned(connection, letters)]
         rows = [
             {
                 "topic": one.origin.topic,
@@ -187,12 +187,19 @@ def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) 
     return returning
 
 
-def _is_as_planned(connection: Connection, one: Letter) -> bool:
-    state = connection.execute(select(letter.c.state).where(at(letter, one.place)).with_for_update()).scalar()
-    return (
-        State(state or State.OPEN) is one.state
-        and not connection.execute(select(func.count()).select_from(redrive).where(at(redrive, one.place))).scalar_one()
+def _as_planned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
+    """Return the letters whose state is what it was when they were planned, and which nobody has intended since."""
+    places = [one.place for one in letters]
+    rows: Any = connection.execute(
+        select(*_place_of(letter), letter.c.state).where(among(letter, places)).with_for_update()
     )
+    states = {Place(topic, partition, offset): State(state) for topic, partition, offset, state in rows}
+    intended = {Place(*row) for row in connection.execute(select(*_place_of(redrive)).where(among(redrive, places)))}
+    return [one for one in letters if states.get(one.place, State.OPEN) is one.state and one.place not in intended]
+
+
+def _place_of(table: Any) -> tuple[Any, ...]:
+    return table.c.topic, table.c.partition, table.c.log_offset
 
 
 def _returning(connection: Connection, one: Letter) -> Returning:
@@ -228,25 +235,34 @@ def send_one(out: KafkaProducer, one: Returning) -> Any:
 
 def mark(engine: Engine, offsets: dict[Place, int]) -> None:
     """Note the offsets that redriven records got."""
+    if not offsets:
+        return
+    got = values(*(column(name, BigInteger) for name in ("log_offset", "new_offset")), name="got")
     with translated_errors("marking a redrive"), engine.begin() as connection:
-        for origin, offset in offsets.items():
-            row = connection.execute(
+        for topic, partition in sorted({(place.topic, place.partition) for place in offsets}):
+            here = [(of.offset, new) for of, new in offsets.items() if (of.topic, of.partition) == (topic, partition)]
+            rows = got.data(here)
+            marked: Any = connection.execute(
                 update(redrive)
-                .values(new_offset=offset, done_at=func.now())
-                .where(at(redrive, origin), redrive.c.new_offset.is_(None))
-                .returning(redrive.c.intended_by, redrive.c.purpose)
-            ).one()
-            set_state(connection, origin, State.REDRIVEN, By(*row))
+                .values(new_offset=rows.c.new_offset, done_at=func.now())
+                .where(redrive.c.topic == topic, redrive.c.partition == partition)
+                .where(redrive.c.log_offset == rows.c.log_offset, redrive.c.new_offset.is_(None))
+                .returning(redrive.c.log_offset, redrive.c.intended_by, redrive.c.purpose)
+            )
+            by_whom: dict[By, list[Place]] = {}
+            for offset, actor, purpose in marked:
+                by_whom.setdefault(By(actor, purpose), []).append(Place(topic, partition, offset))
+            for by, places in by_whom.items():
+                set_states(connection, places, State.REDRIVEN, by)
 
 
-def set_state(connection: Connection, place: Place, state: State, by: By) -> None:
-    """Give a letter its state, in the caller's transaction."""
-    values = {"state": state.value, "changed_by": by.actor, "purpose": by.purpose}
-    where = {"topic": place.topic, "partition": place.partition, "log_offset": place.offset}
+def set_states(connection: Connection, places: Sequence[Place], state: State, by: By) -> None:
+    """Give letters a state, in the caller's transaction."""
+    said = {"state": state.value, "changed_by": by.actor, "purpose": by.purpose}
+    names = ("topic", "partition", "log_offset")
+    rows = [dict(zip(names, (place.topic, place.partition, place.offset), strict=True)) | said for place in places]
     connection.execute(
-        upsert(letter)
-        .values(**where, **values)
-        .on_conflict_do_update(index_elements=list(where), set_={**values, "changed_at": func.now()})
+        upsert(letter).values(rows).on_conflict_do_update(index_elements=names, set_={**said, "changed_at": func.now()})
     )
 
 

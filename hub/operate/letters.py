@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
 from hub.model.errors import ConfigError
 from hub.model.refusals import refusal
@@ -165,6 +165,12 @@ def at(table: Any, place: Place) -> ColumnElement[bool]:
     return and_(table.c.topic == place.topic, table.c.partition == place.partition, table.c.log_offset == place.offset)
 
 
+def among(table: Any, places: Sequence[Place]) -> ColumnElement[bool]:
+    """Return whether a row of a table is about one of some places."""
+    named = [(place.topic, place.partition, place.offset) for place in places]
+    return tuple_(table.c.topic, table.c.partition, table.c.log_offset).in_(named)
+
+
 def _all_of(wanted: Wanted) -> Select[Any]:
     came_from = redrive.alias("came_from")
     found = _filtered(
@@ -226,7 +232,7 @@ def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
         conditions.append(dead_letter.c.recorded_at < wanted.until)
     if wanted.places:
         named = [(place.topic, place.partition, place.offset) for place in wanted.places]
-        conditions.append(or_(*(tuple_(*place) == one for one in named)))
+        conditions.append(tuple_(*place).in_(named))
     if wanted.states:
         conditions.append(_state().in_([state.value for state in wanted.states]))
     return query.where(*conditions)

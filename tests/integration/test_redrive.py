@@ -187,5 +187,5 @@ def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(
             redrive_letters(ground.database, places_of(ground), plan, BY)
         other.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": letter_redrive._LOCK})
     with ground.database.begin() as connection:
-        letter_redrive.set_state(connection, one.place, State.DISCARDED, BY)
+        letter_redrive.set_states(connection, [one.place], State.DISCARDED, BY)
     assert redrive_letters(ground.database, places_of(ground), plan, BY) == Redriven(0, 0)
