@@ -207,12 +207,20 @@ def _decoded(value: bytes) -> SignedHead | None:
         return None
 
 
+def published_seal(connection: Connection) -> int:
+    """Return the newest seal that a published head covers; 0 before the first."""
+    newest = (
+        select(head.c.last_seal)
+        .join_from(head, head_published, head_published.c.number == head.c.number)
+        .order_by(head.c.number.desc())
+        .limit(1)
+    )
+    return int(connection.execute(newest).scalar_one_or_none() or 0)
+
+
 def oldest_unproven(connection: Connection) -> datetime | None:
     """Return when the oldest audit row was recorded that no published head covers; None when all are covered."""
-    published = select(func.max(head.c.last_seal)).join_from(
-        head, head_published, head_published.c.number == head.c.number
-    )
-    covered = connection.execute(published).scalar_one() or 0
+    covered = published_seal(connection)
     proven = (
         select(seal.c.end_place)
         .where(seal.c.log == log_partition.c.id, seal.c.id <= covered)

@@ -6,7 +6,6 @@ covered by a published head before it is older than the limit, whoever was to do
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -162,8 +161,8 @@ class EvidenceKeeper:
                 note_published(connection, rows)
 
     def _is_head_due(self, connection: Connection) -> bool:
-        age = func.extract("epoch", func.clock_timestamp() - func.max(head.c.signed_at))
-        last = connection.execute(select(age)).scalar_one()
+        age = func.extract("epoch", func.clock_timestamp() - head.c.signed_at)
+        last = connection.execute(select(age).order_by(head.c.number.desc()).limit(1)).scalar_one_or_none()
         return last is None or float(last) >= self._keeping.every_s
 
     def _why_closed(self, failure: HubError | None) -> str | None:
@@ -174,9 +173,10 @@ class EvidenceKeeper:
             with translated_errors("looking at the evidence"), self._keeping.engine.begin() as connection:
                 connection.execute(text("SET LOCAL statement_timeout = '30s'"))
                 oldest = oldest_unproven(connection)
+                now = connection.execute(select(func.clock_timestamp())).scalar_one()
         except HubError:
             return self._gate.why_closed
-        if oldest is None or time.time() - oldest.timestamp() <= self._keeping.limit_s:
+        if oldest is None or (now - oldest).total_seconds() <= self._keeping.limit_s:
             return None
         waits_for = failure.message if failure is not None else "no worker publishes heads"
         return f"audit rows of {oldest:%Y-%m-%d %H:%M:%S} UTC are in no published head yet ({waits_for})"

@@ -14,10 +14,11 @@ from hub.model.errors import HubError
 from hub.model.evidence import RELEASES
 from hub.operate.actions import Action, note
 from hub.operate.evidence_findings import Finding
+from hub.operate.evidence_heads import published_seal
 from hub.operate.evidence_verify import RETIRE, stretch_findings
 from hub.warehouse.audit_months import Month, drop_month, month_after, months_there, today
 from hub.warehouse.database import translated_errors
-from hub.warehouse.evidence_tables import BY_MONTH, head, head_published, retired, seal
+from hub.warehouse.evidence_tables import BY_MONTH, retired, seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,7 @@ def plan_retirement(
 def _checked(connection: Connection, month: Month, progress: Callable[[int], None]) -> Retirement:
     of = table(month.name, column("log"), column("log_offset"), column("id"))
     rows = int(connection.execute(select(func.count()).select_from(of)).scalar_one())
-    published = connection.execute(
-        select(func.coalesce(func.max(head.c.last_seal), 0)).join_from(
-            head, head_published, head_published.c.number == head.c.number
-        )
-    ).scalar_one()
+    published = published_seal(connection)
     seals = connection.execute(_seals_of(month)).all()
     problems = []
     if sum(one.rows for one in seals) != rows:

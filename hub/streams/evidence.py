@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
 from hub.intake.status import Errand, IntakeStatus
-from hub.model.errors import RetryableError
+from hub.model.errors import ConfigError, RetryableError
 from hub.operate.evidence_keeper import EvidenceGate, EvidenceKeeper, Keeping
 from hub.operate.evidence_keys import KeySource
 from hub.streams.chores import Chore
@@ -27,8 +27,13 @@ def evidence_chores(
     """Return the chores that seal and sign, and that make the months of the audit log ahead.
 
     ``engines``: as the user of ``HUB_DATABASE_URL``, and with the worker's role.
+
+    Raises:
+        ConfigError: the limit of evidence is no longer than the time between two heads.
     """
     owner, working = engines
+    if settings.evidence_limit_s <= settings.evidence_every_s:
+        raise ConfigError(["HUB_EVIDENCE_LIMIT_S must be longer than HUB_EVIDENCE_EVERY_S"])
     # The client of the head's topic tells every step of every connection.
     logging.getLogger("kafka").setLevel(logging.WARNING)
     keys = KeySource.of(settings)
