@@ -26,6 +26,9 @@ _KEPT = 10_000
 _MOSTLY = 0.8
 """A column of which a larger share is new in each page is not worth remembering."""
 
+_TELLING = 500
+"""A smaller page does not tell."""
+
 _REMEMBERED = (str, int)
 """Equal values of these types, and of no two of them, are the same to every mapping."""
 
@@ -53,7 +56,8 @@ class _Memory(dict[Any, bytes | None]):
         """Return the encoding of each; learns whether these values come again."""
         before = len(self)
         found = list(map(self.__getitem__, values))
-        self.is_useless = len(self) - before > len(values) * _MOSTLY
+        if len(values) >= _TELLING:
+            self.is_useless = len(self) - before > len(values) * _MOSTLY
         return found
 
     def __missing__(self, value: Any) -> bytes | None:

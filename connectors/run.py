@@ -9,7 +9,7 @@ is sent again with the same event ids. One loop serves all streams of a source i
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from connectors.port import Connector, Page, Position, Publisher
@@ -131,10 +131,8 @@ class _StreamRun:
             if under_way is not None:
                 self._settle(under_way)
         finally:
+            # a page still on its way stays before all that is published after it: one thread publishes
             _close(pages)
-            if under_way is not None:
-                # a failed read must not leave a page on its way that the next try sends beside its repetition
-                wait([under_way.confirmed])
 
     def _begin(self, page: Page) -> _UnderWay:
         def publish() -> None:

@@ -93,7 +93,20 @@ def test_equal_values_of_different_types_are_not_taken_for_each_other() -> None:
     for value in (1, True, 1.0, Decimal(1), "1"):
         row = tuple({"pin": "000299000123", "luc": MOMENT, "ho": value}.get(name) for name in mapper.columns)
         expected = by_row(mapper, encoder, row)
-        assert columns.encode([row], NOW).records == [expected[0] if expected else None]
+        assert columns.encode([row] * 3, NOW).records == [expected[0] if expected else None] * 3
+
+
+def test_text_that_is_new_in_each_row_is_what_its_rows_are_one_by_one() -> None:
+    mapper, encoder = parts_of(CITIZEN.replace('full_name = { columns = ["ho", "dem", "ten"] }', 'full_name = "ho"'))
+    columns = ColumnEncoder(mapper, encoder)
+    good = [f" Trần Văn {number} " for number in range(600)]
+    odd: list[Any] = ["a\0b", "  ", "\udc80", None, 7, "x" * 300, "y" * 20_000]
+    pages = [good, [*good, odd[5], odd[6]], *([*good, value] for value in odd)]
+    for page in pages:
+        said = [{"pin": f"{number:012d}", "luc": MOMENT, "ho": name} for number, name in enumerate(page)]
+        rows = [tuple(row.get(name) for name in mapper.columns) for row in said]
+        expected = [by_row(mapper, encoder, row) for row in rows]
+        assert columns.encode(rows, NOW).records == [one[0] if one else None for one in expected]
 
 
 def test_outbox_row_without_a_payload_is_left_to_the_row_path() -> None:
@@ -111,6 +124,7 @@ def test_outbox_row_without_a_payload_is_left_to_the_row_path() -> None:
         assert (found.records[0], found.event_ids[0]) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=50), st.integers(1, 1000))
 def test_partitions_of_many_keys_are_those_of_each(keys: list[bytes], partitions: int) -> None:
     assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]
