@@ -1,4 +1,7 @@
-"""``hub audit``: the evidence: how it stands, whether it is whole, proof of one event, search, keys, retention."""
+"""``hub audit``: the evidence: how it stands, whether it is whole, proof of one event, search, keys, retention.
+
+The parameters of a command are its options: more than six.
+"""
 
 import json
 import sys

@@ -12,11 +12,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from hub.model.alerts import EVIDENCE_NOT_WRITTEN
-from hub.model.errors import HubError, RetryableError
+from hub.model.errors import ConfigError, HubError, RetryableError
 from hub.operate import evidence_keeper
 from hub.operate.actions import Action, note
 from hub.operate.evidence_check import check_bundle
@@ -42,7 +44,7 @@ from hub.warehouse.evidence_find import make_stretches, rows_naming, sought
 from hub.warehouse.evidence_rows import Chain
 from hub.warehouse.evidence_tables import APPEND_ONLY
 from hub.warehouse.migrate import migrate
-from hub.warehouse.roles import WORKER
+from hub.warehouse.roles import WORKER, ensure_roles
 from hub.warehouse.tables import audit
 from tests.merge_world import POLICY, TOPIC, Said, World, key_of
 
@@ -425,11 +427,6 @@ def _rows_of_chain(world: World) -> int:
 
 
 def test_rows_of_an_older_warehouse_are_kept_when_its_audit_log_becomes_monthly(database_url: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    from hub.warehouse.roles import ensure_roles
-
     engine = open_database(database_url, "hub", "test")
     ensure_roles(engine)
     with engine.begin() as connection:
@@ -454,3 +451,30 @@ def test_rows_of_an_older_warehouse_are_kept_when_its_audit_log_becomes_monthly(
     engine.dispose()
     assert months == [(f"audit_{month}", 100)]
     assert released == [(1, 5)]
+
+
+def test_migrate_says_what_an_administrator_runs_where_this_user_may_not_take_the_roles(
+    database_url: str, unique: str
+) -> None:
+    login = f"login_{unique}"
+    owner = open_database(database_url, "hub", "test")
+    ensure_roles(owner)
+    with owner.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {login} LOGIN PASSWORD 'x'"))
+        connection.execute(text(f"GRANT CREATE ON DATABASE {owner.url.database} TO {login}"))
+    url = owner.url.set(username=login, password="x")  # noqa: S106 - of this test only
+    engine = open_database(url.render_as_string(hide_password=False), "hub", "test")
+    try:
+        with pytest.raises(ConfigError) as refused:
+            migrate(engine, "hub")
+        assert f'CREATE ROLE {WORKER} NOLOGIN;  GRANT {WORKER} TO "{login}";' in refused.value.message
+        working = open_database(url.render_as_string(hide_password=False), "hub", "test", role=WORKER)
+        with pytest.raises(ConfigError, match="may not take the role"):
+            working.connect()
+        working.dispose()
+    finally:
+        engine.dispose()
+        with owner.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {login}"))
+            connection.execute(text(f"DROP ROLE {login}"))
+        owner.dispose()
