@@ -57,6 +57,7 @@ _REJECTED = frozenset(
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
         Reason.SKIPPED_BY_OPERATOR,
+        Reason.DISCARDED,
     }
 )
 

@@ -18,7 +18,7 @@ EVERY_ERROR: list[errors.HubError] = [
     errors.UnreachableError("said", 2.5),
     errors.ConcurrentUpdateError("said"),
     errors.PoisonError("BAD_MAGIC", "said"),
-    errors.DeadLetterLimitError("said"),
+    errors.DeadLetterLimitError("said", [(1, 7, "INVALID_VALUE")]),
     errors.LostRangeError("said"),
     errors.ConfigError(["one", "two"]),
 ]
@@ -47,6 +47,8 @@ def test_every_reason_has_one_outcome_and_three_outcomes_need_a_reason() -> None
         Reason.BEFORE_START,
         Reason.AFTER_CUT_OVER,
         Reason.VERSION_REUSED,
+        Reason.SKIPPED_BY_OPERATOR,
+        Reason.DISCARDED,
     }
 
 
