@@ -18,6 +18,8 @@ def ensure_stages(connection: Connection) -> None:
     if connection.info.get("stages"):
         return
     with connection.begin():
+        # Nobody knows how many rows a stage has: to sort them for a merge join costs more than to hash them.
+        connection.exec_driver_sql("SET enable_mergejoin = off")
         for tables in all_aspect_tables():
             tables.stage.create(connection, checkfirst=False)
             tables.merged.create(connection, checkfirst=False)
