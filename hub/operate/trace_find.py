@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Uuid, bindparam, select
+from sqlalchemy import Connection, Select, select
 
 from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, Entity, entity_named
 from hub.model.errors import ConfigError
@@ -20,6 +20,7 @@ from hub.operate.show_events import events_on
 from hub.operate.show_key import keys_meant
 from hub.operate.show_request import NoSuchThingError
 from hub.topology import event_topic, merged_topics, subject_of
+from hub.warehouse.evidence_find import rows_naming, sought
 from hub.warehouse.tables import audit, log_partition
 
 _PLACE = re.compile(r"^(?P<topic>[\w.\-]+)/(?P<partition>\d+)[@/](?P<offset>\d+)$")
@@ -86,7 +87,7 @@ def _entity_of(topic: str) -> Entity:
 
 
 def _of_event(connection: Connection, event_id: UUID) -> Found:
-    row = connection.execute(places_of_event(), {"event_id": event_id}).first()
+    row = connection.execute(places_of_event(), sought([event_id])).first()
     if row is None:
         raise NoSuchThingError("the hub has read no event of it: no such key or event id")
     return _at(connection, Place(row.topic, row.partition, row.log_offset))
@@ -94,12 +95,12 @@ def _of_event(connection: Connection, event_id: UUID) -> Found:
 
 @cache
 def places_of_event() -> Select[str, int, int]:
-    """Select where events with the id ``:event_id`` stand in the log, the first decided first; reads all audit rows."""
+    """Select where events with one of the ids ``:names`` stand in the log, the first decided first."""
+    of_event = rows_naming(audit.c.event_id).cte("of_event").prefix_with("MATERIALIZED")
     return (
-        select(log_partition.c.topic, log_partition.c.partition, audit.c.log_offset)
-        .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
-        .where(audit.c.event_id == bindparam("event_id", type_=Uuid))
-        .order_by(audit.c.batch)
+        select(log_partition.c.topic, log_partition.c.partition, of_event.c.log_offset)
+        .join_from(of_event, log_partition, log_partition.c.id == of_event.c.log)
+        .order_by(of_event.c.batch)
         .limit(1)
     )
 
