@@ -14,6 +14,7 @@ from hub.codec.content_hash import content_hash
 from hub.intake.decoder import GuardedDecoder
 from hub.model.errors import UnreachableError
 from hub.operate.evidence_findings import Finding, Wrong
+from hub.reconcile.touch import JOB_LOG
 from hub.retry import FIRST_ANSWER_MS
 from hub.topology import subject_of
 from hub.warehouse.tables import audit, dead_letter, log_partition
@@ -65,7 +66,7 @@ class BytesCheck:
         Raises:
             UnreachableError: the log cannot be read.
         """
-        logs = connection.execute(select(log_partition).where(log_partition.c.topic.like("hub.%"))).all()
+        logs = connection.execute(select(log_partition).where(log_partition.c.topic != JOB_LOG)).all()
         for log in logs:
             if chain in {None, log.topic, f"{log.topic}/{log.partition}"}:
                 try:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, fun
 
 from hub.model.evidence import MARK_BYTES, NO_LINK, Stretch, root_of
 from hub.operate.evidence_findings import Finding, Wrong, row_findings
+from hub.reconcile.touch import JOB_LOG
 from hub.warehouse.audit_months import Month
 from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
 from hub.warehouse.evidence_tables import retired, seal
@@ -201,7 +202,7 @@ def _outside(connection: Connection) -> tuple[list[Finding], int]:
     rows = connection.execute(
         select(log_partition.c.topic, log_partition.c.partition, never.c.log_offset)
         .select_from(log_partition.join(never, true()))
-        .where(log_partition.c.topic.like("hub.%"))
+        .where(log_partition.c.topic != JOB_LOG)
     )
     findings = [
         Finding(Wrong.INSERTED, f"{topic}/{partition}@{place}", "this place was never consumed")
@@ -215,5 +216,5 @@ def _outside(connection: Connection) -> tuple[list[Finding], int]:
         .scalar_subquery()
     )
     open_places = func.sum(log_partition.c.next_offset - func.coalesce(ends, log_partition.c.first_offset))
-    unsealed = connection.execute(select(func.coalesce(open_places, 0)).where(log_partition.c.topic.like("hub.%")))
+    unsealed = connection.execute(select(func.coalesce(open_places, 0)).where(log_partition.c.topic != JOB_LOG))
     return findings, int(unsealed.scalar_one())

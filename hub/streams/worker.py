@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import faust
+from sqlalchemy import Engine
 
 from hub.config import Settings
 from hub.embedded.kafka import broker_answers
@@ -19,7 +20,7 @@ from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.storms import Storms
 from hub.model.errors import UnreachableError
-from hub.model.policy import load_policy
+from hub.model.policy import Policy, load_policy
 from hub.operate.evidence_keeper import EvidenceGate
 from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
 from hub.reconcile.merge import Stamp
@@ -62,35 +63,22 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         LostRangeError: the log does not hold a stored offset.
     """
     policy = load_policy(policy_path)
-    working_days = load_calendar(settings.calendar)
     hush_repetitions()
     engine = open_database(places.database_url, settings.database_schema, "hub worker")
-    for attempt in ENVIRONMENT.retrying():
-        with attempt:
-            migrate(engine, settings.database_schema, working_days)
-            with translated_errors("storing the sources"), engine.begin() as connection:
-                numbers = store_sources(connection, policy)
-            if not broker_answers(places.bootstrap):
-                raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    numbers = _ready(settings, places, engine, policy)
     working = open_database(places.database_url, settings.database_schema, "hub worker", role=WORKER)
     stamp = Stamp(f"{socket.gethostname()}:{os.getpid()}", policy.digest)
     store = WarehouseStore(working, stamp, timedelta(hours=policy.parking_deadline_h), policy.breaker.run)
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
-        options = IntakeOptions(
-            bootstrap=places.bootstrap,
-            group=settings.consumer_group,
-            topics=merged_topics(),
-            batch_rows=settings.batch_rows,
-            poll_ms=settings.poll_ms,
-            schema_wait_s=settings.schema_wait_s,
-            session_timeout_s=settings.session_timeout_s,
-            lanes=settings.lanes,
-            batch_target_s=settings.batch_target_s,
-        )
         gate = EvidenceGate()
         storms = Storms(StopStore(working, policy.breaker, stamp.worker))
-        intake = Intake(options, preparer, Store(store.place, gate.guarded(store.commit), store.releasable), storms)
+        intake = Intake(
+            _intake_options(settings, places),
+            preparer,
+            Store(store.place, gate.guarded(store.commit), store.releasable),
+            storms,
+        )
         gate.on_change = evidence_shown(intake.status)
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +94,33 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         )
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         return _run(app, intake)
+
+
+def _intake_options(settings: Settings, places: Endpoints) -> IntakeOptions:
+    return IntakeOptions(
+        bootstrap=places.bootstrap,
+        group=settings.consumer_group,
+        topics=merged_topics(),
+        batch_rows=settings.batch_rows,
+        poll_ms=settings.poll_ms,
+        schema_wait_s=settings.schema_wait_s,
+        session_timeout_s=settings.session_timeout_s,
+        lanes=settings.lanes,
+        batch_target_s=settings.batch_target_s,
+    )
+
+
+def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy) -> dict[str, int]:
+    """Wait until database and broker are there and the warehouse is complete; return the sources' numbers."""
+    working_days = load_calendar(settings.calendar)
+    for attempt in ENVIRONMENT.retrying():
+        with attempt:
+            migrate(engine, settings.database_schema, working_days)
+            with translated_errors("storing the sources"), engine.begin() as connection:
+                numbers = store_sources(connection, policy)
+            if not broker_answers(places.bootstrap):
+                raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    return numbers
 
 
 def _run(app: faust.App, intake: Intake) -> int:
