@@ -40,13 +40,13 @@ def fill_shadow(ground: Ground, of: Replay) -> None:
         with ground.shadow(of.shadow) as shadow:
             migrate(shadow, of.shadow)
             _copy(ground, of)
+            _analyze(ground, of)
             with shadow.connect() as connection:
                 ensure_stages(connection)
                 with connection.begin():
                     if not of.selection.is_whole:
                         withdraw_scope(connection, of.selection)
                     set_running(connection, ground.schema, of.id)
-            _analyze(ground, of)
 
 
 def set_running(connection: Connection, live: str, number: int) -> None:
@@ -121,7 +121,10 @@ def _number_apart(connection: Connection, table: Table, shadow: str) -> None:
 
 
 def _analyze(ground: Ground, of: Replay) -> None:
-    """Tell the planner what the copied tables hold; autovacuum would come too late for the first batches."""
+    """Tell the planner what the copied tables hold; autovacuum would come too late for the first batches.
+
+    Before the scope is withdrawn: the batches fill again what that empties, and a plan for nothing is slow for much.
+    """
     if of.selection.is_whole:
         return
     with ground.live.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
