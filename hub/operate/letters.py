@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
+from hub.model.entities import SUBJECTS
 from hub.model.errors import ConfigError
 from hub.model.refusals import refusal
 from hub.operate.history import Place
@@ -111,7 +112,7 @@ def place_of(text: str) -> Place:
 
 def topic_of(text: str) -> str:
     """Return the topic that is meant by a topic's name or a subject."""
-    return text if text.startswith("hub.") and text.endswith(".v1") else event_topic(text)
+    return event_topic(text) if text in SUBJECTS else text
 
 
 def read_letters(connection: Connection, wanted: Wanted) -> list[Letter]:
