@@ -7,6 +7,7 @@ from tests.bench.newest_row import rows_newer_than_stored
 from tests.bench.peers.fetch import APICURIO_VERSION, DEBEZIUM_VERSION, pinned
 from tests.bench.peers.race import Runs, best_of, ratios, summary
 from tests.bench.peers.sink import SCREENED, sink_properties
+from tests.bench.peers.source_race import figures
 
 
 def test_every_file_of_the_peers_is_pinned_in_the_versions_that_the_race_names() -> None:
@@ -44,9 +45,9 @@ def test_ratios_are_of_medians_against_the_best_of_the_sink() -> None:
         "sink_1_unnest": [{"events_per_s": 30}, {"problem": "it broke"}],
         "sink_2_unnest": [{"events_per_s": 40}],
     }
-    figures = summary(runs)
-    assert figures["whole_job_1"] == {"min": 70, "median": 80, "max": 90}
-    assert ratios(figures) == {
+    found = summary(runs)
+    assert found["whole_job_1"] == {"min": 70, "median": 80, "max": 90}
+    assert ratios(found) == {
         "whole_job_vs_sink": 2.0,
         "newest_row_vs_sink": 3.0,
         "whole_job_vs_limit": 0.4,
@@ -63,3 +64,14 @@ def test_newest_row_replaces_a_row_whole_and_only_by_a_newer_one() -> None:
     assert statement.endswith(
         "WHERE (citizen.source_epoch, citizen.source_version) < (excluded.source_epoch, excluded.source_version)"
     )
+
+
+def test_snapshots_are_compared_with_each_setting_of_debezium() -> None:
+    runs: Runs = {
+        "hub": [{"rows_per_s": rate} for rate in (40, 60, 50)],
+        "debezium_avro": [{"rows_per_s": 25}],
+        "debezium_json": [{"rows_per_s": 40}],
+    }
+    found = figures(runs)
+    assert found["rows_per_s"]["hub"] == {"min": 40, "median": 50, "max": 60}
+    assert found["ratios"] == {"hub_vs_debezium_avro": 2.0, "hub_vs_debezium_json": 1.25}
