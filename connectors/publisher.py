@@ -61,6 +61,8 @@ class KafkaPublisher:
 
     def __init__(self, bootstrap: str, client_id: str, wait_ms: int = 10_000) -> None:
         """Take the brokers; ``wait_ms``: how long one try waits for a broker or topic to be there."""
+        # its warnings while a broker is away say no more than our own line per try
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self._bootstrap = bootstrap
         self._wait_s = wait_ms / 1000
         self._client_id = client_id
@@ -210,7 +212,3 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
     state = ((state ^ (state // 2**13)) * _MIX) & _MASK
     chosen = ((state ^ (state // 2**15)) & 0x7FFFFFFF) % partitions
     return frame.select(chosen.alias("partition"))["partition"].to_list()
-
-
-# its warnings while a broker is away say no more than our own line per try
-logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

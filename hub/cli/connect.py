@@ -19,7 +19,6 @@ from rich.table import Table
 from connectors.check import Sample, sample
 from connectors.load import load_declaration
 from connectors.opening import connectors_of, open_context
-from connectors.publisher import KafkaPublisher
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context
 from connectors.state import StreamState
@@ -57,6 +56,8 @@ def run_command(
 
     `hub connect run hanam.toml --once --json`  catch up and print the counts
     """
+    from connectors.publisher import KafkaPublisher  # heavy: only a run needs the client and polars
+
     where = endpoints(load_settings())
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
