@@ -32,7 +32,8 @@ def test_worker_waits_for_its_key_and_what_it_wrote_then_is_proven_or_named(fiel
     assert "the signing key" in worker.page("/health")[1]["waiting_for"]
     wait_until(lambda: "placed" in worker.output(), lambda: worker.output()[-3000:])
     assert field.consumed() == 0
-    assert field.value("SELECT count(*) FROM alert WHERE name = 'evidence_not_written' AND closed_at IS NULL") == 1
+    raised = "SELECT count(*) FROM alert WHERE name = 'evidence_not_written' AND closed_at IS NULL"
+    wait_until(lambda: field.value(raised) == 1, lambda: worker.output()[-3000:])
     made = json.loads(run_hub({}, "audit", "keygen", str(key), "--json").stdout)
     field.wait_for_all()
     wait_until(lambda: worker.health() == 200, lambda: str(worker.page("/health")))
