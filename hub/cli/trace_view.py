@@ -138,7 +138,8 @@ def _hops(event: Event, appended_at: datetime | None, published_at: datetime | N
         *decided,
         ("published", published_at),
     ]
-    hops, before = [], None
+    hops: list[dict[str, Any]] = []
+    before: datetime | None = None
     for name, at in known:
         if at is not None:
             after_s = None if before is None else (at - before).total_seconds()

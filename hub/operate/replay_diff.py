@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Alias, ColumnElement, Connection, Select, Table, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, and_, func, not_, or_, select
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
@@ -101,7 +102,7 @@ def _of_aspect(tables: AspectTables) -> list[Table]:
 class _Pair:
     """A table in both schemas, the columns that identify a row, and those that are compared."""
 
-    def __init__(self, live: Table, shadow: Alias, names: tuple[str, ...]) -> None:
+    def __init__(self, live: Table, shadow: FromClause, names: tuple[str, ...]) -> None:
         self.table = live.name
         self.names = names
         self.content = tuple(column.name for column in live.columns if column.name not in {*names, *_UNSEEN, *_WAITING})
@@ -118,7 +119,7 @@ class _Pair:
         return select(*columns).select_from(self.live.join(self.shadow, self.same, full=True))
 
 
-def _standing(table: Table | Alias) -> Select[Any]:
+def _standing(table: FromClause) -> Select[Any]:
     """Select a table's rows; of questions and flags those that are open."""
     rows = select(table)
     return rows.where(table.c.closed_at.is_(None)) if "closed_at" in table.c else rows

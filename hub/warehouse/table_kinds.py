@@ -5,8 +5,10 @@ The declaration is complete: a table that is in no list has no kind, and a test 
 
 from enum import Enum
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Alias, MetaData, Table
+from sqlalchemy import MetaData, Table
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from hub.warehouse import dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables
 from hub.warehouse.entity_tables import all_aspect_tables
@@ -110,6 +112,6 @@ def in_schema(table: Table, schema: str) -> Table:
 
 
 @cache
-def of_shadow(table: Table, schema: str) -> Alias:
+def of_shadow(table: Table, schema: str) -> NamedFromClause[Any]:
     """Return a shadow's table to read from, beside the live one of the same name, which stands without a schema."""
     return in_schema(table, schema).alias(f"shadow_{table.name}")
