@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, and_, func, not_, or_, select
-from sqlalchemy.sql.selectable import NamedFromClause
 
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
