@@ -80,6 +80,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self.release = Release(store.releasable, store.commit, options.batch_rows)
 
+    def is_pressed(self) -> bool:
+        """Tell whether the stream has very much to do: what is not urgent had better wait a while."""
+        return self._lanes.is_pressed()
+
     async def run(self) -> None:
         """Consume for ever.
 

@@ -9,6 +9,7 @@ let out first, and the lanes part the work again.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,9 @@ from hub.warehouse.batch import Batch
 
 SHARED_BELOW = 4_000
 """Fewer records than this in one poll are little: one batch of them is quicker than one for each lane."""
+
+PRESSED_S = 3.0
+"""So long after a poll that was not little the stream is taken to have much to do."""
 
 _Result = TypeVar("_Result")
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -68,6 +72,11 @@ class Lanes:
         self._room = asyncio.Event()
         self._shared = 0
         self._must_part = False
+        self._much_at = float("-inf")
+
+    def is_pressed(self) -> bool:
+        """Tell whether very much has come in within the last seconds."""
+        return time.monotonic() - self._much_at < PRESSED_S
 
     @property
     def first(self) -> Lane:
@@ -119,6 +128,8 @@ class Lanes:
         if not records:
             return []
         is_little = sum(map(len, records.values())) < SHARED_BELOW
+        if not is_little:
+            self._much_at = time.monotonic()
         if self._shared or (is_little and all(lane.is_idle for lane in self.all)):
             self._must_part = not is_little
             return [(self.first, records, True)]

@@ -83,7 +83,7 @@ def _add_services(app: faust.App, intake: Intake, activity: Activity, chores: Se
 
         @Service.task
         async def do_chores(self) -> None:
-            await run_chores(chores)
+            await run_chores(chores, intake.is_pressed)
 
     _ = IntakeService
 

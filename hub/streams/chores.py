@@ -1,11 +1,13 @@
 """What a worker does from time to time beside its stream: checks, seals, clean-ups.
 
-A chore runs in a thread, one run at a time. An environment that is away is waited for: the chore runs again at its next
-turn. Any other error is a bug and stops the worker.
+A chore runs in a thread, one run at a time. While very much comes in, as after an outage, it lets the stream go first,
+for as long as it may: what it does is not lost, only later. An environment that is away is waited for: the chore runs
+again at its next turn. Any other error is a bug and stops the worker.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,27 +16,36 @@ from hub.model.errors import RetryableError
 
 _log = logging.getLogger(__name__)
 
+LOOK_EVERY_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to do every ``every_s`` seconds; ``do`` blocks, and raises RetryableError to be called again later."""
+    """Something to do every ``every_s`` seconds; ``do`` blocks, and raises RetryableError to be called again later.
+
+    ``yields_s``: how long at most it waits while the stream has very much to do.
+    """
 
     name: str
     every_s: float
     do: Callable[[], object]
+    yields_s: float = 0.0
 
 
-async def run_chores(chores: Sequence[Chore]) -> None:
-    """Run every chore at its intervals until cancelled."""
+async def run_chores(chores: Sequence[Chore], is_pressed: Callable[[], bool] = lambda: False) -> None:
+    """Run every chore at its intervals until cancelled; ``is_pressed`` tells whether the stream has very much to do."""
     with ThreadPoolExecutor(max(1, len(chores)), "chore") as threads:
         async with asyncio.TaskGroup() as tasks:
             for chore in chores:
-                tasks.create_task(_run(chore, threads))
+                tasks.create_task(_run(chore, threads, is_pressed))
 
 
-async def _run(chore: Chore, threads: ThreadPoolExecutor) -> None:
+async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[], bool]) -> None:
     while True:
         await asyncio.sleep(chore.every_s)
+        latest = time.monotonic() + chore.yields_s
+        while is_pressed() and time.monotonic() < latest:
+            await asyncio.sleep(LOOK_EVERY_S)
         try:
             await asyncio.get_running_loop().run_in_executor(threads, chore.do)
         except RetryableError as error:

@@ -57,7 +57,7 @@ def evidence_chores(
     )
     keeper = EvidenceKeeper(keeping, gate)
     return (
-        Chore("evidence", keeping.look_every_s, keeper.look),
+        Chore("evidence", keeping.look_every_s, keeper.look, settings.evidence_every_s),
         Chore("months of the audit log", MONTHS_EVERY_S, lambda: _make_months(owner, settings.database_schema)),
     )
 

@@ -41,6 +41,7 @@ from hub.warehouse.stops import StopStore
 
 _log = logging.getLogger(__name__)
 
+_LEDGER_YIELDS_S = 20.0
 _SIGNALLED = 128
 """Exit code of a process that a signal ended, less the signal's number."""
 
@@ -83,7 +84,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         folder = settings.data_dir / "worker"
         folder.mkdir(parents=True, exist_ok=True)
         chores = (
-            Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn),
+            Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn, _LEDGER_YIELDS_S),
             *evidence_chores(settings, places, (engine, working), gate),
         )
         app = build_app(
