@@ -35,8 +35,8 @@ format: $(STAMP) ## rewrite files in the project's format
 unit: $(STAMP) ## unit tests only
 	$(BIN)/pytest -q tests/unit
 
-test: check ## everything that must pass: check, then all tests on the real engine
-	$(BIN)/pytest -q tests --ignore tests/unit
+test: check ## everything that must pass: check, then all tests on the real engine, a file at a time on each of three engines
+	$(BIN)/pytest -q tests --ignore tests/unit -n 3 --dist loadfile
 
 soak: $(STAMP) ## the differential fuzz and property tests at length (EXAMPLES=100000)
 	HUB_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m soak tests

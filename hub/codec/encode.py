@@ -20,6 +20,7 @@ from hub.model.entities import key_fields_of
 from hub.model.errors import PoisonError
 from hub.model.keys import EntityKey, entity_key
 from hub.model.outcomes import Reason
+from hub.topology import HEAD_SUBJECT
 
 Check = Callable[[Any], Any]
 """Returns the value as it is written; raises ``ValueError`` saying what is wrong with it."""
@@ -38,7 +39,7 @@ class Encoder:
         self._header = wire.header(self.version.schema_id)
         self._avro = fastavro.parse_schema(dict(self.version.schema))
         self._record = _record_check(self.version.fields)
-        self._is_record = subject.endswith(".record")
+        self._is_record = subject.endswith(".record") or subject == HEAD_SUBJECT
         self._entity, self.key_names = ("", ("key",)) if self._is_record else key_fields_of(subject)
 
     def encode(self, event: Mapping[str, Any]) -> bytes:

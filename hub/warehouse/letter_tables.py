@@ -7,13 +7,13 @@ for every warehouse that is made from it.
 from sqlalchemy import (
     BigInteger,
     Column,
-    Float,
     Identity,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     func,
     text,
 )
@@ -75,6 +75,7 @@ redrive = Table(
     Column("new_offset", BigInteger),
     Column("done_at", utc_time),
     PrimaryKeyConstraint("topic", "partition", "log_offset"),
+    UniqueConstraint("topic", "partition", "new_offset"),
 )
 """A dead letter's way back into its partition: intended first, then sent, then marked with the offset it got.
 
@@ -118,7 +119,7 @@ partition_stop = Table(
     Column("reasons", JSONB, nullable=False),
     Column("limit_run", Integer, nullable=False),
     Column("limit_window", Integer, nullable=False),
-    Column("limit_share", Float, nullable=False),
+    Column("limit_share", DOUBLE_PRECISION, nullable=False),
     Column("stopped_at", utc_time, nullable=False, server_default=func.now()),
     Column("stopped_by", Text, nullable=False),
     Column("resumed_at", utc_time),

@@ -10,11 +10,27 @@ from typing import Any
 from sqlalchemy import MetaData, Table
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from hub.warehouse import dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables
+from hub.warehouse import (
+    dossier_tables,
+    evidence_tables,
+    ledger_tables,
+    letter_tables,
+    person_tables,
+    replay_tables,
+    unit_tables,
+)
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.tables import metadata
 
-_LOADED = (dossier_tables, evidence_tables, letter_tables, person_tables, replay_tables, unit_tables)
+_LOADED = (
+    dossier_tables,
+    evidence_tables,
+    ledger_tables,
+    letter_tables,
+    person_tables,
+    replay_tables,
+    unit_tables,
+)
 """Modules whose tables must be in the metadata."""
 
 

@@ -107,7 +107,7 @@ def desk(engine: RunningEngine, settings: Settings, tmp_path: Path, unique: str)
         "HUB_CONSUMER_GROUP": unique,
         "HUB_POLICY": str(policy),
     }
-    create_topics(engine.bootstrap, plan_topics(engine.bootstrap, topics(1)).missing, 1)
+    create_topics(engine.bootstrap, plan_topics(engine.bootstrap, topics(2)).missing, 1)
     worker = WorkerProcess(environment, tmp_path / "worker.log")
     places = Endpoints(engine.bootstrap, str(settings.database_url), engine.key_secret)
     try:

@@ -13,7 +13,7 @@ from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.migrate import migrate, pending
 from hub.warehouse.offsets import advance_positions, ensure_positions, read_positions
-from hub.warehouse.tables import metadata
+from hub.warehouse.table_kinds import lasting_tables
 from tests.merge_world import Said, World, key_of
 
 
@@ -107,10 +107,9 @@ _NOT_DECLARED = re.compile(r"alembic_version|(audit|release)_(\d{4}_\d\d|rest)")
 
 
 def test_tables_equal_what_migrations_create(world: World) -> None:
-    all_aspect_tables()
     reflected = MetaData()
     reflected.reflect(world.engine)
-    wanted = {name: _shape(table) for name, table in metadata.tables.items() if not table.info.get("temporary")}
+    wanted = {table.name: _shape(table) for table in lasting_tables()}
     found = {name: _shape(table) for name, table in reflected.tables.items() if not _NOT_DECLARED.fullmatch(name)}
     assert found == wanted
 
