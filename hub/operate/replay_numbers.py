@@ -4,9 +4,9 @@ An officer's number of a conflict or review goes on meaning the same one after t
 what stands, stands by the shadow's own events.
 """
 
-from sqlalchemy import ColumnElement, Connection, Delete, Table, Update, and_, case, delete, literal, update
+from sqlalchemy import ColumnElement, Connection, Table, Update, and_, case, literal, update
 
-from hub.model.outcomes import Reason
+from hub.operate.replay_discarded import drop_discarded
 from hub.warehouse.table_kinds import in_schema
 from hub.warehouse.tables import conflict, parked, release, review
 
@@ -24,7 +24,7 @@ def keep_numbers(connection: Connection, live: str, shadow: str) -> None:
         connection.execute(_numbers_off(table, live, shadow))
         connection.execute(_numbers_kept(table, live, shadow))
     connection.execute(_parked_since(live, shadow))
-    connection.execute(_discarded(live, shadow))
+    drop_discarded(connection, live, shadow)
 
 
 def _numbers_off(table: Table, live: str, shadow: str) -> Update:
@@ -52,13 +52,6 @@ def _parked_since(live: str, shadow: str) -> Update:
         .values(parked_at=theirs.c.parked_at, let_in=theirs.c.let_in)
         .where(mine.c.log == theirs.c.log, mine.c.log_offset == theirs.c.log_offset)
     )
-
-
-def _discarded(live: str, shadow: str) -> Delete:
-    """Records that two people rejected for good do not wait again."""
-    mine, theirs = in_schema(parked, shadow), in_schema(release, live)
-    same = and_(mine.c.log == theirs.c.log, mine.c.log_offset == theirs.c.log_offset)
-    return delete(mine).where(same, theirs.c.reason == Reason.DISCARDED.value)
 
 
 def let_in_as_live(connection: Connection, live: str, shadow: str) -> None:

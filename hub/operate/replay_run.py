@@ -13,6 +13,7 @@ from hub.intake.decoder import GuardedDecoder
 from hub.intake.prepare import Preparer
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
+from hub.operate.replay_discarded import drop_discarded, read_discarded
 from hub.operate.replay_ground import Ground
 from hub.operate.replay_numbers import keep_numbers, let_in_as_live
 from hub.operate.replay_pipeline import CancelledError, Pipeline, Progress, ShadowStore, ranges_to
@@ -132,6 +133,7 @@ def catch_up(
                 add_new_partitions(connection, of, of.shadow)
                 until = ends or {place.log: place.next_offset for place in live_places(connection)}
                 ranges = ranges_to(connection, of.id, until)
+                drop_discarded(connection, ground.schema, of.shadow)
             pipeline = pipelines()
             progress = pipeline.run(ranges)
             read, selected = read + progress.read, selected + progress.selected
@@ -189,7 +191,7 @@ def _pipelines(
         def pipeline() -> Pipeline:
             with ground.live.connect() as connection:
                 copied = {place.log: place.copied_offset for place in places_of(connection, of.id)}
-            sieve = Sieve(of.selection, copied)
+                sieve = Sieve(of.selection, copied, read_discarded(connection))
             return Pipeline(
                 ground.live, of.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch, ground.nap
             )

@@ -1,7 +1,7 @@
 """Keep of a prepared batch what a replay selects, column by column, before it meets the shadow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -10,6 +10,9 @@ from hub.reconcile.staging import with_stage
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.entity_tables import aspect_tables
+
+PLACE_SCHEMA = pl.Schema({"log": pl.Int16(), "log_offset": pl.Int64()})
+"""Where records stand in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +23,22 @@ class Sieve:
         selection: the plan's.
         copied: offset, by number of the log partition, from which on every event counts: the live warehouse had not
             read further when its state was copied. Partitions that are not named here count whole.
+        discarded: places (``PLACE_SCHEMA``) of records that two people discarded: they never count.
     """
 
     selection: Selection
     copied: Mapping[int, int]
+    discarded: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PLACE_SCHEMA))
 
     def keep(self, batch: Batch) -> Batch:
         """Return the batch with what is selected; its advances stay those of all that was read."""
         accepted = tuple(kept for item in batch.accepted if (kept := self._kept(item)) is not None)
-        refused = batch.refused.filter(self._counts(batch.refused))
+        refused = self._selected(batch.refused)
         letters = batch.dead_letters.join(refused.select("log", "log_offset"), on=["log", "log_offset"], how="semi")
         return replace(batch, accepted=accepted, refused=refused, dead_letters=letters)
 
     def _kept(self, accepted: Accepted) -> Accepted | None:
-        frame = accepted.frame.filter(self._counts(accepted.frame))
+        frame = self._selected(accepted.frame)
         if frame.height == accepted.frame.height:
             return accepted
         if frame.is_empty():
@@ -42,6 +47,12 @@ class Sieve:
         turned = turned.select(accepted.frame.columns)
         links = accepted.links.join(turned.select("row"), on="row", how="semi")
         return with_stage(replace(accepted, frame=turned, staged=None, links=links))
+
+    def _selected(self, rows: pl.DataFrame) -> pl.DataFrame:
+        counted = rows.filter(self._counts(rows))
+        if self.discarded.is_empty():
+            return counted
+        return counted.join(self.discarded, on=PLACE_SCHEMA.names(), how="anti", maintain_order="left")
 
     def _counts(self, frame: pl.DataFrame) -> pl.Expr:
         """Beyond the copy, everything; before it what is in scope, up to the plan's end less what is left out."""

@@ -11,13 +11,17 @@ import pytest
 from hub.codec.decode import MASK
 from hub.intake.decoder import GuardedDecoder
 from hub.model.errors import ConfigError
+from hub.operate.history import Place
+from hub.operate.letter_redrive import By
+from hub.operate.operators import Second, add_operator
+from hub.operate.parked_release import discard_parked
 from hub.operate.replay_diff import diff
 from hub.operate.replay_filters import Filters
 from hub.operate.replay_pipeline import CancelledError, Progress
 from hub.operate.replay_run import run_replay
 from hub.operate.replay_store import Asked, ReplayState, ask, places_of, replay_numbered
 from tests.conftest import RunningEngine
-from tests.event_set import FIRST_DAY, pin_of
+from tests.event_set import FIRST_DAY, Outgoing, pin_of
 from tests.replay_world import ReplayWorld, by, open_replay_world
 
 pytestmark = pytest.mark.engine
@@ -67,6 +71,54 @@ def test_i7_partial_replay_of_all_a_scope_said_leaves_what_is_live(replays: Repl
         replays.run(planned.id)
         assert replays.differences(f"replay_{planned.id}") == [], name
         assert diff(replays.ground, planned.id).tables == (), name
+
+
+def discard(replays: ReplayWorld, record: Outgoing) -> None:
+    """Discard a parked record as two people."""
+    word = "a long enough credential"
+    add_operator(replays.engine, "H42-009", word, "root", "on duty")
+    ((topic, partition), offset) = next(
+        (place, records.index(record)) for place, records in replays.log.items() if record in records
+    )
+    by_two = By("H42-017", "filed by mistake"), Second("H42-009", word)
+    assert discard_parked(replays.engine, [Place(topic, partition, offset)], *by_two) == 1
+
+
+def test_i7_discarded_records_stay_discarded_in_a_replay_when_what_they_waited_for_has_come(
+    replays: ReplayWorld,
+) -> None:
+    events = replays.fill(people=2)
+    waits = {"dossier_code": "H25.10-250601-99999", "procedure_code": "9.999999"}
+    counts, mistake = (
+        events.record("dossier.submitted", events.fields("hanam.motcua", version, 1, **waits)) for version in (1, 2)
+    )
+    replays.append([counts, mistake])
+    replays.work()
+    assert replays.value("SELECT count(*) FROM parked") == 2
+    earlier = replays.plan(Filters())
+    replays.run(earlier.id)
+    discard(replays, mistake)
+    named = events.fields("dvcqg", 1, procedure_code="9.999999", name="Thủ tục")
+    replays.append([events.record("procedure.changed", named)])
+    replays.work()
+    filed = "SELECT source_version FROM dossier_submission_claim WHERE procedure_code = '9.999999'"
+    assert [row.source_version for row in replays.rows(filed)] == [1]
+    assert replays.value("SELECT count(*) FROM parked") == 0
+
+    replays.run(earlier.id)
+    assert replays.differences(f"replay_{earlier.id}") == [], "it had parked what was discarded since"
+    for name, filters in (("whole", Filters()), ("partial", Filters(sources=("hanam.motcua",)))):
+        planned = replays.plan(filters)
+        replays.run(planned.id)
+        assert replays.differences(f"replay_{planned.id}") == [], name
+        assert replays.value(f"SELECT count(*) FROM replay_{planned.id}.parked") == 0, name
+
+    replays.append([mistake])
+    replays.work()
+    assert [row.source_version for row in replays.rows(filed)] == [2], "the same event sent again counts"
+    again = replays.plan(Filters())
+    replays.run(again.id)
+    assert replays.differences(f"replay_{again.id}") == []
 
 
 class Ended(Exception):

@@ -13,9 +13,11 @@ from hub.model.policy import parse_policy
 from hub.operate.replay_filters import Filters, LogPlace, OffsetFilter, PlannedRange, Selection, ranges_of
 from hub.operate.replay_pipeline import awaited_subjects
 from hub.operate.replay_rate import RateCap
-from hub.operate.replay_select import Sieve
+from hub.operate.replay_select import PLACE_SCHEMA, Sieve
+from hub.reconcile.turns import with_turns
 from hub.topology import event_topic
-from hub.warehouse.batch import AUDIT_SCHEMA, Advance, Batch
+from hub.warehouse.batch import AUDIT_SCHEMA, TURN_DUPLICATE, TURN_NEWER, Accepted, Advance, Batch
+from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.table_kinds import TableKind, kind_of, lasting_tables, tables_of
 
 POLICY = parse_policy(
@@ -127,7 +129,12 @@ def test_selection_is_the_same_after_it_was_stored() -> None:
     assert (whole.is_whole, whole.is_narrowed) == (True, False)
 
 
-def kept(of: Selection, copied: dict[int, int], rows: Sequence[tuple[int, int, int | None, UUID | None]]) -> list[int]:
+Row = tuple[int, int, int | None, UUID | None]
+
+
+def kept(
+    of: Selection, copied: dict[int, int], rows: Sequence[Row], discarded: Sequence[tuple[int, int]] = ()
+) -> list[int]:
     """Return the offsets of refused rows (log, offset, source, key) that a sieve keeps."""
     frame = pl.DataFrame(
         [
@@ -138,7 +145,8 @@ def kept(of: Selection, copied: dict[int, int], rows: Sequence[tuple[int, int, i
     )
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in frame.columns]
     batch = Batch((Advance(1, CITIZENS, 0, 0, 9, 9),), (), frame.with_columns(absent).select(AUDIT_SCHEMA.names()))
-    return Sieve(of, copied).keep(batch).refused["log_offset"].to_list()
+    places = pl.DataFrame(list(discarded), schema=PLACE_SCHEMA, orient="row")
+    return Sieve(of, copied, places).keep(batch).refused["log_offset"].to_list()
 
 
 def test_sieve_keeps_the_scope_to_the_copy_and_everything_beyond() -> None:
@@ -150,6 +158,44 @@ def test_sieve_keeps_the_scope_to_the_copy_and_everything_beyond() -> None:
     assert kept(selection(keys=(UUID(int=8),)), {1: 9}, rows) == []
     assert kept(selection(keys=(KEY,)), {1: 9}, [(1, 2, None, None), (1, 3, None, KEY)]) == [3]
     assert kept(mine, {1: 8}, [(2, 0, 2, None)]) == [0], "a log partition that the copy did not know"
+
+
+def test_sieve_leaves_out_what_was_discarded_within_the_scope_and_beyond() -> None:
+    rows = [(log, offset, 1, KEY) for log in (1, 2) for offset in (2, 3, 9)]
+    assert kept(selection(), {1: 8}, rows) == [2, 3, 9, 2, 3, 9]
+    assert kept(selection(), {1: 8}, rows, [(1, 3), (2, 9), (1, 5)]) == [2, 9, 2, 3]
+
+
+def accepted_rows(*offsets: int) -> Batch:
+    """Return a batch of accepted versions of one thing, all the same event: the first is the one that is new."""
+    names = aspect_tables("citizen.changed").identity
+    frame = pl.DataFrame(
+        {
+            "row": range(len(offsets)),
+            "log": 1,
+            "log_offset": offsets,
+            "source": 1,
+            "source_epoch": 1,
+            "source_version": 1,
+            "content_hash": 5,
+            "recorded_at": NOON,
+        },
+        schema_overrides={"row": pl.UInt32, "log": pl.Int16, "source": pl.Int16},
+    ).with_columns(*(pl.lit(KEY.bytes).alias(name) for name in names))
+    return Batch((), (Accepted("citizen.changed", with_turns(frame, names)),))
+
+
+def test_sieve_leaves_a_batch_alone_from_which_nothing_is_left_out_and_turns_to_the_rows_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.operate.replay_select.with_stage", lambda accepted: accepted)
+    batch = accepted_rows(2, 3)
+    assert batch.accepted[0].frame["turn"].to_list() == [TURN_NEWER, TURN_DUPLICATE]
+    elsewhere = pl.DataFrame([(1, 7), (2, 2)], schema=PLACE_SCHEMA, orient="row")
+    assert Sieve(selection(), {}, elsewhere).keep(batch).accepted[0] is batch.accepted[0]
+    here = pl.DataFrame([(1, 2)], schema=PLACE_SCHEMA, orient="row")
+    (left,) = Sieve(selection(), {}, here).keep(batch).accepted
+    assert left.frame.select("log_offset", "turn").rows() == [(3, TURN_NEWER)], "sent again, it is not discarded"
 
 
 def test_rate_cap_lets_so_many_events_pass_in_a_second() -> None:
