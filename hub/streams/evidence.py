@@ -57,9 +57,15 @@ def evidence_chores(
     )
     keeper = EvidenceKeeper(keeping, gate)
     return (
-        Chore("evidence", keeping.look_every_s, keeper.look, settings.evidence_every_s),
+        Chore("evidence", keeping.look_every_s, keeper.look, _yields_s(settings)),
         Chore("months of the audit log", MONTHS_EVERY_S, lambda: _make_months(owner, settings.database_schema)),
     )
+
+
+def _yields_s(settings: Settings) -> float:
+    """The stream goes first for half of what is left to the limit at most: waiting alone never closes the gate."""
+    every_s, limit_s = settings.evidence_every_s, settings.evidence_limit_s
+    return min(every_s, (limit_s - every_s) / 2)
 
 
 def _make_months(owner: Engine, schema: str) -> None:
