@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import Abort, TyperException
 
+from hub.cli.lean import run_lean
 from hub.model.errors import ConfigError, HubError, UnreachableError
 
 EXIT_FAILURE = 1
@@ -60,6 +61,7 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    run_lean()
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         code = build_app()(standalone_mode=False)
