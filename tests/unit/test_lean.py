@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+_OF_POLARS = {"POLARS_MAX_THREADS", "_RJEM_MALLOC_CONF"}
+"""Importing polars, as tests do, sets the second one for all processes that are started afterwards."""
+
 _AFTER_HELP = """
 import os, sys
 from hub.cli import main
@@ -22,7 +25,7 @@ print(polars.thread_pool_size(), os.environ["_RJEM_MALLOC_CONF"].partition(",")[
 
 @pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"POLARS_MAX_THREADS": "2"}, "2")])
 def test_polars_has_one_thread_unless_the_environment_says_otherwise(given: dict[str, str], threads: str) -> None:
-    clean = {name: value for name, value in os.environ.items() if name not in {"POLARS_MAX_THREADS"}}
+    clean = {name: value for name, value in os.environ.items() if name not in _OF_POLARS}
     done = subprocess.run(
         [sys.executable, "-c", _AFTER_HELP], env=clean | given, capture_output=True, text=True, check=True
     )
