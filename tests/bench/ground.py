@@ -27,8 +27,6 @@ from tests.bench.events import fill
 from tests.bench.measured import progress
 
 SOURCE = "dancu"
-_OF_ALLOCATOR = "_RJEM_"
-"""What polars has set in this process by being imported; the hub's commands set it otherwise."""
 WORKER = (sys.executable, "-m", "hub.cli", "worker")
 SHARE = (sys.executable, "-m", "hub.cli", "share")
 PLACED = "SELECT count(*) FROM log_partition WHERE topic LIKE 'hub.%'"
@@ -78,7 +76,7 @@ class Ground:
         """Make a migrated database with a worker's environment around it, by this checkout or another."""
         url = self.embedded.create_database(name)
         environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("HUB_", _OF_ALLOCATOR))},
+            **{key: value for key, value in os.environ.items() if not key.startswith("HUB_")},
             "HUB_KAFKA_BOOTSTRAP": self.places.bootstrap,
             "HUB_DATABASE_URL": url,
             "HUB_KEY_SECRET": self.places.key_secret,
