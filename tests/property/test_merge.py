@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -14,7 +15,7 @@ from hub.intake.check import SourceRules, version_by_time
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.policy import Policy, parse_policy
 from hub.operate.policy import apply_policy
-from hub.reconcile.merge import Stamp
+from hub.reconcile.merge import TOLD_SHARE, Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Advance, Batch
@@ -30,11 +31,16 @@ BY_TIME = ("civil",)
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Batches of what is said and decided, each part of a partition; and the ranks before and after a batch."""
+    """Batches of what is said and decided, each part of a partition; and the ranks before and after a batch.
+
+    ``told_share``: of how many newest rows one may be told apart by the database for the others to be copied into the
+    audit log; 1: always.
+    """
 
     batches: list[dict[int, list[Said | Decided]]]
     ranks: tuple[dict[str, int], dict[str, int]]
     applied_before: int
+    told_share: int
 
 
 def policy_of(ranks: dict[str, int]) -> Policy:
@@ -92,7 +98,8 @@ def histories(draw: st.DrawFn) -> History:
         for event in shuffled[start:end]:
             parts.setdefault(draw(st.integers(0, PARTITIONS - 1)), []).append(event)
         batches.append(dict(sorted(parts.items())))
-    return History(batches, (draw(all_ranks), draw(all_ranks)), draw(st.integers(0, len(batches))))
+    ranks = draw(all_ranks), draw(all_ranks)
+    return History(batches, ranks, draw(st.integers(0, len(batches))), draw(st.sampled_from([1, TOLD_SHARE])))
 
 
 def commit(world: World, parts: dict[int, list[Said | Decided]]) -> None:
@@ -165,7 +172,8 @@ def check_history(world: World, history: History) -> None:
         if number == history.applied_before:
             one = apply(world, policy_of(history.ranks[1]))
         if parts:
-            commit(one, parts)
+            with patch("hub.reconcile.merge.TOLD_SHARE", history.told_share):
+                commit(one, parts)
     everything = [event for parts in history.batches for events in parts.values() for event in events]
     said = [event for event in everything if isinstance(event, Said)]
     decisions = [event for event in everything if isinstance(event, Decided)]
@@ -238,6 +246,21 @@ def test_lower_authority_is_superseded_and_kept_as_claim(plain: World) -> None:
     assert set(claims) == {(1, "population"), (1, "province_a")}
     assert holders == {1: "population"}
     assert conflicts == {(1, "full_name", "province_a", "population")}
+
+
+def test_i5_few_contested_rows_among_many_plain_ones_are_told_apart(plain: World) -> None:
+    plain.commit([Said(1, "population", 1), Said(2, "population", 1), Said(3, "population", 5)])
+    few = [
+        Said(1, "population", 2),  # holds its record, and the next one contests it
+        Said(1, "province_a", 1, full_name="B"),
+        Said(2, "province_a", 1),  # contests a claim that is not in the batch
+        Said(3, "population", 4),
+        Said(3, "population", 5),
+    ]
+    many = [Said(key, "population", 1) for key in range(11, 11 + len(few) * TOLD_SHARE)]
+    plain.commit([*many, *few])
+    told = ["applied", "superseded", "superseded", "stale", "duplicate"]
+    assert plain.outcomes() == ["applied"] * (3 + len(many)) + told
 
 
 def test_conflict_closes_by_itself_when_sources_agree_again(plain: World) -> None:
