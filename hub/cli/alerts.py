@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
-from hub.cli.letter_options import AsJson
+from hub.cli.options import AsJson
 from hub.model.alerts import alert_named
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson, Execute, Officer
 from hub.cli.progress import progress_bar
 from hub.cli.screen import screen
 from hub.config import load_settings
@@ -19,14 +20,15 @@ from hub.model.errors import ConfigError
 from hub.topology import subject_of
 
 if TYPE_CHECKING:
+    from hub.operate.archive import ArchiveRun, Deletion
     from hub.operate.archive_files import Manifest
     from hub.operate.archive_plan import ArchiveStretch
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only this event topic; may be repeated.")]
 _OlderThan = Annotated[
     float, typer.Option("--older-than", metavar="DAYS", help="Only records appended longer ago.", min=0)
 ]
+_Delete = Annotated[bool, typer.Option("--delete-archived", help="Then delete from the topics what the archive holds.")]
 _DAYS = 30.0
 
 
@@ -40,7 +42,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="archive")
 
 
-def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: _AsJson = False) -> None:
+def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: AsJson = False) -> None:
     """Show what would be archived of each event topic, and what could then be deleted from it; nothing is written.
 
     **Examples**
@@ -58,13 +60,11 @@ def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: _AsJson
 def run(
     older_than: _OlderThan = _DAYS,
     topic: _Topics = None,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
-    delete_archived: Annotated[
-        bool, typer.Option("--delete-archived", help="Then delete from the topics what the archive holds.")
-    ] = False,
+    execute: Execute = False,
+    delete_archived: _Delete = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --delete-archived.")] = None,
-    officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")] = None,
-    as_json: _AsJson = False,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write old stretches of the event topics to the archive; prints the plan until `--execute`.
 
@@ -91,14 +91,19 @@ def run(
     settings, places = located()
     with progress_bar("offsets archived") as progress:
         done = run_archive(places.bootstrap, folder, stretches, progress)
-    deleted = deletions(folder, stretches)
+    of_topics = deletions(folder, stretches)
     if delete_archived:
         engine = warehouse(settings, places, "hub archive")
         why = Action(actor(officer), DELETE, reason or "")
-        deleted = delete(engine, places.bootstrap, folder, stretches, why)
+        of_topics = delete(engine, places.bootstrap, folder, stretches, why)
+    _print_done(done, of_topics, delete_archived, as_json)
+
+
+def _print_done(done: "ArchiveRun", of_topics: "Sequence[Deletion]", is_deleted: bool, as_json: bool) -> None:
+    """Say what was written, and what was deleted from the topics or could be."""
     if as_json:
         files = [asdict(of) for of in done.written]
-        gone = [asdict(one) for one in deleted] if delete_archived else []
+        gone = [asdict(one) for one in of_topics] if is_deleted else []
         print(json.dumps({"written": files, "removed": done.removed, "deleted": gone}))
         return
     console = screen()
@@ -106,14 +111,14 @@ def run(
     console.print(f"{len(done.written)} files written, {records:,} records, {_mib(done.written)} MiB")
     for path in done.removed:
         console.print(f"removed what a run left that was ended: {path}", soft_wrap=True)
-    offsets = sum(one.offsets for one in deleted)
-    if delete_archived:
-        console.print(f"{offsets:,} offsets deleted from {len(deleted)} partitions")
+    offsets = sum(one.offsets for one in of_topics)
+    if is_deleted:
+        console.print(f"{offsets:,} offsets deleted from {len(of_topics)} partitions")
     elif offsets:
         console.print(f"the topics still hold {offsets:,} of the archived offsets (--delete-archived)")
 
 
-def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json: _AsJson = False) -> None:
+def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json: AsJson = False) -> None:
     """List the files of the archive by topic, partition and offset.
 
     **Examples**
@@ -133,7 +138,7 @@ def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_
     console.print(f"{len(manifests)} files, {sum(of.records for of in manifests):,} records, {_mib(manifests)} MiB")
 
 
-def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json: _AsJson = False) -> None:
+def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json: AsJson = False) -> None:
     """Read every file of the archive and compare it with its manifest; exit code 1 when one is damaged.
 
     **Examples**

@@ -14,10 +14,9 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson, Execute
 from hub.model.errors import ConfigError
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")]
 _Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept for ever, without personal data.")]
 _Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")]
 _Keys = Annotated[
@@ -42,7 +41,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="audit")
 
 
-def status(as_json: _AsJson = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Show what is sealed, signed and published; exit code 1 when evidence is late or unprotected.
 
     **Examples**
@@ -73,7 +72,7 @@ def verify(
     with_bytes: Annotated[bool, typer.Option("--bytes", help="Also against the bytes of the log.")] = False,
     no_kafka: Annotated[bool, typer.Option("--no-kafka", help="Leave out the heads as published.")] = False,
     key: _Keys = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Verify audit rows against their seals, seals against signed heads, and those against the heads as published.
 
@@ -135,7 +134,7 @@ def prove(
 def check(
     bundle: Annotated[Path, typer.Argument(help="A bundle of `hub audit prove`; - reads standard input.")],
     key: Annotated[str, typer.Option("--key", help="The hub's public key: 64 hex digits, or a file.")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check a bundle with a public key and nothing else: no Kafka, no PostgreSQL, no setting. Exit code 1 if it fails.
 
@@ -177,7 +176,7 @@ def search(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many events, and so many actions.")] = 100,
     reason: _Reason = None,
     officer: _Officer = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search events and people's actions by key, source, officer, purpose and time; that you searched is noted.
 
@@ -202,7 +201,7 @@ def search(
 
 def keygen(
     file: Annotated[Path, typer.Argument(help="New file for the private key; readable by its owner only.")],
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key that signs evidence: set HUB_SIGNING_KEY_FILE to it, and give the public key to the auditors.
 
@@ -223,7 +222,7 @@ def keygen(
     console.print(f"public key {made.public.hex()}")
 
 
-def keys(as_json: _AsJson = False) -> None:
+def keys(as_json: AsJson = False) -> None:
     """List the keys that heads were signed with, and which heads.
 
     **Examples**
@@ -246,7 +245,7 @@ def keys(as_json: _AsJson = False) -> None:
 
 
 def retention(
-    execute: _Execute = False, reason: _Reason = None, officer: _Officer = None, as_json: _AsJson = False
+    execute: Execute = False, reason: _Reason = None, officer: _Officer = None, as_json: AsJson = False
 ) -> None:
     """Drop the months of the audit log that are older than HUB_AUDIT_RETENTION_MONTHS, each verified first.
 

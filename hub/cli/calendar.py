@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson, Execute
 from hub.model.errors import ConfigError
 from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_calendar_file
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="calendar")
 
 
-def show(as_json: _AsJson = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """Show the days off of the calendar that the settings name, and how many deadlines each calendar has reckoned.
 
     Days marked with ? were not read in a published decision: look them up before relying on them.
@@ -77,9 +76,9 @@ def _days_off(off: tuple[DaysOff, ...]) -> Table:
 
 
 def reckon(
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
+    execute: Execute = False,
     reason: Annotated[str | None, typer.Option(help="Why; kept with who did it. Needed with --execute.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put the calendar of the settings in force and reckon the deadlines of open dossiers by it.
 

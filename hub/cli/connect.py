@@ -22,12 +22,12 @@ from connectors.opening import connectors_of, open_context
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context
 from connectors.state import StreamState
+from hub.cli.options import AsJson
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.retry import SHORT_COMMAND
 
 Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made with it never leave the process
 
 

@@ -2,20 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli.context import located, warehouse
 from hub.cli.credential import credential_of
 from hub.cli.letter_options import (
-    AsJson,
     Cause,
-    Execute,
     Id,
     Ids,
     Limit,
-    Officer,
     Since,
     SourceCode,
     TopicName,
@@ -26,7 +23,11 @@ from hub.cli.letter_options import (
     fields_of,
     wanted_of,
 )
+from hub.cli.options import AsJson, Execute, Officer
 from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.letter_redrive import Redriven, RedrivePlan
 
 _APPLICATION = "hub deadletters"
 
@@ -138,10 +139,8 @@ def redrive(
     - `hub deadletters redrive --cause UNKNOWN_SCHEMA_ID --reason "hub updated" --execute`
     - `hub deadletters redrive --source hanam.motcua --since 2026-11-22 --limit 200 --reason "case 7" --execute`
     """
-    from hub.cli import deadletters_view as view  # heavy: the warehouse and the producer
     from hub.cli.progress import progress_bar
-    from hub.operate.letter_redrive import Redriven, plan_redrive, redrive_letters
-    from hub.operate.letters import place_text
+    from hub.operate.letter_redrive import Redriven, plan_redrive, redrive_letters  # heavy: the warehouse, the producer
 
     wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
     settings, places = located()
@@ -151,6 +150,13 @@ def redrive(
         by, of = by_whom(officer, reason), len(plan.letters) + plan.interrupted
         with progress_bar("redriven") as tell:
             done = redrive_letters(engine, places, plan, by, lambda count: tell(count, of))
+    _say_redriven(plan, done, execute, as_json)
+
+
+def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json: bool) -> None:
+    from hub.cli import deadletters_view as view
+    from hub.operate.letters import place_text
+
     if as_json:
         left_out = [{"letter": place_text(place), "why": why} for place, why in plan.left_out]
         letters = [place_text(one.place) for one in plan.letters]

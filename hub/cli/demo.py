@@ -67,15 +67,19 @@ def demo(
         Options(scale, keep, operator),
         _progress(Console(stderr=as_json, soft_wrap=True)),
     )
+    _show(ended, folder, as_json)
+    act = ended.report.operator
+    if not (ended.report.is_balanced and ended.report.is_portal_equal and (act is None or act.is_mended)):
+        raise typer.Exit(_NOT_BALANCED)
+
+
+def _show(ended: Ended, folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report_object(ended.report), ensure_ascii=False))
     else:
         _wide(Console()).print(render(ended.report))
     if ended.kept:
         _tell_what_runs(Console(stderr=as_json), folder, ended)
-    act = ended.report.operator
-    if not (ended.report.is_balanced and ended.report.is_portal_equal and (act is None or act.is_mended)):
-        raise typer.Exit(_NOT_BALANCED)
 
 
 def _wide(console: Console) -> Console:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hub.cli.options import AsJson
 from hub.config import load_settings
 from hub.embedded.engine import Engine, EngineStatus
 from hub.embedded.locate import embedded_parts
@@ -23,7 +24,6 @@ DataDir = Annotated[
         "--data-dir", envvar="HUB_DATA_DIR", help="Folder of the engine: data, logs, secrets.", show_default=".hub"
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson
 from hub.cli.progress import progress_bar
 from hub.cli.screen import screen
 from hub.model.errors import UnreachableError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from hub.operate.log_ends import LogEnd, Place
     from hub.reconcile.ledger_accounts import Loss
 
+_Check = Annotated[
+    bool, typer.Option("--check", help="Look for everything the audit rows name, and name what is missing.")
+]
 _MOST_LOSSES = 20
 
 
@@ -27,10 +31,8 @@ def register(app: typer.Typer) -> None:
 
 def ledger(
     partitions: Annotated[bool, typer.Option("--partitions", help="One line per partition, not per topic.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Look for everything the audit rows name, and name what is missing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    check: _Check = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what was consumed, what became of it, and how far behind the log's end the hub is.
 
@@ -64,17 +66,19 @@ def ledger(
         print(json.dumps(_as_json(rows, ends, losses, exact) | {"balanced": balanced, "kafka": away or "answers"}))
     else:
         _print(rows, ends, losses, partitions)
-        if away:
-            screen().print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
-        if not exact:
-            screen().print("counted by the workers' check up to its last turn; `--check` counts everything now")
-        screen().print("[green]balanced[/green]" if balanced else _hint(check))
+        _conclude(away, exact, balanced, check)
     if not balanced:
         raise typer.Exit(1)
 
 
-def _hint(checked: bool) -> str:
-    return "[red]NOT balanced[/red]" + ("" if checked else ": `hub ledger --check` names what is missing")
+def _conclude(away: str, exact: bool, balanced: bool, checked: bool) -> None:
+    """Say what the figures rest on, and whether they balance."""
+    if away:
+        screen().print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
+    if not exact:
+        screen().print("counted by the workers' check up to its last turn; `--check` counts everything now")
+    hint = "" if checked else ": `hub ledger --check` names what is missing"
+    screen().print("[green]balanced[/green]" if balanced else f"[red]NOT balanced[/red]{hint}")
 
 
 def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Place, LogEnd], str]":

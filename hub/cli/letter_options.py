@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from hub.operate.letter_redrive import By
     from hub.operate.letters import Wanted
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may stand for its topic.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These; else those chosen by options.")]
 Cause = Annotated[Reason | None, typer.Option("--cause", help="Only those refused for this reason.")]
@@ -22,9 +21,7 @@ TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of th
 Since = Annotated[datetime | None, typer.Option("--since", help="Only those written at or after this time, UTC.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Only those written before this time, UTC.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the oldest first.")]
-Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only what it would do is printed.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
-Officer = Annotated[str | None, typer.Option("--officer", help="Code of who does it; else the user.")]
 
 
 def wanted_of(

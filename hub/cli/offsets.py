@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson, Execute, Officer, Reason
 from hub.cli.screen import screen
 from hub.model.errors import ConfigError
 from hub.topology import subject_of
@@ -17,9 +18,6 @@ from hub.topology import subject_of
 if TYPE_CHECKING:
     from hub.operate.offset_moves import OffsetPlan
     from hub.operate.offsets import StoredOffset
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(
-    topic: Annotated[str | None, typer.Option("--topic", help="Only this topic.")] = None, as_json: _AsJson = False
+    topic: Annotated[str | None, typer.Option("--topic", help="Only this topic.")] = None, as_json: AsJson = False
 ) -> None:
     """Show each partition's stored offset beside the log's bounds and the group's offset on Kafka.
 
@@ -100,8 +98,8 @@ def _row_json(row: "StoredOffset") -> dict[str, Any]:
 def plan(
     place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="Which log partition.")],
     to: Annotated[str, typer.Option("--to", help="First offset to be read afterwards: a number, begin or end.")],
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Plan to move a stored offset forward, past records that must not be read; nothing moves.
 
@@ -125,10 +123,10 @@ def plan(
 
 def apply(
     name: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id.")],
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")] = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Do what a plan says: each skipped record is audited as rejected, SKIPPED_BY_OPERATOR, and the offset moves.
 

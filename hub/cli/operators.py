@@ -9,15 +9,13 @@ from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.credential import credential_of
+from hub.cli.options import AsJson, Execute, Officer
 
 if TYPE_CHECKING:
     from hub.operate.operators import Operator
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Code by which the person is known; never a full name.")]
-_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only what it would do is printed.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
-_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
 _APPLICATION = "hub operators"
 
 
@@ -31,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    name: _Name, reason: _Reason, officer: _Officer = None, execute: _Execute = False, as_json: _AsJson = False
+    name: _Name, reason: _Reason, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
 ) -> None:
     """Let a person approve edits and discards; or give one who may a new credential.
 
@@ -53,7 +51,7 @@ def add(
     _say(name, f"{name} may approve", f"{name} would be let approve", execute, as_json)
 
 
-def list_(as_json: _AsJson = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """List everybody who may, or might once, approve.
 
     **Examples**
@@ -81,7 +79,7 @@ def list_(as_json: _AsJson = False) -> None:
 
 
 def disable(
-    name: _Name, reason: _Reason, officer: _Officer = None, execute: _Execute = False, as_json: _AsJson = False
+    name: _Name, reason: _Reason, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
 ) -> None:
     """Take a person's right to approve away; what they approved before stands.
 

@@ -1,14 +1,18 @@
 """Commands of parked records: ``hub parked list``, ``show``, ``release`` and ``discard``."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli.context import located, warehouse
 from hub.cli.credential import credential_of
-from hub.cli.letter_options import AsJson, Execute, Id, Ids, Limit, Officer, Why, by_whom
+from hub.cli.letter_options import Id, Ids, Limit, Why, by_whom
+from hub.cli.options import AsJson, Execute, Officer
 from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.parked import Queue
 
 _Subject = Annotated[str | None, typer.Option("--subject", help="Only events of this subject.")]
 _Source = Annotated[str | None, typer.Option("--source", help="Only keys of which this source said something.")]
@@ -117,8 +121,7 @@ def release(
     - `hub parked release dossier.submitted/0/17`
     - `hub parked release --waits-for procedure:1.001193 --reason "not in the catalogue, decree 5/2026" --execute`
     """
-    from hub.cli import parked_view as view  # heavy: the warehouse and the producer
-    from hub.operate.letters import place_of
+    from hub.operate.letters import place_of  # heavy: the warehouse and the producer
     from hub.operate.parked import ParkedWanted, read_queues
     from hub.operate.parked_release import release_queues
     from hub.warehouse.database import translated_errors
@@ -132,6 +135,12 @@ def release(
         found = read_queues(connection, wanted)
     if execute and found:
         release_queues(engine, places, found, by_whom(officer, reason))
+    _say_released(found, execute, as_json)
+
+
+def _say_released(found: "list[Queue]", execute: bool, as_json: bool) -> None:
+    from hub.cli import parked_view as view
+
     if as_json:
         print(json.dumps({"parked": [view.as_json(one) for one in found], "executed": execute}))
         return

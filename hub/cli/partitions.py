@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
-from hub.cli.letter_options import AsJson, Execute, Officer, Why, by_whom
+from hub.cli.letter_options import Why, by_whom
+from hub.cli.options import AsJson, Execute, Officer
 from hub.topology import subject_of
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, policy_path, warehouse
+from hub.cli.options import AsJson, Execute, Officer, Reason
 from hub.model.errors import ConfigError
 from hub.model.policy import EventOrder, Policy, Source, load_policy
 from hub.model.ranks import policy_problems, ranks
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hub.operate.policy import PolicyPlan
     from hub.warehouse.sources import AppliedPolicy
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="Policy file (TOML).")]
 _DIGEST = 12
 _MOST_CHANGES = 60
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="policy")
 
 
-def show(as_json: _AsJson = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """Show the policy in force, and whether the file that the settings name is the same.
 
     **Examples**
@@ -61,7 +61,7 @@ def show(as_json: _AsJson = False) -> None:
     console.print(f"{where} is the policy in force" if same else f"[yellow]{where} is another one[/yellow]")
 
 
-def plan(file: _File, as_json: _AsJson = False) -> None:
+def plan(file: _File, as_json: AsJson = False) -> None:
     """Show what applying a policy file would change, counted by doing it in a transaction that is rolled back.
 
     **Examples**
@@ -81,10 +81,10 @@ def plan(file: _File, as_json: _AsJson = False) -> None:
 
 def apply(
     file: _File,
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")] = None,
-    officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")] = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a policy the one in force and decide anew what it changes; all of it or nothing.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson
 from hub.model.errors import ConfigError
 from hub.model.flags import WORDS, Flag, StandingFlag
 from hub.operate.quality import Quality, SourceQuality, read_quality, totals
@@ -27,7 +28,7 @@ def quality(
     since: Annotated[
         str | None, typer.Option(help="Count events recorded from this time on; without an offset, Vietnam's.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count doubts about what each source sent, and show its open questions, what waits, and the flags that stand.
 

@@ -2,25 +2,34 @@
 
 import json
 from dataclasses import asdict
-from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from hub.cli import replay_live
 from hub.cli.context import located, warehouse
-from hub.cli.replay_ground import Number, acting, ground_of, watched
+from hub.cli.options import AsJson, Execute, Officer, Reason
+from hub.cli.replay_ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay_options import (
+    EntityName,
+    Keys,
+    Offsets,
+    Provinces,
+    Publish,
+    Rate,
+    Since,
+    Sources,
+    Subjects,
+    Until,
+    filters_of,
+)
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    pass
+    from sqlalchemy import Engine
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only what would be done is said.")]
-_Reason = Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")]
-_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
-_Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Most events a second. Unset: no cap.")]
+    from hub.operate.replay_filters import Filters
 
 
 def register(app: typer.Typer) -> None:
@@ -35,35 +44,19 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    source: Annotated[list[str] | None, typer.Option("--source", help="Code of a source; may be repeated.")] = None,
-    province: Annotated[
-        list[str] | None,
-        typer.Option("--province", help="Agency prefix (H42): all sources of that province's agencies, by the policy."),
-    ] = None,
-    subject: Annotated[
-        list[str] | None, typer.Option("--subject", help="E.g. citizen.changed; may be repeated.")
-    ] = None,
-    entity: Annotated[str | None, typer.Option("--entity", help="Entity of --key.")] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", help="Code (PIN, dossier code, ...) or key of a thing; may be repeated."),
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="Only events published from this day or time on (Vietnam's).")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", help="Only events published before the end of this day, or time.")
-    ] = None,
-    offsets: Annotated[
-        list[str] | None, typer.Option("--offsets", help="SUBJECT/PARTITION@FROM-TO; may be repeated.")
-    ] = None,
-    publish: Annotated[
-        bool, typer.Option("--publish", help="Once live, publish the records that differ. Unset: nothing is published.")
-    ] = False,
-    rate: _Rate = None,
+    source: Sources = None,
+    province: Provinces = None,
+    subject: Subjects = None,
+    entity: EntityName = None,
+    key: Keys = None,
+    since: Since = None,
+    until: Until = None,
+    offsets: Offsets = None,
+    publish: Publish = False,
+    rate: Rate = None,
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a replay would read, withdraw and cost, and store the plan; nothing else is changed.
 
@@ -78,57 +71,29 @@ def plan(
     - `hub replay plan --entity citizen --key 001299000123 --reason "complaint 45/2025"`
     - `hub replay plan --offsets citizen.changed/0@1200-  --reason "test records at the beginning" --json`
     """
-    from hub.operate.actions import Action, actor  # heavy: the merge
-    from hub.operate.replay_filters import Filters, OffsetFilter
-    from hub.operate.replay_plan import PLAN, plan_replay
-
     if not reason.strip():
         raise ConfigError(["--reason: say why the replay is planned; it is kept with it"])
     settings, places = located()
-    filters = Filters(
-        tuple(source or ()),
-        tuple(province or ()),
-        tuple(subject or ()),
-        entity,
-        _keys(entity, key or [], places.key_secret),
-        _moment(since, "--since", is_end=False),
-        _moment(until, "--until", is_end=True),
-        tuple(map(OffsetFilter.parse, offsets or ())),
-    )
-    engine = warehouse(settings, places, "hub replay plan")
+    filters = filters_of((source, province, subject), (entity, key), (since, until), offsets, places.key_secret)
+    _plan(warehouse(settings, places, "hub replay plan"), filters, publish, rate, (reason, officer), as_json)
+
+
+def _plan(
+    engine: "Engine", filters: "Filters", publish: bool, rate: int | None, who: tuple[str, str | None], as_json: bool
+) -> None:
+    from hub.cli.replay_view import print_plan
+    from hub.operate.actions import Action, actor  # heavy: the merge
+    from hub.operate.replay_plan import PLAN, plan_replay
+
+    reason, officer = who
     planned = plan_replay(engine, filters, publish, Action(actor(officer), PLAN, reason), rate)
     if as_json:
         print(json.dumps(planned.as_json()))
-        return
-    from hub.cli.replay_view import print_plan
-
-    print_plan(Console(highlight=False), planned)
+    else:
+        print_plan(Console(highlight=False), planned)
 
 
-def _keys(entity: str | None, keys: list[str], secret: str) -> tuple[Any, ...]:
-    from hub.model.entities import ENTITIES
-    from hub.operate.show_key import keys_meant
-
-    named = {one.name: one for one in ENTITIES}
-    if bool(entity) != bool(keys) or (entity and entity not in named):
-        raise ConfigError([f"--key and --entity go together; entities are {', '.join(named)}"])
-    return tuple(meant for one in keys for meant in keys_meant(named[str(entity)], one, secret)[:1])
-
-
-def _moment(text: str | None, option: str, is_end: bool) -> datetime | None:
-    """Return the time that a day or a time names; of a day its beginning, or for an end that of the next one."""
-    from hub.operate.show_time import ZONE, time_of
-
-    if text is None:
-        return None
-    if len(text) == len("2025-07-01"):
-        time_of(text, option)
-        day = date.fromisoformat(text) + timedelta(days=int(is_end))
-        return datetime.combine(day, time(), ZONE).astimezone(UTC)
-    return time_of(text, option)
-
-
-def list_(as_json: _AsJson = False) -> None:
+def list_(as_json: AsJson = False) -> None:
     """List the replays there are, the latest first: what they select, where they stand.
 
     **Examples**
@@ -149,7 +114,7 @@ def list_(as_json: _AsJson = False) -> None:
         Console().print(replay_table(found) if found else "no replay was planned yet: `hub replay plan --help`")
 
 
-def show(number: Number, as_json: _AsJson = False) -> None:
+def show(number: Number, as_json: AsJson = False) -> None:
     """Show one replay: its plan, how far each log partition is, whether a process works on it.
 
     **Examples**
@@ -175,11 +140,11 @@ def show(number: Number, as_json: _AsJson = False) -> None:
 
 def run(
     number: Number,
-    execute: _Execute = False,
-    rate: _Rate = None,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a planned replay into its shadow, or go on with one that was interrupted; then catch up with the worker.
 
@@ -195,8 +160,7 @@ def run(
 
     if not execute:
         show(number, as_json)
-        if not as_json:
-            Console().print(f"nothing is read; `hub replay run {number} --execute --reason TEXT` does it")
+        say_how(as_json, "nothing is read", f"run {number}")
         return
     by = acting(RUN, reason, officer)
     with ground_of() as ground, watched(f"replay {number}", as_json) as watch:
@@ -212,7 +176,7 @@ def run(
     console.print(f"`hub replay diff {number}` shows what it would change")
 
 
-def pause(number: Number, reason: _Reason = None, officer: _Officer = None, as_json: _AsJson = False) -> None:
+def pause(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
     """Ask the process that runs a replay to wait after its batch, at once and without --execute.
 
     **Examples**
@@ -222,7 +186,7 @@ def pause(number: Number, reason: _Reason = None, officer: _Officer = None, as_j
     _ask(number, "replay.pause", reason, officer, as_json)
 
 
-def resume(number: Number, reason: _Reason = None, officer: _Officer = None, as_json: _AsJson = False) -> None:
+def resume(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
     """Let a replay that was paused go on; if its process has ended, `hub replay run` goes on.
 
     **Examples**
@@ -246,10 +210,10 @@ def _ask(number: int, name: str, reason: str | None, officer: str | None, as_jso
 
 def cancel(
     number: Number,
-    execute: _Execute = False,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Stop a replay and drop its shadow; the live warehouse is as it was.
 
@@ -261,10 +225,7 @@ def cancel(
 
     if not execute:
         show(number, as_json)
-        if not as_json:
-            Console().print(
-                f"its shadow would be dropped; `hub replay cancel {number} --execute --reason TEXT` does it"
-            )
+        say_how(as_json, "its shadow would be dropped", f"cancel {number}")
         return
     by = acting(CANCEL, reason, officer)
     with ground_of() as ground:

@@ -56,6 +56,12 @@ def acting(name: str, reason: str | None, officer: str | None) -> "Action":
     return Action(actor(officer), name, reason or "")
 
 
+def say_how(as_json: bool, nothing: str, command: str) -> None:
+    """Say, beneath what a command would do, that it has not done it, and what does."""
+    if not as_json:
+        Console().print(f"{nothing}; `hub replay {command} --execute --reason TEXT` does it")
+
+
 @contextmanager
 def watched(what: str, quiet: bool) -> Iterator[Callable[["Reading"], None]]:
     """Show how far a reading is on stderr, with the time left; nothing where nobody looks."""

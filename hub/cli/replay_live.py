@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from hub.cli.replay_ground import Number, acting, ground_of, watched
+from hub.cli.options import AsJson, Execute, Officer, Reason
+from hub.cli.replay_ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay_options import Rate
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from hub.operate.replay_switch import Switched
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this, only what would be done is said.")]
-_Reason = Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")]
-_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer; else the user.")]
 
 
 def register(group: typer.Typer) -> None:
@@ -30,9 +27,9 @@ def diff(
     number: Number,
     samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,
     unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason, is audited.")] = False,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a replay would change: rows added, changed and removed, by table and field, with samples.
 
@@ -62,10 +59,10 @@ def diff(
 
 def switch(
     number: Number,
-    execute: _Execute = False,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a replay's shadow live, in one transaction; the worker waits for a moment and goes on.
 
@@ -79,20 +76,15 @@ def switch(
     """
     from hub.operate.replay_switch import switch as change
 
-    if not execute:
-        diff(number, samples=0, as_json=as_json)
-        if not as_json:
-            Console().print(f"nothing is changed; `hub replay switch {number} --execute --reason TEXT` does it")
-        return
-    _change(change, number, "replay.switch", (reason, officer), as_json)
+    _change(change, number, "switch", (execute, reason, officer), as_json)
 
 
 def undo(
     number: Number,
-    execute: _Execute = False,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the state of before a switch live again, with all events that came since.
 
@@ -102,18 +94,18 @@ def undo(
     """
     from hub.operate.replay_switch import undo as change
 
-    if not execute:
-        diff(number, samples=0, as_json=as_json)
-        if not as_json:
-            Console().print(f"nothing is changed; `hub replay undo {number} --execute --reason TEXT` does it")
-        return
-    _change(change, number, "replay.undo", (reason, officer), as_json)
+    _change(change, number, "undo", (execute, reason, officer), as_json)
 
 
 def _change(
-    change: Callable[..., "Switched"], number: int, name: str, who: tuple[str | None, str | None], as_json: bool
+    change: Callable[..., "Switched"], number: int, name: str, who: tuple[bool, str | None, str | None], as_json: bool
 ) -> None:
-    by = acting(name, *who)
+    execute, reason, officer = who
+    if not execute:
+        diff(number, samples=0, as_json=as_json)
+        say_how(as_json, "nothing is changed", f"{name} {number}")
+        return
+    by = acting(f"replay.{name}", reason, officer)
     with ground_of() as ground, watched("catching up", as_json) as watch:
         done = change(ground, number, by, watch)
     if as_json:
@@ -127,10 +119,10 @@ def _change(
 
 def drop(
     number: Number,
-    execute: _Execute = False,
-    reason: _Reason = None,
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Drop a replay's shadow; after a switch that is the state of before, and there is no undo any more.
 
@@ -143,8 +135,7 @@ def drop(
 
     if not execute:
         show(number, as_json)
-        if not as_json:
-            Console().print(f"its shadow would be dropped; `hub replay drop {number} --execute --reason TEXT` does it")
+        say_how(as_json, "its shadow would be dropped", f"drop {number}")
         return
     by = acting(DROP, reason, officer)
     with ground_of() as ground:
@@ -156,10 +147,10 @@ def drop(
 
 
 def verify(
-    rate: Annotated[int | None, typer.Option("--rate", min=1, help="Most events a second. Unset: no cap.")] = None,
+    rate: Rate = None,
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "verification",
-    officer: _Officer = None,
-    as_json: _AsJson = False,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Rebuild the warehouse from the first event beside the live one and compare, row for row; exit code 1 if unequal.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson
 from hub.model.decisions import ReviewKind, Verdict
 from hub.model.errors import ConfigError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from hub.operate.review_rows import Question
     from hub.operate.reviews import DecisionPlan
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Number = Annotated[str, typer.Argument(metavar="ID", help="C12: a conflict, R5: a review; as `hub review list` says.")]
 _Execute = Annotated[
     bool, typer.Option("--execute", help="Publish it; without this, only what it would do is printed.")
@@ -48,7 +48,7 @@ def list_(
     source: Annotated[str | None, typer.Option("--source", help="Only those that this source is part of.")] = None,
     older_than: Annotated[float, typer.Option("--older-than", min=0, help="Only those open for so many hours.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """List open conflicts and reviews, the oldest first; and how many there are of each kind.
 
@@ -81,7 +81,7 @@ def show(
     unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why they are looked at.")] = None,
     officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a conflict or review with the claims it is about, side by side; personal values masked.
 
@@ -123,7 +123,7 @@ def decide(
     reason: Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")],
     choose: Annotated[str | None, typer.Option("--choose", help="Code of the candidate that is taken.")] = None,
     execute: _Execute = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Decide a conflict or review. Prints what it would do; `--execute` publishes the decision as an event.
 

@@ -1,12 +1,12 @@
 """``hub config``: every setting, its variable, its value now."""
 
 import json
-from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from hub.cli.options import AsJson
 from hub.config import Settings, load_settings
 
 
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command("config")(config)
 
 
-def config(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def config(as_json: AsJson = False) -> None:
     """Show every setting: its variable, its value now, what it is for.
 
     Secrets are not shown; exit code 2 when one is wrong.

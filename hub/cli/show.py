@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson
 from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
 from hub.model.errors import ConfigError
 
@@ -85,7 +86,7 @@ def _command(shown: _Shown) -> Callable[..., None]:
         unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
         reason: Annotated[str | None, typer.Option("--reason", help="Why they are looked at.")] = None,
         officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+        as_json: AsJson = False,
     ) -> None:
         _show(shown.entity, who, (as_of, known_at), history, _Asker(unmask, reason, officer), as_json)
 

@@ -3,20 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located
+from hub.cli.options import AsJson, Execute
 from hub.cli.screen import screen
 from hub.topology import Topic, topics
 
 if TYPE_CHECKING:
     from hub.operate.topics import TopicPlan, TopicState
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _MEANT = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
 
 
@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 
 
 def ensure(
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this, only the plan is printed.")] = False,
-    as_json: _AsJson = False,
+    execute: Execute = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make topics as they are wanted: create those that are missing, add partitions, alter settings.
 
@@ -59,7 +59,7 @@ def ensure(
     _show_plan(plan, execute)
 
 
-def list_topics(as_json: _AsJson = False) -> None:
+def list_topics(as_json: AsJson = False) -> None:
     """List the hub's topics as they are on the cluster: partitions, replicas, settings that matter.
 
     Exit code 1 when one is missing.

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson
 from hub.cli.screen import screen
 
 
@@ -26,7 +27,7 @@ def trace(
     ],
     entity: Annotated[str | None, typer.Option("--entity", help="Look among this entity only, e.g. citizen.")] = None,
     last: Annotated[int, typer.Option("--last", help="Show the last so many events; 0: all.", min=0)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show every hop of a dossier, a person or an event, with times and delays, on one screen.
 

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from sqlalchemy import Connection
 
 from hub.cli.context import located, warehouse
+from hub.cli.options import AsJson, Execute, Officer, Reason
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.model.errors import ConfigError
@@ -33,7 +34,6 @@ _SaidOn = Annotated[
     datetime | None,
     typer.Option("--said-on", formats=["%Y-%m-%d"], help="Day on which the code was said; default today."),
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(units, name="units")
 
 
-def load(as_json: _Json = False) -> None:
+def load(as_json: AsJson = False) -> None:
     """Publish the country's administrative units, old and new, as `admin_unit.changed` events.
 
     Sources and licence: `hub/reference/README.md`. Safe to repeat: the same events again are duplicates.
@@ -70,7 +70,7 @@ def load(as_json: _Json = False) -> None:
         Console().print(f"{count:,} events published")
 
 
-def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: _Json = False) -> None:
+def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJson = False) -> None:
     """Show a code's units over time, and what came before and after the one it names on a day.
 
     **Examples**
@@ -88,7 +88,7 @@ def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: _Js
 
 
 def successors(
-    code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: _Json = False
+    code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
     """Show the units that took a unit's territory over by a day, over as many changes as there were.
 
@@ -106,7 +106,7 @@ def successors(
 
 
 def predecessors(
-    code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: _Json = False
+    code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
     """Show the units whose territory a unit took over, as they stood on a day before; default the last one before.
 
@@ -129,7 +129,7 @@ def resolve(
     said_on: _SaidOn = None,
     on: _On = None,
     name: Annotated[str | None, typer.Option("--name", help="Name that was said with the code, to be checked.")] = None,
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Resolve a code, said on one day, to the unit it is on another: EXACT, AMBIGUOUS with candidates, or UNKNOWN.
 
@@ -153,7 +153,7 @@ def residents(
     code: _Code,
     on: _On = None,
     kind: Annotated[str, typer.Option("--kind", help="Kind of residence.")] = "PERMANENT",
-    as_json: _Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count the residents that a unit of today had on a day, over its predecessors before the day it began.
 
@@ -174,10 +174,10 @@ def recode(
     effective: Annotated[
         datetime, typer.Option("--effective", formats=["%Y-%m-%d"], help="Day by which units have changed.")
     ],
-    execute: Annotated[bool, typer.Option("--execute", help="Do it; without, only the plan is shown.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --execute.")] = None,
-    officer: Annotated[str | None, typer.Option("--officer", help="Who acts; default this user.")] = None,
-    as_json: _Json = False,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
 ) -> None:
     """Append a RECODE row to each residence whose unit became another for sure by a day. Never a move: claims stay.
 

@@ -3,16 +3,14 @@
 import json
 import logging
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from hub.cli.context import located, policy_path, warehouse
+from hub.cli.options import AsJson
 from hub.reference.holidays import load_calendar
 from hub.warehouse.migrate import migrate
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("worker")(worker)
 
 
-def db_migrate(as_json: _AsJson = False) -> None:
+def db_migrate(as_json: AsJson = False) -> None:
     """Create or complete the warehouse's tables; nothing is ever dropped.
 
     **Examples**
