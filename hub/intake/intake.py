@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.broker_talk import GroupOffsets, watch
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
 from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start, taken
 from hub.intake.patience import Patience
+from hub.intake.polling import Polling
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import Errand, IntakeStatus
 from hub.intake.storms import NoStops, Storms
-from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, LostRangeError
+from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
@@ -42,7 +42,6 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 RESUME_LOOK_S = 1.0
-BUSY_POLL_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group_offsets = GroupOffsets()
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
+        self._polling = Polling(self._lanes, options.poll_ms)
         self._consumer: AIOKafkaConsumer | None = None
         self.release = Release(store.releasable, store.commit, options.batch_rows)
 
@@ -97,7 +97,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._group_offsets.run(consumer),
             watch(consumer, self._patience),
             self._resume_loop(),
-            release_loop(self.release, self._preparer, self._in_decode_thread, self._lanes.first.in_thread),
+            release_loop(self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread),
         )
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -140,12 +140,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._unplaced and not await self._place(consumer):
                 continue
             generation = self._generation
-            if not await self._lanes.wait_for_room(1.0):
-                # The database is slow or away: stay in the group by polling what is paused.
+            pollable = self._pollable(consumer)
+            if not await self._lanes.wait_for_room(pollable, 1.0):
+                # The database is slow or away, or all stands still: stay in the group by polling what is paused.
                 await self._wait_paused(consumer, 0.0)
                 continue
-            polled = await self._poll(consumer)
-            for lane, records, is_shared in self._lanes.split(polled):
+            for lane, records in await self._polling.poll(consumer, pollable):
                 if generation != self._generation:
                     break
                 parts = self._taken(records)
@@ -156,26 +156,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                     flowing = [part for part in parts if (part.topic, part.partition) not in stopped]
                     batch = await self._prepare(consumer, flowing)
                 if batch.advances:
-                    self._lanes.put(lane, Prepared(generation, batch, is_shared))
+                    self._lanes.put(lane, Prepared(generation, batch, tuple(records)))
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> Records:
-        """Return records of the partitions whose lanes have room, as many as the smallest of these lanes' bounds."""
-        lanes = self._lanes.with_room()
-        standing = [TopicPartition(*partition) for partition in self._storms.standing]
-        partitions = self._lanes.partitions_of(lanes, consumer.assignment() - set(standing))
-        if not partitions:
-            idle_s = self._options.poll_ms / 1000
-            # Where partitions stand still there may be nothing to poll for long: stay in the group all the same.
-            await (self._wait_paused(consumer, idle_s) if standing else asyncio.sleep(idle_s))
-            return {}
-        most = min(lane.size.rows for lane in lanes)
-        # While a lane is full, the records of its partitions must not wait for those of others.
-        patience_ms = self._options.poll_ms if len(lanes) == len(self._lanes.all) else BUSY_POLL_MS
-        try:
-            records: Records = await consumer.getmany(*partitions, timeout_ms=patience_ms, max_records=most)
-        except OffsetOutOfRangeError as error:
-            raise LostRangeError(f"the log no longer holds a stored offset: {error}") from error
-        return records
+    def _pollable(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
+        """Return the partitions that do not stand still; the lanes see how far behind each is."""
+        standing = self._storms.standing
+        assigned = consumer.assignment()
+        for partition in assigned & self._next.keys():
+            if (end := consumer.highwater(partition)) is not None:
+                self._lanes.see(partition, end - self._next[partition].next_offset)
+        return {partition for partition in assigned if (partition.topic, partition.partition) not in standing}
 
     async def _prepare(self, consumer: AIOKafkaConsumer, polled: list[Polled]) -> Batch:
         batch = await self._in_decode_thread(self._preparer.prepare, polled)
@@ -219,7 +209,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         places = {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
         async with self._lanes.quiet():
             stored = await self._patience.until_done(
-                Errand.PLACE, lambda: self._lanes.first.in_thread(self._stored, places)
+                Errand.PLACE, lambda: self._lanes.express.in_thread(self._stored, places)
             )
         if generation != self._generation:
             return False
@@ -247,8 +237,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             if (partition := TopicPartition(stop.topic, stop.partition)) in consumer.assignment():
                 consumer.pause(partition)
         self._show_standing()
-        first = self._lanes.first
-        await self._patience.until_done(Errand.STOP, lambda: first.in_thread(self._storms.store.write, stops))
+        express = self._lanes.express
+        await self._patience.until_done(Errand.STOP, lambda: express.in_thread(self._storms.store.write, stops))
 
     def _show_standing(self) -> None:
         self.status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}
@@ -258,10 +248,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             await asyncio.sleep(RESUME_LOOK_S)
             if self._storms.standing and not self._unplaced:
-                first = self._lanes.first
+                express = self._lanes.express
                 is_over = await self._patience.until_done(
                     Errand.STOP,
-                    lambda: first.in_thread(self._storms.is_any_over),  # noqa: B023 - awaited at once
+                    lambda: express.in_thread(self._storms.is_any_over),  # noqa: B023 - awaited at once
                 )
                 if is_over:
                     _log.info("a stopped partition was resumed")

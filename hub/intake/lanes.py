@@ -1,11 +1,12 @@
 """Lanes: several batches of one worker on their way into the database at a time, each on a connection of its own.
 
-A partition always takes the same lane, so its batches keep their order; two lanes never hold the same partition, and
-stand to each other as two workers do. Each lane holds one batch that waits besides the one that is being committed.
+Making a batch has a price of its own, whatever its size. So what is up to date goes by one lane, the *express*: all of
+it in one batch, small and soon. A partition that is far behind, as after an outage, goes by one of the *bulk* lanes
+until it has caught up: its batches are large and take long, and nobody else waits for them.
 
-Making a batch has a price of its own, whatever its size. While little comes in, what was polled is not parted: a
-*shared* batch takes the first lane and holds the others still. When much comes in, the shared batches on their way are
-let out first, and the lanes part the work again.
+A partition has its batches in one lane at a time, so they keep their order; before it changes lanes, what it has on its
+way is let out. Two lanes never hold the same partition, and stand to each other as two workers do. Each lane holds one
+batch that waits besides the one that is being committed.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 from hub.intake.batch_size import BatchSize
 from hub.warehouse.batch import Batch
 
-SHARED_BELOW = 4_000
-"""Fewer records than this in one poll are little: one batch of them is quicker than one for each lane."""
+FAR_BEHIND = 4_000
+"""A partition with more records to read than this is far behind; it has caught up with a quarter of it."""
 
 PRESSED_S = 3.0
-"""So long after a poll that was not little the stream is taken to have much to do."""
+"""So long after a partition was far behind the stream is taken to have much to do."""
 
 _Result = TypeVar("_Result")
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -33,11 +34,11 @@ Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that waits for its lane, the generation of the placing that it was polled in, whether it is shared."""
+    """A batch that waits for its lane, the generation of the placing that it was polled in, and its partitions."""
 
     generation: int
     batch: Batch
-    is_shared: bool = False
+    partitions: tuple[TopicPartition, ...] = ()
 
 
 class Lane:
@@ -50,11 +51,6 @@ class Lane:
         self.busy = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, f"commit-{number}")
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no batch waits here or is being committed."""
-        return self.queue.empty() and not self.busy.locked()
-
     async def in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a blocking call in this lane's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
@@ -65,83 +61,83 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one worker."""
+    """The lanes of one worker. Used from the event loop; only the one who polls puts batches in."""
 
-    def __init__(self, count: int, most_rows: int, target_s: float) -> None:
-        self.all = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(count))
+    def __init__(self, bulk: int, most_rows: int, target_s: float) -> None:
+        """Make the express lane and so many bulk lanes; the bounds of their batches are as in ``BatchSize``."""
+        self.express = Lane(0, BatchSize(most_rows, target_s))
+        self.bulk = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(1, bulk + 1))
+        self.all = (self.express, *self.bulk)
         self._room = asyncio.Event()
-        self._shared = 0
-        self._must_part = False
-        self._much_at = float("-inf")
+        self._behind: set[TopicPartition] = set()
+        self._under_way: dict[TopicPartition, tuple[Lane, int]] = {}
+        self._behind_at = float("-inf")
 
     def is_pressed(self) -> bool:
-        """Tell whether very much has come in within the last seconds."""
-        return time.monotonic() - self._much_at < PRESSED_S
+        """Tell whether a partition was far behind within the last seconds."""
+        return time.monotonic() - self._behind_at < PRESSED_S
 
-    @property
-    def first(self) -> Lane:
-        """The lane that does what is not bound to a partition."""
-        return self.all[0]
+    def see(self, partition: TopicPartition, records: int) -> None:
+        """Take note of how many records of a partition are still to be read."""
+        if records > (FAR_BEHIND // 4 if partition in self._behind else FAR_BEHIND):
+            self._behind.add(partition)
+            self._behind_at = time.monotonic()
+        else:
+            self._behind.discard(partition)
 
     def of(self, partition: TopicPartition) -> Lane:
-        """Return the lane of a partition: neighbours in a topic take different ones."""
+        """Return the lane that a partition is to take; neighbours that are far behind take different ones."""
+        if partition not in self._behind:
+            return self.express
         number: int = partition.partition
-        return self.all[number % len(self.all)]
+        return self.bulk[number % len(self.bulk)]
 
-    def with_room(self) -> list[Lane]:
-        """Return the lanes whose next batch may be prepared; nobody but the caller takes the room away."""
-        if self._shared:
-            return [] if self._must_part or self.first.queue.full() else list(self.all)
-        return [lane for lane in self.all if not lane.queue.full()]
+    def open_to(self, partitions: Iterable[TopicPartition]) -> dict[Lane, list[TopicPartition]]:
+        """Return what may be polled, by lane: where there is room, and nothing of the partition in another lane."""
+        found: dict[Lane, list[TopicPartition]] = {}
+        for partition in sorted(partitions):
+            lane = self.of(partition)
+            under_way = self._under_way.get(partition)
+            if not lane.queue.full() and (under_way is None or under_way[0] is lane):
+                found.setdefault(lane, []).append(partition)
+        return found
 
-    async def wait_for_room(self, limit_s: float) -> bool:
-        """Wait until a lane has room; False when none has after the limit."""
-        self._room.clear()
-        if self.with_room():
-            return True
+    async def wait_for_room(self, partitions: Iterable[TopicPartition], limit_s: float) -> bool:
+        """Wait until one of some partitions may be polled; False when none may after the limit."""
+        waited_for = tuple(partitions)
         try:
-            await asyncio.wait_for(self._room.wait(), limit_s)
+            async with asyncio.timeout(limit_s):
+                while not self.open_to(waited_for):
+                    self._room.clear()
+                    await self._room.wait()
         except TimeoutError:
             return False
         return True
 
     def put(self, lane: Lane, prepared: Prepared) -> None:
         """Let a batch wait for its lane, which has room."""
-        self._shared += prepared.is_shared
+        for partition in prepared.partitions:
+            _, batches = self._under_way.get(partition, (lane, 0))
+            self._under_way[partition] = (lane, batches + 1)
         lane.queue.put_nowait(prepared)
 
     @asynccontextmanager
     async def next_of(self, lane: Lane) -> AsyncIterator[Prepared]:
-        """Take the lane's waiting batch, which makes room; inside, the lane (if it is shared: every lane) is busy."""
+        """Take the lane's waiting batch, which makes room; inside, the lane is busy with it."""
         prepared = await lane.queue.get()
         self._room.set()
-        async with self.quiet() if prepared.is_shared else lane.busy:
+        async with lane.busy:
             try:
                 yield prepared
             finally:
-                self._shared -= prepared.is_shared
-                self._must_part = self._must_part and self._shared > 0
+                self._let_out(prepared)
+
+    def _let_out(self, prepared: Prepared) -> None:
+        for partition in prepared.partitions:
+            lane, batches = self._under_way.pop(partition)
+            if batches > 1:
+                self._under_way[partition] = (lane, batches - 1)
         self._room.set()
-
-    def split(self, records: Records) -> list[tuple[Lane, Records, bool]]:
-        """Part the records of one poll by lane, or give them all to the first lane, shared; the flag says which."""
-        if not records:
-            return []
-        is_little = sum(map(len, records.values())) < SHARED_BELOW
-        if not is_little:
-            self._much_at = time.monotonic()
-        if self._shared or (is_little and all(lane.is_idle for lane in self.all)):
-            self._must_part = not is_little
-            return [(self.first, records, True)]
-        parts: dict[int, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
-        for partition, of_partition in records.items():
-            parts.setdefault(self.of(partition).number, {})[partition] = of_partition
-        return [(self.all[number], part, False) for number, part in sorted(parts.items())]
-
-    def partitions_of(self, lanes: Iterable[Lane], assigned: Iterable[TopicPartition]) -> list[TopicPartition]:
-        """Return the assigned partitions that take one of some lanes."""
-        wanted = {lane.number for lane in lanes}
-        return sorted(partition for partition in assigned if self.of(partition).number in wanted)
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:

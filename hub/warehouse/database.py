@@ -37,8 +37,8 @@ def open_database(url: str, schema: str, application: str = "hub", role: str | N
     parsed = _checked_url(url)
     engine = create_engine(
         parsed,
-        pool_size=4,
-        max_overflow=4,
+        pool_size=8,
+        max_overflow=16,
         pool_pre_ping=False,
         connect_args={"connect_timeout": 5, "application_name": application},
     )

@@ -1,11 +1,14 @@
 """Lanes: which partition takes which, room, stillness; and how the bound of a batch follows the time batches take."""
 
 import asyncio
+from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
-from hub.intake.lanes import SHARED_BELOW, Lanes, Prepared
+from hub.intake.lanes import FAR_BEHIND, Lanes, Prepared
+from hub.intake.polling import BUSY_POLL_MS, Polling
 from hub.warehouse.batch import Batch
 
 BATCH = Batch((), ())
@@ -15,65 +18,122 @@ def _partitions(topic: str, count: int) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range(count)]
 
 
-def test_lanes_share_out_a_topic_s_partitions_and_keep_them() -> None:
+def test_what_is_up_to_date_takes_the_express_and_what_is_far_behind_a_bulk_lane() -> None:
     lanes = Lanes(2, 1000, 1.0)
-    partitions = _partitions("hub.citizen.changed.v1", 4)
-    assert [lanes.of(partition).number for partition in partitions] == [0, 1, 0, 1]
-    assert lanes.partitions_of([lanes.all[1]], partitions) == [partitions[1], partitions[3]]
+    people, homes = _partitions("a", 4), _partitions("b", 2)
+    for partition in people:
+        lanes.see(partition, FAR_BEHIND + 1)
+    for partition in homes:
+        lanes.see(partition, FAR_BEHIND)
+    assert lanes.open_to([*homes, *people]) == {
+        lanes.bulk[0]: [people[0], people[2]],
+        lanes.bulk[1]: [people[1], people[3]],
+        lanes.express: homes,
+    }
 
 
-def test_split_parts_records_by_lane_and_loses_none() -> None:
-    lanes = Lanes(3, 1000, 1.0)
-    records = {partition: [partition.partition] for partition in _partitions("a", 5)}
-    lanes.put(lanes.all[2], Prepared(1, BATCH))
-    parts = lanes.split(records)
-    assert sorted(lane.number for lane, _, _ in parts) == [0, 1, 2]
-    assert {place: of for _, part, _ in parts for place, of in part.items()} == records
-    assert all(lanes.of(place) is lane for lane, part, _ in parts for place in part)
-    assert not any(is_shared for _, _, is_shared in parts)
+def test_a_partition_has_caught_up_with_a_quarter_of_what_is_far_behind() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    (partition,) = _partitions("a", 1)
+    assert not lanes.is_pressed()
+    for records, is_bulk in ((FAR_BEHIND, 0), (FAR_BEHIND + 1, 1), (FAR_BEHIND // 4 + 1, 1), (FAR_BEHIND // 4, 0)):
+        lanes.see(partition, records)
+        assert lanes.of(partition) is lanes.all[is_bulk], records
+    assert lanes.is_pressed()
 
 
-async def test_little_is_shared_and_holds_every_lane_until_it_is_committed() -> None:
-    lanes = Lanes(2, 1000, 1.0)
-    little = {partition: [partition.partition] for partition in _partitions("a", 4)}
-    assert lanes.split(little) == [(lanes.first, little, True)]
-    lanes.put(lanes.first, Prepared(1, BATCH, is_shared=True))
-    assert lanes.with_room() == []
-    async with lanes.next_of(lanes.first):
-        assert all(lane.busy.locked() for lane in lanes.all)
-        assert lanes.with_room() == list(lanes.all)
-    assert not any(lane.busy.locked() for lane in lanes.all)
+async def test_a_partition_changes_lanes_only_when_nothing_of_it_is_under_way() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    moving, staying = _partitions("a", 2)
+    lanes.put(lanes.express, Prepared(1, BATCH, (moving, staying)))
+    async with lanes.next_of(lanes.express):
+        lanes.put(lanes.express, Prepared(1, BATCH, (moving,)))
+        lanes.see(moving, FAR_BEHIND + 1)
+        assert lanes.open_to([moving]) == {}
+    assert lanes.open_to([moving]) == {}, "a second batch waits"
+    async with lanes.next_of(lanes.express):
+        assert lanes.open_to([moving, staying]) == {lanes.express: [staying]}
+    assert lanes.open_to([moving, staying]) == {lanes.express: [staying], lanes.bulk[0]: [moving]}
 
 
-async def test_much_after_little_goes_out_before_the_lanes_part_the_work_again() -> None:
-    lanes = Lanes(2, 1000, 1.0)
-    little = {partition: [partition.partition] for partition in _partitions("a", 4)}
-    much = {partition: [0] * SHARED_BELOW for partition in _partitions("a", 4)}
-    lanes.split(little)
-    lanes.put(lanes.first, Prepared(1, BATCH, is_shared=True))
-    async with lanes.next_of(lanes.first):
-        ((lane, _, is_shared),) = lanes.split(much)
-        assert (lane, is_shared) == (lanes.first, True)
-        lanes.put(lane, Prepared(1, BATCH, is_shared))
-    assert lanes.with_room() == []
-    async with lanes.next_of(lanes.first):
-        assert lanes.with_room() == []
-    assert lanes.with_room() == list(lanes.all)
-    assert [is_shared for _, _, is_shared in lanes.split(much)] == [False, False]
+async def test_a_batch_that_fails_lets_its_partitions_go() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    (partition,) = _partitions("a", 1)
+    lanes.put(lanes.express, Prepared(1, BATCH, (partition,)))
+    with pytest.raises(RuntimeError):
+        async with lanes.next_of(lanes.express):
+            raise RuntimeError
+    lanes.see(partition, FAR_BEHIND + 1)
+    assert lanes.open_to([partition]) == {lanes.bulk[0]: [partition]}
+
+
+async def test_a_full_bulk_lane_leaves_the_express_open() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    behind, current = _partitions("a", 2)
+    lanes.see(behind, FAR_BEHIND + 1)
+    lanes.put(lanes.bulk[0], Prepared(1, BATCH, (behind,)))
+    assert lanes.open_to([behind, current]) == {lanes.express: [current]}
 
 
 async def test_wait_for_room_ends_when_a_batch_is_taken() -> None:
     lanes = Lanes(1, 1000, 1.0)
-    lane = lanes.first
-    lane.queue.put_nowait(Prepared(1, BATCH))
-    assert not lanes.with_room()
-    assert not await lanes.wait_for_room(0.01)
-    waiting = asyncio.create_task(lanes.wait_for_room(30.0))
+    partitions = _partitions("a", 1)
+    lanes.put(lanes.express, Prepared(1, BATCH))
+    assert not await lanes.wait_for_room(partitions, 0.01)
+    waiting = asyncio.create_task(lanes.wait_for_room(partitions, 30.0))
     await asyncio.sleep(0)
-    async with lanes.next_of(lane) as prepared:
+    async with lanes.next_of(lanes.express) as prepared:
         assert prepared.generation == 1
+        assert await waiting
+    assert not await lanes.wait_for_room([], 0.01), "nothing to wait for"
+
+
+async def test_wait_for_room_ends_when_a_partition_may_change_lanes() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    (partition,) = _partitions("a", 1)
+    lanes.put(lanes.express, Prepared(1, BATCH, (partition,)))
+    lanes.see(partition, FAR_BEHIND + 1)
+    waiting = asyncio.create_task(lanes.wait_for_room([partition], 30.0))
+    async with lanes.next_of(lanes.express):
+        await asyncio.sleep(0)
+        assert not waiting.done()
     assert await waiting
-    assert lanes.with_room() == [lane]
+
+
+class _Broker:
+    """A consumer that has so many records of each partition, and notes what it was asked for."""
+
+    def __init__(self, **waiting: int) -> None:
+        self.waiting = waiting
+        self.asked: list[tuple[list[str], int, int]] = []
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, Any]:
+        self.asked.append(([place.topic for place in partitions], timeout_ms, max_records))
+        return {place: [0] * self.waiting[place.topic] for place in partitions if self.waiting[place.topic]}
+
+
+async def test_express_is_polled_first_and_nothing_waits_for_it() -> None:
+    lanes = Lanes(2, 1000, 1.0)
+    behind, current = TopicPartition("behind", 1), TopicPartition("current", 0)
+    broker = _Broker(behind=3, current=2)
+    polling = Polling(lanes, 200)
+    assert await polling.poll(broker, [current]) == [(lanes.express, {current: [0, 0]})]
+    lanes.see(behind, FAR_BEHIND + 1)
+    assert await polling.poll(broker, [behind, current]) == [
+        (lanes.express, {current: [0, 0]}),
+        (lanes.bulk[1], {behind: [0, 0, 0]}),
+    ]
+    lanes.put(lanes.bulk[1], Prepared(1, BATCH, (behind,)))
+    assert await polling.poll(broker, [behind, current]) == [(lanes.express, {current: [0, 0]})]
+    most = lanes.express.size.rows
+    assert broker.asked == [
+        (["current"], 200, most),
+        (["current"], 0, most),
+        (["behind"], 0, most),
+        (["current"], BUSY_POLL_MS, most),
+    ]
 
 
 async def test_quiet_waits_for_every_lane() -> None:

@@ -1,0 +1,62 @@
+"""Ask the broker for what may be read now: first what is up to date, then what is far behind (hub.intake.lanes)."""
+
+from collections.abc import Iterable, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from hub.intake.lanes import Lane, Lanes, Records
+from hub.model.errors import LostRangeError
+
+BUSY_POLL_MS = 10
+
+
+class Polling:
+    """Polls with one consumer for the lanes of one worker."""
+
+    def __init__(self, lanes: Lanes, poll_ms: int) -> None:
+        """Take the lanes, and how long to wait at most for a first record while nothing is under way."""
+        self._lanes = lanes
+        self._poll_ms = poll_ms
+
+    async def poll(
+        self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+    ) -> list[tuple[Lane, Records]]:
+        """Return records of the partitions that may be polled, parted by lane; the express lane comes first.
+
+        Raises:
+            LostRangeError: the log does not hold a stored offset any more.
+        """
+        wanted = set(partitions)
+        by_lane = self._lanes.open_to(wanted)
+        all_may = sum(map(len, by_lane.values())) == len(wanted)
+        # While some may not be polled, the records of the others must not make them wait.
+        patience_ms = self._poll_ms if all_may else BUSY_POLL_MS
+        express = by_lane.pop(self._lanes.express, [])
+        found: list[tuple[Lane, Records]] = []
+        if express:
+            most = self._lanes.express.size.rows
+            records = await _records(consumer, express, 0 if by_lane else patience_ms, most)
+            if records:
+                found.append((self._lanes.express, records))
+        if by_lane:
+            most = min(lane.size.rows for lane in by_lane)
+            behind = [partition for of_lane in by_lane.values() for partition in of_lane]
+            found += self._parted(await _records(consumer, behind, 0 if found else BUSY_POLL_MS, most))
+        return found
+
+    def _parted(self, records: Records) -> list[tuple[Lane, Records]]:
+        parts: dict[Lane, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
+        for partition, of_partition in records.items():
+            parts.setdefault(self._lanes.of(partition), {})[partition] = of_partition
+        return [(lane, parts[lane]) for lane in self._lanes.bulk if lane in parts]
+
+
+async def _records(
+    consumer: AIOKafkaConsumer, partitions: list[TopicPartition], patience_ms: int, most: int
+) -> Records:
+    try:
+        records: Records = await consumer.getmany(*partitions, timeout_ms=patience_ms, max_records=most)
+    except OffsetOutOfRangeError as error:
+        raise LostRangeError(f"the log no longer holds a stored offset: {error}") from error
+    return records
