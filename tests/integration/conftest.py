@@ -2,10 +2,15 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from hub.intake.decoder import GuardedDecoder
+from hub.operate.evidence_keys import SigningKey, make_key
+from hub.warehouse.database import open_database
+from hub.warehouse.roles import WORKER
 from tests.conftest import RunningEngine
 from tests.merge_world import World, open_world
 from tests.whole_world import Whole, open_whole
@@ -26,6 +31,20 @@ def world(module_world: World) -> World:
     """The module's warehouse with its sources and nothing else."""
     module_world.clear()
     return module_world
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SigningKey:
+    """A key that signs evidence."""
+    return make_key(tmp_path / "key.pem")
+
+
+@pytest.fixture(scope="module")
+def working(module_world: World) -> Iterator[Engine]:
+    """The module's warehouse, with the worker's rights."""
+    engine = open_database(module_world.engine.url.render_as_string(hide_password=False), "hub", "test", role=WORKER)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="module")
