@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.console import Console
 from rich.markup import escape
+from sqlalchemy.exc import ProgrammingError
 from typer.exceptions import Abort, TyperException
 
 from hub.cli.lean import run_lean
@@ -15,6 +16,9 @@ EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
+
+_NO_SUCH_TABLE = ("42P01", "42703", "3F000")
+"""SQLSTATE of a table, a column, a schema that is not there."""
 
 _GROUPS = (
     "engine",
@@ -64,7 +68,7 @@ def main() -> None:
     run_lean()
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        code = build_app()(standalone_mode=False)
+        code = _run()
     except ConfigError as error:
         for problem in error.problems:
             errors.print("[red]configuration:[/red]", escape(problem))
@@ -81,6 +85,20 @@ def main() -> None:
         errors.print(f"[red]{error.code}:[/red]", escape(error.message))
         sys.exit(EXIT_FAILURE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
+    """Run the command; where tables are missing because nobody has made them, say that instead."""
+    try:
+        return build_app()(standalone_mode=False)
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
+            from hub.cli.context import located, warehouse
+            from hub.warehouse.migrate import check_migrated
+
+            settings, places = located()
+            check_migrated(warehouse(settings, places, "hub"), settings.database_schema)
+        raise
 
 
 def _show_usage_error(error: TyperException, errors: Console) -> None:

@@ -62,7 +62,7 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
     with translated_errors("migrating"), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         added = _complete_entities(connection)
@@ -75,7 +75,8 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
     return MigrationReport(revision or "", tuple(added))
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Return the configuration of the numbered migrations; its attribute ``connection`` is the caller's to set."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -84,8 +85,7 @@ def _config() -> Config:
 
 def _complete_already(connection: Connection, schema: str) -> MigrationReport:
     """Return what is there, if nothing is missing: a worker whose user may only add rows starts like this."""
-    context = MigrationContext.configure(connection)
-    revision, newest = context.get_current_revision(), ScriptDirectory.from_config(_config()).get_current_head()
+    revision, newest = _revisions(connection)
     lacking = pending(connection) if revision == newest else [f"migration {newest}, after {revision}"]
     if lacking:
         raise ConfigError(
@@ -95,6 +95,32 @@ def _complete_already(connection: Connection, schema: str) -> MigrationReport:
             ]
         )
     return MigrationReport(revision or "", ())
+
+
+def check_migrated(engine: Engine, schema: str) -> None:
+    """Refuse a schema that is not what this version of the hub needs.
+
+    Raises:
+        ConfigError: nobody has migrated it, or an older version has.
+        UnreachableError: the database does not answer.
+    """
+    with translated_errors("looking at the tables"), engine.connect() as connection:
+        revision, newest = _revisions(connection)
+        if revision is None:
+            problem = f"the schema {schema} has no tables of the hub"
+        elif revision != newest:
+            problem = f"the schema {schema} is at migration {revision}, and this version of the hub needs {newest}"
+        elif lacking := pending(connection):
+            problem = f"the schema {schema} lacks {', '.join(lacking[:5])}"
+        else:
+            return
+    raise ConfigError([f"{problem}: run `hub db migrate`"])
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """Return the migration that the schema is at, and the newest."""
+    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision(), newest
 
 
 def pending(connection: Connection) -> list[str]:

@@ -1,0 +1,119 @@
+"""Commands on a database that nobody has migrated, or long ago: what is missing and what to do, not a traceback."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from hub.model.errors import ConfigError
+from hub.warehouse.database import open_database
+from hub.warehouse.migrate import alembic_config, check_migrated, migrate
+from hub.warehouse.roles import ensure_roles
+from tests.conftest import RunningEngine
+
+pytestmark = pytest.mark.engine
+
+# The package gives the name of this module to its function main.
+cli = importlib.import_module("hub.cli.main")
+Run = Callable[[str], tuple[int, str]]
+COMMANDS = (
+    "ledger",
+    "parked list",
+    "deadletters list",
+    "review list",
+    "operators list",
+    "partitions list",
+    "alerts list",
+    "quality",
+    "policy show",
+    "replay list",
+    "replay show 1",
+    "audit status",
+    "offsets show",
+    "units show 00001",
+    "citizen show 001299000123",
+)
+
+
+@pytest.fixture
+def run(
+    engine: RunningEngine,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Iterator[Run]:
+    """Run a command on an empty database; return its exit code and what it says on stderr."""
+    monkeypatch.setenv("HUB_DATABASE_URL", database_url)
+    monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
+    monkeypatch.setenv("HUB_KEY_SECRET", engine.key_secret)
+    monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(cli, "run_lean", lambda: None)
+
+    opened: list[Engine] = []
+
+    def open_and_note(*arguments: str) -> Engine:
+        opened.append(open_database(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("hub.cli.context.open_database", open_and_note)
+
+    def run(words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["hub", *words.split()])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, capsys.readouterr().err
+
+    yield run
+    for one in opened:
+        one.dispose()
+
+
+def test_commands_say_that_the_warehouse_was_not_migrated(run: Run) -> None:
+    for words in COMMANDS:
+        code, said = run(words)
+        assert (words, code) == (words, 2)
+        assert "configuration: the schema hub has no tables of the hub: run `hub db migrate`" in said, words
+
+
+def test_commands_say_that_a_newer_hub_needs_more_tables(run: Run, database_url: str) -> None:
+    engine = open_database(database_url, "hub", "test")
+    ensure_roles(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA hub"))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+    code, said = run("operators list")
+    assert code == 2
+    assert "the schema hub is at migration 0007, and this version of the hub needs " in said
+    migrate(engine, "hub")
+    assert run("operators list") == (0, "")
+    check_migrated(engine, "hub")
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE citizen_person_claim DROP COLUMN full_name"))
+    with pytest.raises(ConfigError, match=r"lacks column citizen_person_claim\.full_name: run `hub db migrate`"):
+        check_migrated(engine, "hub")
+    engine.dispose()
+
+
+def test_statement_that_is_wrong_on_a_complete_warehouse_is_a_bug(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_database(database_url, "hub", "test")
+    migrate(engine, "hub")
+
+    def act() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT nothing FROM nowhere"))
+
+    monkeypatch.setattr(cli, "build_app", lambda: lambda standalone_mode: act())
+    with pytest.raises(ProgrammingError, match="UndefinedTable"):
+        cli.main()
+    engine.dispose()
