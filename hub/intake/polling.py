@@ -1,5 +1,6 @@
 """Ask the broker for what may be read now: first what is up to date, then what is far behind (hub.intake.lanes)."""
 
+import time
 from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -9,6 +10,10 @@ from hub.intake.lanes import Lane, Lanes, Records
 from hub.model.errors import LostRangeError
 
 BUSY_POLL_MS = 10
+BESIDE_EXPRESS = 16_000
+"""Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
+EXPRESS_FLOWS_S = 3.0
+"""So long after a record that was up to date others are taken to come in."""
 
 
 class Polling:
@@ -18,6 +23,7 @@ class Polling:
         """Take the lanes, and how long to wait at most for a first record while nothing is under way."""
         self._lanes = lanes
         self._poll_ms = poll_ms
+        self._express_at = float("-inf")
 
     async def poll(
         self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
@@ -38,9 +44,12 @@ class Polling:
             most = self._lanes.express.size.rows
             records = await _records(consumer, express, 0 if by_lane else patience_ms, most)
             if records:
+                self._express_at = time.monotonic()
                 found.append((self._lanes.express, records))
         if by_lane:
             most = min(lane.size.rows for lane in by_lane)
+            if time.monotonic() - self._express_at < EXPRESS_FLOWS_S:
+                most = min(most, BESIDE_EXPRESS)
             behind = [partition for of_lane in by_lane.values() for partition in of_lane]
             found += self._parted(await _records(consumer, behind, 0 if found else BUSY_POLL_MS, most))
         return found

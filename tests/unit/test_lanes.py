@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
 from hub.intake.lanes import FAR_BEHIND, Lanes, Prepared
-from hub.intake.polling import BUSY_POLL_MS, Polling
+from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, Polling
 from hub.warehouse.batch import Batch
 
 BATCH = Batch((), ())
@@ -133,6 +133,21 @@ async def test_express_is_polled_first_and_nothing_waits_for_it() -> None:
         (["current"], 0, most),
         (["behind"], 0, most),
         (["current"], BUSY_POLL_MS, most),
+    ]
+
+
+async def test_what_is_far_behind_is_read_in_small_parts_while_others_come_in() -> None:
+    lanes = Lanes(1, 10 * BESIDE_EXPRESS, 1.0)
+    behind, current = TopicPartition("behind", 1), TopicPartition("current", 0)
+    lanes.see(behind, FAR_BEHIND + 1)
+    broker = _Broker(behind=3, current=0)
+    polling = Polling(lanes, 200)
+    await polling.poll(broker, [behind, current])
+    broker.waiting["current"] = 1
+    await polling.poll(broker, [behind, current])
+    assert [most for topics, _, most in broker.asked if topics == ["behind"]] == [
+        lanes.express.size.rows,
+        BESIDE_EXPRESS,
     ]
 
 
