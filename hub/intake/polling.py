@@ -10,7 +10,7 @@ from hub.intake.lanes import Lane, Lanes, Records
 from hub.model.errors import LostRangeError
 
 BUSY_POLL_MS = 10
-BESIDE_EXPRESS = 16_000
+BESIDE_EXPRESS = 32_000
 """Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
 EXPRESS_FLOWS_S = 3.0
 """So long after a record that was up to date others are taken to come in."""
