@@ -154,12 +154,12 @@ class Running:
         if self.process.returncode:
             raise SystemExit(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}")
 
-    def stop(self) -> None:
-        """End it as an operator would."""
+    def stop(self, limit_s: float = 30.0) -> None:
+        """End it as an operator would; kill it when it has not ended in time."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(30)
+            self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -57,7 +57,7 @@ def run(ground: Ground, rate: int, seconds: float) -> dict[str, Any]:
     sent, of_rows = until_visible(ground, warehouse, Pace("paced", rate, seconds, int(rate * WARM_UP_S)))
     lasted = time.monotonic() - began
     after = {name: sum(map(cpu_seconds, pids)) for name, pids in watched.items()}
-    portal.stop()
+    portal.stop(limit_s=seconds + 60)
     batches = warehouse.value(f"SELECT count(*) FROM batch WHERE id > {first_batch}")
     for running in hub.values():
         running.check()

@@ -36,7 +36,7 @@ async def consume(bootstrap: str, topic: str) -> list[Arrived]:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest"
+        topic, bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="latest"
     )
     await consumer.start()
     arrived: list[Arrived] = []
