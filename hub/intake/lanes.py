@@ -11,7 +11,7 @@ batch that waits besides the one that is being committed.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ PRESSED_S = 3.0
 """So long after a partition was far behind the stream is taken to have much to do."""
 
 _Result = TypeVar("_Result")
-Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+Records = dict[TopicPartition, Sequence[ConsumerRecord]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from hub.model.errors import LostRangeError
 BUSY_POLL_MS = 10
 BESIDE_EXPRESS = 32_000
 """Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
+FRESH_MS = 8
+"""A first look gives what was fetched when the last batch was taken; the next waits so long for what came since."""
 EXPRESS_FLOWS_S = 3.0
 """So long after a record that was up to date others are taken to come in."""
 
@@ -45,6 +47,8 @@ class Polling:
             records = await _records(consumer, express, 0 if by_lane else patience_ms, most)
             if records:
                 self._express_at = time.monotonic()
+                if (room := most - sum(map(len, records.values()))) > 0:
+                    records = _joined(records, await _records(consumer, express, FRESH_MS, room))
                 found.append((self._lanes.express, records))
         if by_lane:
             most = min(lane.size.rows for lane in by_lane)
@@ -59,6 +63,10 @@ class Polling:
         for partition, of_partition in records.items():
             parts.setdefault(self._lanes.of(partition), {})[partition] = of_partition
         return [(lane, parts[lane]) for lane in self._lanes.bulk if lane in parts]
+
+
+def _joined(first: Records, then: Records) -> Records:
+    return {partition: [*first.get(partition, ()), *then.get(partition, ())] for partition in first | then}
 
 
 async def _records(

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
 from hub.intake.lanes import FAR_BEHIND, Lanes, Prepared
-from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, Polling
+from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, FRESH_MS, Polling
 from hub.warehouse.batch import Batch
 
 BATCH = Batch((), ())
@@ -101,38 +101,41 @@ async def test_wait_for_room_ends_when_a_partition_may_change_lanes() -> None:
 
 
 class _Broker:
-    """A consumer that has so many records of each partition, and notes what it was asked for."""
+    """A consumer that has records of each partition, those of one fetch at a time, and notes what it was asked for."""
 
-    def __init__(self, **waiting: int) -> None:
-        self.waiting = waiting
-        self.asked: list[tuple[list[str], int, int]] = []
+    def __init__(self, **fetches: list[int]) -> None:
+        self.fetches = fetches
+        self.asked: list[tuple[str, int, int]] = []
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
     ) -> dict[TopicPartition, Any]:
-        self.asked.append(([place.topic for place in partitions], timeout_ms, max_records))
-        return {place: [0] * self.waiting[place.topic] for place in partitions if self.waiting[place.topic]}
+        self.asked += [(place.topic, timeout_ms, max_records) for place in partitions]
+        fetched = {place: self.fetches[place.topic].pop(0) for place in partitions if self.fetches[place.topic]}
+        return {place: [0] * records for place, records in fetched.items()}
 
 
 async def test_express_is_polled_first_and_nothing_waits_for_it() -> None:
     lanes = Lanes(2, 1000, 1.0)
     behind, current = TopicPartition("behind", 1), TopicPartition("current", 0)
-    broker = _Broker(behind=3, current=2)
+    most = lanes.express.size.rows
+    broker = _Broker(behind=[3], current=[2, 1, 2, 0, most])
     polling = Polling(lanes, 200)
-    assert await polling.poll(broker, [current]) == [(lanes.express, {current: [0, 0]})]
+    assert await polling.poll(broker, [current]) == [(lanes.express, {current: [0, 0, 0]})]
     lanes.see(behind, FAR_BEHIND + 1)
     assert await polling.poll(broker, [behind, current]) == [
         (lanes.express, {current: [0, 0]}),
         (lanes.bulk[1], {behind: [0, 0, 0]}),
     ]
     lanes.put(lanes.bulk[1], Prepared(1, BATCH, (behind,)))
-    assert await polling.poll(broker, [behind, current]) == [(lanes.express, {current: [0, 0]})]
-    most = lanes.express.size.rows
+    assert await polling.poll(broker, [behind, current]) == [(lanes.express, {current: [0] * most})]
     assert broker.asked == [
-        (["current"], 200, most),
-        (["current"], 0, most),
-        (["behind"], 0, most),
-        (["current"], BUSY_POLL_MS, most),
+        ("current", 200, most),
+        ("current", FRESH_MS, most - 2),
+        ("current", 0, most),
+        ("current", FRESH_MS, most - 2),
+        ("behind", 0, most),
+        ("current", BUSY_POLL_MS, most),
     ]
 
 
@@ -140,15 +143,12 @@ async def test_what_is_far_behind_is_read_in_small_parts_while_others_come_in() 
     lanes = Lanes(1, 10 * BESIDE_EXPRESS, 1.0)
     behind, current = TopicPartition("behind", 1), TopicPartition("current", 0)
     lanes.see(behind, FAR_BEHIND + 1)
-    broker = _Broker(behind=3, current=0)
+    broker = _Broker(behind=[3, 3], current=[])
     polling = Polling(lanes, 200)
     await polling.poll(broker, [behind, current])
-    broker.waiting["current"] = 1
+    broker.fetches["current"] = [1]
     await polling.poll(broker, [behind, current])
-    assert [most for topics, _, most in broker.asked if topics == ["behind"]] == [
-        lanes.express.size.rows,
-        BESIDE_EXPRESS,
-    ]
+    assert [most for topic, _, most in broker.asked if topic == "behind"] == [lanes.express.size.rows, BESIDE_EXPRESS]
 
 
 async def test_quiet_waits_for_every_lane() -> None:
