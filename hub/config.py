@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=2.0, gt=0, le=60, description="Batches shrink until one's transaction lasts no longer than this."
     )
     lanes: int = Field(
-        default=2, ge=1, le=16, description="Batches of one worker on their way into the database at a time."
+        default=2, ge=1, le=16, description="Batches of what is far behind that one worker has on their way at a time."
     )
     poll_ms: int = Field(
         default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."
