@@ -139,7 +139,7 @@ class Declaration:
     database: Location
     streams: tuple[Stream, ...]
     epoch: int = 1
-    poll_s: float = 2.0
+    poll_s: float = 0.5
     overlap_s: float = 60.0
     page_rows: int = 5_000
     state: Location = field(default_factory=Location)

@@ -285,7 +285,7 @@ def declaration_of(document: _Table, name: str) -> Declaration:
         database=reader.location("source", source, needed=True),
         streams=streams,
         epoch=int(reader.number("source", source, "epoch", 1, 1)),
-        poll_s=reader.number("source", source, "poll_s", 2.0, 0.05),
+        poll_s=reader.number("source", source, "poll_s", 0.5, 0.05),
         overlap_s=reader.number("source", source, "overlap_s", 60.0, 0.0),
         page_rows=int(reader.number("source", source, "page_rows", 5_000, 1)),
         state=reader.location("state", state, needed=False),

@@ -8,6 +8,7 @@ is sent again with the same event ids. One loop serves all streams of a source i
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,18 +28,26 @@ class StreamCounts:
     phase: str = "snapshot"
 
 
+REST_SHARE = 4
+"""A pause lasts so many times as long as the round before it took."""
+
+MORE_REST_S = 2.0
+"""And so many seconds longer than declared at most: a round in which the source was away says nothing of its load."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to run.
 
     Fields:
         once: stop when no stream has anything new; else run until ``stop`` is set.
-        poll_s: pause after a round in which nothing was new.
+        poll_s: least pause after a round in which nothing was new; longer, by up to ``MORE_REST_S``, when the source
+            takes long to answer, so that asking takes it a fifth of the time at most.
         progress: called after each confirmed page.
     """
 
     once: bool = False
-    poll_s: float = 2.0
+    poll_s: float = 0.5
     policy: RetryPolicy = ENVIRONMENT
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[StreamCounts], None] = lambda counts: None
@@ -55,18 +64,24 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
     streams = [_StreamRun(connector, publisher, options, thread) for connector in connectors]
     try:
         while not options.stop.is_set():
+            began = time.monotonic()
             # every stream takes its turn, whatever the others found
             moved = [stream.turn() for stream in streams]
             if not any(moved):
                 if options.once:
                     break
-                options.stop.wait(options.poll_s)
+                options.stop.wait(rest_s(options.poll_s, time.monotonic() - began))
     finally:
         thread.shutdown()
         publisher.close()
         for connector in connectors:
             connector.close()
     return tuple(stream.counts for stream in streams)
+
+
+def rest_s(poll_s: float, took_s: float) -> float:
+    """Return how long to leave a source alone that took so long to say that nothing is new."""
+    return max(poll_s, min(REST_SHARE * took_s, poll_s + MORE_REST_S))
 
 
 @dataclass(frozen=True, slots=True)

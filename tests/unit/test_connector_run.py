@@ -7,7 +7,7 @@ import pytest
 
 from connectors.ahead import read_ahead
 from connectors.port import Page, Position, Record
-from connectors.run import RunOptions, run
+from connectors.run import MORE_REST_S, RunOptions, rest_s, run
 from connectors.testing import QUICK
 from hub.model.errors import UnreachableError
 
@@ -145,3 +145,9 @@ def test_error_of_what_is_read_ahead_comes_after_the_items_before_it() -> None:
     assert next(ahead) == 1
     with pytest.raises(UnreachableError):
         next(ahead)
+
+
+def test_a_source_that_is_slow_to_answer_is_asked_less_often_but_not_left_alone_for_long() -> None:
+    assert rest_s(0.5, 0.01) == 0.5
+    assert rest_s(0.5, 0.3) == pytest.approx(1.2)
+    assert rest_s(0.5, 3_600.0) == 0.5 + MORE_REST_S, "it was away, not slow"
