@@ -30,7 +30,7 @@ def every_loss(engine: Engine, progress: Progress = lambda done, of: None) -> li
         with connection.begin():
             accounts = read_accounts(connection)
             todo = [(stretch, rows) for account in accounts for stretch, rows in _stretches(connection, account)]
-            losses = [loss for account in accounts for loss in losses_beyond(connection, account)]
+            losses = losses_beyond(connection, accounts)
             for done, (stretch, rows) in enumerate(todo):
                 progress(done, len(todo))
                 losses += losses_of(connection, stretch, rows)

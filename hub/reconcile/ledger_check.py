@@ -69,7 +69,7 @@ class LedgerCheck:
             again, found = _look_again(connection, accounts, began + self._look_for_s)
             looked_at, losses = looked_at + again, losses + found
             self._look_at = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
-        beyond = [loss for account in accounts.values() for loss in losses_beyond(connection, account)]
+        beyond = losses_beyond(connection, accounts.values())
         _tell(connection, accounts, beyond)
         return LedgerTurn(counted, looked_at, tuple(losses + beyond))
 

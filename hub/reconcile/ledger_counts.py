@@ -4,6 +4,7 @@ Each function builds one statement, named for what it finds. A stretch is ``OFFS
 partition: few enough that what its rows name is found by indexes, however large the tables are.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    column,
     exists,
     func,
     select,
@@ -23,6 +25,7 @@ from sqlalchemy import (
     union,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import Outcome
@@ -70,14 +73,21 @@ def offsets_without_row() -> Select[int, int]:
 
 
 @cache
-def rows_beyond() -> Select[int]:
-    """Select offsets of ``:log`` at or after ``:end`` that have an audit row though they were not consumed."""
-    return (
+def rows_beyond() -> Select[int, int]:
+    """Select (log, offset) of rows at or after each of ``:ends`` of ``:logs`` whose records were not consumed."""
+    account = (
+        func.unnest(bindparam("logs", type_=ARRAY(BigInteger)), bindparam("ends", type_=ARRAY(BigInteger)))
+        .table_valued(column("log", BigInteger), column("end_offset", BigInteger))
+        .render_derived(name="account")
+    )
+    beyond = (
         select(audit.c.log_offset)
-        .where(audit.c.log == _LOG, audit.c.log_offset >= _END)
+        .where(audit.c.log == account.c.log, audit.c.log_offset >= account.c.end_offset)
         .order_by(audit.c.log_offset)
         .limit(MOST_NAMED)
+        .lateral("beyond")
     )
+    return select(account.c.log, beyond.c.log_offset).order_by(account.c.log, beyond.c.log_offset)
 
 
 @cache
@@ -204,8 +214,12 @@ def _uncounted(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
     return [Loss(what, account.topic, account.partition, first, last) for first, last in runs[:MOST_NAMED]]
 
 
-def losses_beyond(connection: Connection, account: Account) -> list[Loss]:
-    """Return audit rows of records that the log partition's account says were not consumed."""
+def losses_beyond(connection: Connection, accounts: Iterable[Account]) -> list[Loss]:
+    """Return audit rows of records that the log partitions' accounts say were not consumed; one statement for all."""
     what = "an audit row of a record that was not consumed"
-    offsets = connection.execute(rows_beyond(), {"log": account.log, "end": account.next_offset}).scalars()
-    return [Loss(what, account.topic, account.partition, offset, offset) for offset in offsets]
+    by_log = {account.log: account for account in accounts}
+    ends = {"logs": list(by_log), "ends": [account.next_offset for account in by_log.values()]}
+    return [
+        Loss(what, by_log[log].topic, by_log[log].partition, offset, offset)
+        for log, offset in connection.execute(rows_beyond(), ends)
+    ]

@@ -75,6 +75,14 @@ def test_i5_offsets_moved_without_audit_rows_are_named(world: World) -> None:
     assert _said(world) == f"no audit row: {TOPIC}/0@3-5"
 
 
+def test_i5_audit_row_of_a_record_that_was_not_consumed_is_named(world: World) -> None:
+    world.commit(_people(1, 3))
+    world.commit(_people(4, 2), partition=1)
+    assert check_ledger(world.engine) is not None
+    _execute(world, f"UPDATE log_partition SET next_offset = 2, consumed = 2 WHERE id = {world.logs[0]}")
+    assert _said(world) == f"an audit row of a record that was not consumed: {TOPIC}/0@2"
+
+
 def test_i5_claim_and_record_removed_behind_the_hubs_back_are_named(world: World) -> None:
     world.commit([*_people(1, 3), Said(3, "province_b", 1, full_name="B")])
     keys = world.rows("SELECT key FROM citizen_person_claim ORDER BY key, source")
