@@ -36,10 +36,16 @@ _CLAIMS = """
         (key, source, source_epoch, source_version, content_hash, revoked, contested, event_id, occurred_at,
          recorded_at, operation, unit_scheme, source_agency, pin, full_name, birth_year, birth_month, gender)
     SELECT key, :source, 1, :version, n * 7919, false, contested, md5('e' || n)::uuid, '2025-03-01', '2025-03-01',
-           'SNAPSHOT', 'GSO_2004', 'G01', '0002' || lpad(n::text, 8, '0'), :name || ' ' || n, 2099, n % 12 + 1,
-           CASE n % 2 WHEN 0 THEN 'MALE' ELSE 'FEMALE' END
-    FROM people WHERE contested OR NOT :only_contested
+           'SNAPSHOT', 'GSO_2004', 'G01', whole.pin, :name || ' ' || n, whole.birth_year, whole.birth_month,
+           whole.gender
+    FROM people
+    LEFT JOIN LATERAL (
+        SELECT '0002' || lpad(n::text, 8, '0') AS pin, 2099 AS birth_year, n % 12 + 1 AS birth_month,
+               CASE n % 2 WHEN 0 THEN 'MALE' ELSE 'FEMALE' END AS gender
+    ) AS whole ON NOT :only_contested
+    WHERE contested OR NOT :only_contested
 """
+"""The rival knows nothing but a name, another one: the events find a conflict open and open no others."""
 _OTHERS = (
     "INSERT INTO citizen_person_record (key, source) SELECT key, :source FROM people",
     """
