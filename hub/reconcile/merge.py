@@ -139,7 +139,8 @@ def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> 
     if copies:
         plain = frame.filter("newest")
         if to_tell:
-            places = connection.execute(outcomes.newest_but_not_plain(tables)).all()
+            telling = outcomes.newest_but_not_plain(tables, are_all_written=merge.written == newest)
+            places = connection.execute(telling).all()
             told = pl.DataFrame(places, schema={"log": pl.Int16, "log_offset": pl.Int64}, orient="row")
             plain = plain.join(told, on=["log", "log_offset"], how="anti")
         copy_rows(connection, into, outcomes.applied(plain.sort("log", "log_offset"), batch_id))

@@ -93,14 +93,20 @@ def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 
 @cache
-def newest_but_not_plain(tables: AspectTables) -> Select[int, int]:
-    """Find the places of newest rows that were not written, or are contested: what became of them must be told."""
+def newest_but_not_plain(tables: AspectTables, are_all_written: bool) -> Select[int, int]:
+    """Find the places of newest rows that were not written, or are contested: what became of them must be told.
+
+    ``are_all_written``: no newest row was left unwritten, so that only the few contested ones have to be joined.
+    """
     stage, merged = tables.stage, tables.merged
     written = and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
+    not_plain = or_(merged.c.contested, ~merged.c.held)
+    if not are_all_written:
+        not_plain = or_(merged.c.key.is_(None), not_plain)
     return (
         select(stage.c.log, stage.c.log_offset)
-        .join_from(stage, merged, written, isouter=True)
-        .where(stage.c.newest, or_(merged.c.key.is_(None), merged.c.contested, ~merged.c.held))
+        .join_from(stage, merged, written, isouter=not are_all_written)
+        .where(stage.c.newest, not_plain)
     )
 
 
