@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
     replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
-    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000, description="Most records in one batch.")
+    batch_rows: int = Field(default=36_000, ge=1, le=1_000_000, description="Most records in one batch.")
     batch_target_s: float = Field(
         default=2.0, gt=0, le=60, description="Batches shrink until one's transaction lasts no longer than this."
     )
