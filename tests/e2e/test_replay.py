@@ -43,7 +43,7 @@ def groups(field: Field) -> set[str]:
 
 def killed(field: Field, number: int) -> None:
     """Run the replay slowly, and kill it when it has read something and not all."""
-    command = [HUB, "replay", "run", str(number), "--execute", "--rate", "100", *WHY]
+    command = [HUB, "replay", "run", str(number), "--execute", "--rate", "10", *WHY]
     read = f"SELECT coalesce(sum(read), 0) FROM replay_position WHERE replay = {number}"
     with subprocess.Popen(
         command, env=clean_environment(field.environment()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
