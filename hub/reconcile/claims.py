@@ -53,6 +53,7 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         claim.c.source,
         literal_column("old.source IS NULL").label("inserted"),
         claim.c.contested,
+        literal_column("coalesce(old.contested, false)").label("was_contested"),
         literal_column("old.source_epoch").label("old_epoch"),
         literal_column("old.source_version").label("old_version"),
         literal_column("old.content_hash").label("old_hash"),
@@ -61,7 +62,8 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         *(claim.c[name].label(new_value(name)) for name in tables.aspect.watched),
         *([_redescribed(tables).label("redescribed")] if tables.aspect.described else []),
     ).cte("written")
-    names = [*tables.identity, "source", "inserted", "contested", "old_epoch", "old_version", "old_hash"]
+    names = [*tables.identity, "source", "inserted", "contested", "was_contested"]
+    names += ["old_epoch", "old_version", "old_hash"]
     names += ["had_sensitive"] if tables.sensitive is not None else []
     names += watched
     names += ["redescribed"] if tables.aspect.described else []
@@ -74,15 +76,24 @@ def _redescribed(tables: AspectTables) -> ColumnElement[bool]:
     )
 
 
+def newly_contested(tables: AspectTables) -> ColumnElement[bool]:
+    """Return whether a row of ``merged`` is of a claim that became contested in this batch.
+
+    Whoever made a claim contested marked its rivals then; a rival that came since is new itself.
+    """
+    return and_(tables.merged.c.contested, ~tables.merged.c.was_contested)
+
+
 @cache
-def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int, int]:
-    """Count what the upsert wrote: all, newly inserted, contested, with sensitive fields before, with watched ones."""
+def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int, int, int]:
+    """Count what the upsert wrote: all, newly inserted, contested, newly so, with sensitive fields before, watched."""
     merged = tables.merged
     watched = [merged.c[old_value(name)] for name in tables.aspect.watched]
     return select(
         func.count(),
         func.count().filter(merged.c.inserted),
         func.count().filter(merged.c.contested),
+        func.count().filter(newly_contested(tables)),
         func.count().filter(merged.c.had_sensitive) if tables.sensitive is not None else literal(0),
         func.count().filter(or_(*(value.is_not(None) for value in watched))) if watched else literal(0),
     ).select_from(merged)

@@ -99,11 +99,22 @@ def _differences(tables: AspectTables, held: _Values, rival: _Values) -> list[tu
 
 @cache
 def conflicts_opened(tables: AspectTables) -> Insert:
-    """Open a conflict for each field in which a claim contradicts the record; one that was closed opens again."""
+    """Open a conflict for each field in which a claim contradicts the record; one that was closed opens again.
+
+    What stands already is left out: an upsert would lock its row, which is a write.
+    """
     found = _disagreements(tables).subquery()
+    names = ("key", "part", "field", "source", "held_by")
+    # A scalar is looked up by key for each; EXISTS might become a join of all conflicts.
+    standing = (
+        select(literal(1))
+        .where(conflict.c.aspect == tables.name, conflict.c.closed_at.is_(None))
+        .where(*(conflict.c[name] == found.c[name] for name in names))
+        .scalar_subquery()
+    )
     opening = postgresql.insert(conflict).from_select(
-        ["aspect", "key", "part", "field", "source", "held_by"],
-        select(literal(tables.name, Text), found.c.key, found.c.part, found.c.field, found.c.source, found.c.held_by),
+        ["aspect", *names],
+        select(literal(tables.name, Text), *(found.c[name] for name in names)).where(standing.is_(None)),
     )
     return opening.on_conflict_do_update(
         index_elements=["aspect", "key", "part", "field", "source"],

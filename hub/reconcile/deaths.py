@@ -45,7 +45,7 @@ def deaths_changed(connection: Connection, tables: AspectTables, any_dead: bool,
     Args:
         connection: in the batch's transaction.
         tables: the aspect of people.
-        any_dead: whether a claim that the batch wrote, or one of a contested key, may say that somebody is dead.
+        any_dead: whether a claim that the batch wrote, or one of a record that moved, may say that somebody is dead.
         any_before: whether one may have said so before.
     """
     changed: set[UUID] = set()
@@ -60,8 +60,8 @@ def deaths_changed(connection: Connection, tables: AspectTables, any_dead: bool,
 def deaths_told(tables: AspectTables) -> Executable:
     """Enter the people of the batch whose record says that they are dead or missing."""
     person, merged = held(tables, "person"), tables.merged
-    # Of a contested key another source's claim may hold the record now, whoever wrote.
-    told = or_(merged.c.contested, merged.c[new_value("life_status")].in_(STATES))
+    # Another source's claim holds a record that moved, whoever wrote.
+    told = or_(merged.c.moved, merged.c[new_value("life_status")].in_(STATES))
     among = select(merged.c.key).where(told).distinct().subquery()
     year, month, day = (person.c[f"life_status_{part}"] for part in ("year", "month", "day"))
     rows = (
@@ -90,7 +90,7 @@ def deaths_told(tables: AspectTables) -> Executable:
 def deaths_taken_back(tables: AspectTables) -> Executable:
     """Take out the people of the batch whose record no longer says so."""
     person, merged = held(tables, "person"), tables.merged
-    said_before = or_(merged.c.contested, merged.c[old_value("life_status")].in_(STATES))
+    said_before = or_(merged.c.moved, merged.c[old_value("life_status")].in_(STATES))
     still = exists(
         select(literal(1))
         .select_from(person.source)

@@ -4,6 +4,8 @@ Used by the merge for what a batch made contested, and for keys whose decision c
 policy was applied, an officer decided.
 """
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection, Insert, Select, and_, false, func, insert, literal, select, true
 
 from hub.reconcile import conflicts, dossier_steps, person_steps, records, unit_steps
@@ -11,14 +13,25 @@ from hub.reconcile.touch import Place, touch
 from hub.warehouse.entity_tables import AspectTables
 
 
-def decide(connection: Connection, tables: AspectTables) -> None:
-    """Decide anew every key that ``tables.merged`` has as contested."""
+class Decided(NamedTuple):
+    """Of the claims in ``merged``: how many do not hold their record, how many are of records that moved."""
+
+    superseded: int = 0
+    moved: int = 0
+
+
+def decide(connection: Connection, tables: AspectTables, are_any_new: bool = True) -> Decided:
+    """Decide anew every key that ``tables.merged`` has as contested.
+
+    ``are_any_new``: some became contested in this transaction, so that claims of others are to be marked.
+    """
     connection.execute(records.records_locked(tables))
-    connection.execute(records.rivals_marked(tables))
-    connection.execute(records.records_decided(tables))
-    connection.execute(records.holders_noted(tables))
+    if are_any_new:
+        connection.execute(records.rivals_marked(tables))
+    decided = Decided(*connection.execute(records.records_decided(tables)).one())
     connection.execute(conflicts.conflicts_opened(tables))
     connection.execute(conflicts.conflicts_closed(tables))
+    return decided
 
 
 def redecide(connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: Place) -> int:
@@ -45,8 +58,12 @@ def redecide(connection: Connection, tables: AspectTables, identities: Select[tu
 
 def _contested(tables: AspectTables, identities: Select[tuple[object, ...]]) -> Insert:
     record, wanted = tables.record, identities.distinct().subquery()
-    names = [*tables.identity, "source", "inserted", "contested"]
+    names = [*tables.identity, "source", "inserted", "contested", "moved"]
     rows = select(
-        *(record.c[name] for name in tables.identity), func.coalesce(record.c.source, literal(0)), false(), true()
+        *(record.c[name] for name in tables.identity),
+        func.coalesce(record.c.source, literal(0)),
+        false(),
+        true(),
+        true(),
     ).join_from(record, wanted, and_(*(record.c[name] == wanted.c[name] for name in tables.identity)))
     return insert(tables.merged).from_select(names, rows)

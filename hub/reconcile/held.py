@@ -55,10 +55,10 @@ def is_among(key: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
 def redescribed_keys(tables: AspectTables) -> Select[UUID]:
     """Select the keys whose described fields may be others than before the batch.
 
-    Of a contested key another source's claim may hold the record now.
+    Another source's claim holds a record that moved.
     """
     merged = tables.merged
-    return select(merged.c.key).where(or_(merged.c.redescribed, merged.c.contested)).distinct()
+    return select(merged.c.key).where(or_(merged.c.redescribed, merged.c.moved)).distinct()
 
 
 def with_group(entity: str, keys: Select[UUID]) -> Select[UUID]:

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Connection, Insert, Table, bindparam, insert,
 
 from hub.model.errors import ConfigError
 from hub.reconcile import claims, companions, outcomes, releasing
-from hub.reconcile.decide import decide
+from hub.reconcile.decide import Decided, decide
 from hub.reconcile.parking import hold_back
 from hub.reconcile.staging import stage
 from hub.reconcile.step import Merge
@@ -27,7 +27,7 @@ from hub.warehouse.tables import audit, batch, dead_letter, release
 COUNTED = {"preserve_rowcount": True}
 """Without it an insert from a select tells no count of its rows."""
 TOLD_SHARE = 4
-"""Where more than one newest row in so many was not plainly applied, the database tells all of them apart."""
+"""Where more than one newest row in so many was not applied, the database tells all of them apart."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
 
@@ -93,58 +93,55 @@ def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int,
         copy_rows(connection, audit, waiting.with_columns(batch=pl.lit(batch_id, pl.Int64)))
     if accepted.frame.is_empty():
         return 0
-    written, contested, watched = _write_claims(connection, tables, accepted)
-    place = job or accepted.frame.select("log", "log_offset").row(0)
-    merge = Merge(tables, accepted, written, contested, watched, place)
+    merge = _write_claims(connection, tables, accepted, job)
     _audit(connection, merge, batch_id, release if of.released else audit)
     if job is not None:
         touch(connection, job, tables.entity.name, select(tables.merged.c.key))
     for step in STEPS:
         step(connection, merge)
-    return written
+    return merge.written
 
 
-def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted) -> tuple[int, int, int]:
-    """Write claims, their companions, records and conflicts.
-
-    Returns:
-        How many claims were written, how many of them are contested, how many replaced a watched value.
-    """
+def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted, job: Place | None) -> Merge:
+    """Write claims, their companions, records and conflicts."""
     companions.keep_versions_before(connection, tables)
     connection.execute(claims.claims_newer_than_stored(tables))
     counts = connection.execute(claims.counts_of_merged(tables)).one()
-    written, inserted, contested, had_sensitive, watched = (int(count) for count in counts)
+    written, inserted, contested, newly, had_sensitive, watched = (int(count) for count in counts)
     has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
     companions.keep_after(connection, tables, has_sensitive, had_sensitive)
     if inserted:
         fresh = connection.execute(claims.records_of_new_keys(tables), execution_options=COUNTED).rowcount
         if fresh < inserted:
-            contested += connection.execute(claims.contested_by_new_claims(tables)).rowcount
+            by_new = connection.execute(claims.contested_by_new_claims(tables)).rowcount
+            contested, newly = contested + by_new, newly + by_new
+    decided = Decided()
     if contested:
-        connection.execute(claims.contested_with_rivals(tables))
-        decide(connection, tables)
-    return written, contested, watched
+        newly += connection.execute(claims.contested_with_rivals(tables)).rowcount
+        decided = decide(connection, tables, are_any_new=newly > 0)
+    place = job or accepted.frame.select("log", "log_offset").row(0)
+    return Merge(tables, accepted, written, *decided, watched, place)
 
 
 def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> None:
     """Write the outcome of every row of the stage.
 
-    The newest rows that became their key's record uncontested are copied in: the database tells only the others apart,
-    which costs it several times as much a row.
+    The newest rows that hold their record are copied in: the database tells only the others apart, which costs it
+    several times as much a row.
     """
     tables, frame, parameter = merge.tables, merge.accepted.frame, {"batch_id": batch_id}
     newest = int(frame["newest"].sum())
-    to_tell = newest - merge.written + merge.contested
+    to_tell = newest - merge.written + merge.superseded
     copies = into is audit and to_tell <= newest // TOLD_SHARE
     if copies:
-        plain = frame.filter("newest")
+        applied = frame.filter("newest")
         if to_tell:
-            telling = outcomes.newest_but_not_plain(tables, are_all_written=merge.written == newest)
+            telling = outcomes.newest_but_not_applied(tables, are_all_written=merge.written == newest)
             places = connection.execute(telling).all()
             told = pl.DataFrame(places, schema={"log": pl.Int16, "log_offset": pl.Int64}, orient="row")
-            plain = plain.join(told, on=["log", "log_offset"], how="anti")
-        copy_rows(connection, into, outcomes.applied(plain.sort("log", "log_offset"), batch_id))
+            applied = applied.join(told, on=["log", "log_offset"], how="anti")
+        copy_rows(connection, into, outcomes.applied(applied.sort("log", "log_offset"), batch_id))
     if merge.written and (to_tell or newest < frame.height or not copies):
-        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, without_plain=copies), parameter)
+        connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, without_applied=copies), parameter)
     if merge.written < newest:
         connection.execute(outcomes.audit_of_unwritten(tables, _BATCH_ID, into), parameter)

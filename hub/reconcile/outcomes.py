@@ -93,30 +93,30 @@ def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 
 @cache
-def newest_but_not_plain(tables: AspectTables, are_all_written: bool) -> Select[int, int]:
-    """Find the places of newest rows that were not written, or are contested: what became of them must be told.
+def newest_but_not_applied(tables: AspectTables, are_all_written: bool) -> Select[int, int]:
+    """Find the places of newest rows that were not written, or do not hold their record.
 
-    ``are_all_written``: no newest row was left unwritten, so that only the few contested ones have to be joined.
+    ``are_all_written``: no newest row was left unwritten, so that only the few superseded ones have to be joined.
     """
     stage, merged = tables.stage, tables.merged
     written = and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
-    not_plain = or_(merged.c.contested, ~merged.c.held)
+    not_applied = ~merged.c.held
     if not are_all_written:
-        not_plain = or_(merged.c.key.is_(None), not_plain)
+        not_applied = or_(merged.c.key.is_(None), not_applied)
     return (
         select(stage.c.log, stage.c.log_offset)
         .join_from(stage, merged, written, isouter=not are_all_written)
-        .where(stage.c.newest, not_plain)
+        .where(stage.c.newest, not_applied)
     )
 
 
 @cache
 def audit_of_merged(
-    tables: AspectTables, batch_id: ColumnElement[int], into: Table, without_plain: bool = False
+    tables: AspectTables, batch_id: ColumnElement[int], into: Table, without_applied: bool = False
 ) -> Insert:
     """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written.
 
-    ``without_plain``: without the newest rows that nobody contests: their audit rows are there already.
+    ``without_applied``: without the newest rows that hold their record: their audit rows are there already.
     """
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
@@ -135,8 +135,8 @@ def audit_of_merged(
     rows = _audit_rows(tables, batch_id, outcome, is_reused, stored_hash).join_from(
         stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
     )
-    if without_plain:
-        rows = rows.where(or_(~stage.c.newest, merged.c.contested, ~merged.c.held))
+    if without_applied:
+        rows = rows.where(or_(~stage.c.newest, ~merged.c.held))
     return insert(into).from_select(_AUDIT_COLUMNS, rows)
 
 

@@ -94,14 +94,14 @@ def numbers_of(tables: AspectTables) -> Select[str]:
 def numbers_in_doubt(tables: AspectTables) -> Select[str]:
     """Select the numbers that the batch's people took up and another has too, and those that they gave up.
 
-    Of a contested key another source's claim may hold the record now, whoever wrote: all its numbers count.
+    Of a record that moved to another source's claim all numbers count, whoever wrote.
     """
     merged, claim = tables.merged, tables.claim
     field = _field_of(tables)
     said, before = merged.c[new_value(field)], merged.c[old_value(field)]
     changed = said.is_distinct_from(before)
-    contested = select(claim.c[field]).join_from(claim, merged, claim.c.key == merged.c.key).where(merged.c.contested)
-    taken_up = select(said.label("number")).where(changed).union(contested).subquery()
+    moved = select(claim.c[field]).join_from(claim, merged, claim.c.key == merged.c.key).where(merged.c.moved)
+    taken_up = select(said.label("number")).where(changed).union(moved).subquery()
     holder = claim.alias("holder")
     shared = (
         select(taken_up.c.number)
@@ -118,7 +118,7 @@ def numbers_in_doubt(tables: AspectTables) -> Select[str]:
 def people_asked_about(tables: AspectTables) -> Select[UUID]:
     """Select the keys of open questions about people of the batch, whether the key is theirs or another's.
 
-    Only a number that changed, or a record that another claim may hold now, can change what is asked.
+    Only a number that changed, or a record that moved, can change what is asked.
     """
     merged, field = tables.merged, _field_of(tables)
     is_changed = merged.c[new_value(field)].is_distinct_from(merged.c[old_value(field)])
@@ -127,7 +127,7 @@ def people_asked_about(tables: AspectTables) -> Select[UUID]:
         review.c.aspect == tables.name,
         review.c.closed_at.is_(None),
     )
-    written = select(merged.c.key).where(or_(is_changed, merged.c.contested)).distinct()
+    written = select(merged.c.key).where(or_(is_changed, merged.c.moved)).distinct()
     parts = select(cast(written.subquery().c.key, Text))
     by_key = select(review.c.key).where(is_open, is_among(review.c.key, written))
     by_part = select(review.c.key).where(is_open, review.c.part != "", is_among(review.c.part, parts))

@@ -44,7 +44,7 @@ class _Work:
 
     @classmethod
     def of(cls, merge: Merge) -> "_Work":
-        frame, again = merge.accepted.frame, merge.contested > 0
+        frame, again = merge.accepted.frame, merge.moved > 0
         before = again or merge.watched > 0
         fields = [name for name in person_duplicates.NUMBERS if name in merge.tables.claim.c]
         has_number = any(frame[name].null_count() < frame.height for name in fields)

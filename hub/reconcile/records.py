@@ -8,8 +8,9 @@ own claim.
 
 from functools import cache
 
-from sqlalchemy import Select, Update, and_, func, select, true, update
+from sqlalchemy import ScalarSelect, Select, Update, and_, func, or_, select, true, update
 
+from hub.reconcile.claims import newly_contested
 from hub.reconcile.decisions import decisions_settled, taken_at
 from hub.reconcile.identity import contested_keys, same_identity
 from hub.warehouse.entity_tables import AspectTables
@@ -35,9 +36,9 @@ def records_locked(tables: AspectTables) -> Select[int, str]:
 
 @cache
 def rivals_marked(tables: AspectTables) -> Update:
-    """Mark every claim of a contested key: its next change is decided among rivals. Waits for writers of the claims."""
-    claim = tables.claim
-    keys = contested_keys(tables).subquery()
+    """Mark every claim of a newly contested key: its next change is decided among rivals. Waits for their writers."""
+    claim, merged = tables.claim, tables.merged
+    keys = select(*(merged.c[name] for name in tables.identity)).where(newly_contested(tables)).distinct().subquery()
     return (
         update(claim)
         .values(contested=True)
@@ -46,15 +47,45 @@ def rivals_marked(tables: AspectTables) -> Update:
 
 
 @cache
-def records_decided(tables: AspectTables) -> Update:
+def records_decided(tables: AspectTables) -> Select[int, int]:
     """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
     What an officer took goes before rank (hub.reconcile.decisions); of several, what was taken last. Revoked claims
     hold nothing; a key whose claims are all revoked has a record held by nobody.
+
+    Notes in ``merged`` for contested claims whether they hold the record (applied, else superseded), and whether it
+    moved: another claim holds it than before. A source that takes its claim back and leaves nobody holds the (empty)
+    record: its event is applied. Selects how many claims hold no record, and how many are of records that moved.
     """
-    claim, record = tables.claim, tables.record
+    merged, record = tables.merged, tables.record
     keys = contested_keys(tables).subquery()
-    best = (
+    best = _best_source(tables)
+    decided = (
+        select(*(record.c[name] for name in tables.identity), record.c.source.label("before"), best.label("source"))
+        .join_from(record, keys, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
+        .cte("decided")
+    )
+    has_moved = decided.c.before.is_distinct_from(decided.c.source)
+    moving = (
+        update(record)
+        .values(source=decided.c.source)
+        .where(and_(*(record.c[name] == decided.c[name] for name in tables.identity)), has_moved)
+        .cte("moving")
+    )
+    noted = (
+        update(merged)
+        .values(held=func.coalesce(decided.c.source == merged.c.source, true()), moved=or_(merged.c.moved, has_moved))
+        .where(merged.c.contested, *(decided.c[name] == merged.c[name] for name in tables.identity))
+        .returning(merged.c.held, merged.c.moved)
+        .cte("noted")
+    )
+    counts = select(func.count().filter(~noted.c.held), func.count().filter(noted.c.moved))
+    return counts.select_from(noted).add_cte(moving)
+
+
+def _best_source(tables: AspectTables) -> ScalarSelect[int]:
+    claim, record = tables.claim, tables.record
+    return (
         select(claim.c.source)
         .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
         .join(source, source.c.id == claim.c.source)
@@ -68,24 +99,4 @@ def records_decided(tables: AspectTables) -> Update:
         .limit(1)
         .scalar_subquery()
         .correlate(record)
-    )
-    return (
-        update(record)
-        .values(source=best)
-        .where(and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
-        .where(record.c.source.is_distinct_from(best))
-    )
-
-
-@cache
-def holders_noted(tables: AspectTables) -> Update:
-    """Note for contested claims whether they hold the record: applied or superseded.
-
-    A source that takes its claim back and leaves nobody holds the (empty) record: its event is applied.
-    """
-    merged, record = tables.merged, tables.record
-    return (
-        update(merged)
-        .values(held=func.coalesce(record.c.source == merged.c.source, true()))
-        .where(merged.c.contested, same_identity(tables, record, merged))
     )

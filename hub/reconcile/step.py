@@ -14,7 +14,8 @@ class Merge:
     Fields:
         accepted: the rows as they were staged; columns that are not staged are there too.
         written: how many claims were written; with none, no claim and no record has changed.
-        contested: how many of them are of keys that several sources speak of, or that were taken back.
+        superseded: how many of them do not hold their record.
+        moved: how many of them are of records that another claim holds than before.
         watched: how many of them replaced a claim in which a watched field had a value.
         place: where to note keys that are touched without an event of their own.
     """
@@ -22,6 +23,7 @@ class Merge:
     tables: AspectTables
     accepted: Accepted
     written: int
-    contested: int
+    superseded: int
+    moved: int
     watched: int
     place: Place
