@@ -100,6 +100,7 @@ class Catalogue:
         return self._by_subject[subject][-1]
 
 
+@cache
 def schemas_folder() -> Path:
     """Return where the schemas are: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
@@ -113,7 +114,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     Raises:
         ConfigError: listing every file that cannot be read, has no id, or differs from what was published.
     """
-    return _load((folder or schemas_folder()).resolve())
+    return _load(schemas_folder() if folder is None else folder.resolve())
 
 
 def reload_catalogue() -> Catalogue:

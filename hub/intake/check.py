@@ -23,42 +23,48 @@ from hub.model.quality import QualityRules, quality_rules
 from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
 
 _DEFAULT_QUALITY = QualityRules()
+_RULES_OF_SOURCES = pl.Schema(
+    {
+        "source_system": pl.String(),
+        "source": pl.Int16(),
+        "_allowed": pl.Boolean(),
+        "_from": pl.Datetime("us", "UTC"),
+        "_until": pl.Datetime("us", "UTC"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """The policy as a frame, one row per source: number, subjects it may speak of, from when until when.
+    """The policy as frames, one row per source: number, whether it may speak of the subject, from when until when.
 
-    ``by_time``: the codes of the sources whose events are ordered by when they occurred. ``quality``: limits of flags.
+    ``by_subject``: a frame for every subject. ``by_time``: codes of the sources whose events are ordered by when they
+    occurred. ``quality``: limits of flags.
     """
 
-    frame: pl.DataFrame
+    by_subject: Mapping[str, pl.DataFrame]
     by_time: tuple[str, ...] = ()
     quality: QualityRules = _DEFAULT_QUALITY
 
     @classmethod
     def of(cls, policy: Policy, numbers: Mapping[str, int]) -> "SourceRules":
         """Build it from the policy and the warehouse's source numbers."""
-        rows = [
-            {
-                "source_system": source.code,
-                "source": numbers[source.code],
-                "_subjects": sorted(source.subjects),
-                "_from": source.valid_from,
-                "_until": source.valid_until,
-            }
-            for source in policy.sources.values()
-        ]
-        instant = pl.Datetime("us", "UTC")
-        schema = {
-            "source_system": pl.String(),
-            "source": pl.Int16(),
-            "_subjects": pl.List(pl.String()),
-            "_from": instant,
-            "_until": instant,
+        of_all = list(policy.sources.values())
+        by_subject = {
+            subject: pl.DataFrame(
+                {
+                    "source_system": [source.code for source in of_all],
+                    "source": [numbers[source.code] for source in of_all],
+                    "_allowed": [subject in source.subjects for source in of_all],
+                    "_from": [source.valid_from for source in of_all],
+                    "_until": [source.valid_until for source in of_all],
+                },
+                schema=_RULES_OF_SOURCES,
+            )
+            for subject in SUBJECTS
         }
-        by_time = tuple(of.code for of in policy.sources.values() if of.order is EventOrder.TIME)
-        return cls(pl.DataFrame(rows, schema=schema), by_time, quality_rules(policy.quality))
+        by_time = tuple(of.code for of in of_all if of.order is EventOrder.TIME)
+        return cls(by_subject, by_time, quality_rules(policy.quality))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +88,14 @@ def check(
         sources: who may speak of what.
         secret: of the keyed hash.
     """
-    rules = sources.frame.lazy().with_columns(_allowed=pl.col("_subjects").list.contains(aspect.subject))
-    judged = (
-        frame.lazy()
-        .join(rules.drop("_subjects"), on="source_system", how="left", maintain_order="left")
-        .with_columns(_judgement(version, aspect.subject, secret))
-        .with_columns([version_by_time(sources.by_time)] if sources.by_time else [])
-        .collect()
-    )
+    rules = sources.by_subject[aspect.subject]
+    judged = frame.join(rules, on="source_system", how="left", maintain_order="left")
+    judged = judged.with_columns(_judgement(version, aspect.subject, secret))
+    if sources.by_time:
+        judged = judged.with_columns(version_by_time(sources.by_time))
     is_wrong = judged["_wrong"]
     passed = judged.filter(~is_wrong) if is_wrong.any() else judged
-    refused = _with_reasons(judged.filter(is_wrong), _checks(version, entity, secret))
+    refused = _with_reasons(judged.filter(is_wrong), version, entity, secret)
     internal = ["_allowed", "_from", "_until", "_wrong"]
     return Checked(with_flags(passed.drop(internal), version, sources.quality), refused.drop(internal))
 
@@ -109,9 +112,10 @@ def _checks(version: SchemaVersion, entity: Entity, secret: str) -> "list[_Check
     return [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
 
 
-def _with_reasons(wrong: pl.DataFrame, checks: "Sequence[_Check]") -> pl.DataFrame:
+def _with_reasons(wrong: pl.DataFrame, version: SchemaVersion, entity: Entity, secret: str) -> pl.DataFrame:
     if wrong.is_empty():
-        return wrong.with_columns(reason=pl.lit(None, pl.String), detail=pl.lit(None, pl.String))
+        return wrong.with_columns(_NO_REASONS)
+    checks = _checks(version, entity, secret)
     return wrong.with_columns(
         reason=pl.coalesce([pl.when(fails).then(pl.lit(name.value)) for name, _, fails in checks]),
         detail=pl.coalesce([pl.when(fails).then(pl.lit(text)) for _, text, fails in checks]),
@@ -135,6 +139,8 @@ def outcome_column(reason: str = "reason") -> pl.Expr:
         {name.value: outcome.value for name, outcome in OUTCOME_OF_REASON.items()}, return_dtype=pl.String
     )
 
+
+_NO_REASONS = [pl.Series(name, [], pl.String()) for name in ("reason", "detail")]
 
 _Check = tuple[Reason, str, pl.Expr]
 """Reason, its text for the operator (never a value), and where it applies."""

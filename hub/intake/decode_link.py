@@ -24,7 +24,7 @@ import polars as pl
 from hub.codec.catalogue import SchemaVersion
 from hub.intake.decode_batch import Phase
 from hub.intake.decoded import Decoded, Poison
-from hub.intake.logical import latest_schema
+from hub.intake.logical import nulls_of
 from hub.model.outcomes import Reason
 
 _PROGRESS = struct.Struct("=II")
@@ -104,10 +104,9 @@ class Link:
         """Read the decoded batch that a line of the child tells of."""
         fields: dict[str, Any] = json.loads(line)
         filled = pl.read_ipc_stream(os.pread(self._reply, fields["size"], 0))
-        present = set(filled.columns)
-        frame = filled.select(
-            pl.col(name) if name in present else pl.lit(None, dtype).alias(name)
-            for name, dtype in latest_schema(latest).items()
+        columns = {column.name: column for column in filled.get_columns()}
+        frame = pl.DataFrame(
+            [columns.get(null.name, null.new_from_index(0, filled.height)) for null in nulls_of(latest)]
         )
         poison = (Poison(row, Reason(reason), schema_id, detail) for row, reason, schema_id, detail in fields["poison"])
         return Decoded(frame, tuple(poison), fields["path"])

@@ -15,7 +15,7 @@ from hub.model.entities import Aspect, Entity, SameAs
 from hub.model.envelope import Operation
 from hub.model.keys import KEY_BYTES, SEPARATOR
 from hub.model.rules import RULES
-from hub.warehouse.batch import LINK_SCHEMA
+from hub.warehouse.batch import LINK_SCHEMA, NO_LINKS
 
 
 def hashed_key(entity: str, parts: Sequence[pl.Expr], secret: str) -> pl.Expr:
@@ -58,8 +58,10 @@ def identity_links(passed: pl.DataFrame, entity: Entity, aspect: Aspect, secret:
         aspect: which of its fields give other keys.
         secret: of the keyed hash.
     """
-    found = [pl.DataFrame(schema=LINK_SCHEMA)]
+    found = [NO_LINKS]
     for same_as in aspect.same_as:
+        if passed[same_as.field].null_count() == passed.height:
+            continue
         rows = passed.filter(pl.col(same_as.field).is_not_null() & pl.col("newest") & ~pl.col("revoked"))
         if not rows.is_empty():
             found.append(_links_of(rows, entity, same_as, secret))

@@ -5,9 +5,9 @@ same flags. Which fields are looked at follows from their names in the schema; a
 nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 
 import polars as pl
@@ -61,14 +61,30 @@ def with_flags(frame: pl.DataFrame, version: SchemaVersion, rules: QualityRules)
     """
     if frame.is_empty():
         return frame.with_columns(flags=pl.lit(None, pl.Int32))
-    present = _Present.of(frame, version)
-    numbers = [_number_of(name) for name in present.pins]
-    doubts = [(flag, doubt) for flag, doubt in _doubts(present, rules) if not flag & rules.off]
-    found = frame.with_columns(numbers).select(
-        doubt.fill_null(False).alias(str(place)) for place, (_, doubt) in enumerate(doubts)
-    )
-    standing = [(flag, column) for (flag, _), column in zip(doubts, found.iter_columns(), strict=True) if column.any()]
+    filled = (spec.name for spec in version.fields if frame[spec.name].null_count() < frame.height)
+    looks = _looks(version, frozenset(filled), rules)
+    found = frame.with_columns(looks.numbers).select(looks.doubts)
+    standing = [(flag, column) for flag, column in zip(looks.flags, found.iter_columns(), strict=True) if column.any()]
     return frame.with_columns(_mask(standing, frame.height).alias("flags"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What is looked for: PINs as numbers to begin with, then a column for each doubt, and the flag of each."""
+
+    numbers: tuple[pl.Expr, ...]
+    doubts: tuple[pl.Expr, ...]
+    flags: tuple[Flag, ...]
+
+
+@lru_cache(maxsize=1024)
+def _looks(version: SchemaVersion, filled: frozenset[str], rules: QualityRules) -> _Looks:
+    """Return what to look for; batches of a subject have much the same fields filled, time and again."""
+    present = _Present.of(version, filled)
+    numbers = tuple(_number_of(name) for name in present.pins)
+    doubts = [(flag, doubt) for flag, doubt in _doubts(present, rules) if not flag & rules.off]
+    columns = tuple(doubt.fill_null(False).alias(str(place)) for place, (_, doubt) in enumerate(doubts))
+    return _Looks(numbers, columns, tuple(flag for flag, _ in doubts))
 
 
 def _mask(standing: Sequence[tuple[Flag, pl.Series]], rows: int) -> pl.Series:
@@ -85,8 +101,8 @@ class _Present:
     fields: dict[str, FieldSpec]
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, version: SchemaVersion) -> "_Present":
-        return cls({spec.name: spec for spec in version.data_fields if frame[spec.name].null_count() < frame.height})
+    def of(cls, version: SchemaVersion, filled: Collection[str]) -> "_Present":
+        return cls({spec.name: spec for spec in version.data_fields if spec.name in filled})
 
     def __contains__(self, name: str) -> bool:
         return name in self.fields

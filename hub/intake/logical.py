@@ -7,6 +7,7 @@ out with its reason; no other row is touched.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -39,12 +40,17 @@ class _Meaning:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one field of the latest schema is made from the writer's record."""
+    """How one field of the latest schema is made from the writer's record.
+
+    ``absent``: where it is null throughout; ``default``: where the writer does not know it.
+    """
 
     name: str
     latest: Field
     writer: Field | None
     dtype: pl.DataType
+    absent: _Meaning
+    default: _Meaning
 
 
 class Interpreter:
@@ -54,12 +60,15 @@ class Interpreter:
         self._schema_id = writer.schema_id
         written = {field.name: field for field in record_node(writer.schema).fields}
         nodes = {field.name: field for field in record_node(latest.schema).fields}
+        self._told: dict[str, _Meaning] = {}
         self._plans = tuple(
             _Plan(
                 spec.name,
                 nodes[spec.name],
                 next((written[n] for n in (spec.name, *nodes[spec.name].aliases) if n in written), None),
                 dtype_of(spec),
+                _Meaning(pl.lit(None, dtype_of(spec))),
+                _Meaning(pl.lit(_default(nodes[spec.name]), dtype_of(spec))),
             )
             for spec in latest.fields
         )
@@ -90,11 +99,16 @@ class Interpreter:
 
     def _meaning(self, plan: _Plan, physical: pl.DataFrame) -> _Meaning:
         if plan.writer is None:
-            return _Meaning(pl.lit(_default(plan.latest), plan.dtype))
+            return plan.default
         column = physical[plan.writer.name]
         if column.null_count() == physical.height:
-            return _Meaning(pl.lit(None, plan.dtype))
-        return _MEANINGS[_kind(plan.latest.node)](column, plan, plan.writer.node)
+            return plan.absent
+        kind = _kind(plan.latest.node)
+        if kind == "json":
+            return _json(column, plan, plan.writer.node)
+        if plan.name not in self._told:
+            self._told[plan.name] = _MEANINGS[kind](plan, plan.writer)
+        return self._told[plan.name]
 
 
 def _named(column: pl.Expr | pl.Series | None, name: str) -> pl.Expr:
@@ -104,6 +118,12 @@ def _named(column: pl.Expr | pl.Series | None, name: str) -> pl.Expr:
 def latest_schema(latest: SchemaVersion) -> dict[str, pl.DataType]:
     """Return the columns of a decoded frame: ``row``, then every field of the latest version."""
     return {ROW: pl.UInt32(), **{spec.name: dtype_of(spec) for spec in latest.fields}}
+
+
+@cache
+def nulls_of(latest: SchemaVersion) -> tuple[pl.Series, ...]:
+    """Return a null of every column of a decoded frame, in its order."""
+    return tuple(pl.Series(name, [None], dtype) for name, dtype in latest_schema(latest).items())
 
 
 def empty_frame(latest: SchemaVersion) -> pl.DataFrame:
@@ -127,9 +147,9 @@ def _default(field: Field) -> Any:
     return field.default
 
 
-def _enum(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
-    symbols = pl.Series(symbols_for(writer, plan.latest.node), dtype=pl.String())
-    index = pl.col(column.name)
+def _enum(plan: _Plan, writer: Field) -> _Meaning:
+    symbols = pl.Series(symbols_for(writer.node, plan.latest.node), dtype=pl.String())
+    index = pl.col(writer.name)
     known = pl.lit(symbols).gather(pl.when(index.is_between(0, len(symbols) - 1)).then(index))
     return _Meaning(
         known,
@@ -138,8 +158,8 @@ def _enum(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
     )
 
 
-def _ranged(column: pl.Series, plan: _Plan, first: int, last: int) -> _Meaning:
-    number = pl.col(column.name)
+def _ranged(plan: _Plan, writer: Field, first: int, last: int) -> _Meaning:
+    number = pl.col(writer.name)
     return _Meaning(
         number.cast(plan.dtype),
         number.is_between(first, last).fill_null(value=True).not_(),
@@ -148,16 +168,16 @@ def _ranged(column: pl.Series, plan: _Plan, first: int, last: int) -> _Meaning:
     )
 
 
-def _date(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
-    return _ranged(column, plan, _FIRST_DAY, _LAST_DAY)
+def _date(plan: _Plan, writer: Field) -> _Meaning:
+    return _ranged(plan, writer, _FIRST_DAY, _LAST_DAY)
 
 
-def _timestamp(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
-    return _ranged(column, plan, _FIRST_MICROS, _LAST_MICROS)
+def _timestamp(plan: _Plan, writer: Field) -> _Meaning:
+    return _ranged(plan, writer, _FIRST_MICROS, _LAST_MICROS)
 
 
-def _string(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
-    text = pl.col(column.name)
+def _string(plan: _Plan, writer: Field) -> _Meaning:
+    text = pl.col(writer.name)
     nul = text.str.contains("\0", literal=True).fill_null(value=False)
     return _Meaning(text, nul, Reason.INVALID_VALUE, f"{plan.name}: a NUL character")
 
@@ -167,15 +187,14 @@ def _json(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
     return _Meaning(texts, refused, Reason.INVALID_VALUE, f"{plan.name}: a value that has no JSON form")
 
 
-def _number(column: pl.Series, plan: _Plan, writer: Node) -> _Meaning:
-    return _Meaning(pl.col(column.name).cast(plan.dtype))
+def _number(plan: _Plan, writer: Field) -> _Meaning:
+    return _Meaning(pl.col(writer.name).cast(plan.dtype))
 
 
-_MEANINGS: Mapping[str, Callable[[pl.Series, _Plan, Node], _Meaning]] = {
+_MEANINGS: Mapping[str, Callable[[_Plan, Field], _Meaning]] = {
     "enum": _enum,
     "string": _string,
     "date": _date,
     "timestamp": _timestamp,
-    "json": _json,
     "number": _number,
 }

@@ -20,7 +20,7 @@ from hub.reconcile.releasing import Releasable
 from hub.reconcile.staging import with_stage
 from hub.reconcile.turns import with_turns
 from hub.topology import subject_of
-from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
+from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, NO_DEAD_LETTERS, Accepted, Advance, Batch
 from hub.warehouse.dead_letters import audit_rows, dead_letters
 from hub.warehouse.entity_tables import aspect_tables
 
@@ -69,8 +69,8 @@ class Preparer:
         return Batch(
             advances,
             tuple(accepted),
-            pl.concat([pl.DataFrame(schema=AUDIT_SCHEMA), *refused]),
-            pl.concat([pl.DataFrame(schema=DEAD_LETTER_SCHEMA), *letters]),
+            _together(refused, NO_AUDIT_ROWS),
+            _together(letters, NO_DEAD_LETTERS),
         )
 
     def prepare_released(self, records: Sequence[Releasable]) -> Batch:
@@ -111,13 +111,13 @@ class Preparer:
         decoded = self._decoder.decode(subject, values)
         entity, aspect = SUBJECTS[subject]
         version = self._catalogue.latest(subject)
-        placed = decoded.frame.join(places, on="row", how="left", maintain_order="left")
+        placed = _placed(decoded.frame, places)
         checked = check(placed, version, entity, aspect, self._sources, self._secret)
         passed = with_turns(checked.passed, aspect_tables(subject).identity)
         links = identity_links(passed, entity, aspect, self._secret)
         accepted = with_stage(Accepted(subject, passed, values, links=links))
         if checked.refused.is_empty() and not decoded.poison:
-            return _Rows(accepted, pl.DataFrame(schema=AUDIT_SCHEMA), pl.DataFrame(schema=DEAD_LETTER_SCHEMA))
+            return _Rows(accepted, NO_AUDIT_ROWS, NO_DEAD_LETTERS)
         wrong = checked.refused.with_columns(outcome=outcome_column())
         refused = pl.concat([audit_rows(wrong), _poison_rows(decoded.poison, places)])
         letters = dead_letters(refused, places, values, {item.row: item.schema_id for item in decoded.poison})
@@ -154,9 +154,21 @@ def _places(parts: Sequence[Polled]) -> pl.DataFrame:
     return pl.concat(frames).with_row_index("row")
 
 
+def _placed(decoded: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Put each decoded row's place beside it; when every record could be decoded, they lie side by side already."""
+    if decoded.height == places.height:
+        return decoded.hstack(places.get_columns()[1:])
+    return decoded.join(places, on="row", how="left", maintain_order="left")
+
+
+def _together(frames: Sequence[pl.DataFrame], nothing: pl.DataFrame) -> pl.DataFrame:
+    filled = [frame for frame in frames if not frame.is_empty()]
+    return pl.concat(filled) if filled else nothing
+
+
 def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame:
     if not poison:
-        return pl.DataFrame(schema=AUDIT_SCHEMA)
+        return NO_AUDIT_ROWS
     found = pl.DataFrame(
         {
             "row": [item.row for item in poison],

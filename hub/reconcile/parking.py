@@ -42,7 +42,7 @@ from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.staging import stage
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
-from hub.warehouse.batch import AUDIT_SCHEMA, Accepted
+from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, Accepted
 from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
 from hub.warehouse.tables import identity_link, parked
@@ -131,7 +131,7 @@ def hold_back(
         let_in: places of rows that count although a reference is missing.
     """
     tables = aspect_tables(accepted.subject)
-    nothing = pl.DataFrame(schema=AUDIT_SCHEMA)
+    nothing = NO_AUDIT_ROWS
     if not tables.aspect.references:
         return accepted, nothing
     rows = connection.execute(rows_that_must_wait(tables)).all()

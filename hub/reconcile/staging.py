@@ -40,6 +40,7 @@ def stage(connection: Connection, accepted: Accepted) -> None:
 
 def _encoded(accepted: Accepted) -> EncodedRows:
     """Encode in key order: neighbours in the claims' index, and the same order of locks in every worker."""
-    table = aspect_tables(accepted.subject).stage
-    order = accepted.frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
-    return encode_rows(table, accepted.frame.select(columns_of(table, accepted.frame.columns))[order])
+    table, frame = aspect_tables(accepted.subject).stage, accepted.frame
+    order = frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
+    filled = [name for name in columns_of(table, frame.columns) if frame[name].null_count() < frame.height]
+    return encode_rows(table, frame.select(filled)[order])

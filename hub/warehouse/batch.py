@@ -50,6 +50,11 @@ LINK_SCHEMA = pl.Schema(
 )
 """What a row says of another key of the same thing."""
 
+NO_AUDIT_ROWS, NO_DEAD_LETTERS, NO_LINKS = (
+    pl.DataFrame(schema=schema) for schema in (AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, LINK_SCHEMA)
+)
+"""What most batches have of each; made once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:
@@ -87,7 +92,7 @@ class Accepted:
     frame: pl.DataFrame
     values: Sequence[bytes | None] = ()
     staged: Staged | None = None
-    links: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINK_SCHEMA))
+    links: pl.DataFrame = field(default_factory=lambda: NO_LINKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,8 @@ class Batch:
 
     advances: tuple[Advance, ...]
     accepted: tuple[Accepted, ...]
-    refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=AUDIT_SCHEMA))
-    dead_letters: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEAD_LETTER_SCHEMA))
+    refused: pl.DataFrame = field(default_factory=lambda: NO_AUDIT_ROWS)
+    dead_letters: pl.DataFrame = field(default_factory=lambda: NO_DEAD_LETTERS)
     released: bool = False
     let_in: frozenset[tuple[int, int]] = frozenset()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import pgpq
@@ -61,6 +61,7 @@ def copy_encoded(connection: Connection, table: Table, rows: EncodedRows) -> Non
             copy.write(piece)
 
 
+@lru_cache(maxsize=1024)
 def _encoders(table: Table, schema: pa.Schema) -> dict[str, Any]:
     json_columns = _json_columns(table)
     encoders: dict[str, Any] = {}
@@ -79,4 +80,5 @@ def _json_columns(table: Table) -> frozenset[str]:
 
 def columns_of(table: Table, names: Sequence[str]) -> list[str]:
     """Return the names that are columns of the table, in the table's order."""
-    return [column.name for column in table.columns if column.name in set(names)]
+    wanted = set(names)
+    return [column.name for column in table.columns if column.name in wanted]

@@ -10,7 +10,7 @@ from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import Outcome
 from hub.model.refusals import refusal
 from hub.topology import MAX_KEPT_KEY_BYTES, MAX_RECORD_BYTES
-from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA
+from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, NO_DEAD_LETTERS
 
 
 def audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
@@ -37,7 +37,7 @@ def dead_letters(
     """
     dead = refused.filter(pl.col("outcome") == Outcome.DEAD_LETTERED.value)
     if dead.is_empty():
-        return pl.DataFrame(schema=DEAD_LETTER_SCHEMA)
+        return NO_DEAD_LETTERS
     found = dead.select("log", "log_offset", "reason", "detail").join(
         places.select("log", "log_offset", "row", "key"), on=["log", "log_offset"], how="left"
     )
