@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.cli.context import located, warehouse
-from hub.cli.lean import spare_garbage
+from hub.cli.lean import serve_evenly
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def say_how(as_json: bool, nothing: str, command: str) -> None:
 @contextmanager
 def watched(what: str, quiet: bool) -> Iterator[Callable[["Reading"], None]]:
     """Let this process read a long log, and show how far it is on stderr, with the time left, where somebody looks."""
-    spare_garbage()
+    serve_evenly()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located, policy_path, warehouse
-from hub.cli.lean import spare_garbage
+from hub.cli.lean import serve_evenly
 from hub.cli.options import AsJson
 from hub.reference.holidays import load_calendar
 from hub.warehouse.migrate import migrate
@@ -57,5 +57,5 @@ def worker() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings, places = located()
-    spare_garbage()
+    serve_evenly()
     raise typer.Exit(run_worker(settings, places, policy_path(settings)))

@@ -1,5 +1,6 @@
 """Log partitions as their own offsets account for them, cut into stretches, and what is found missing of them (I5)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import BigInteger, Connection, cast, func, select
@@ -39,8 +40,13 @@ class Stretch:
 
     @property
     def bounds(self) -> dict[str, int]:
-        """The parameters of this module's statements."""
+        """The parameters of the statements about a stretch."""
         return {"log": self.account.log, "first": self.first, "end": self.end}
+
+    def cut(self, offsets: int) -> Iterator["Stretch"]:
+        """Yield the same offsets in order, as stretches of so many at most; nothing is said of their records."""
+        for first in range(self.first, self.end, offsets):
+            yield replace(self, first=first, end=min(self.end, first + offsets), consumed=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ Each function builds one statement, named for what it finds. A stretch is ``OFFS
 partition: few enough that what its rows name is found by indexes, however large the tables are.
 """
 
+import sys
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -168,20 +171,41 @@ def written_without_record(tables: AspectTables) -> Select[int]:
     return select(found.c.log_offset).order_by(found.c.log_offset).limit(MOST_NAMED)
 
 
-def losses_of(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast to look: about so many offsets a question, then a rest so many times as long as the answer took."""
+
+    offsets: int
+    rests: float
+
+    def ask(self, connection: Connection, question: Select[int], of: Stretch) -> list[int]:
+        """Return the offsets that answer a question about a stretch."""
+        found: list[int] = []
+        for part in of.cut(self.offsets):
+            began = time.monotonic()
+            found += connection.execute(question, part.bounds).scalars()
+            time.sleep(self.rests * (time.monotonic() - began))
+        return found[:MOST_NAMED]
+
+
+AT_ONCE = Pace(sys.maxsize, 0.0)
+
+
+def losses_of(connection: Connection, of: Stretch, counted: int, pace: Pace = AT_ONCE) -> list[Loss]:
     """Return what is missing of a stretch, in words and by coordinates.
 
     Args:
         connection: one snapshot, in which ``of`` was read and its rows counted.
         of: the stretch.
         counted: its audit rows.
+        pace: how fast to look.
     """
-    account, bounds = of.account, of.bounds
+    account = of.account
     lost: list[Loss] = []
     if counted != of.consumed:
         lost += _uncounted(connection, of, counted)
     for what, search in _searches(account):
-        offsets = connection.execute(search, bounds).scalars()
+        offsets = pace.ask(connection, search, of)
         lost += [Loss(what, account.topic, account.partition, offset, offset) for offset in offsets]
     return lost
 
