@@ -38,6 +38,7 @@ class Encoder:
         self._secret = secret
         self._header = wire.header(self.version.schema_id)
         self._avro = fastavro.parse_schema(dict(self.version.schema))
+        self._nested = _nested_records(self._avro)
         self._record = _record_check(self.version.fields)
         self._is_record = subject.endswith(".record") or subject == HEAD_SUBJECT
         self._entity, self.key_names = ("", ("key",)) if self._is_record else key_fields_of(subject)
@@ -56,6 +57,9 @@ class Encoder:
             datum = self._record(event)
         except ValueError as error:
             raise PoisonError(Reason.INVALID_VALUE, f"{self.version.subject}: {error}") from None
+        for name, branch in self._nested:
+            if datum[name] is not None:
+                datum[name] = (branch, datum[name])
         out = io.BytesIO()
         out.write(self._header)
         fastavro.schemaless_writer(out, self._avro, datum)
@@ -87,6 +91,22 @@ class Encoder:
             return _uuid(value)
         except ValueError as error:
             raise PoisonError(Reason.INVALID_VALUE, f"{self.version.subject}: key {error}") from None
+
+
+def _nested_records(avro: Any) -> list[tuple[str, str]]:
+    """Return the fields that hold a record or null, and the record's name.
+
+    A value that names its branch is written at once; else the writer tries it, field by field, before it writes it.
+    """
+    unions = (
+        (field["name"], branch)
+        for field in avro["fields"]
+        if isinstance(field["type"], list)
+        for branch in field["type"]
+    )
+    return [
+        (name, branch["name"]) for name, branch in unions if isinstance(branch, dict) and branch["type"] == "record"
+    ]
 
 
 def _record_check(fields: tuple[FieldSpec, ...]) -> Check:

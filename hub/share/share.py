@@ -38,6 +38,8 @@ _Result = TypeVar("_Result")
 TRANSACTIONAL_ID = "hub.share"
 FIRST_IDLE_S, MOST_IDLE_S = 0.005, 0.05
 """How soon to look again when there was nothing; each time twice as long, since batches come close together or not."""
+_REST_S = 0.03
+"""Between two steps: what comes close together goes in one, and a step costs both servers the same, large or small."""
 _TURN_EVERY_S = 0.5
 _LOCK = 0x4855_4222
 _KEYS_AT_ONCE = 5_000
@@ -139,6 +141,8 @@ class Share:
             await self._in_thread(self._moved, connection, spans)
             self.published += len(outgoing)
             self._steps += 1
+            if len(outgoing) < _KEYS_AT_ONCE:
+                await asyncio.sleep(_REST_S)
 
     async def _produce(self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing]) -> None:
         """Send all of it in one Kafka transaction."""

@@ -59,6 +59,8 @@ def run(ground: Ground, rate: int, seconds: float) -> dict[str, Any]:
     after = {name: sum(map(cpu_seconds, pids)) for name, pids in watched.items()}
     portal.stop(limit_s=seconds + 60)
     batches = warehouse.value(f"SELECT count(*) FROM batch WHERE id > {first_batch}")
+    if (rows := warehouse.value("SELECT count(*) FROM audit")) != (sent_in_all := int(rate * WARM_UP_S) + sent.height):
+        raise SystemExit(f"{rows:,} audit rows of {sent_in_all:,} events")
     for running in hub.values():
         running.check()
         running.stop()

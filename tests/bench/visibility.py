@@ -15,11 +15,9 @@ from types import FrameType
 import polars as pl
 import psycopg
 
-HUB_ROWS = """
-    SELECT p.partition, (SELECT max(a.log_offset) FROM hub.audit AS a WHERE a.log = p.id)
-    FROM hub.log_partition AS p WHERE p.topic = %(topic)s
-"""
-"""The audit row of an event is committed with its claim and its record."""
+HUB_ROWS = "SELECT partition, next_offset - 1 FROM hub.log_partition WHERE topic = %(topic)s"
+"""The offset of an event is committed with its claim, its record and its audit row, in one transaction. To look for the
+rows themselves takes the measured machine a tenth of a core, and sees the same moment."""
 
 _EVERY_S = 0.002
 """Asking costs the machine that is measured a part of its processors; the time noted is this much too late at most."""
