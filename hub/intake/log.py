@@ -13,9 +13,9 @@ from hub.warehouse.offsets import Position
 FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
 FETCH_BYTES = 32 * 1_048_576
 FETCH_WAIT_MS = 50
-"""So long the broker holds back a request when it has nothing new. The client leaves out partitions whose records nobody
-took for a tenth of a second, and has one request under way: one about quiet partitions alone would hold up the busy
-ones for all of the usual half second."""
+"""So long the broker holds back a request when it has nothing new. The client leaves out partitions whose records were
+not taken for a tenth of a second, and has one request under way: one about quiet partitions alone would hold up the
+busy ones for all of the usual half second."""
 RETRY_MS = 500
 HEARTBEATS_PER_SESSION = 4
 
