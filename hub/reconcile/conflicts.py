@@ -5,20 +5,21 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
-    Insert,
     Select,
+    SmallInteger,
     Text,
     Update,
     and_,
     case,
-    exists,
-    false,
+    cast,
     func,
     literal,
     null,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -27,6 +28,8 @@ from hub.reconcile.decisions import is_kept, is_passed_over
 from hub.reconcile.identity import contested_keys, part_text
 from hub.warehouse.entity_tables import AspectTables, whole_claim
 from hub.warehouse.tables import conflict, source
+
+_IDENTITY = ("key", "part", "field", "source")
 
 
 def _disagreements(tables: AspectTables) -> Select[Any]:
@@ -97,89 +100,64 @@ def _differences(tables: AspectTables, held: _Values, rival: _Values) -> list[tu
     return found
 
 
-@cache
-def conflicts_opened(tables: AspectTables) -> Insert:
-    """Open a conflict for each field in which a claim contradicts the record; one that was closed opens again.
+def _open_ones(tables: AspectTables) -> Select[Any]:
+    """Rows (key, part, field, source, held_by): the open conflicts of contested keys, each looked up by its key."""
+    keys = contested_keys(tables).subquery()
+    same = and_(
+        conflict.c.aspect == tables.name, conflict.c.key == keys.c.key, conflict.c.part == part_text(tables, keys)
+    )
+    return (
+        select(*(conflict.c[name] for name in (*_IDENTITY, "held_by")))
+        .join_from(keys, conflict, same)
+        .where(conflict.c.closed_at.is_(None))
+    )
 
-    What stands already is left out: an upsert would lock its row, which is a write.
+
+def _changed(tables: AspectTables) -> CTE:
+    """Rows (key, part, field, source, was, now): by whom the record was held in a conflict, and is; null: in none.
+
+    What there was and what there is are laid upon each other and grouped: a join of the two would be at the mercy of a
+    planner that knows the size of neither.
     """
-    found = _disagreements(tables).subquery()
-    names = ("key", "part", "field", "source", "held_by")
-    # A scalar is looked up by key for each; EXISTS might become a join of all conflicts.
-    standing = (
-        select(literal(1))
-        .where(conflict.c.aspect == tables.name, conflict.c.closed_at.is_(None))
-        .where(*(conflict.c[name] == found.c[name] for name in names))
-        .scalar_subquery()
+    was, now = _open_ones(tables).subquery("before"), _disagreements(tables).subquery("found")
+    nobody = cast(null(), SmallInteger)
+    both = union_all(
+        select(*(was.c[name] for name in _IDENTITY), was.c.held_by.label("was"), nobody.label("now")),
+        select(*(now.c[name] for name in _IDENTITY), nobody.label("was"), now.c.held_by.label("now")),
+    ).subquery("both")
+    before, after = func.max(both.c.was), func.max(both.c.now)
+    identity = [both.c[name] for name in _IDENTITY]
+    return (
+        select(*identity, before.label("was"), after.label("now"))
+        .group_by(*identity)
+        .having(before.is_distinct_from(after))
+        .cte("changed")
     )
+
+
+@cache
+def conflicts_settled(tables: AspectTables) -> Update:
+    """Open a conflict for each field in which a claim contradicts the record, and close those that stand no more.
+
+    One that was closed opens again. What is open and stands is not touched.
+    """
+    changed = _changed(tables)
+    rows = select(literal(tables.name, Text), *(changed.c[name] for name in _IDENTITY), changed.c.now)
     opening = postgresql.insert(conflict).from_select(
-        ["aspect", *names],
-        select(literal(tables.name, Text), *(found.c[name] for name in names)).where(standing.is_(None)),
+        ["aspect", *_IDENTITY, "held_by"], rows.where(changed.c.now.is_not(None))
     )
-    return opening.on_conflict_do_update(
-        index_elements=["aspect", "key", "part", "field", "source"],
+    opening = opening.on_conflict_do_update(
+        index_elements=["aspect", *_IDENTITY],
         set_={
             "held_by": opening.excluded.held_by,
             "opened_at": case((conflict.c.closed_at.is_(None), conflict.c.opened_at), else_=func.now()),
             "closed_at": null(),
         },
-        where=or_(conflict.c.closed_at.is_not(None), conflict.c.held_by != opening.excluded.held_by),
-    )
-
-
-def _looked_up(tables: AspectTables, claim: Any) -> _Values:
-    """Columns of a claim; each sensitive one is looked up for itself, only where it is needed."""
-    columns: dict[str, ColumnElement[Any]] = {column.name: column for column in claim.c}
-    companion = tables.sensitive
-    if companion is None:
-        return columns
-    apart = companion.alias(f"{claim.name}_sensitive")
-    same = and_(*(apart.c[name] == claim.c[name] for name in (*tables.identity, "source")))
-    for column in apart.c:
-        if column.name not in columns:
-            columns[column.name] = select(column).where(same).scalar_subquery()
-    return columns
-
-
-@cache
-def conflicts_closed(tables: AspectTables) -> Update:
-    """Close the conflicts of contested keys that no longer stand.
-
-    Each open conflict is looked up by key: its cost does not depend on how many others the batch has.
-    """
-    held, rival, record = tables.claim.alias("held"), tables.claim.alias("rival"), tables.record
-    keys = (
-        select(tables.merged.c.key, part_text(tables, tables.merged).label("part"))
-        .where(tables.merged.c.contested)
-        .distinct()
-        .subquery()
-    )
-    still_differs = case(
-        *(
-            (conflict.c.field == name, differs)
-            for name, differs in _differences(tables, _looked_up(tables, held), _looked_up(tables, rival))
-        ),
-        else_=false(),
-    )
-    stands = exists().where(
-        record.c.key == conflict.c.key,
-        part_text(tables, record) == conflict.c.part,
-        *(held.c[name] == record.c[name] for name in tables.identity),
-        held.c.source == record.c.source,
-        *(rival.c[name] == record.c[name] for name in tables.identity),
-        rival.c.source == conflict.c.source,
-        rival.c.source != record.c.source,
-        ~rival.c.revoked,
-        source.c.id == rival.c.source,
-        _was_not_ended(held.c.occurred_at),
-        still_differs,
-        ~is_passed_over(tables, conflict.c.part, held.c, rival.c),
-        ~is_kept(tables, conflict.c.part, conflict.c.field, rival.c, source.c.code),
     )
     return (
         update(conflict)
         .values(closed_at=func.now())
-        .where(conflict.c.aspect == tables.name, conflict.c.closed_at.is_(None))
-        .where(conflict.c.key == keys.c.key, conflict.c.part == keys.c.part)
-        .where(~stands)
+        .where(conflict.c.aspect == tables.name, conflict.c.closed_at.is_(None), changed.c.now.is_(None))
+        .where(*(conflict.c[name] == changed.c[name] for name in _IDENTITY))
+        .add_cte(opening.cte("opening"))
     )

@@ -29,8 +29,7 @@ def decide(connection: Connection, tables: AspectTables, are_any_new: bool = Tru
     if are_any_new:
         connection.execute(records.rivals_marked(tables))
     decided = Decided(*connection.execute(records.records_decided(tables)).one())
-    connection.execute(conflicts.conflicts_opened(tables))
-    connection.execute(conflicts.conflicts_closed(tables))
+    connection.execute(conflicts.conflicts_settled(tables))
     return decided
 
 

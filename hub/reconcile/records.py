@@ -7,12 +7,14 @@ own claim.
 """
 
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, Update, and_, func, or_, select, true, update
+from sqlalchemy import Select, Update, and_, case, func, or_, select, true, update
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.reconcile.claims import newly_contested
 from hub.reconcile.decisions import decisions_settled, taken_at
-from hub.reconcile.identity import contested_keys, same_identity
+from hub.reconcile.identity import contested_keys
 from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.tables import authority, source
 
@@ -58,13 +60,7 @@ def records_decided(tables: AspectTables) -> Select[int, int]:
     record: its event is applied. Selects how many claims hold no record, and how many are of records that moved.
     """
     merged, record = tables.merged, tables.record
-    keys = contested_keys(tables).subquery()
-    best = _best_source(tables)
-    decided = (
-        select(*(record.c[name] for name in tables.identity), record.c.source.label("before"), best.label("source"))
-        .join_from(record, keys, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
-        .cte("decided")
-    )
+    decided = _best_sources(tables).cte("decided")
     has_moved = decided.c.before.is_distinct_from(decided.c.source)
     moving = (
         update(record)
@@ -83,20 +79,33 @@ def records_decided(tables: AspectTables) -> Select[int, int]:
     return counts.select_from(noted).add_cte(moving)
 
 
-def _best_source(tables: AspectTables) -> ScalarSelect[int]:
+def _best_sources(tables: AspectTables) -> Select[Any]:
+    """Select each contested key's identity, the source that holds its record (before), and the one that is to.
+
+    A source that the policy gives no rank holds nothing.
+    """
     claim, record = tables.claim, tables.record
+    keys = contested_keys(tables).subquery()
+    identity = [record.c[name] for name in tables.identity]
+    of_record = and_(*(claim.c[name] == record.c[name] for name in tables.identity), ~claim.c.revoked)
+    ranked = and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name)
     return (
-        select(claim.c.source)
-        .join(authority, and_(authority.c.source == claim.c.source, authority.c.aspect == tables.name))
-        .join(source, source.c.id == claim.c.source)
-        .where(same_identity(tables, claim, record), ~claim.c.revoked)
+        select(
+            *identity,
+            record.c.source.label("before"),
+            case((authority.c.rank.is_not(None), claim.c.source)).label("source"),
+        )
+        .join_from(keys, record, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
+        .outerjoin(claim, of_record)
+        .outerjoin(authority, ranked)
+        .outerjoin(source, source.c.id == claim.c.source)
+        .ext(distinct_on(*identity))
         .order_by(
+            *identity,
+            authority.c.rank.is_(None),
             taken_at(tables, claim, source.c.code).desc().nulls_last(),
             authority.c.rank,
             claim.c.occurred_at.desc(),
             source.c.code.collate("C"),
         )
-        .limit(1)
-        .scalar_subquery()
-        .correlate(record)
     )
