@@ -51,7 +51,7 @@ UNCONTESTED = {
 }
 """Half of a batch's keys new, half known, nobody else speaks of them: nearly all batches there are."""
 
-CONTESTED = Most(21, 24)
+CONTESTED = Most(14, 17)
 
 
 def events(subject: str, count: int, version: int, source: str = "") -> list[dict[str, Any]]:
