@@ -35,7 +35,7 @@ def binaries() -> Path:
 
 def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
     """Render postgresql.conf: durable, on loopback only, sized for a small machine that also runs the rest."""
-    shared_mib = max(64, min(512, memory_bytes // _MIB // 16))
+    shared_mib = max(64, min(2048, memory_bytes // _MIB // 12))
     values = {
         "listen_addresses": LOOPBACK,
         "port": port,
@@ -45,14 +45,17 @@ def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
         "shared_buffers": f"{shared_mib}MB",
         "effective_cache_size": f"{max(256, memory_bytes // _MIB // 2)}MB",
         "work_mem": "32MB",
-        "maintenance_work_mem": f"{shared_mib // 2}MB",
+        "maintenance_work_mem": f"{min(256, shared_mib // 2)}MB",
         "huge_pages": "off",
         "fsync": "on",
         "synchronous_commit": "on",
         "full_page_writes": "on",
         "wal_compression": "lz4" if has_lz4 else "off",
-        "wal_buffers": "16MB",
+        "wal_buffers": "64MB",
         "max_wal_size": "4GB",
+        # What a batch changed is written by who has time for it, not by the next batch that needs the room.
+        "bgwriter_delay": "50ms",
+        "bgwriter_lru_maxpages": 1000,
         "min_wal_size": "256MB",
         "checkpoint_timeout": "15min",
         "random_page_cost": 1.1,

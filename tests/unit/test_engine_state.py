@@ -153,13 +153,13 @@ def test_postgres_is_durable_and_on_loopback_only() -> None:
     rendered = postgres.configuration(20001, memory_bytes=24 * 2**30, has_lz4=True)
     for line in ("port = '20001'", "listen_addresses = '127.0.0.1'", "fsync = 'on'", "synchronous_commit = 'on'"):
         assert f"{line}\n" in rendered
-    assert "shared_buffers = '512MB'" in rendered
+    assert "shared_buffers = '2048MB'" in rendered
     assert "wal_compression = 'lz4'" in rendered
 
 
 def test_postgres_takes_less_when_memory_is_small() -> None:
     rendered = postgres.configuration(1, memory_bytes=2 * 2**30, has_lz4=False)
-    assert "shared_buffers = '128MB'" in rendered
+    assert "shared_buffers = '170MB'" in rendered
     assert "wal_compression = 'off'" in rendered
 
 

@@ -28,14 +28,14 @@ _TYPES: dict[FieldKind, TypeEngine[Any]] = {
 }
 
 
-def newest_table(name: str = NAME) -> Table:
-    """Return the table of the newest rows."""
+def newest_table(name: str = NAME, *more: Column[Any]) -> Table:
+    """Return the table of the newest rows, with some columns more."""
     fields = load_catalogue().latest(SUBJECT).fields
     columns = [
         Column(spec.name, _TYPES.get(spec.kind, Text()), primary_key=spec.name == KEY, nullable=spec.nullable)
         for spec in sorted(fields, key=lambda spec: spec.name != KEY)
     ]
-    return Table(name, MetaData(), *columns, postgresql_with={"fillfactor": FILLFACTOR})
+    return Table(name, MetaData(), *columns, *more, postgresql_with={"fillfactor": FILLFACTOR})
 
 
 def last_applied(engine: Engine, filled: Filled) -> bool:
