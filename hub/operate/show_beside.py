@@ -18,7 +18,8 @@ from hub.operate.review_rows import CONFLICT, REVIEW
 from hub.operate.show_claims import Disagreement
 from hub.operate.show_decisions import Decided
 from hub.operate.show_rows import masked_rows
-from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables, other_key
+from hub.warehouse.aspect_columns import other_key
+from hub.warehouse.entity_tables import all_aspect_tables, aspect_tables
 from hub.warehouse.tables import conflict, identity_link, parked, review, same_key, source
 
 NAMED_LIMIT = 50

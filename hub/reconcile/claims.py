@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.identity import same_identity
-from hub.warehouse.entity_tables import AspectTables, new_value, old_value
+from hub.warehouse.aspect_columns import new_value, old_value
+from hub.warehouse.entity_tables import AspectTables
 
 
 @cache

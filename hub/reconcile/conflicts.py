@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql
 
 from hub.reconcile.decisions import is_kept, is_passed_over
 from hub.reconcile.identity import contested_keys, part_text
-from hub.warehouse.entity_tables import AspectTables, whole_claim
+from hub.warehouse.entity_tables import AspectTables, WholeClaim, whole_claim
 from hub.warehouse.tables import conflict, source
 
 _IDENTITY = ("key", "part", "field", "source")
@@ -39,42 +39,44 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
     Nor does what an officer has seen and decided (hub.reconcile.decisions).
     """
     held, rival = whole_claim(tables, "held"), whole_claim(tables, "rival")
-    record = tables.record
-    keys = contested_keys(tables).subquery()
-    pairs = (
-        select(record.c.key)
-        .select_from(keys)
-        .join(record, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
-        .join(
-            held.source,
-            and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c["source"] == record.c.source),
-        )
-        .join(
-            rival.source,
-            and_(
-                *(rival.c[name] == record.c[name] for name in tables.identity),
-                rival.c["source"] != record.c.source,
-                ~rival.c["revoked"],
-            ),
-        )
-        .join(source, source.c.id == rival.c["source"])
-        .where(_was_not_ended(held.c["occurred_at"]))
-        .where(~is_passed_over(tables, part_text(tables, record), held.c, rival.c))
-    )
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held.c, rival.c)]
-    rows = pairs.with_only_columns(
-        rival.c["key"],
-        part_text(tables, rival).label("part"),
-        rival.c["source"],
-        held.c["source"].label("held_by"),
-        func.unnest(postgresql.array(fields)).label("field"),
-        rival.c["content_hash"],
-        source.c.code,
-    ).subquery()
+    rows = (
+        _rivalries(tables, held, rival)
+        .with_only_columns(
+            rival.c["key"],
+            part_text(tables, rival).label("part"),
+            rival.c["source"],
+            held.c["source"].label("held_by"),
+            func.unnest(postgresql.array(fields)).label("field"),
+            rival.c["content_hash"],
+            source.c.code,
+        )
+        .subquery()
+    )
     return (
         select(rows.c.key, rows.c.part, rows.c.field, rows.c.source, rows.c.held_by)
         .where(rows.c.field.is_not(None))
         .where(~is_kept(tables, rows.c.part, rows.c.field, rows.c, rows.c.code))
+    )
+
+
+def _rivalries(tables: AspectTables, held: WholeClaim, rival: WholeClaim) -> Select[Any]:
+    """Select from contested records, the claim that holds each, and every other that may contradict it."""
+    record, keys = tables.record, contested_keys(tables).subquery()
+    holds = and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c["source"] == record.c.source)
+    is_rival = and_(
+        *(rival.c[name] == record.c[name] for name in tables.identity),
+        rival.c["source"] != record.c.source,
+        ~rival.c["revoked"],
+    )
+    return (
+        select(record.c.key)
+        .join_from(keys, record, and_(*(record.c[name] == keys.c[name] for name in tables.identity)))
+        .join(held.source, holds)
+        .join(rival.source, is_rival)
+        .join(source, source.c.id == rival.c["source"])
+        .where(_was_not_ended(held.c["occurred_at"]))
+        .where(~is_passed_over(tables, part_text(tables, record), held.c, rival.c))
     )
 
 

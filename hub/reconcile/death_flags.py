@@ -39,7 +39,8 @@ from hub.reconcile.held import Held, given_keys, held, is_among, with_group
 from hub.reconcile.identity import part_text
 from hub.reconcile.touch import Place, touch
 from hub.topology import FLAG_RECORDS
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key, whole_claim
+from hub.warehouse.aspect_columns import other_key
+from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.person_tables import deceased, flag
 from hub.warehouse.tables import same_key, touched
 

@@ -29,7 +29,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.rules import LEAST_YEAR, MOST_YEAR
 from hub.reconcile.held import held
-from hub.warehouse.entity_tables import AspectTables, new_value, old_value
+from hub.warehouse.aspect_columns import new_value, old_value
+from hub.warehouse.entity_tables import AspectTables
 from hub.warehouse.person_tables import deceased
 
 DEAD = "DEAD"

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.entities import DOSSIER
 from hub.reconcile.dossier_versions import submission_tables
-from hub.warehouse.entity_tables import other_key
+from hub.warehouse.aspect_columns import other_key
 from hub.warehouse.tables import same_key
 
 PARENT, CHILD, SIBLING = "PARENT", "CHILD", "SIBLING"

@@ -42,9 +42,10 @@ from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.staging import stage
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
+from hub.warehouse.aspect_columns import other_key
 from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, Accepted
 from hub.warehouse.copy import copy_rows
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import identity_link, parked
 
 PROCEDURE_CODE_COMPARED = 8

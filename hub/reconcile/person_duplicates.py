@@ -33,7 +33,8 @@ from hub.model.entities import CITIZEN
 from hub.model.pin import PLACEHOLDER
 from hub.reconcile.held import given_keys, held, is_among
 from hub.reconcile.person_reviews import Asked, closed, opened
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, new_value, old_value
+from hub.warehouse.aspect_columns import new_value, old_value
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import review, same_key
 
 NUMBERS = ("cmnd9", "si_number_legacy")

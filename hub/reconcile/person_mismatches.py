@@ -34,7 +34,8 @@ from hub.model.entities import CITIZEN
 from hub.model.names import same_name
 from hub.reconcile.held import given_keys, held, is_among, merged_keys, redescribed_keys
 from hub.reconcile.person_reviews import Asked, closed, opened
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
+from hub.warehouse.aspect_columns import other_key
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import identity_link, review
 
 _KIND = ReviewKind.IDENTITY_MISMATCH

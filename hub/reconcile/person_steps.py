@@ -17,7 +17,8 @@ from hub.reconcile import death_flags, person_duplicates, person_mismatches
 from hub.reconcile.deaths import STATES, deaths_changed
 from hub.reconcile.step import Merge
 from hub.reconcile.touch import Place
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, other_key
+from hub.warehouse.aspect_columns import other_key
+from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import identity_link, touched
 
 _LOCK = 0x4855_4226

@@ -20,43 +20,22 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    Date,
-    Double,
     FromClause,
     Index,
     Integer,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
-    Uuid,
     and_,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeEngine
 
-from hub.codec.catalogue import SchemaVersion, load_catalogue
-from hub.codec.fields import DataClass, FieldKind, FieldSpec
+from hub.codec.catalogue import load_catalogue
+from hub.codec.fields import FieldSpec
 from hub.model.entities import ENTITIES, Aspect, Entity
 from hub.model.errors import ConfigError
-from hub.warehouse.tables import metadata, utc_time
-
-_TYPES: dict[FieldKind, TypeEngine[Any]] = {
-    FieldKind.STRING: Text(),
-    FieldKind.ENUM: Text(),
-    FieldKind.INT: Integer(),
-    FieldKind.LONG: BigInteger(),
-    FieldKind.BOOLEAN: Boolean(),
-    FieldKind.DOUBLE: Double(),
-    FieldKind.UUID: Uuid(),
-    FieldKind.TIMESTAMP: utc_time,
-    FieldKind.DATE: Date(),
-    FieldKind.JSON: JSONB(),
-}
-
-PROVENANCE = ("event_id", "occurred_at", "recorded_at", "operation", "unit_scheme", "source_agency")
-"""Envelope fields kept with a claim, beside source, epoch and version."""
+from hub.warehouse.aspect_columns import Columns, other_key
+from hub.warehouse.tables import metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,77 +107,9 @@ def whole_claim(tables: AspectTables, alias: str = "") -> WholeClaim:
     return WholeClaim(claim.outerjoin(companion, same), columns)
 
 
-def old_value(field: str) -> str:
-    """Return the column of ``merged`` that holds what a watched field was in the claim before."""
-    return f"old_{field}"
-
-
-def new_value(field: str) -> str:
-    """Return the column of ``merged`` that holds what a watched field is in the claim that was written."""
-    return f"new_{field}"
-
-
-def other_key(field: str) -> str:
-    """Return the column that holds the key of the thing that a field names: a citizen by PIN, a dossier by code."""
-    return f"{field}_key"
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """Columns that several tables of an aspect have; made anew for each, since a column belongs to one table."""
-
-    aspect: Aspect
-    version: SchemaVersion
-
-    @property
-    def sensitive_names(self) -> list[str]:
-        data = [field for field in self.version.data_fields if field.name not in self.aspect.part]
-        return [field.name for field in data if field.data_class is DataClass.SENSITIVE]
-
-    def identity(self) -> list[Column[Any]]:
-        parts = {field.name: _TYPES[field.kind] for field in self.version.data_fields if field.name in self.aspect.part}
-        return [
-            Column("key", Uuid, nullable=False),
-            *(Column(name, parts[name], nullable=False) for name in self.aspect.part),
-        ]
-
-    def order(self) -> list[Column[Any]]:
-        return [
-            Column("source", SmallInteger, nullable=False),
-            Column("source_epoch", Integer, nullable=False),
-            Column("source_version", BigInteger, nullable=False),
-            Column("content_hash", BigInteger, nullable=False),
-            Column("revoked", Boolean, nullable=False),
-        ]
-
-    def content(self) -> list[Column[Any]]:
-        kinds = {field.name: field.kind for field in self.version.fields}
-        apart = {*self.aspect.part, *self.sensitive_names}
-        data = [field.name for field in self.version.data_fields if field.name not in apart]
-        return [
-            *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
-            *(Column(name, _TYPES[kinds[name]]) for name in data),
-            *(Column(other_key(name), Uuid) for name in self.aspect.others),
-            Column("flags", Integer),
-            *(
-                [Column("sensitive", Boolean, nullable=False, server_default=text("false"))]
-                if self.sensitive_names
-                else []
-            ),
-        ]
-
-    def watched(self) -> list[Column[Any]]:
-        kinds = {field.name: field.kind for field in self.version.fields}
-        return [Column(of(name), _TYPES[kinds[name]]) for name in self.aspect.watched for of in (old_value, new_value)]
-
-    def sensitive(self) -> list[Column[Any]]:
-        kinds = {field.name: field.kind for field in self.version.fields}
-        return [Column(name, _TYPES[kinds[name]]) for name in self.sensitive_names]
-
-
 def _build(entity: Entity, aspect: Aspect) -> AspectTables:
     version = load_catalogue().latest(aspect.subject)
-    columns = _Columns(aspect, version)
+    columns = Columns(aspect, version)
     prefix = f"{entity.name}_{aspect.name}"
     identity = ("key", *aspect.part)
     return AspectTables(
@@ -215,7 +126,7 @@ def _build(entity: Entity, aspect: Aspect) -> AspectTables:
     )
 
 
-def _claim(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+def _claim(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
     aspect = columns.aspect
     return Table(
         f"{prefix}_claim",
@@ -236,7 +147,7 @@ def _index(prefix: str, fields: tuple[str, ...]) -> Index:
     return Index(name, *fields, postgresql_where=text(f"{fields[0]} IS NOT NULL"))
 
 
-def _record(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+def _record(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
     return Table(
         f"{prefix}_record",
         metadata,
@@ -247,7 +158,7 @@ def _record(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
     )
 
 
-def _sensitive(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+def _sensitive(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
     return Table(
         f"{prefix}_sensitive",
         metadata,
@@ -259,7 +170,7 @@ def _sensitive(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Tab
     )
 
 
-def _history(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table:
+def _history(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
     if columns.sensitive_names:
         raise ConfigError([f"{prefix}: an aspect with sensitive fields cannot keep a history"])
     return Table(
@@ -273,7 +184,7 @@ def _history(prefix: str, columns: _Columns, identity: tuple[str, ...]) -> Table
     )
 
 
-def _stage(prefix: str, columns: _Columns) -> Table:
+def _stage(prefix: str, columns: Columns) -> Table:
     return Table(
         f"{prefix}_stage",
         metadata,
@@ -292,7 +203,7 @@ def _stage(prefix: str, columns: _Columns) -> Table:
     )
 
 
-def _merged(prefix: str, columns: _Columns) -> Table:
+def _merged(prefix: str, columns: Columns) -> Table:
     return Table(
         f"{prefix}_merged",
         metadata,
