@@ -10,7 +10,7 @@ from hub.intake.lanes import Lane, Lanes, Records
 from hub.model.errors import LostRangeError
 
 BUSY_POLL_MS = 10
-BESIDE_EXPRESS = 32_000
+BESIDE_EXPRESS = 12_000
 """Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
 FRESH_MS = 8
 """A first look gives what was fetched when the last batch was taken; the next waits so long for what came since."""
