@@ -5,6 +5,7 @@ record's place into the row, so that one can ask which offsets are visible. Noth
 with ``python -m tests.bench.peers.sink_latency --seconds 120``.
 """
 
+import os
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Engine, Index, Integer
@@ -56,7 +57,8 @@ def main() -> None:
 def run(ground: Ground, place: Place, registry: str, options: Any) -> dict[str, float]:
     """Warm up, then measure the sink; return percentiles in milliseconds."""
     url = ground.embedded.create_database("sink")
-    warehouse = Warehouse("sink", _environment(ground, url), _target(url))
+    places = {"HUB_KAFKA_BOOTSTRAP": ground.places.bootstrap, "HUB_KEY_SECRET": ground.places.key_secret}
+    warehouse = Warehouse("sink", {**os.environ, **places, "HUB_DATABASE_URL": url}, _target(url))
     properties = {**sink_properties(WINNER, "sink", url, registry), **_WITH_PLACE}
     with ConnectWorker(place, properties, WORKER) as worker:
 
@@ -71,11 +73,6 @@ def run(ground: Ground, place: Place, registry: str, options: Any) -> dict[str, 
         _, row_ms = until_visible(ground, warehouse, Pace("paced", options.rate, options.seconds, first), _VISIBLE)
         check()
     return row_ms
-
-
-def _environment(ground: Ground, url: str) -> dict[str, str]:
-    given = ground.warehouse("names").environment
-    return {**given, "HUB_DATABASE_URL": url}
 
 
 def _target(url: str) -> Engine:
