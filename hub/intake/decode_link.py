@@ -106,7 +106,10 @@ class Link:
         filled = pl.read_ipc_stream(os.pread(self._reply, fields["size"], 0))
         columns = {column.name: column for column in filled.get_columns()}
         frame = pl.DataFrame(
-            [columns.get(null.name, null.new_from_index(0, filled.height)) for null in nulls_of(latest)]
+            [
+                columns[null.name] if null.name in columns else null.new_from_index(0, filled.height)
+                for null in nulls_of(latest)
+            ]
         )
         poison = (Poison(row, Reason(reason), schema_id, detail) for row, reason, schema_id, detail in fields["poison"])
         return Decoded(frame, tuple(poison), fields["path"])
