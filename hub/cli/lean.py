@@ -16,8 +16,8 @@ GARBAGE_AFTER = 20_000
 
 
 TURN_S = 0.0005
-"""A thread has so long while others wait for theirs; Python's own is 5 ms. Meant for the thread that comes back from the
-database a dozen times a batch; no gain was told from chance (docs/performance.md)."""
+"""A thread has so long while others wait for theirs; Python's own is 5 ms. Meant for the thread that comes back from
+the database a dozen times a batch; no gain could be told from chance (docs/performance.md)."""
 
 
 def run_lean() -> None:
