@@ -67,6 +67,9 @@ ENVIRONMENT = RetryPolicy(first_s=0.2, most_s=15.0, give_up_after_s=None)
 SHORT_COMMAND = RetryPolicy(first_s=0.2, most_s=1.0, give_up_after_s=5.0)
 """A short command: a few seconds, then exit code 3."""
 
+BUSY_TABLES = RetryPolicy(first_s=0.05, most_s=0.5, give_up_after_s=10.0)
+"""Tables that others are reading, while whoever writes them is held back."""
+
 FIRST_ANSWER_MS = 8_000
 """How long a short command's Kafka client waits for the first answer of a broker."""
 

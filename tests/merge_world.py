@@ -14,7 +14,7 @@ from hub.codec.polars_types import dtype_of
 from hub.intake.derived import derived_columns
 from hub.model.entities import SUBJECTS
 from hub.model.policy import Policy, parse_policy
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reconcile.turns import with_turns
 from hub.warehouse.batch import Accepted, Advance, Batch

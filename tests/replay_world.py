@@ -23,7 +23,7 @@ from hub.operate.replay_ground import Ground
 from hub.operate.replay_pipeline import Progress
 from hub.operate.replay_plan import Planned, plan_replay
 from hub.operate.replay_run import Ran, run_replay
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.topology import merged_topics
 from hub.warehouse.database import open_database

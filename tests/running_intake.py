@@ -21,7 +21,7 @@ from hub.intake.storms import Storms
 from hub.model.policy import load_policy
 from hub.operate.ledger import LedgerRow, read_ledger
 from hub.operate.topics import create_topics, plan_topics
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.share.share import Share
 from hub.topology import all_subjects, dead_letter_topic, event_topic, merged_topics, topics

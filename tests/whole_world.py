@@ -20,7 +20,7 @@ from hub.intake.prepare import Polled, Preparer
 from hub.model.entities import SUBJECTS, key_fields_of
 from hub.model.keys import entity_key
 from hub.model.policy import parse_policy
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.topology import event_topic
 from hub.warehouse.batch import Batch

@@ -236,9 +236,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("%s stops at %d: %s", stop.place, stop.stop_offset, stop.why)
             if (partition := TopicPartition(stop.topic, stop.partition)) in consumer.assignment():
                 consumer.pause(partition)
-        self._show_standing()
         express = self._lanes.express
         await self._patience.until_done(Errand.STOP, lambda: express.in_thread(self._storms.store.write, stops))
+        self._show_standing()
 
     def _show_standing(self) -> None:
         self.status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}

@@ -19,7 +19,8 @@ from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.operate.actions import Action, note
 from hub.operate.log_ends import log_consumer
-from hub.reconcile.merge import Stamp, commit_batch
+from hub.reconcile.fence import Stamp
+from hub.reconcile.merge import commit_batch
 from hub.warehouse.batch import AUDIT_SCHEMA, Advance, Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.ledger_tables import offset_plan

@@ -25,7 +25,8 @@ from hub.operate.operators import Second, check_second
 from hub.operate.parked import Queue
 from hub.operate.publish import publish
 from hub.operate.reviews import NO_DESK, officers_desk
-from hub.reconcile.merge import Stamp, commit_batch
+from hub.reconcile.fence import Stamp, go_among_batches
+from hub.reconcile.merge import commit_batch
 from hub.warehouse.batch import AUDIT_SCHEMA, Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.letter_tables import discarded
@@ -100,6 +101,7 @@ def discard_parked(engine: Engine, places: Sequence[Place], by: By, second: Seco
     """
     check_second(engine, second, by.actor)
     with translated_errors("discarding parked records"), engine.begin() as connection:
+        go_among_batches(connection)
         found = _parked_at(connection, places)
         digest = connection.execute(digest_in_force()).scalar_one()
         commit_batch(connection, _rejected(found, by, second), Stamp(_WORKER, digest))

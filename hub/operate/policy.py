@@ -17,6 +17,7 @@ from hub.model.policy_changes import ORDER, RANK_IN, SOURCE, Change, policy_chan
 from hub.model.ranks import policy_problems
 from hub.operate.actions import Action, note
 from hub.reconcile.decide import redecide
+from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.staging import ensure_stages
 from hub.reconcile.touch import Place, job_place
 from hub.warehouse.database import translated_errors
@@ -91,8 +92,8 @@ def apply_policy(engine: Engine, of: Policy, actor: str, reason: str) -> PolicyP
     with translated_errors("applying the policy"), engine.connect() as connection:
         ensure_stages(connection)
         with connection.begin():
-            # A batch's first row goes into this table: with the lock, no batch is under way and none begins.
-            connection.execute(text("LOCK TABLE batch, source IN EXCLUSIVE MODE"))
+            hold_back_batches(connection)
+            connection.execute(text("LOCK TABLE source IN EXCLUSIVE MODE"))
             plan = _change(connection, of, actor)
             detail = {
                 "before": plan.before,

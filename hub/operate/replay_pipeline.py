@@ -23,7 +23,8 @@ from hub.operate.replay_ground import in_live
 from hub.operate.replay_rate import RateCap
 from hub.operate.replay_select import Sieve
 from hub.operate.replay_store import Asked, asked_of
-from hub.reconcile.merge import Merged, Stamp, commit_batch
+from hub.reconcile.fence import Stamp
+from hub.reconcile.merge import Merged, commit_batch
 from hub.reconcile.staging import ensure_stages
 from hub.reconcile.store import WarehouseStore
 from hub.retry import ENVIRONMENT

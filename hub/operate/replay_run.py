@@ -33,7 +33,7 @@ from hub.operate.replay_store import (
     set_asked,
     set_state,
 )
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.warehouse.database import translated_errors
 from hub.warehouse.sources import applied_policy, source_numbers
 

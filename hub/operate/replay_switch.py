@@ -4,10 +4,10 @@ What the live warehouse held before stands in the shadow's schema afterwards, wi
 up: so going back loses nothing that came since. Audit rows, offsets, policy and calendar stay where they are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from hub.model.errors import ConfigError, HubError
@@ -19,8 +19,9 @@ from hub.operate.replay_publish import note_differing, take_differing
 from hub.operate.replay_rate import RateCap
 from hub.operate.replay_run import behind_live, catch_up, check_ground, checked
 from hub.operate.replay_store import Hold, Replay, ReplayState, check_state, set_state
+from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.touch import JOB_LOG
-from hub.retry import SHORT_COMMAND
+from hub.retry import BUSY_TABLES, SHORT_COMMAND
 from hub.warehouse.database import translated_errors
 from hub.warehouse.dossier_tables import calendar
 from hub.warehouse.replay_tables import replay
@@ -32,6 +33,8 @@ MOST_HELD = 200_000
 """Most records that are caught up with while the live worker is held back."""
 
 LOCK_TIMEOUT = "10s"
+_SHORT_LOCK_TIMEOUT = "300ms"
+"""Less than what PostgreSQL waits before it looks for a deadlock (``deadlock_timeout``, 1 s) and ends somebody."""
 _TRANSIT = "replay_transit"
 
 
@@ -108,8 +111,7 @@ def _transact(ground: Ground, of: Replay, by: Action, watch: Callable[[Progress]
     """Hold back the live worker, catch up with the rest, and change places."""
     with translated_errors("changing places"), ground.live.begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
-        # A batch's first row goes into this table: with the lock, no batch is under way and none begins.
-        connection.execute(text("LOCK TABLE batch IN EXCLUSIVE MODE"))
+        hold_back_batches(connection)
         connection.execute(select(log_partition.c.id).order_by(log_partition.c.id).with_for_update())
         caught_up = _catch_up_held(connection, ground, of, watch)
         check_ground(connection, of)
@@ -170,10 +172,27 @@ def _check_alike(connection: Connection, of: Replay) -> None:
 def _swap(connection: Connection, live: str, shadow: str) -> int:
     """Let the tables of state of two schemas change places; return how many pairs there were."""
     tables = tables_of(TableKind.STATE)
+    _lock(connection, tables, (live, shadow))
     connection.execute(CreateSchema(_TRANSIT))
     for source, target in ((live, _TRANSIT), (shadow, live), (_TRANSIT, shadow)):
         for table in tables:
-            quoted = connection.dialect.identifier_preparer.format_table(in_schema(table, source))
-            connection.execute(text(f'ALTER TABLE {quoted} SET SCHEMA "{target}"'))
+            connection.execute(text(f'ALTER TABLE {_quoted(connection, table, source)} SET SCHEMA "{target}"'))
     connection.execute(DropSchema(_TRANSIT))
     return len(tables)
+
+
+def _lock(connection: Connection, tables: Sequence[Table], schemas: Sequence[str]) -> None:
+    """Have the tables for this transaction alone: all of them, or none for a moment, and then again.
+
+    Whoever reads several of them, in another order, would wait for us while we wait for them.
+    """
+    names = ", ".join(_quoted(connection, table, schema) for schema in schemas for table in tables)
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_SHORT_LOCK_TIMEOUT}'"))
+    for attempt in BUSY_TABLES.retrying():
+        with attempt, translated_errors("waiting for readers"), connection.begin_nested():
+            connection.execute(text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+
+
+def _quoted(connection: Connection, table: Table, schema: str) -> str:
+    return connection.dialect.identifier_preparer.format_table(in_schema(table, schema))

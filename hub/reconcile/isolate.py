@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
-from hub.reconcile.merge import Stamp, commit_batch
+from hub.reconcile.fence import Stamp
+from hub.reconcile.merge import commit_batch
 from hub.reconcile.staging import ensure_stages
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Batch

@@ -7,11 +7,11 @@ fence comes first, so that a worker which lost a partition finds out before it d
 from dataclasses import dataclass
 
 import polars as pl
-from sqlalchemy import BigInteger, Connection, Insert, Table, bindparam, insert, literal, select
+from sqlalchemy import BigInteger, Connection, Table, bindparam, select
 
-from hub.model.errors import ConfigError
 from hub.reconcile import claims, companions, outcomes, releasing
 from hub.reconcile.decide import Decided, decide
+from hub.reconcile.fence import Stamp, begin_batch
 from hub.reconcile.parking import hold_back
 from hub.reconcile.staging import stage
 from hub.reconcile.step import Merge
@@ -20,23 +20,13 @@ from hub.reconcile.touch import Place, job_place, touch
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
-from hub.warehouse.offsets import advance_positions
-from hub.warehouse.sources import digest_in_force
-from hub.warehouse.tables import audit, batch, dead_letter, release
+from hub.warehouse.tables import audit, dead_letter, release
 
 COUNTED = {"preserve_rowcount": True}
 """Without it an insert from a select tells no count of its rows."""
 TOLD_SHARE = 4
 """Where more than one newest row in so many was not applied, the database tells all of them apart."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Who commits, and under which policy: stored with every batch."""
-
-    worker: str
-    policy_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +45,9 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
         ConcurrentUpdateError: another worker moved one of the partitions, or released the same parked records.
         ConfigError: another policy was applied since this worker started.
     """
+    batch_id = begin_batch(connection, of.advances, stamp)
     if of.released:
         releasing.leave_parked(connection, of)
-    else:
-        advance_positions(connection, of.advances)
-    batch_id = connection.execute(_batch_under_policy_in_force(stamp)).scalar_one_or_none()
-    if batch_id is None:
-        raise ConfigError(
-            [
-                f"the policy of this worker ({stamp.policy_digest[:12]}) is not in force any more: "
-                "start the worker anew with the policy that was applied (`hub policy show`)"
-            ]
-        )
     place = job_place(connection) if of.released else None
     written = sum(_merge(connection, accepted, of, batch_id, place) for accepted in of.accepted)
     if not of.refused.is_empty():
@@ -74,14 +55,6 @@ def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
         copy_rows(connection, into, of.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
         copy_rows(connection, dead_letter, of.dead_letters)
     return Merged(batch_id, of.consumed, written)
-
-
-def _batch_under_policy_in_force(stamp: Stamp) -> Insert:
-    """Give the batch its row, if the worker's policy is the one in force; waits while one is being applied."""
-    rows = select(literal(stamp.worker), literal(stamp.policy_digest)).where(
-        digest_in_force().scalar_subquery() == stamp.policy_digest
-    )
-    return insert(batch).from_select(["worker", "policy_digest"], rows).returning(batch.c.id)
 
 
 def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int, job: Place | None) -> int:

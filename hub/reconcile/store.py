@@ -7,9 +7,10 @@ from datetime import timedelta
 from sqlalchemy import Connection, Engine
 
 from hub.model.errors import DeadLetterLimitError, PoisonError
+from hub.reconcile.fence import Stamp
 from hub.reconcile.isolate import without_refused_rows
 from hub.reconcile.letting_in import let_in_decided
-from hub.reconcile.merge import Merged, Stamp, commit_batch
+from hub.reconcile.merge import Merged, commit_batch
 from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
 from hub.reconcile.staging import ensure_stages
 from hub.warehouse.batch import Batch

@@ -22,8 +22,8 @@ from hub.intake.storms import Storms
 from hub.model.errors import UnreachableError
 from hub.model.policy import Policy, load_policy
 from hub.operate.evidence_keeper import EvidenceGate
+from hub.reconcile.fence import Stamp
 from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
-from hub.reconcile.merge import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.reference.holidays import load_calendar
 from hub.retry import ENVIRONMENT

@@ -1,4 +1,4 @@
-"""Where the hub stands in the log, and the fence that keeps two workers from moving the same partition (I1)."""
+"""Where the hub stands in the log; a batch moves it on only from where it began (I1, hub.reconcile.fence)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from functools import cache
 from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from hub.model.errors import ConcurrentUpdateError
 from hub.warehouse.batch import Advance
 from hub.warehouse.tables import log_partition
 
@@ -57,31 +56,24 @@ def read_positions(connection: Connection) -> dict[tuple[str, int], Position]:
     return {(row.topic, row.partition): Position(*row) for row in rows}
 
 
-def advance_positions(connection: Connection, advances: Sequence[Advance]) -> None:
-    """Move the stored offsets of a batch's partitions: the fence, so it comes first in the batch's transaction.
-
-    Raises:
-        ConcurrentUpdateError: a stored offset is not the one the batch began at: another worker holds the partition.
-    """
+def moves(advances: Sequence[Advance]) -> dict[str, list[int]]:
+    """Return the parameters of ``positions_moved`` for some partitions."""
     ordered = sorted(advances, key=lambda advance: advance.log)
-    moved = connection.execute(
-        _moves(),
-        {
-            "logs": [advance.log for advance in ordered],
-            "expected": [advance.expected for advance in ordered],
-            "next_offsets": [advance.next_offset for advance in ordered],
-            "consumed": [advance.consumed for advance in ordered],
-        },
-    ).rowcount
-    if moved != len(advances):
-        places = ", ".join(f"{move.topic}/{move.partition}@{move.expected}" for move in advances)
-        raise ConcurrentUpdateError(f"{moved} of {len(advances)} stored offsets were as expected ({places})")
+    return {
+        "logs": [advance.log for advance in ordered],
+        "expected": [advance.expected for advance in ordered],
+        "next_offsets": [advance.next_offset for advance in ordered],
+        "consumed": [advance.consumed for advance in ordered],
+    }
 
 
 @cache
-def _moves() -> Update:
-    """Arrays, so that the statement is the same whatever the number of partitions, and is compiled once."""
-    moves = (
+def positions_moved() -> Update:
+    """Move the stored offsets of some partitions, of those whose stored offset is the expected one.
+
+    Parameters are arrays, so that the statement is the same whatever the number of partitions, and is compiled once.
+    """
+    moving = (
         func.unnest(
             bindparam("logs", type_=ARRAY(SmallInteger)),
             bindparam("expected", type_=ARRAY(BigInteger)),
@@ -93,12 +85,12 @@ def _moves() -> Update:
             column("expected", BigInteger),
             column("next_offset", BigInteger),
             column("consumed", Integer),
-            name="moves",
+            name="moving",
         )
         .render_derived()
     )
     return (
         update(log_partition)
-        .values(next_offset=moves.c.next_offset, consumed=log_partition.c.consumed + moves.c.consumed)
-        .where(log_partition.c.id == moves.c.log, log_partition.c.next_offset == moves.c.expected)
+        .values(next_offset=moving.c.next_offset, consumed=log_partition.c.consumed + moving.c.consumed)
+        .where(log_partition.c.id == moving.c.log, log_partition.c.next_offset == moving.c.expected)
     )

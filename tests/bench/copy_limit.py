@@ -19,8 +19,9 @@ from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
 from hub.warehouse.entity_tables import aspect_tables
-from hub.warehouse.offsets import Position, advance_positions, ensure_positions
+from hub.warehouse.offsets import Position, ensure_positions
 from tests.bench.events import SUBJECT, TOPIC
+from tests.bench.fence import advance_positions
 
 PLAIN = Table(
     "plain_stage", MetaData(), *(Column(column.name, column.type) for column in aspect_tables(SUBJECT).stage.c)
@@ -69,7 +70,7 @@ def main() -> None:
     def commit(batch: Batch) -> None:
         assert isinstance(batch, DecodedBatch)
         with engine.begin() as connection:
-            advance_positions(connection, batch.advances)
+            advance_positions(connection, batch)
             copy_encoded(connection, PLAIN, batch.rows)
 
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:

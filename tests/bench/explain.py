@@ -24,7 +24,7 @@ from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
 from hub.intake.prepare import Polled, Preparer
 from hub.model.policy import load_policy
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.database import open_database
 from hub.warehouse.migrate import migrate

@@ -25,8 +25,9 @@ from hub.topology import subject_of
 from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
-from hub.warehouse.offsets import Position, advance_positions, ensure_positions
+from hub.warehouse.offsets import Position, ensure_positions
 from tests.bench.events import TOPIC
+from tests.bench.fence import advance_positions
 from tests.bench.peers.target import KEY, newest_table
 
 LANES = 2
@@ -93,7 +94,7 @@ def commit(engine: Engine, batch: Batch) -> None:
     with engine.connect() as connection:
         _ensure_stage(connection)
         with connection.begin():
-            advance_positions(connection, batch.advances)
+            advance_positions(connection, batch)
             copy_encoded(connection, STAGE, batch.rows)
             connection.execute(rows_newer_than_stored(batch.rows.columns))
 

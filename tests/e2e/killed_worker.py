@@ -49,7 +49,7 @@ def arm(step: str, batch: int) -> None:
         return commits == batch
 
     setattr(store.WarehouseStore, "commit", counted)  # noqa: B010 - a method may not be assigned otherwise
-    inner = {FENCED: "advance_positions", STAGED: "stage", AUDITED: "_merge"}
+    inner = {FENCED: "begin_batch", STAGED: "stage", AUDITED: "_merge"}
     if step in inner:
         setattr(merge, inner[step], _deadly(getattr(merge, inner[step]), is_time, after=True))
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from hub.model.errors import RetryableError
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.batch import Accepted, Advance, Batch
 from tests.merge_world import POLICY, SUBJECT, TOPIC, Said, World, key_of

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 
 from hub.codec.decode import decode
 from hub.model.decisions import Decision, ReviewId, ReviewKind, Verdict
-from hub.reconcile.merge import Stamp, commit_batch
+from hub.reconcile.fence import Stamp
+from hub.reconcile.merge import commit_batch
 from hub.reconcile.staging import ensure_stages
 from hub.share.flags import FlagComposer
 from hub.share.outbox import changes_in, open_spans

@@ -18,7 +18,7 @@ from hub.operate.evidence_heads import SignedHead, note_published, oldest_unprov
 from hub.operate.evidence_keeper import EvidenceGate, EvidenceKeeper, Keeping
 from hub.operate.evidence_keys import KeySource, SigningKey, make_key
 from hub.operate.evidence_status import evidence_status
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.alerts import read_alerts
 from hub.warehouse.database import open_database

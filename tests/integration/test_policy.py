@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from hub.model.errors import ConfigError
 from hub.model.policy import Policy, parse_policy
 from hub.operate.policy import AspectChange, PolicyPlan, apply_policy, plan_policy, policy_in_force
-from hub.reconcile.merge import Stamp
+from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.sources import digest_in_force, store_sources
 from tests.merge_world import POLICY, Said, World

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,7 +22,9 @@ from hub.operate.replay_verify import verify
 from hub.reconcile.ledger_check import LedgerCheck
 from hub.share.outbox import changes_in, move_positions, open_spans
 from hub.warehouse.sources import write_policy
+from hub.warehouse.table_kinds import TableKind, tables_of
 from tests.conftest import RunningEngine
+from tests.e2e.hub_process import wait_until
 from tests.event_set import FIRST_DAY, EventSet, Outgoing, pin_of
 from tests.replay_world import DEMO_POLICY, ReplayWorld, by, open_replay_world, unwatched
 
@@ -171,6 +174,48 @@ def test_switch_refuses_what_is_not_ready_not_planned_under_this_policy_or_not_w
     with replays.engine.connect() as connection:
         assert replay_numbered(connection, number).state is ReplayState.DROPPED
     assert replays.rows("SELECT FROM pg_namespace WHERE nspname = :name", name=f"replay_{number}") == []
+
+
+def waits(replays: ReplayWorld, count: int) -> None:
+    """Wait until so many transactions wait for a lock of this database."""
+    query = """SELECT count(*) FROM pg_locks WHERE NOT granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    wait_until(lambda: replays.value(query) == count, lambda: f"{replays.value(query)} wait, not {count}")
+
+
+def test_switch_and_a_batch_that_begins_meanwhile_do_not_wait_for_each_other(
+    replays: ReplayWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = ready(replays, Filters(sources=("nso",)))
+    replays.append([said(EventSet("a secret of the tests", seed=5), 1, 20, "Giữa Chừng")])
+    with replays.engine.connect() as under_way, ThreadPoolExecutor(2) as threads:
+        batch = under_way.begin()
+        under_way.execute(text("INSERT INTO batch (worker, policy_digest) VALUES ('of another lane', '')"))
+        switching = threads.submit(switched, replays, number)
+        waits(replays, 1)
+        working = threads.submit(replays.work)
+        waits(replays, 2)
+        batch.rollback()
+        working.result(60)
+        assert switching.result(60).state is ReplayState.SWITCHED
+    assert caplog.messages == []
+    assert replays.value("SELECT full_name FROM citizen_person_claim WHERE source_version = 20") == "Giữa Chừng"
+    check_ledger(replays)
+
+
+def test_switch_gives_way_to_somebody_who_reads_the_tables_in_another_order(
+    replays: ReplayWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = ready(replays, Filters(sources=("nso",)))
+    first, last = (tables_of(TableKind.STATE)[place].name for place in (0, -1))
+    with ThreadPoolExecutor(1) as threads, replays.engine.connect() as reader, reader.begin():
+        reader.execute(text(f"SELECT count(*) FROM {last}"))
+        switching = threads.submit(switched, replays, number)
+        waits(replays, 1)
+        reader.execute(text(f"SELECT count(*) FROM {first}"))
+        reader.rollback()
+        assert switching.result(60).state is ReplayState.SWITCHED
+    assert not [message for message in caplog.messages if "40P01" in message]
 
 
 def test_records_that_waited_are_accounted_for_whether_a_replay_reads_or_leaves_them(replays: ReplayWorld) -> None:

@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, UniqueConstraint, text
 
 from hub.model.errors import ConcurrentUpdateError, UnreachableError
+from hub.reconcile.fence import Stamp, begin_batch
 from hub.warehouse.batch import Advance
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.entity_tables import all_aspect_tables
 from hub.warehouse.migrate import migrate, pending
-from hub.warehouse.offsets import advance_positions, ensure_positions, read_positions
+from hub.warehouse.offsets import ensure_positions, read_positions
+from hub.warehouse.sources import digest_in_force
 from hub.warehouse.table_kinds import lasting_tables
 from tests.merge_world import Said, World, key_of
 
@@ -132,13 +134,14 @@ def test_positions_use_up_no_numbers_when_placed_again(connection: Connection) -
 
 
 def test_fence_moves_all_positions_or_raises(connection: Connection, world: World) -> None:
+    stamp = Stamp("test", connection.execute(digest_in_force()).scalar_one())
     one, two = (Advance(world.logs[n], "t", n, 0, 5 + n, 4) for n in (0, 1))
-    advance_positions(connection, [two, one])
+    begin_batch(connection, [two, one], stamp)
     stored = {position.log: position for position in read_positions(connection).values()}
     assert [stored[world.logs[n]].next_offset for n in (0, 1, 2)] == [5, 6, 0]
     ahead = replace(one, expected=5, next_offset=9)
     with pytest.raises(ConcurrentUpdateError, match="1 of 2 stored offsets were as expected"):
-        advance_positions(connection, [ahead, replace(two, expected=5)])
+        begin_batch(connection, [ahead, replace(two, expected=5)], stamp)
 
 
 def test_database_that_does_not_answer_is_unreachable(world: World) -> None:

@@ -15,7 +15,8 @@ from hub.intake.check import SourceRules, version_by_time
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.policy import Policy, parse_policy
 from hub.operate.policy import apply_policy
-from hub.reconcile.merge import TOLD_SHARE, Stamp
+from hub.reconcile.fence import Stamp
+from hub.reconcile.merge import TOLD_SHARE
 from hub.reconcile.store import WarehouseStore
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Advance, Batch
