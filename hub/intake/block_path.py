@@ -80,7 +80,7 @@ class BlockReader:
         kept = frame.select((heads & tails).alias("kept")).to_series()
         if not kept.all(ignore_nulls=False):
             return Doubt(kept.fill_null(value=False).arg_min())
-        return frame.select(self._names)
+        return frame[self._names]
 
 
 def _read(container: bytes, count: int) -> "pl.DataFrame | Doubt":

@@ -25,7 +25,6 @@ from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
 _DEFAULT_QUALITY = QualityRules()
 _RULES_OF_SOURCES = pl.Schema(
     {
-        "source_system": pl.String(),
         "source": pl.Int16(),
         "_allowed": pl.Boolean(),
         "_from": pl.Datetime("us", "UTC"),
@@ -38,10 +37,11 @@ _RULES_OF_SOURCES = pl.Schema(
 class SourceRules:
     """The policy as frames, one row per source: number, whether it may speak of the subject, from when until when.
 
-    ``by_subject``: a frame for every subject. ``by_time``: codes of the sources whose events are ordered by when they
+    ``codes``: of the sources, in the order of the rows. ``by_subject``: a frame for every subject. ``by_time``: codes of the sources whose events are ordered by when they
     occurred. ``quality``: limits of flags.
     """
 
+    codes: pl.Enum
     by_subject: Mapping[str, pl.DataFrame]
     by_time: tuple[str, ...] = ()
     quality: QualityRules = _DEFAULT_QUALITY
@@ -53,7 +53,6 @@ class SourceRules:
         by_subject = {
             subject: pl.DataFrame(
                 {
-                    "source_system": [source.code for source in of_all],
                     "source": [numbers[source.code] for source in of_all],
                     "_allowed": [subject in source.subjects for source in of_all],
                     "_from": [source.valid_from for source in of_all],
@@ -64,7 +63,7 @@ class SourceRules:
             for subject in SUBJECTS
         }
         by_time = tuple(of.code for of in of_all if of.order is EventOrder.TIME)
-        return cls(by_subject, by_time, quality_rules(policy.quality))
+        return cls(pl.Enum([source.code for source in of_all]), by_subject, by_time, quality_rules(policy.quality))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +87,20 @@ def check(
         sources: who may speak of what.
         secret: of the keyed hash.
     """
-    rules = sources.by_subject[aspect.subject]
-    judged = frame.join(rules, on="source_system", how="left", maintain_order="left")
-    judged = judged.with_columns(_judgement(version, aspect.subject, secret))
+    place = frame["source_system"].cast(sources.codes, strict=False).to_physical()
+    rules = [rule[place] for rule in sources.by_subject[aspect.subject].iter_columns()]
+    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret))
     if sources.by_time:
         judged = judged.with_columns(version_by_time(sources.by_time))
     is_wrong = judged["_wrong"]
-    passed = judged.filter(~is_wrong) if is_wrong.any() else judged
-    refused = _with_reasons(judged.filter(is_wrong), version, entity, secret)
-    internal = ["_allowed", "_from", "_until", "_wrong"]
-    return Checked(with_flags(passed.drop(internal), version, sources.quality), refused.drop(internal))
+    passed, refused = judged, judged.clear()
+    if is_wrong.any():
+        passed, refused = judged.filter(~is_wrong), judged.filter(is_wrong)
+    refused = _with_reasons(refused, version, entity, secret)
+    for name in ("_allowed", "_from", "_until", "_wrong"):
+        passed.drop_in_place(name)
+        refused.drop_in_place(name)
+    return Checked(with_flags(passed, version, sources.quality), refused)
 
 
 @cache
@@ -114,7 +117,8 @@ def _checks(version: SchemaVersion, entity: Entity, secret: str) -> "list[_Check
 
 def _with_reasons(wrong: pl.DataFrame, version: SchemaVersion, entity: Entity, secret: str) -> pl.DataFrame:
     if wrong.is_empty():
-        return wrong.with_columns(_NO_REASONS)
+        told = [column for column in wrong.iter_columns() if column.name not in _NO_REASONS]
+        return pl.DataFrame([*told, *_NO_REASONS.values()])
     checks = _checks(version, entity, secret)
     return wrong.with_columns(
         reason=pl.coalesce([pl.when(fails).then(pl.lit(name.value)) for name, _, fails in checks]),
@@ -140,7 +144,7 @@ def outcome_column(reason: str = "reason") -> pl.Expr:
     )
 
 
-_NO_REASONS = [pl.Series(name, [], pl.String()) for name in ("reason", "detail")]
+_NO_REASONS = {name: pl.Series(name, [], pl.String()) for name in ("reason", "detail")}
 
 _Check = tuple[Reason, str, pl.Expr]
 """Reason, its text for the operator (never a value), and where it applies."""

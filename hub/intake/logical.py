@@ -87,7 +87,7 @@ class Interpreter:
             *(_named(meaning.values, plan.name) for meaning, plan in zip(meanings, self._plans, strict=True)),
             *(_named(meaning.flawed, name) for meaning, name in zip(checked, flaws, strict=True)),
         )
-        frame = whole.drop(flaws)
+        frame = whole[[ROW, *(plan.name for plan in self._plans)]]
         if not flaws or not whole.select(pl.any_horizontal(flaws).any()).item():
             return frame, []
         found: dict[int, Poison] = {}

@@ -6,6 +6,7 @@ here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 
 import polars as pl
 
@@ -36,6 +37,9 @@ class Polled:
     offsets: Sequence[int]
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
+
+
+_PLACES = pl.Schema({"row": pl.UInt32(), "log_offset": pl.Int64(), "key": pl.Binary(), "log": pl.Int16()})
 
 
 class Preparer:
@@ -145,13 +149,13 @@ class _Rows:
 
 def _places(parts: Sequence[Polled]) -> pl.DataFrame:
     """One row per record, in order: row, log, log_offset, key."""
-    frames = [
-        pl.DataFrame(
-            {"log_offset": part.offsets, "key": part.keys}, schema={"log_offset": pl.Int64, "key": pl.Binary}
-        ).with_columns(log=pl.lit(part.log, pl.Int16))
-        for part in parts
-    ]
-    return pl.concat(frames).with_row_index("row")
+    columns = {
+        "row": pl.int_range(sum(len(part.offsets) for part in parts), dtype=pl.UInt32, eager=True),
+        "log_offset": list(chain.from_iterable(part.offsets for part in parts)),
+        "key": list(chain.from_iterable(part.keys for part in parts)),
+        "log": list(chain.from_iterable(repeat(part.log, len(part.offsets)) for part in parts)),
+    }
+    return pl.DataFrame(columns, schema=_PLACES)
 
 
 def _placed(decoded: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:

@@ -107,13 +107,13 @@ def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> 
     to_tell = newest - merge.written + merge.superseded
     copies = into is audit and to_tell <= newest // TOLD_SHARE
     if copies:
-        applied = frame.filter("newest")
+        applied = frame if newest == frame.height else frame.filter("newest")
         if to_tell:
             telling = outcomes.newest_but_not_applied(tables, are_all_written=merge.written == newest)
             places = connection.execute(telling).all()
             told = pl.DataFrame(places, schema={"log": pl.Int16, "log_offset": pl.Int64}, orient="row")
-            applied = applied.join(told, on=["log", "log_offset"], how="anti")
-        copy_rows(connection, into, outcomes.applied(applied.sort("log", "log_offset"), batch_id))
+            applied = applied.join(told, on=["log", "log_offset"], how="anti", maintain_order="left")
+        copy_rows(connection, into, outcomes.applied(applied, batch_id))
     if merge.written and (to_tell or newest < frame.height or not copies):
         connection.execute(outcomes.audit_of_merged(tables, _BATCH_ID, into, without_applied=copies), parameter)
     if merge.written < newest:

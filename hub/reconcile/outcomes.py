@@ -88,8 +88,9 @@ def _against(
 
 def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
     """Return the audit rows that say ``applied`` of staged rows; takes the stage's columns of that name."""
-    said = rows.with_columns(batch=pl.lit(batch_id, pl.Int64), outcome=pl.lit(Outcome.APPLIED.value))
-    return said.select(name for name in _AUDIT_COLUMNS if name in said.columns)
+    said = {"batch": pl.Series([batch_id], dtype=pl.Int64), "outcome": pl.Series([Outcome.APPLIED.value])}
+    constant = [value.new_from_index(0, rows.height).alias(name) for name, value in said.items()]
+    return rows[[name for name in _AUDIT_COLUMNS if name in rows.columns]].hstack(constant)
 
 
 @cache

@@ -43,4 +43,4 @@ def _encoded(accepted: Accepted) -> EncodedRows:
     table, frame = aspect_tables(accepted.subject).stage, accepted.frame
     order = frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
     filled = [name for name in columns_of(table, frame.columns) if frame[name].null_count() < frame.height]
-    return encode_rows(table, frame.select(filled)[order])
+    return encode_rows(table, pl.DataFrame([frame[name][order] for name in filled]))

@@ -27,7 +27,7 @@ def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
         The frame with the same rows in the same order.
     """
     group = [*identity, "source"]
-    repeated = frame.select(_repeated=pl.struct(group).is_duplicated()).to_series()
+    repeated = frame[group].is_duplicated()
     if not repeated.any():
         return frame.with_columns(
             turn=pl.lit(TURN_NEWER, pl.Int16), newest=pl.lit(True), turn_hash=pl.lit(None, pl.Int64)
@@ -46,31 +46,45 @@ _ORDER = ("source_epoch", "source_version")
 def _turns_of(rows: pl.DataFrame, group: list[str]) -> pl.DataFrame:
     """Return (turn, turn_hash, newest) of rows in log order whose (identity, source) occurs more than once.
 
-    Identities are numbered first, so that all further comparisons are of integers.
+    Identities, and versions among them, are numbered by age first: ranks rise from one identity to the next, so what an
+    identity's first row sees before it is always less. Column by column: the rows are few (docs/performance.md).
     """
-    numbered = rows.with_row_index("_row").with_columns(_of=pl.col("_row").first().over(group))
-    by_age = numbered.sort("_of", *_ORDER, "_row")
-    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in ("_of", *_ORDER))
-    ranked = by_age.with_columns(_rank=changed.cum_sum()).with_columns(
-        _first_content=pl.col("content_hash").first().over("_rank")
-    )
-    in_turn = ranked.sort("_of", "_row")
-    # Ranks rise from one identity to the next: what an identity's first row sees before it is always less.
-    before = pl.col("_rank").cum_max().shift(1).fill_null(0)
-    is_first = pl.col("_of") != pl.col("_of").shift(1)
-    turn = (
-        pl.when(is_first.fill_null(True) | (pl.col("_rank") > before))
-        .then(TURN_NEWER)
-        .when(pl.col("_rank") < before)
-        .then(TURN_STALE)
-        .when(pl.col("content_hash") == pl.col("_first_content"))
-        .then(TURN_DUPLICATE)
-        .otherwise(TURN_REUSED)
-        .cast(pl.Int16)
-    )
-    told = in_turn.with_columns(turn=turn, _last=pl.col("_rank").max().over("_of"))
-    return told.sort("_row").select(
-        "turn",
-        turn_hash=pl.when(pl.col("turn") == TURN_REUSED).then("_first_content"),
-        newest=(pl.col("turn") == TURN_NEWER) & (pl.col("_rank") == pl.col("_last")),
-    )
+    by_age = rows.with_row_index("_row").sort(*group, *_ORDER, "_row")
+    is_first = by_age.select(_changes(*group)).to_series()
+    is_new = by_age.select(_changes(*group, *_ORDER)).to_series()
+    identity, rank = is_first.cum_sum(), is_new.cum_sum()
+    first_content = by_age["content_hash"].filter(is_new)[rank - 1]
+    last_rank = rank.filter(is_first.shift(-1, fill_value=True))[identity - 1]
+
+    in_turn = (identity.cast(pl.Int64) * rows.height + by_age["_row"]).arg_sort()
+    columns = {
+        "_row": by_age["_row"],
+        "_rank": rank,
+        "_last": last_rank,
+        "_content": by_age["content_hash"],
+        "_first_content": first_content,
+    }
+    told = pl.DataFrame([column[in_turn].alias(name) for name, column in columns.items()])
+    turn = told.select(_TURN.alias("turn")).to_series()
+    turn_hash = first_content[in_turn].zip_with(turn == TURN_REUSED, pl.Series([None], dtype=pl.Int64))
+    newest = (turn == TURN_NEWER) & (told["_rank"] == told["_last"])
+    in_order = told["_row"].arg_sort()
+    return pl.DataFrame([turn[in_order], turn_hash[in_order].alias("turn_hash"), newest[in_order].alias("newest")])
+
+
+def _changes(*names: str) -> pl.Expr:
+    """Whether a row differs from the one before in any of some columns."""
+    return pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in names)
+
+
+_BEFORE = pl.col("_rank").cum_max().shift(1, fill_value=0)
+_TURN = (
+    pl.when(pl.col("_rank") > _BEFORE)
+    .then(TURN_NEWER)
+    .when(pl.col("_rank") < _BEFORE)
+    .then(TURN_STALE)
+    .when(pl.col("_content") == pl.col("_first_content"))
+    .then(TURN_DUPLICATE)
+    .otherwise(TURN_REUSED)
+    .cast(pl.Int16)
+)

@@ -1,14 +1,16 @@
 """Liveness of sources, kept by a Faust agent: how many events each source sent, when it last spoke, how late it was.
 
-The intake sends one small event per source and committed batch; the agent adds them up in a table whose changelog
-survives the worker. It is a view for operators, not part of the truth: a batch whose announcement is lost is missing
-from the counts and nowhere else.
+Once a second the intake sends one small event per source of what was committed since; the agent adds them up in a table
+whose changelog survives the worker. It is a view for operators, not part of the truth: a batch whose announcement is
+lost is missing from the counts and nowhere else.
 """
 
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import faust
@@ -20,32 +22,33 @@ from hub.warehouse.batch import Batch
 
 _log = logging.getLogger(__name__)
 
-_MOST_WAITING = 1_000
-"""Announcements kept while the broker does not take them; what comes on top is left out."""
+ANNOUNCE_EVERY_S = 1.0
+_MOST_WAITING = 10_000
+"""Batches kept until they are announced; what comes on top is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The agent's topic and table, and the announcements to come."""
+    """The agent's topic and table, and the batches that are still to be announced."""
 
     topic: Any
     table: Any
-    waiting: "asyncio.Queue[dict[str, Any]]"
+    waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
 
     def announce(self, batch: Batch) -> None:
-        """Take note of a committed batch; never waits for the broker."""
-        for seen in activity_of(batch):
-            if not self.waiting.full():
-                self.waiting.put_nowait(seen)
+        """Take note of a committed batch; costs its caller next to nothing."""
+        self.waiting.extend(accepted.frame[["source_system", "occurred_at"]] for accepted in batch.accepted)
 
     async def run(self) -> None:
         """Send the announcements, for ever; one that the broker does not take is left out."""
         while True:
-            seen = await self.waiting.get()
-            try:
-                await self.topic.send(key=seen["source"], value=seen)
-            except KafkaError as error:
-                _log.info("a source's activity was not announced (%s)", type(error).__name__)
+            await asyncio.sleep(ANNOUNCE_EVERY_S)
+            frames = [self.waiting.popleft() for _ in range(len(self.waiting))]
+            for seen in activity_of(frames):
+                try:
+                    await self.topic.send(key=seen["source"], value=seen)
+                except KafkaError as error:
+                    _log.info("a source's activity was not announced (%s)", type(error).__name__)
 
 
 def add_activity(app: faust.App) -> Activity:
@@ -58,7 +61,7 @@ def add_activity(app: faust.App) -> Activity:
         async for event in events:
             table[event["source"]] = added(table.get(event["source"]), event)
 
-    return Activity(topic, table, asyncio.Queue(_MOST_WAITING))
+    return Activity(topic, table)
 
 
 def added(before: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any]:
@@ -72,9 +75,12 @@ def added(before: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any
     }
 
 
-def activity_of(batch: Batch) -> list[dict[str, Any]]:
-    """Return one announcement per source in a batch; times in seconds since the epoch."""
-    frames = [accepted.frame.select("source_system", "occurred_at") for accepted in batch.accepted]
+def activity_of(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
+    """Return one announcement per source of some batches' rows; times in seconds since the epoch.
+
+    Args:
+        frames: with ``source_system`` and ``occurred_at``.
+    """
     if not frames:
         return []
     seen_at = time.time()

@@ -128,6 +128,8 @@ class Batch:
 
     def unknown_schema_ids(self) -> list[int]:
         """Return the ids of dead letters that no known schema has."""
+        if self.dead_letters.is_empty():
+            return []
         unknown = self.dead_letters.filter(pl.col("reason") == Reason.UNKNOWN_SCHEMA_ID.value)
         return unknown["schema_id"].drop_nulls().unique().to_list()
 

@@ -40,7 +40,7 @@ def encode_rows(table: Table, frame: pl.DataFrame) -> EncodedRows:
         return EncodedRows((), ())
     nulls = frame.null_count().row(0)
     kept = tuple(name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height)
-    arrow = frame.select(kept).to_arrow(compat_level=pl.CompatLevel.oldest())
+    arrow = frame[list(kept)].to_arrow(compat_level=pl.CompatLevel.oldest())
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, _encoders(table, arrow.schema))
     pieces = [encoder.write_header()]
     pieces += [encoder.write_batch(batch) for batch in arrow.combine_chunks().to_batches()]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from hub.streams.activity import activity_of, added
+from hub.streams.activity import Activity, activity_of, added
 from hub.warehouse.batch import Accepted, Batch
 
 
@@ -15,16 +15,20 @@ def frame_of(*said: tuple[str, int]) -> pl.DataFrame:
     return pl.DataFrame(data, schema=schema)
 
 
-def test_batch_announces_each_source_once_over_all_subjects() -> None:
-    accepted = (Accepted("a", frame_of(("x", 1), ("y", 3))), Accepted("b", frame_of(("x", 5), ("x", 2))))
-    seen = activity_of(Batch((), accepted))
+def test_batches_announce_each_source_once_over_all_subjects() -> None:
+    frames = [frame_of(("x", 1), ("y", 3)), frame_of(("x", 5), ("x", 2))]
+    activity = Activity(None, None)
+    activity.announce(Batch((), tuple(Accepted(f"{number}", frame) for number, frame in enumerate(frames))))
+    seen = activity_of([*activity.waiting])
     newest = {one["source"]: datetime.fromtimestamp(one["newest_occurred_at"], UTC).day for one in seen}
     assert newest == {"x": 5, "y": 3}
     assert [(one["source"], one["events"]) for one in seen] == [("x", 3), ("y", 1)]
 
 
 def test_batch_of_refused_rows_announces_nothing() -> None:
-    assert activity_of(Batch((), ())) == []
+    activity = Activity(None, None)
+    activity.announce(Batch((), ()))
+    assert activity_of([*activity.waiting]) == []
 
 
 def test_announcements_add_up_and_the_newest_time_stays() -> None:
