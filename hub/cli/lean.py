@@ -20,6 +20,10 @@ TURN_S = 0.0005
 the database a dozen times a batch; no gain could be told from chance (docs/performance.md)."""
 
 
+STEPS_BACK = 5
+"""Of the system's priorities: beside a process of the usual one, a third of the processor's time."""
+
+
 def run_lean() -> None:
     """Set the environment of this process for polars; what it starts inherits it.
 
@@ -42,3 +46,9 @@ def serve_evenly() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
+
+
+def give_way() -> None:
+    """Let the machine's other processes go first: for what follows them, and takes up in one step what has gathered."""
+    if hasattr(os, "nice"):
+        os.nice(STEPS_BACK)

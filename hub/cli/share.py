@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.context import located
-from hub.cli.lean import serve_evenly
+from hub.cli.lean import give_way, serve_evenly
 from hub.share.tail import PortalRecord, tail
 from hub.topology import record_topics
 from hub.warehouse.database import open_database
@@ -56,6 +56,7 @@ def share(
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
     sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
     serve_evenly()
+    give_way()
     asyncio.run(sharing.run(once))
     if as_json:
         print(json.dumps({"published": sharing.published}))

@@ -86,7 +86,8 @@ class BlockReader:
 def _read(container: bytes, count: int) -> "pl.DataFrame | Doubt":
     try:
         with _file_of(container) as path:
-            return jetliner.read_avro(path, batch_size=count)
+            frames = list(jetliner.AvroReader(path, batch_size=count))
+        return frames[0] if len(frames) == 1 else Doubt(None)
     except jetliner.JetlinerError as error:
         found = _RECORD.search(str(error))
         return Doubt(int(found.group(1)) if found else None)

@@ -6,7 +6,7 @@ until it has caught up: its batches are large and take long, and nobody else wai
 
 A partition has its batches in one lane at a time, so they keep their order; before it changes lanes, what it has on its
 way is let out. Two lanes never hold the same partition, and stand to each other as two workers do. Each lane holds one
-batch that waits besides the one that is being committed.
+batch that waits besides the one that is being committed, unless that one is small.
 """
 
 import asyncio
@@ -24,6 +24,10 @@ from hub.warehouse.batch import Batch
 
 FAR_BEHIND = 4_000
 """A partition with more records to read than this is far behind; it has caught up with a quarter of it."""
+
+ALONE_BELOW = 1_000
+"""A batch of fewer records than this, which is not full either, goes alone: the next one of its lane is polled when it is durable. To prepare the
+next meanwhile makes both slower where processors are few, and a small batch waits for nobody (docs/performance.md)."""
 
 PRESSED_S = 3.0
 """So long after a partition was far behind the stream is taken to have much to do."""
@@ -49,7 +53,14 @@ class Lane:
         self.size = size
         self.queue: asyncio.Queue[Prepared] = asyncio.Queue(maxsize=1)
         self.busy = asyncio.Lock()
+        self.under_way: Prepared | None = None
         self._thread = ThreadPoolExecutor(1, f"commit-{number}")
+
+    def has_room(self) -> bool:
+        """Tell whether another batch may be made for this lane."""
+        small = min(ALONE_BELOW, self.size.rows)
+        goes_alone = self.under_way is not None and self.under_way.batch.consumed < small
+        return not goes_alone and not self.queue.full()
 
     async def in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         """Run a blocking call in this lane's thread."""
@@ -98,7 +109,7 @@ class Lanes:
         for partition in sorted(partitions):
             lane = self.of(partition)
             under_way = self._under_way.get(partition)
-            if not lane.queue.full() and (under_way is None or under_way[0] is lane):
+            if lane.has_room() and (under_way is None or under_way[0] is lane):
                 found.setdefault(lane, []).append(partition)
         return found
 
@@ -124,12 +135,13 @@ class Lanes:
     @asynccontextmanager
     async def next_of(self, lane: Lane) -> AsyncIterator[Prepared]:
         """Take the lane's waiting batch, which makes room; inside, the lane is busy with it."""
-        prepared = await lane.queue.get()
+        prepared = lane.under_way = await lane.queue.get()
         self._room.set()
         async with lane.busy:
             try:
                 yield prepared
             finally:
+                lane.under_way = None
                 self._let_out(prepared)
 
     def _let_out(self, prepared: Prepared) -> None:

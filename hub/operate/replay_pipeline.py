@@ -25,7 +25,7 @@ from hub.operate.replay_select import Sieve
 from hub.operate.replay_store import Asked, asked_of
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import Merged, commit_batch
-from hub.reconcile.staging import ensure_stages
+from hub.reconcile.staging import ensure_stages_of
 from hub.reconcile.store import WarehouseStore
 from hub.retry import ENVIRONMENT
 from hub.topology import event_topic
@@ -73,7 +73,7 @@ class ShadowStore(WarehouseStore):
         raise AssertionError  # the retries above end by returning or raising
 
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
-        ensure_stages(connection)
+        ensure_stages_of(connection, batch)
         with connection.begin():
             merged = commit_batch(connection, batch, self._stamp)
             if batch.advances:

@@ -15,7 +15,7 @@ from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
-from hub.reconcile.staging import ensure_stages
+from hub.reconcile.staging import ensure_stages_of
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.database import translated_errors
@@ -73,7 +73,7 @@ def _is_storable(connection: Connection, batch: Batch, accepted: Accepted, stamp
     subject = accepted.subject
     turned = with_turns(accepted.frame.drop(TURN_COLUMNS), aspect_tables(subject).identity)
     trial = replace(batch, accepted=(replace(accepted, frame=turned),), refused=batch.refused.clear())
-    ensure_stages(connection)
+    ensure_stages_of(connection, batch)
     transaction = connection.begin()
     try:
         with translated_errors("trying rows"):

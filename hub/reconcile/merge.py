@@ -1,6 +1,6 @@
 """Commit one batch: claims, records, conflicts, reviews, audit rows and offsets, in one transaction (I2).
 
-The caller owns the transaction and has the stages made beforehand (``ensure_stages``); nothing here commits. The
+The caller owns the transaction and has the stages made beforehand (``ensure_stages_of``); nothing here commits. The
 fence comes first, so that a worker which lost a partition finds out before it does any work.
 """
 

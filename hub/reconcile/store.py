@@ -12,7 +12,7 @@ from hub.reconcile.isolate import without_refused_rows
 from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.merge import Merged, commit_batch
 from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
-from hub.reconcile.staging import ensure_stages
+from hub.reconcile.staging import ensure_stages_of
 from hub.warehouse.batch import Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import Position, ensure_positions
@@ -82,6 +82,6 @@ class WarehouseStore:
             return releasable(connection, most, thorough)
 
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
-        ensure_stages(connection)
+        ensure_stages_of(connection, batch)
         with connection.begin():
             return commit_batch(connection, batch, self._stamp)

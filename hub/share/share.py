@@ -38,7 +38,7 @@ _Result = TypeVar("_Result")
 TRANSACTIONAL_ID = "hub.share"
 FIRST_IDLE_S, MOST_IDLE_S = 0.005, 0.05
 """How soon to look again when there was nothing; each time twice as long, since batches come close together or not."""
-_REST_S = 0.015
+_REST_S = 0.05
 """Between two steps: what comes close together goes in one, and a step costs both servers the same, large or small."""
 _TURN_EVERY_S = 0.5
 _LOCK = 0x4855_4222

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from hub.warehouse.entity_tables import aspect_tables
 from tests.whole_world import Whole
 from tests.wire_trace import Traffic, traced
 
@@ -125,6 +127,18 @@ def test_rows_written_per_event_of_a_batch_without_rivals(whole: Whole, tmp_path
 
     # The claims' upsert, the new offset and the batch's row are parts of larger statements, and not in these counts.
     assert traffic.written.total() == stage + claims + merged + audit + records
+
+
+def test_connection_has_the_temporary_tables_of_what_it_merged_and_no_more(whole: Whole) -> None:
+    """Each commit empties them all: those of every subject took most of a small batch's commit."""
+    whole.engine.dispose()
+    whole.send("inspection.changed", *events("inspection.changed", FEW, 1))
+    whole.send("identity.changed", *events("identity.changed", FEW, 1))
+    mine = text("SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'")
+    with whole.engine.connect() as connection:
+        found = set(connection.execute(mine).scalars())
+    tables = [aspect_tables(subject) for subject in ("inspection.changed", "identity.changed")]
+    assert found == {temporary.name for of in tables for temporary in (of.stage, of.merged)}
 
 
 def test_batch_about_contested_keys_costs_as_many_statements_however_many_they_are(

@@ -7,11 +7,12 @@ import pytest
 from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
-from hub.intake.lanes import FAR_BEHIND, Lanes, Prepared
+from hub.intake.lanes import ALONE_BELOW, FAR_BEHIND, Lanes, Prepared
 from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, FRESH_MS, Polling
-from hub.warehouse.batch import Batch
+from hub.warehouse.batch import Advance, Batch
 
-BATCH = Batch((), ())
+BATCH = Batch((Advance(1, "a", 0, 0, ALONE_BELOW, ALONE_BELOW),), ())
+SMALL = Batch((Advance(1, "a", 0, 0, ALONE_BELOW - 1, ALONE_BELOW - 1),), ())
 
 
 def _partitions(topic: str, count: int) -> list[TopicPartition]:
@@ -86,6 +87,19 @@ async def test_wait_for_room_ends_when_a_batch_is_taken() -> None:
         assert prepared.generation == 1
         assert await waiting
     assert not await lanes.wait_for_room([], 0.01), "nothing to wait for"
+
+
+async def test_a_small_batch_goes_alone_unless_it_is_full() -> None:
+    partitions = _partitions("a", 1)
+    for rows, has_room in ((ALONE_BELOW, False), (ALONE_BELOW - 1, True)):
+        lanes = Lanes(1, 10 * ALONE_BELOW, 1.0)
+        lanes.express.size.rows = rows
+        lanes.put(lanes.express, Prepared(1, SMALL))
+        waiting = asyncio.create_task(lanes.wait_for_room(partitions, 30.0))
+        async with lanes.next_of(lanes.express):
+            await asyncio.sleep(0.01)
+            assert waiting.done() is has_room
+        assert await waiting
 
 
 async def test_wait_for_room_ends_when_a_partition_may_change_lanes() -> None:
