@@ -37,8 +37,8 @@ _RULES_OF_SOURCES = pl.Schema(
 class SourceRules:
     """The policy as frames, one row per source: number, whether it may speak of the subject, from when until when.
 
-    ``codes``: of the sources, in the order of the rows. ``by_subject``: a frame for every subject. ``by_time``: codes of the sources whose events are ordered by when they
-    occurred. ``quality``: limits of flags.
+    ``codes``: of the sources, in the order of the rows. ``by_subject``: a frame for every subject. ``by_time``: codes
+    of the sources whose events are ordered by when they occurred. ``quality``: limits of flags.
     """
 
     codes: pl.Enum

@@ -26,8 +26,9 @@ FAR_BEHIND = 4_000
 """A partition with more records to read than this is far behind; it has caught up with a quarter of it."""
 
 ALONE_BELOW = 1_000
-"""A batch of fewer records than this, which is not full either, goes alone: the next one of its lane is polled when it is durable. To prepare the
-next meanwhile makes both slower where processors are few, and a small batch waits for nobody (docs/performance.md)."""
+"""A batch of fewer records than this, which is not full either, goes alone: the next one of its lane is polled when it
+is durable. To prepare the next meanwhile makes both slower where processors are few, and a small batch waits for nobody
+(docs/performance.md)."""
 
 PRESSED_S = 3.0
 """So long after a partition was far behind the stream is taken to have much to do."""

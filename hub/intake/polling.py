@@ -12,7 +12,7 @@ from hub.model.errors import LostRangeError
 BUSY_POLL_MS = 10
 BESIDE_EXPRESS = 12_000
 """Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
-FRESH_MS = 8
+FRESH_MS = 3
 """A first look gives what was fetched when the last batch was taken; the next waits so long for what came since."""
 EXPRESS_FLOWS_S = 3.0
 """So long after a record that was up to date others are taken to come in."""

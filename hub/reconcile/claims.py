@@ -4,10 +4,11 @@ Each function builds one statement, named for what it decides, and takes an aspe
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
-    Insert,
     Select,
     Update,
     and_,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.dml import ReturningInsert
 
 from hub.reconcile.identity import same_identity
 from hub.warehouse.aspect_columns import new_value, old_value
@@ -29,13 +31,42 @@ from hub.warehouse.entity_tables import AspectTables
 
 
 @cache
-def claims_newer_than_stored(tables: AspectTables) -> Insert:
-    """Keep each source's newest claim, and note in ``merged`` what was there before.
+def claims_written(tables: AspectTables) -> Select[Any]:
+    """Keep each source's newest claim, note in ``merged`` what was there before, and give each new key a record.
 
     Rows: one per (identity, source), the newest of the batch. Ties on (source_epoch, source_version) keep the stored
-    claim.
+    claim. The record is held by the claim that brought it; a key that has one is left alone: contested.
+
+    Counts what was written: all, newly inserted, contested, newly so, with sensitive fields before, watched; and how
+    many records are new.
     """
-    claim, stage, merged = tables.claim, tables.stage, tables.merged
+    merged, record = tables.merged, tables.record
+    written = _newer_than_stored(tables).cte("written")
+    names = [column.name for column in written.columns]
+    watched = [old_value(name) for name in tables.aspect.watched]
+    counted = ["inserted", "contested", "was_contested", *watched]
+    counted += ["had_sensitive"] if tables.sensitive is not None else []
+    noting = insert(merged).from_select(names, select(*(written.c[name] for name in names)))
+    noted = noting.returning(*(merged.c[name] for name in counted)).cte("noted")
+    held = [*tables.identity, "source"]
+    fresh = postgresql.insert(record).from_select(
+        held, select(*(written.c[name] for name in held)).where(written.c.inserted)
+    )
+    given = fresh.on_conflict_do_nothing().returning(record.c.key).cte("given")
+    return select(
+        func.count(),
+        func.count().filter(noted.c.inserted),
+        func.count().filter(noted.c.contested),
+        func.count().filter(noted.c.contested, ~noted.c.was_contested),
+        func.count().filter(noted.c.had_sensitive) if tables.sensitive is not None else literal(0),
+        func.count().filter(or_(*(noted.c[name].is_not(None) for name in watched))) if watched else literal(0),
+        select(func.count()).select_from(given).scalar_subquery(),
+    ).select_from(noted)
+
+
+def _newer_than_stored(tables: AspectTables) -> ReturningInsert[Any]:
+    """Write the claims; return, by the names of ``merged``, each with what it replaced."""
+    claim, stage = tables.claim, tables.stage
     columns = [column.name for column in claim.columns]
     values = [stage.c.revoked if name == "contested" else stage.c[name] for name in columns]
     upsert = postgresql.insert(claim).from_select(columns, select(*values).where(stage.c.newest))
@@ -48,13 +79,12 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         where=tuple_(claim.c.source_epoch, claim.c.source_version)
         < tuple_(excluded.source_epoch, excluded.source_version),
     )
-    watched = [of(name) for name in tables.aspect.watched for of in (old_value, new_value)]
-    returning = upsert.returning(
+    return upsert.returning(
         *(claim.c[name] for name in tables.identity),
         claim.c.source,
-        literal_column("old.source IS NULL").label("inserted"),
+        literal_column("old.source IS NULL", Boolean).label("inserted"),
         claim.c.contested,
-        literal_column("coalesce(old.contested, false)").label("was_contested"),
+        literal_column("coalesce(old.contested, false)", Boolean).label("was_contested"),
         literal_column("old.source_epoch").label("old_epoch"),
         literal_column("old.source_version").label("old_version"),
         literal_column("old.content_hash").label("old_hash"),
@@ -62,13 +92,7 @@ def claims_newer_than_stored(tables: AspectTables) -> Insert:
         *(literal_column(f"old.{name}").label(old_value(name)) for name in tables.aspect.watched),
         *(claim.c[name].label(new_value(name)) for name in tables.aspect.watched),
         *([_redescribed(tables).label("redescribed")] if tables.aspect.described else []),
-    ).cte("written")
-    names = [*tables.identity, "source", "inserted", "contested", "was_contested"]
-    names += ["old_epoch", "old_version", "old_hash"]
-    names += ["had_sensitive"] if tables.sensitive is not None else []
-    names += watched
-    names += ["redescribed"] if tables.aspect.described else []
-    return insert(merged).from_select(names, select(*(returning.c[name] for name in names)))
+    )
 
 
 def _redescribed(tables: AspectTables) -> ColumnElement[bool]:
@@ -83,30 +107,6 @@ def newly_contested(tables: AspectTables) -> ColumnElement[bool]:
     Whoever made a claim contested marked its rivals then; a rival that came since is new itself.
     """
     return and_(tables.merged.c.contested, ~tables.merged.c.was_contested)
-
-
-@cache
-def counts_of_merged(tables: AspectTables) -> Select[int, int, int, int, int, int]:
-    """Count what the upsert wrote: all, newly inserted, contested, newly so, with sensitive fields before, watched."""
-    merged = tables.merged
-    watched = [merged.c[old_value(name)] for name in tables.aspect.watched]
-    return select(
-        func.count(),
-        func.count().filter(merged.c.inserted),
-        func.count().filter(merged.c.contested),
-        func.count().filter(newly_contested(tables)),
-        func.count().filter(merged.c.had_sensitive) if tables.sensitive is not None else literal(0),
-        func.count().filter(or_(*(value.is_not(None) for value in watched))) if watched else literal(0),
-    ).select_from(merged)
-
-
-@cache
-def records_of_new_keys(tables: AspectTables) -> Insert:
-    """Give each new key a record, held by the claim that brought it; a key that has one is left alone: contested."""
-    record, merged = tables.record, tables.merged
-    names = [*tables.identity, "source"]
-    rows = select(*(merged.c[name] for name in names)).where(merged.c.inserted)
-    return postgresql.insert(record).from_select(names, rows).on_conflict_do_nothing()
 
 
 @cache

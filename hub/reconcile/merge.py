@@ -22,8 +22,6 @@ from hub.warehouse.copy import copy_rows
 from hub.warehouse.entity_tables import AspectTables, aspect_tables
 from hub.warehouse.tables import audit, dead_letter, release
 
-COUNTED = {"preserve_rowcount": True}
-"""Without it an insert from a select tells no count of its rows."""
 TOLD_SHARE = 4
 """Where more than one newest row in so many was not applied, the database tells all of them apart."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
@@ -78,16 +76,13 @@ def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int,
 def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted, job: Place | None) -> Merge:
     """Write claims, their companions, records and conflicts."""
     companions.keep_versions_before(connection, tables)
-    connection.execute(claims.claims_newer_than_stored(tables))
-    counts = connection.execute(claims.counts_of_merged(tables)).one()
-    written, inserted, contested, newly, had_sensitive, watched = (int(count) for count in counts)
+    counts = connection.execute(claims.claims_written(tables)).one()
+    written, inserted, contested, newly, had_sensitive, watched, given = (int(count) for count in counts)
     has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
     companions.keep_after(connection, tables, has_sensitive, had_sensitive)
-    if inserted:
-        fresh = connection.execute(claims.records_of_new_keys(tables), execution_options=COUNTED).rowcount
-        if fresh < inserted:
-            by_new = connection.execute(claims.contested_by_new_claims(tables)).rowcount
-            contested, newly = contested + by_new, newly + by_new
+    if given < inserted:
+        by_new = connection.execute(claims.contested_by_new_claims(tables)).rowcount
+        contested, newly = contested + by_new, newly + by_new
     decided = Decided()
     if contested:
         newly += connection.execute(claims.contested_with_rivals(tables)).rowcount
