@@ -8,7 +8,7 @@ time with other content are then a reused version.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import polars as pl
 
@@ -21,6 +21,7 @@ from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policy import EventOrder, Policy
 from hub.model.quality import QualityRules, quality_rules
 from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
+from hub.warehouse.copy import filled
 
 _DEFAULT_QUALITY = QualityRules()
 _RULES_OF_SOURCES = pl.Schema(
@@ -89,7 +90,7 @@ def check(
     """
     place = frame["source_system"].cast(sources.codes, strict=False).to_physical()
     rules = [rule[place] for rule in sources.by_subject[aspect.subject].iter_columns()]
-    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret))
+    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret, frozenset(filled(frame))))
     if sources.by_time:
         judged = judged.with_columns(version_by_time(sources.by_time))
     is_wrong = judged["_wrong"]
@@ -103,11 +104,17 @@ def check(
     return Checked(with_flags(passed, version, sources.quality), refused)
 
 
-@cache
-def _judgement(version: SchemaVersion, subject: str, secret: str) -> tuple[pl.Expr, ...]:
-    """Return what follows from a row's own fields, and ``_wrong``: whether any check fails; made once a subject."""
+@lru_cache(maxsize=1024)
+def _judgement(version: SchemaVersion, subject: str, secret: str, names: frozenset[str]) -> tuple[pl.Expr, ...]:
+    """Return what follows from a row's own fields, and ``_wrong``: whether any check fails.
+
+    ``names``: of the columns that are not null throughout; no check of a value fails in the others. Batches of a
+    subject have much the same fields filled, time and again.
+    """
     entity, aspect = SUBJECTS[subject]
-    wrong = pl.any_horizontal(wrong for _, _, wrong in _checks(version, entity, secret)).fill_null(False)
+    of_values = [check for check in _value_reasons(version) if names.issuperset(check[2].meta.root_names())]
+    checks = [*of_values, _key_reason(entity, secret), *_SOURCE_REASONS]
+    wrong = pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False)
     return (*derived_columns(version, aspect, secret), wrong.alias("_wrong"))
 
 

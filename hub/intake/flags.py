@@ -19,6 +19,7 @@ from hub.model.envelope import Operation, UnitScheme
 from hub.model.flags import NEW_CODES_FROM, Flag
 from hub.model.pin import FIRST_CENTURY, FIRST_FOREIGN_PREFIX, INVENTED_PREFIXES, PLACEHOLDER, PROVINCE_PREFIXES
 from hub.model.quality import QualityRules
+from hub.warehouse.copy import filled
 
 _Doubt = tuple[Flag, pl.Expr]
 
@@ -61,8 +62,7 @@ def with_flags(frame: pl.DataFrame, version: SchemaVersion, rules: QualityRules)
     """
     if frame.is_empty():
         return frame.with_columns(flags=pl.lit(None, pl.Int32))
-    filled = (spec.name for spec in version.fields if frame[spec.name].null_count() < frame.height)
-    looks = _looks(version, frozenset(filled), rules)
+    looks = _looks(version, frozenset(filled(frame)), rules)
     found = frame.with_columns(looks.numbers).select(looks.doubts)
     standing = [(flag, column) for flag, column in zip(looks.flags, found.iter_columns(), strict=True) if column.any()]
     return frame.with_columns(_mask(standing, frame.height).alias("flags"))

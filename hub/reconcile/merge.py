@@ -87,7 +87,7 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
     if contested:
         newly += connection.execute(claims.contested_with_rivals(tables)).rowcount
         decided = decide(connection, tables, are_any_new=newly > 0)
-    place = job or accepted.frame.select("log", "log_offset").row(0)
+    place = job or (accepted.frame["log"][0], accepted.frame["log_offset"][0])
     return Merge(tables, accepted, written, *decided, watched, place)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from hub.model.decisions import SUBJECT as DECISION
 from hub.model.entities import SUBJECTS
 from hub.warehouse.batch import Accepted, Batch, Staged
-from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
+from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows, filled
 from hub.warehouse.entity_tables import aspect_tables
 
 
@@ -56,5 +56,4 @@ def _encoded(accepted: Accepted) -> EncodedRows:
     """Encode in key order: neighbours in the claims' index, and the same order of locks in every worker."""
     table, frame = aspect_tables(accepted.subject).stage, accepted.frame
     order = frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
-    filled = [name for name in columns_of(table, frame.columns) if frame[name].null_count() < frame.height]
-    return encode_rows(table, pl.DataFrame([frame[name][order] for name in filled]))
+    return encode_rows(table, pl.DataFrame([frame[name][order] for name in columns_of(table, filled(frame))]))

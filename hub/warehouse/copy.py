@@ -38,13 +38,18 @@ def encode_rows(table: Table, frame: pl.DataFrame) -> EncodedRows:
     """
     if frame.is_empty():
         return EncodedRows((), ())
-    nulls = frame.null_count().row(0)
-    kept = tuple(name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height)
-    arrow = frame[list(kept)].to_arrow(compat_level=pl.CompatLevel.oldest())
+    kept = filled(frame)
+    arrow = frame[kept].to_arrow(compat_level=pl.CompatLevel.oldest())
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, _encoders(table, arrow.schema))
     pieces = [encoder.write_header()]
     pieces += [encoder.write_batch(batch) for batch in arrow.combine_chunks().to_batches()]
-    return EncodedRows(kept, (*pieces, encoder.finish()))
+    return EncodedRows(tuple(kept), (*pieces, encoder.finish()))
+
+
+def filled(frame: pl.DataFrame) -> list[str]:
+    """Return the names of the columns that are not null throughout, in their order."""
+    nulls = frame.null_count().row(0)
+    return [name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height]
 
 
 def copy_encoded(connection: Connection, table: Table, rows: EncodedRows) -> None:
