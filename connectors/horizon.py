@@ -25,7 +25,10 @@ from connectors.source import SourceTable
 ROUND = 2**32
 WIDEST_WINDOW = 2**31
 _HORIZON = text(
-    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, system_identifier::text FROM pg_control_system()"
+    """SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+              pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+              system_identifier::text
+       FROM pg_control_system()"""
 )
 
 
@@ -44,6 +47,8 @@ class HorizonReading:
     def __init__(self, table: SourceTable, page_rows: int) -> None:
         self._table = table
         self._page_rows = page_rows
+        self._first_end: int | None = None
+        self._last_low = 0
 
     def begin(self) -> Position:
         """Return the position of a snapshot; what is written from now on lies in the first window after it."""
@@ -82,8 +87,14 @@ class HorizonReading:
 
     def _horizon(self) -> tuple[int, str]:
         with translated(self._table.what), self._table.engine.connect() as connection:
-            low, system = connection.execute(_HORIZON).one()
-            return int(low), str(system)
+            low, end, system = connection.execute(_HORIZON).one()
+        self._last_low = int(low)
+        self._first_end = self._first_end or int(end)
+        return self._last_low, str(system)
+
+    def is_held_back(self) -> bool:
+        """Tell whether a transaction that was open when this reading began still was when it last looked."""
+        return self._first_end is not None and self._last_low < self._first_end
 
     def _window(self, low: int, high: int) -> ColumnElement[bool]:
         name = self._table.stream.txid

@@ -59,6 +59,10 @@ class OverlapReading:
                 yield rows, {PHASE: CHANGES, MARK: mark}
         yield [], {PHASE: CHANGES, MARK: mark}
 
+    def is_held_back(self) -> bool:
+        """No: what is committed late is found by reading the last seconds again."""
+        return False
+
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
         """Say whether a poll from ``position`` may meet a row of that time again."""
         mark = position.get(MARK)

@@ -76,6 +76,9 @@ class Connector(Protocol):
     def changes(self, position: Position) -> Iterator[Page]:
         """Read what is new since ``position``, up to the source's high-water mark; ends when there is no more."""
 
+    def is_held_back(self) -> bool:
+        """Tell whether rows that were committed before the run began may be unread yet: somebody holds them back."""
+
     def checkpoint(self, page: Page) -> None:
         """Store the page's position, rejects and counts in one transaction; only for pages the broker has confirmed."""
 

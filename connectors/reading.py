@@ -24,6 +24,9 @@ class Reading(Protocol):
     def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read what is new since ``position``; the last pair has no rows and ends this poll."""
 
+    def is_held_back(self) -> bool:
+        """Tell whether rows that were committed before this reading began may be unread yet."""
+
 
 def snapshot_pages(table: SourceTable, page_rows: int, position: Position) -> Iterator[tuple[Rows, Position]]:
     """Read all rows in key order, each page in a transaction of its own: an outage of the broker holds none open."""

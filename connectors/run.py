@@ -7,6 +7,7 @@ A source or broker that is away is retried for ever; each try goes on from the l
 is sent again with the same event ids. One loop serves all streams of a source in turn.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 
 from connectors.port import Connector, Page, Position, Publisher
 from hub.retry import ENVIRONMENT, RetryPolicy
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -41,12 +44,15 @@ class RunOptions:
 
     Fields:
         once: stop when no stream has anything new; else run until ``stop`` is set.
+        patience_s: with ``once``, how long to wait for transactions that were open in the source when the run began:
+            while one is, rows that others had committed before may not be read yet.
         poll_s: least pause after a round in which nothing was new; longer, by up to ``MORE_REST_S``, when the source
             takes long to answer, so that asking takes it a fifth of the time at most.
         progress: called after each confirmed page.
     """
 
     once: bool = False
+    patience_s: float = 0.0
     poll_s: float = 0.5
     policy: RetryPolicy = ENVIRONMENT
     stop: threading.Event = field(default_factory=threading.Event)
@@ -63,12 +69,13 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
     thread = ThreadPoolExecutor(1, "publish")
     streams = [_StreamRun(connector, publisher, options, thread) for connector in connectors]
     try:
+        give_up = time.monotonic() + options.patience_s
         while not options.stop.is_set():
             began = time.monotonic()
             # every stream takes its turn, whatever the others found
             moved = [stream.turn() for stream in streams]
             if not any(moved):
-                if options.once:
+                if options.once and not _is_worth_waiting(connectors, give_up):
                     break
                 options.stop.wait(rest_s(options.poll_s, time.monotonic() - began))
     finally:
@@ -77,6 +84,14 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
         for connector in connectors:
             connector.close()
     return tuple(stream.counts for stream in streams)
+
+
+def _is_worth_waiting(connectors: Sequence[Connector], give_up: float) -> bool:
+    held_back = [connector.name for connector in connectors if connector.is_held_back()]
+    if held_back and time.monotonic() >= give_up:
+        _log.warning("a transaction is open in the source since before the run: %s may have rows left", held_back)
+        return False
+    return bool(held_back)
 
 
 def rest_s(poll_s: float, took_s: float) -> float:

@@ -104,6 +104,10 @@ class SqlConnector:
         if isinstance(reading, OverlapReading):
             self._sent = {event: at for event, at in self._sent.items() if reading.is_recent(at, position)}
 
+    def is_held_back(self) -> bool:
+        """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
+        return self._reading is not None and self._reading.is_held_back()
+
     def checkpoint(self, page: Page) -> None:
         """Store a confirmed page."""
         self._context.state.save(self.name, page)

@@ -40,6 +40,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="connect")
 
 
+ONCE_PATIENCE_S = 60.0
+"""``--once`` waits so long for transactions of the source that were open when it began."""
+
+
 def run_command(
     declaration: Declared,
     once: Annotated[bool, typer.Option("--once", help="End when the source has nothing new.")] = False,
@@ -62,7 +66,9 @@ def run_command(
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
     with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
-        options = RunOptions(once=once, poll_s=context.declaration.poll_s, stop=stop, progress=show)
+        options = RunOptions(
+            once=once, patience_s=ONCE_PATIENCE_S, poll_s=context.declaration.poll_s, stop=stop, progress=show
+        )
         counts = run(connectors_of(context), publisher, options)
     print_counts(context.declaration.code, counts, as_json)
     return 128 + signals[0] if signals else 0

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -305,9 +306,30 @@ def test_row_without_index_column_is_found_by_declared_txid(database_url: str) -
     assert found == ["D-late", "D-early"]
 
 
+def test_once_waits_for_an_open_transaction_that_hides_what_was_committed_before(database_url: str) -> None:
+    source = PostgresSource(database_url, OutboxWriter)
+    catch_up(source.connector())
+    publisher = MemoryPublisher()
+    options = RunOptions(once=True, patience_s=60.0, poll_s=0.1, policy=QUICK)
+    with ThreadPoolExecutor(1) as threads, source.transaction() as still_open:
+        still_open.put("D-open", 1)
+        with source.transaction() as other:
+            other.put("D-committed", 1)
+        running = threads.submit(run, [source.connector()], publisher, options)
+        with pytest.raises(TimeoutError):
+            running.result(1.0)
+        assert not publisher.events()
+    assert {event["dossier_code"] for event in publisher.events()} == {"D-open", "D-committed"}
+
+
 def test_any_role_may_ask_for_the_horizon(database_url: str) -> None:
     # a role that has nothing but what every role has, as far as these functions go
     ask = text("SELECT has_function_privilege('pg_signal_backend', :name, 'execute')")
     with create_engine(database_url, poolclass=NullPool).connect() as connection:
-        for name in ("pg_control_system()", "pg_current_snapshot()", "pg_snapshot_xmin(pg_snapshot)"):
+        for name in (
+            "pg_control_system()",
+            "pg_current_snapshot()",
+            "pg_snapshot_xmin(pg_snapshot)",
+            "pg_snapshot_xmax(pg_snapshot)",
+        ):
             assert connection.execute(ask, {"name": name}).scalar() is True

@@ -43,6 +43,10 @@ class Pages:
         """See ``Connector``."""
         return iter(())
 
+    def is_held_back(self) -> bool:
+        """See ``Connector``."""
+        return False
+
     def checkpoint(self, page: Page) -> None:
         """See ``Connector``."""
         at = page.position["at"]
