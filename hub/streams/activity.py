@@ -23,8 +23,8 @@ from hub.warehouse.batch import Batch
 _log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_S = 1.0
-_MOST_WAITING = 10_000
-"""Batches kept until they are announced; what comes on top is left out."""
+MOST_ROWS = 1_000_000
+"""Rows kept until they are announced, some 24 MB; the oldest are left out when the broker does not take announcements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,13 @@ class Activity:
 
     topic: Any
     table: Any
-    waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=_MOST_WAITING))
+    waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def announce(self, batch: Batch) -> None:
         """Take note of a committed batch; costs its caller next to nothing."""
         self.waiting.extend(accepted.frame[["source_system", "occurred_at"]] for accepted in batch.accepted)
+        while sum(frame.height for frame in self.waiting) > MOST_ROWS:
+            self.waiting.popleft()
 
     async def run(self) -> None:
         """Send the announcements, for ever; one that the broker does not take is left out."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import polars as pl
+import pytest
 
 from hub.streams.activity import Activity, activity_of, added
 from hub.warehouse.batch import Accepted, Batch
@@ -29,6 +30,14 @@ def test_batch_of_refused_rows_announces_nothing() -> None:
     activity = Activity(None, None)
     activity.announce(Batch((), ()))
     assert activity_of([*activity.waiting]) == []
+
+
+def test_what_the_broker_does_not_take_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.streams.activity.MOST_ROWS", 3)
+    activity = Activity(None, None)
+    for source in ("x", "y", "z"):
+        activity.announce(Batch((), (Accepted("a", frame_of((source, 1), (source, 2))),)))
+    assert [(one["source"], one["events"]) for one in activity_of([*activity.waiting])] == [("z", 2)]
 
 
 def test_announcements_add_up_and_the_newest_time_stays() -> None:
