@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_S = 1.0
 MOST_ROWS = 1_000_000
-"""Rows kept until they are announced, some 24 MB; the oldest are left out when the broker does not take announcements."""
+"""Rows kept until they are announced, some 24 MB; while the broker takes no announcements the oldest are left out."""
 
 
 @dataclass(frozen=True, slots=True)
