@@ -1,0 +1,76 @@
+"""The id that Kafka gave a topic when it was made: a topic that is deleted and made anew has the same name, another id.
+
+Offsets mean something in one log only. Whoever stores an offset stores the topic's id beside it, and asks for the id
+again before the offset is used.
+"""
+
+from collections.abc import Collection
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from hub.embedded.kafka import broker_answers
+from hub.model.errors import UnreachableError
+from hub.retry import FIRST_ANSWER_MS
+
+_ANSWER_MS = 10_000
+
+
+class TopicIds:
+    """Asks one cluster for topics' ids, through a connection that is kept between questions.
+
+    Calls block. Used from one thread at a time; a context manager, or ``close`` it.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        """Take the Kafka brokers' addresses; nothing is opened yet."""
+        self._bootstrap = bootstrap
+        self._client: Any = None
+
+    def read(self, topics: Collection[str]) -> dict[str, UUID]:
+        """Return the ids of some topics by name. A topic that is not there now, or has no id, is left out.
+
+        Raises:
+            UnreachableError: no broker answers.
+        """
+        if not topics:
+            return {}
+        away = f"no Kafka broker at {self._bootstrap} tells the ids of topics"
+        if self._client is None and not broker_answers(self._bootstrap):
+            raise UnreachableError(away)
+        try:
+            if self._client is None:
+                self._client = KafkaAdminClient(
+                    bootstrap_servers=self._bootstrap.split(","),
+                    request_timeout_ms=_ANSWER_MS,
+                    bootstrap_timeout_ms=FIRST_ANSWER_MS,
+                )
+            told = self._client.describe_topics(sorted(topics))
+        except KafkaError as error:
+            self.close()
+            raise UnreachableError(away) from error
+        ids = {one["name"]: UUID(str(one["topic_id"])) for one in told if one["topic_id"] and not one["error_code"]}
+        return {name: found for name, found in ids.items() if found.int}
+
+    def close(self) -> None:
+        """Let go of the broker; the next question opens a connection anew."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def topic_ids(bootstrap: str, topics: Collection[str]) -> dict[str, UUID]:
+    """Return the ids of some topics by name, asked once; see ``TopicIds.read``."""
+    with TopicIds(bootstrap) as ids:
+        return ids.read(topics)
