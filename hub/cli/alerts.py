@@ -1,15 +1,13 @@
 """``hub alerts list``: what needs an operator now, and what did."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, plain, say, say_json
 from hub.model.alerts import alert_named
 
 if TYPE_CHECKING:
@@ -43,15 +41,16 @@ def list_(
     settings, places = located()
     found = open_alerts(warehouse(settings, places, "hub alerts"), with_closed)
     if as_json:
-        print(json.dumps({"alerts": [alert_as_json(one) for one in found]}, ensure_ascii=False))
+        say_json({"alerts": [alert_as_json(one) for one in found]})
     elif found:
-        console = Console(highlight=False, width=_WIDTH)
+        console = Screen(width=_WIDTH)
         console.print(_listed(found))
         for one in found:
             if one.closed_at is None and (known := alert_named(one.name)):
-                console.print(f"{one.name} at {one.place}: {one.detail}\n  first: {known.do}", markup=False)
+                console.print(plain(f"{one.name} at {one.place}: {one.detail}"))
+                console.print(f"  first: {known.do}")
     else:
-        print("no alert is open")
+        say("no alert is open")
     if any(one.closed_at is None for one in found):
         raise typer.Exit(1)
 
@@ -65,7 +64,7 @@ def _listed(found: "list[Raised]") -> Table:
         closed = f"{one.closed_at:%m-%d %H:%M}" if one.closed_at else ""
         table.add_row(
             one.name,
-            escape(one.place),
+            one.place,
             known.severity.value if known else "?",
             f"{one.opened_at:%m-%d %H:%M}",
             f"{one.last_seen_at:%m-%d %H:%M}",

@@ -1,6 +1,5 @@
 """Commands of the archive: ``hub archive plan``, ``run``, ``list`` and ``verify``."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -8,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute, Officer
 from hub.cli.progress import progress_bar
-from hub.cli.screen import screen
+from hub.cli.screen import Screen, say_json, screen, styled
 from hub.config import load_settings
 from hub.model.errors import ConfigError
 from hub.topology import subject_of
@@ -52,7 +50,7 @@ def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: AsJson 
     """
     folder, stretches = _planned(older_than, topic)
     if as_json:
-        print(json.dumps({"archive": str(folder), "stretches": [asdict(one) for one in stretches]}))
+        say_json({"archive": str(folder), "stretches": [asdict(one) for one in stretches]})
         return
     _print_plan(stretches)
 
@@ -104,7 +102,7 @@ def _print_done(done: "ArchiveRun", of_topics: "Sequence[Deletion]", is_deleted:
     if as_json:
         files = [asdict(of) for of in done.written]
         gone = [asdict(one) for one in of_topics] if is_deleted else []
-        print(json.dumps({"written": files, "removed": done.removed, "deleted": gone}))
+        say_json({"written": files, "removed": done.removed, "deleted": gone})
         return
     console = screen()
     records = sum(of.records for of in done.written)
@@ -131,7 +129,7 @@ def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_
     folder = _folder()
     manifests = read_manifests(folder, topic)
     if as_json:
-        print(json.dumps({"archive": str(folder), "files": [asdict(of) for of in manifests]}))
+        say_json({"archive": str(folder), "files": [asdict(of) for of in manifests]})
         return
     console = screen()
     console.print(files_table(manifests))
@@ -151,11 +149,11 @@ def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json
     with progress_bar("records read") as progress:
         manifests, problems = verify_archive(_folder(), topic, progress)
     if as_json:
-        print(json.dumps({"files": len(manifests), "problems": problems}))
+        say_json({"files": len(manifests), "problems": problems})
     else:
         console = screen()
         for problem in problems:
-            console.print(f"[red]{problem}[/red]", soft_wrap=True)
+            console.print(styled("[red]{}[/red]", problem), soft_wrap=True)
         records = sum(of.records for of in manifests)
         console.print(f"{len(manifests)} files, {records:,} records: {len(problems) or 'no'} problems")
     if problems:
@@ -175,7 +173,7 @@ def _planned(older_than: float, topics: list[str] | None) -> "tuple[Path, list[A
     folder = _folder()
     settings, places = located()
     engine = warehouse(settings, places, "hub archive")
-    with Console(stderr=True).status("looking at the topics and the archive"):
+    with Screen(stderr=True).status("looking at the topics and the archive"):
         stretches = plan_archive(engine, places.bootstrap, folder, timedelta(days=older_than), topics or ())
     return folder, stretches
 
@@ -191,7 +189,7 @@ def _print_plan(stretches: "Sequence[ArchiveStretch]") -> None:
     console.print(f"{offsets:,} offsets would be archived; `hub archive run --execute` does it")
     lost = sum(one.lost for one in stretches)
     if lost:
-        console.print(f"[red]{lost:,} offsets are neither in the archive nor on the topics any more[/red]")
+        console.print(styled("[red]{:,} offsets are neither in the archive nor on the topics any more[/red]", lost))
 
 
 def plan_table(stretches: "Sequence[ArchiveStretch]") -> Table:

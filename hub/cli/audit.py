@@ -11,10 +11,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute
+from hub.cli.screen import Screen, json_text, say_json
 from hub.model.errors import ConfigError
 
 _Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept for ever, without personal data.")]
@@ -58,7 +58,7 @@ def status(as_json: AsJson = False) -> None:
         found = evidence_status(connection)
     problems = found.problems(settings.evidence_limit_s)
     if as_json:
-        print(json.dumps({**found.as_json(), "problems": problems}))
+        say_json({**found.as_json(), "problems": problems})
     else:
         show_status(found, problems)
     if problems:
@@ -93,7 +93,7 @@ def verify(
     wanted = Range(log, _day(since, "--since"), _day(until, "--until"))
     found = verified(settings, places, wanted, (with_bytes, no_kafka), key)
     if as_json:
-        print(json.dumps(found.as_json(), ensure_ascii=False))
+        say_json(found.as_json())
     else:
         show_verification(found)
     if not found.is_whole:
@@ -118,15 +118,14 @@ def prove(
     settings, places = located()
     with translated_errors("proving an event"), warehouse(settings, places, "hub audit").connect() as connection:
         bundle = bundle_of(connection, _uuid(event_id, "EVENT_ID"))
-    content = json.dumps(bundle, ensure_ascii=False, indent=1) + "\n"
     if out is None:
-        print(content, end="")
+        say_json(bundle, indent=1)
         return
     try:
-        out.write_text(content, "utf-8")
+        out.write_text(json_text(bundle, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise ConfigError([f"{out}: cannot be written ({error.strerror})"]) from error
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
+    Screen(stderr=True, soft_wrap=True).print(
         f"{len(bundle['proofs'])} proof(s) in {out}; check: hub audit check {out} --key PUBLIC_KEY"
     )
 
@@ -154,7 +153,7 @@ def check(
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError([f"{bundle}: {error}"]) from error
     if as_json:
-        print(json.dumps({"steps": [{"what": one.words, "holds": one.holds} for one in steps], "row": _row(content)}))
+        say_json({"steps": [{"what": one.words, "holds": one.holds} for one in steps], "row": _row(content)})
     else:
         show_steps(steps, content)
     if not all(one.holds for one in steps):
@@ -194,7 +193,7 @@ def search(
     asked = {"entity": entity, "key": key, "source": source, "by": by, "purpose": purpose}
     found = searched(asked, (since, until), limit, (officer, reason or ""))
     if as_json:
-        print(json.dumps({"events": found.events, "actions": found.actions}, default=str, ensure_ascii=False))
+        say_json({"events": found.events, "actions": found.actions}, default=str)
     else:
         show_found(found)
 
@@ -215,10 +214,10 @@ def keygen(
 
     made = make_key(file)
     if as_json:
-        print(json.dumps({"key_id": made.key_id, "public_key": made.public.hex(), "file": str(file)}))
+        say_json({"key_id": made.key_id, "public_key": made.public.hex(), "file": str(file)})
         return
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"key {made.key_id} in {file}", markup=False)
+    console = Screen(soft_wrap=True)
+    console.print(f"key {made.key_id} in {file}")
     console.print(f"public key {made.public.hex()}")
 
 
@@ -239,7 +238,7 @@ def keys(as_json: AsJson = False) -> None:
         found = known_keys(connection)
     if as_json:
         names = ("key_id", "public_key", "first_used_at", "first_head", "last_head")
-        print(json.dumps({"keys": [{name: getattr(one, name) for name in names} for one in found]}, default=str))
+        say_json({"keys": [{name: getattr(one, name) for name in names} for one in found]}, default=str)
     else:
         show_keys(found)
 
@@ -270,7 +269,7 @@ def retention(
     dropped = retire(engine, plan, actor(officer), reason or "") if execute else 0
     if as_json:
         months = [{"partition": one.month.name, "rows": one.rows, "problems": one.problems} for one in plan]
-        print(json.dumps({"months": months, "executed": execute, "rows_dropped": dropped}))
+        say_json({"months": months, "executed": execute, "rows_dropped": dropped})
     else:
         show_retirements(plan, execute)
     if any(one.problems for one in plan):

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from hub.cli.screen import Screen, styled
 
 if TYPE_CHECKING:
     from hub.operate.evidence_check import Step
@@ -21,13 +22,13 @@ _MOST_SHOWN = 50
 
 
 def _console() -> Console:
-    return Console(highlight=False, width=_WIDTH)
+    return Screen(width=_WIDTH)
 
 
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int], None]]:
     """Yield a function that adds to a count shown on standard error while it grows, if that is a terminal."""
-    errors = Console(stderr=True)
+    errors = Screen(stderr=True)
     columns = (TextColumn("{task.completed:,} {task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task(what, total=None)
@@ -49,9 +50,9 @@ def show_status(found: "EvidenceStatus", problems: Sequence[str]) -> None:
     table.add_row("months", ", ".join(found.months))
     console.print(table)
     for problem in problems:
-        console.print(f"[red]{escape(problem)}[/red]")
+        console.print(styled("[red]{}[/red]", problem))
     if not problems:
-        console.print("[green]evidence is written[/green]")
+        console.print(styled("[green]evidence is written[/green]"))
 
 
 def show_verification(found: "Verification") -> None:
@@ -67,32 +68,42 @@ def show_verification(found: "Verification") -> None:
     if found.unsealed:
         console.print(f"{found.unsealed:,} places are not sealed yet")
     if found.is_whole:
-        console.print("[green]whole[/green]: nothing was deleted, inserted, reordered or altered")
+        console.print(styled("[green]whole[/green]: nothing was deleted, inserted, reordered or altered"))
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("wrong", "where", "what"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "wrong")
     for one in found.findings[:_MOST_SHOWN]:
-        table.add_row(f"[red]{one.wrong}[/red]", escape(one.where), escape(one.words))
+        table.add_row(styled("[red]{}[/red]", one.wrong), one.where, one.words)
     console.print(table)
     rest = len(found.findings) - _MOST_SHOWN
-    console.print(f"[red]NOT whole[/red]: {len(found.findings):,} findings" + (", --json for all" if rest > 0 else ""))
+    console.print(
+        styled("[red]NOT whole[/red]: {:,} findings", len(found.findings)) + (", --json for all" if rest > 0 else "")
+    )
 
 
 def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
     """Print what was checked of a bundle, and what it proves."""
     console = _console()
     for step in steps:
-        console.print("[green]holds[/green]" if step.holds else "[red]FAILS[/red]", escape(step.words))
+        console.print(styled("[green]holds[/green]") if step.holds else styled("[red]FAILS[/red]"), step.words)
     if not all(step.holds for step in steps):
-        console.print("[red]not proven[/red]")
+        console.print(styled("[red]not proven[/red]"))
         return
     for proof in bundle["proofs"]:
         row = proof["row"]
         reason = f" ({row['reason']})" if row["reason"] else ""
         console.print(
-            f"[green]proven[/green]: {proof['chain']}@{proof['place']}: [bold]{row['outcome']}[/bold]{escape(reason)}, "
-            f"recorded {row['recorded_at']}, from {row['source_code']}, key {row['key']}"
+            styled(
+                "[green]proven[/green]: {}@{}: [bold]{}[/bold]{}, recorded {}, from {}, key {}",
+                proof["chain"],
+                proof["place"],
+                row["outcome"],
+                reason,
+                row["recorded_at"],
+                row["source_code"],
+                row["key"],
+            )
         )
 
 
@@ -115,7 +126,7 @@ def show_found(found: "Found") -> None:
             table.add_column(heading, overflow="fold")
         for row in found.actions:
             at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
-            table.add_row(at, row["actor"], row["action"], escape(row["purpose"]), str(row["key"] or ""))
+            table.add_row(at, row["actor"], row["action"], row["purpose"], str(row["key"] or ""))
         console.print(table)
     if not found.events and not found.actions:
         console.print("nothing found")
@@ -139,6 +150,8 @@ def show_retirements(plan: Sequence["Retirement"], executed: bool) -> None:
         console.print("no month is older than what is kept")
         return
     for one in plan:
-        state = "[green]verified[/green]" if not one.problems else f"[red]{escape('; '.join(one.problems))}[/red]"
-        console.print(f"{one.month.name}: {one.rows:,} rows, {state}")
+        state = (
+            styled("[green]verified[/green]") if not one.problems else styled("[red]{}[/red]", "; ".join(one.problems))
+        )
+        console.print(styled("{}: {:,} rows, {}", one.month.name, one.rows, state))
     console.print("dropped" if executed else "nothing is dropped; add --execute and --reason")

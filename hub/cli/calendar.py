@@ -1,15 +1,14 @@
 """``hub calendar``: the working days that deadlines are reckoned by."""
 
 import getpass
-import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute
+from hub.cli.screen import Screen, say_json, styled
 from hub.model.errors import ConfigError
 from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_calendar_file
 
@@ -46,10 +45,10 @@ def show(as_json: AsJson = False) -> None:
         calendars = [
             {"version": one.version, "in_force": one.is_in_force, "open": one.open, "ended": one.ended} for one in used
         ]
-        print(json.dumps({"version": days.version, "days_off": [_off(one) for one in off], "calendars": calendars}))
+        say_json({"version": days.version, "days_off": [_off(one) for one in off], "calendars": calendars})
         return
-    console = Console(highlight=False)
-    console.print(f"calendar [bold]{days.version}[/bold], {days.first_day} to {days.last_day}")
+    console = Screen()
+    console.print(styled("calendar [bold]{}[/bold], {} to {}", days.version, days.first_day, days.last_day))
     console.print(_days_off(off))
     table = Table("calendar", "in force", "open dossiers", "ended dossiers", box=None, pad_edge=False)
     for one in used:
@@ -101,7 +100,7 @@ def reckon(
     else:
         count = working_days.plan_reckoning(engine, days)
     if as_json:
-        print(json.dumps({"version": days.version, "dossiers": count, "executed": execute}))
+        say_json({"version": days.version, "dossiers": count, "executed": execute})
     else:
         said = "were reckoned" if execute else "would be reckoned; add --execute --reason TEXT"
-        Console(highlight=False).print(f"calendar {days.version}: {count:,} open dossiers {said}")
+        Screen().print(f"calendar {days.version}: {count:,} open dossiers {said}")

@@ -23,6 +23,7 @@ from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context
 from connectors.state import StreamState
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, plain, say_json
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.retry import SHORT_COMMAND
@@ -129,47 +130,46 @@ def samples_of(context: Context) -> list[Sample]:
 def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> None:
     """Print what a run did."""
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "source": source,
-                    "published": sum(stream.published for stream in counts),
-                    "rejected": sum(stream.rejected for stream in counts),
-                    "streams": [
-                        {
-                            "stream": stream.name,
-                            "published": stream.published,
-                            "rejected": stream.rejected,
-                            "position": _shown(stream.position),
-                        }
-                        for stream in counts
-                    ],
-                }
-            )
+        say_json(
+            {
+                "source": source,
+                "published": sum(stream.published for stream in counts),
+                "rejected": sum(stream.rejected for stream in counts),
+                "streams": [
+                    {
+                        "stream": stream.name,
+                        "published": stream.published,
+                        "rejected": stream.rejected,
+                        "position": _shown(stream.position),
+                    }
+                    for stream in counts
+                ],
+            }
         )
         return
     table = Table("stream", "published", "rejected", "position", title=source, title_justify="left")
     for stream in counts:
         position = json.dumps(_shown(stream.position))
         table.add_row(stream.name, f"{stream.published:,}", f"{stream.rejected:,}", position)
-    Console().print(table)
+    Screen().print(table)
 
 
 def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) -> None:
     """Print how rows map, or that the declaration fits."""
     source = context.declaration.code
     if as_json:
-        print(json.dumps({"source": source, "samples": [asdict(one) for one in samples]}, ensure_ascii=False))
+        say_json({"source": source, "samples": [asdict(one) for one in samples]})
         return
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     console.print(f"{source}: the declaration fits the schemas, {len(context.declaration.streams)} streams")
     for one in samples:
         if one.problem:
-            console.print(f"\n{one.stream}: the first row would be a reject: {one.problem}")
+            console.print()
+            console.print(plain(f"{one.stream}: the first row would be a reject: {one.problem}"))
             continue
         table = Table("field", "value", title=f"{one.stream} -> {one.subject}", title_justify="left")
         for name, value in one.fields.items():
-            table.add_row(name, value)
+            table.add_row(name, plain(value))
         console.print()
         console.print(table if one.fields else f"{one.stream}: no row yet")
 
@@ -180,14 +180,14 @@ def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> N
         streams = [
             {**asdict(state), "position": _shown(state.position), "at": state.at.isoformat()} for state in states
         ]
-        print(json.dumps({"source": source, "streams": streams}))
+        say_json({"source": source, "streams": streams})
         return
     table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
     for state in states:
         rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
         at = state.at.isoformat(timespec="seconds")
         table.add_row(state.stream, f"{state.published:,}", rejects, json.dumps(_shown(state.position)), at)
-    Console().print(table)
+    Screen().print(table)
 
 
 def _shown(position: object) -> object:
@@ -215,7 +215,7 @@ def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator["_Progress"]:
-    progress = _Progress(Console(stderr=True), quiet or not sys.stderr.isatty())
+    progress = _Progress(Screen(stderr=True), quiet or not sys.stderr.isatty())
     with progress:
         yield progress
 
@@ -238,4 +238,4 @@ class _Progress:
     def __call__(self, counts: StreamCounts) -> None:
         if self._status:
             rejected = f", {counts.rejected:,} rejected" if counts.rejected else ""
-            self._status.update(f"{counts.name} ({counts.phase}): {counts.published:,} published{rejected}")
+            self._status.update(plain(f"{counts.name} ({counts.phase}): {counts.published:,} published{rejected}"))

@@ -7,6 +7,7 @@ import typer
 
 from hub.config import Settings
 from hub.model.errors import ConfigError
+from hub.model.visible import visible
 
 
 def credential_of(settings: Settings, name: str, twice: bool = False) -> str:
@@ -27,7 +28,7 @@ def credential_of(settings: Settings, name: str, twice: bool = False) -> str:
     if not sys.stdin.isatty():
         given = "HUB_APPROVER_CREDENTIAL, HUB_APPROVER_CREDENTIAL_FILE, or a terminal"
         raise ConfigError([f"the credential of {name} is needed: {given}"])
-    typed: str = typer.prompt(f"credential of {name}", hide_input=True, confirmation_prompt=twice, err=True)
+    typed: str = typer.prompt(f"credential of {visible(name)}", hide_input=True, confirmation_prompt=twice, err=True)
     return typed
 
 

@@ -1,6 +1,5 @@
 """Commands of dead letters: ``hub deadletters list``, ``show``, ``redrive``, ``edit``, ``approve`` and ``discard``."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from hub.cli.letter_options import (
     wanted_of,
 )
 from hub.cli.options import AsJson, Execute, Officer
+from hub.cli.screen import say_json
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def list_(
         found, counts = read_letters(connection, wanted), letter_counts(connection, wanted)
     if as_json:
         told = [{"reason": reason, "state": state.value, "count": count} for reason, state, count in counts]
-        print(json.dumps({"counts": told, "letters": [view.as_json(one) for one in found]}, ensure_ascii=False))
+        say_json({"counts": told, "letters": [view.as_json(one) for one in found]})
         return
     console = view.console()
     if found:
@@ -110,7 +110,7 @@ def show(
     unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     found = show_letter(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
     if as_json:
-        print(json.dumps(view.shown_as_json(found), ensure_ascii=False))
+        say_json(view.shown_as_json(found))
     else:
         view.console().print(view.shown(found))
 
@@ -161,7 +161,7 @@ def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json:
         left_out = [{"letter": place_text(place), "why": why} for place, why in plan.left_out]
         letters = [place_text(one.place) for one in plan.letters]
         told = {"letters": letters, "left_out": left_out, "interrupted": plan.interrupted}
-        print(json.dumps(told | {"executed": execute, "sent": done.sent, "found": done.found}))
+        say_json(told | {"executed": execute, "sent": done.sent, "found": done.found})
         return
     console = view.console()
     view.say_plan(console, plan)
@@ -204,7 +204,7 @@ def edit(
     plan = plan_edit(engine, places.key_secret, place_of(place), change)
     number = edit_letter(engine, plan, by_whom(officer, reason)) if execute else None
     if as_json:
-        print(json.dumps(view.edit_plan_as_json(plan) | {"executed": execute, "edit": number}))
+        say_json(view.edit_plan_as_json(plan) | {"executed": execute, "edit": number})
         return
     console = view.console()
     view.say_edit(console, plan)
@@ -242,7 +242,7 @@ def approve(
         second = Second(approved_by, credential_of(settings, approved_by))
         found = approve_edit(engine, place_of(place), second, purpose)
     if as_json:
-        print(json.dumps(view.edit_as_json(found) | {"executed": execute}))
+        say_json(view.edit_as_json(found) | {"executed": execute})
         return
     console = view.console()
     console.print(view.edits([found]))
@@ -280,7 +280,7 @@ def discard(
     if execute:
         discard_letters(engine, found, by_whom(officer, reason))
     if as_json:
-        print(json.dumps({"letters": [place_text(one.place) for one in found], "executed": execute}))
+        say_json({"letters": [place_text(one.place) for one in found], "executed": execute})
         return
     console = view.console()
     if found:

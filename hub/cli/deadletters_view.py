@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
+from hub.cli.screen import Screen, plain, styled
 from hub.model.keys import KEY_BYTES
 from hub.operate.letter_edit import EditPlan
 from hub.operate.letter_redrive import RedrivePlan
@@ -24,7 +24,7 @@ _SHORT = 12
 
 def console() -> Console:
     """Return a console of the width that every terminal has."""
-    return Console(highlight=False, width=WIDTH)
+    return Screen(width=WIDTH)
 
 
 def short_place(of: Letter) -> str:
@@ -47,7 +47,7 @@ def listed(letters: Sequence[Letter]) -> Table:
         )
     for one in letters:
         state = one.state.value if one.origin is None else f"{one.state.value}, redrive {one.attempt}"
-        source = escape(one.source or "?")
+        source = one.source or "?"
         table.add_row(
             short_place(one),
             one.reason,
@@ -67,15 +67,19 @@ def shown(of: ShownLetter) -> RenderableType:
     rows.add_column(no_wrap=True, style="dim")
     rows.add_column(overflow="fold")
     for name, text in _facts(of):
-        rows.add_row(name, escape(text))
-    parts: list[RenderableType] = [f"[bold]{place_text(one.place)}[/bold] {one.state.value}", rows, _stack(one.stack)]
+        rows.add_row(name, plain(text))
+    parts: list[RenderableType] = [
+        styled("[bold]{}[/bold] {}", place_text(one.place), one.state.value),
+        rows,
+        _stack(one.stack),
+    ]
     if of.edits:
         parts.append(edits(of.edits))
     if of.fields is not None:
         parts.append("fields" + (", personal ones masked" if of.is_masked else ""))
-        parts += [escape(f"  {name}: {value}") for name, value in of.fields.items() if value is not None]
+        parts += [plain(f"  {name}: {value}") for name, value in of.fields.items() if value is not None]
     if not of.is_masked:
-        parts += [escape(line) for line in dumped(one.value or b"")]
+        parts += dumped(one.value or b"")
     return Group(*parts)
 
 
@@ -113,9 +117,9 @@ def key_text(key: bytes | None, is_masked: bool) -> str:
 def _stack(stack: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("stage", "checked by", "", box=None, pad_edge=False)
     for step in stack:
-        said = "passed" if step["passed"] else "[red]refused[/red]"
-        rule = " ".join(escape(str(step[name])) for name in ("field", "rule", "sqlstate") if step.get(name))
-        table.add_row(str(step["stage"]), str(step["by"]), f"{said} {rule}".strip())
+        said = plain("passed") if step["passed"] else styled("[red]refused[/red]")
+        rule = " ".join(str(step[name]) for name in ("field", "rule", "sqlstate") if step.get(name))
+        table.add_row(str(step["stage"]), str(step["by"]), styled("{} {}", said, rule) if rule else said)
     return table
 
 
@@ -127,7 +131,7 @@ def edits(found: Sequence[Edit]) -> Table:
         what = ", ".join(one.fields) or "all bytes"
         table.add_row(
             str(one.number),
-            escape(one.edited_by),
+            one.edited_by,
             what,
             one.before_sha256[:_SHORT],
             one.after_sha256[:_SHORT],
@@ -218,7 +222,7 @@ def say_plan(to: Console, plan: RedrivePlan) -> None:
     if plan.letters:
         to.print(listed(plan.letters))
     for place, why in plan.left_out:
-        to.print(f"left out: {place_text(place)}: {why}", markup=False)
+        to.print(plain(f"left out: {place_text(place)}: {why}"))
     if plan.interrupted:
         to.print(f"{plan.interrupted:,} of a redrive that was cut off: looked for in the log first")
     to.print(f"to send: {len(plan.letters):,}")
@@ -226,7 +230,7 @@ def say_plan(to: Console, plan: RedrivePlan) -> None:
 
 def say_edit(to: Console, plan: EditPlan) -> None:
     """Print what an edit changes, without a value."""
-    to.print(f"{place_text(plan.letter.place)}: {', '.join(plan.fields) or 'all bytes'}", markup=False)
+    to.print(f"{place_text(plan.letter.place)}: {', '.join(plan.fields) or 'all bytes'}")
     to.print(f"before {plan.before_sha256}\nafter  {plan.after_sha256}, {len(plan.value):,} bytes")
     to.print(f"key: {'another' if plan.is_key_changed else 'the same'}; the new bytes: {plan.reads_as}")
 

@@ -1,6 +1,5 @@
 """``hub demo``: midnight in Ninh Bình, end to end on an engine of its own."""
 
-import json
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 
 from hub.cli.demo_view import WIDTH, render
+from hub.cli.screen import Screen, say_json, styled
 from hub.config import load_settings
 from hub.demo.acts import Ended, Options, run_demo
 from hub.demo.report import report_object
@@ -65,7 +65,7 @@ def demo(
     ended = run_demo(
         load_settings({"data_dir": folder}),
         Options(scale, keep, operator),
-        _progress(Console(stderr=as_json, soft_wrap=True)),
+        _progress(Screen(stderr=as_json, soft_wrap=True)),
     )
     _show(ended, folder, as_json)
     act = ended.report.operator
@@ -75,34 +75,34 @@ def demo(
 
 def _show(ended: Ended, folder: Path, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(report_object(ended.report), ensure_ascii=False))
+        say_json(report_object(ended.report))
     else:
-        _wide(Console()).print(render(ended.report))
+        _wide(Screen()).print(render(ended.report))
     if ended.kept:
-        _tell_what_runs(Console(stderr=as_json), folder, ended)
+        _tell_what_runs(Screen(stderr=as_json), folder, ended)
 
 
 def _wide(console: Console) -> Console:
     """Give a file or pipe the width the account is made for; a terminal keeps its own."""
-    return console if console.is_terminal else Console(width=WIDTH)
+    return console if console.is_terminal else Screen(width=WIDTH)
 
 
 def _progress(console: Console) -> Callable[[str], None]:
     began = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {text}", highlight=False)
+        console.print(styled("[dim]{:6.1f} s[/dim]  {}", time.monotonic() - began, text))
 
     return say
 
 
 def _tell_what_runs(console: Console, folder: Path, ended: Ended) -> None:
     processes = " ".join(map(str, ended.kept))
-    console.print("\n[bold]Everything still runs.[/bold] To look around:")
+    console.print(styled("\n[bold]Everything still runs.[/bold] To look around:"))
     for command in ("hub ledger", "hub portal tail", "hub status"):
-        console.print(f"  HUB_DATA_DIR={folder} {command}", highlight=False, soft_wrap=True)
+        console.print(f"  HUB_DATA_DIR={folder} {command}", soft_wrap=True)
     console.print("To stop worker, share, and then the engine (the next demo does it as well):")
-    console.print(f"  kill {processes}; hub down --data-dir {folder}", highlight=False, soft_wrap=True)
+    console.print(f"  kill {processes}; hub down --data-dir {folder}", soft_wrap=True)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hub.cli.screen import plain, styled
 from hub.demo.operator import OperatorReport
 from hub.demo.report import Report
 from hub.model.outcomes import Outcome
@@ -32,7 +33,7 @@ _HEADS = {
 def render(report: Report) -> RenderableType:
     """Return the account as tables and a verdict."""
     return Group(
-        Text("\nmidnight in Ninh Bình: every record and what became of it", style="bold"),
+        styled("\n[bold]midnight in Ninh Bình: every record and what became of it[/bold]"),
         _ledger(report),
         _facts(report),
         *_refusals(report),
@@ -58,8 +59,10 @@ def _ledger(report: Report) -> Table:
 def _facts(report: Report) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title_justify="left")
     for shown in report.portal:
-        same = "equal to the warehouse" if not shown.differing else f"[red]{shown.differing:,} differ[/red]"
-        table.add_row(f"{shown.entity} records", f"{shown.records:,}", f"on the portal {shown.on_portal:,}: {same}")
+        same = "equal to the warehouse" if not shown.differing else styled("[red]{:,} differ[/red]", shown.differing)
+        table.add_row(
+            f"{shown.entity} records", f"{shown.records:,}", styled("on the portal {:,}: {}", shown.on_portal, same)
+        )
     fields = ", ".join(f"{aspect} {count:,}" for aspect, count in report.conflicts.items())
     table.add_row("open conflicts", f"{sum(report.conflicts.values()):,}", f"sources disagree: {fields}")
     table.add_row("conflicts closed", f"{report.conflicts_closed:,}", "by themselves: the sources agree again")
@@ -85,16 +88,20 @@ def _facts(report: Report) -> Table:
     return table
 
 
-def _operator(act: OperatorReport) -> Iterator[tuple[str, str, str]]:
+def _operator(act: OperatorReport) -> Iterator[tuple[str, str, str | Text]]:
     yield "bad mapping", f"{act.conflicts_wrong - act.conflicts_before:,}", f"new conflicts: {_counted(act.suspects)}"
-    back = "as before" if act.conflicts_switched == act.conflicts_before else "[red]not as before[/red]"
+    back = "as before" if act.conflicts_switched == act.conflicts_before else styled("[red]not as before[/red]")
     yield (
         f"replay {act.replay}",
         f"{act.rows:,}",
-        f"rows changed, {act.published:,} records published; conflicts {back}",
+        styled("rows changed, {:,} records published; conflicts {}", act.published, back),
     )
-    whole = "nothing is missing" if act.is_ledger_whole else "[red]something is missing[/red]"
-    yield "redriven", f"{act.redriven:,}", f"dead letter, mended and approved by a second person; ledger: {whole}"
+    whole = "nothing is missing" if act.is_ledger_whole else styled("[red]something is missing[/red]")
+    yield (
+        "redriven",
+        f"{act.redriven:,}",
+        styled("dead letter, mended and approved by a second person; ledger: {}", whole),
+    )
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -104,20 +111,20 @@ def _counted(counts: Mapping[str, int]) -> str:
 def _refusals(report: Report) -> Iterator[RenderableType]:
     for outcome, reasons in report.reasons.items():
         told = ", ".join(f"{reason}{_NBSP}{count:,}" for reason, count in reasons.items())
-        yield Text(f"{outcome.replace('_', '-')}: {told}", style="dim")
+        yield plain(f"{outcome.replace('_', '-')}: {told}", style="dim")
 
 
 def _verdict(report: Report) -> Text:
     if report.is_balanced and report.is_portal_equal:
-        return Text("balanced, and the portal shows what the hub holds", style="bold green")
+        return plain("balanced, and the portal shows what the hub holds", style="bold green")
     wrong = [] if report.is_balanced else ["the ledger is not balanced"]
     wrong += [] if report.is_portal_equal else ["the portal differs from the warehouse"]
-    return Text("; ".join(wrong), style="bold red")
+    return plain("; ".join(wrong), style="bold red")
 
 
-def _number(value: int) -> str:
-    return f"{value:,}" if value else "[dim]·[/dim]"
+def _number(value: int) -> Text:
+    return plain(f"{value:,}") if value else styled("[dim]·[/dim]")
 
 
-def _yes(is_so: bool) -> str:
-    return "[green]yes[/green]" if is_so else "[red]NO[/red]"
+def _yes(is_so: bool) -> Text:
+    return styled("[green]yes[/green]") if is_so else styled("[red]NO[/red]")

@@ -1,7 +1,5 @@
 """Commands of the embedded engine: ``hub up``, ``hub down``, ``hub status``."""
 
-import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, say, say_json, styled
 from hub.config import load_settings
 from hub.embedded.engine import Engine, EngineStatus
 from hub.embedded.locate import embedded_parts
@@ -51,10 +50,10 @@ def up(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         engine.up(progress)
     shown = engine.status()
     if as_json:
-        typer.echo(json.dumps(status_object(shown)))
+        say_json(status_object(shown))
         return
     if not embedded_parts(settings):
-        Console().print(
+        Screen().print(
             "nothing to start: Kafka and PostgreSQL are elsewhere, by HUB_KAFKA_BOOTSTRAP and HUB_DATABASE_URL"
         )
     _print_status(shown)
@@ -73,11 +72,11 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     with progress_lines() as progress:
         stopped = engine.down(progress)
     if as_json:
-        typer.echo(json.dumps({"stopped": list(stopped)}))
+        say_json({"stopped": list(stopped)})
     elif stopped:
-        Console().print(f"stopped: {', '.join(stopped)}")
+        Screen().print(f"stopped: {', '.join(stopped)}")
     else:
-        Console().print("nothing was running")
+        Screen().print("nothing was running")
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -91,7 +90,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """
     shown = Engine(load_settings({"data_dir": data_dir})).status()
     if as_json:
-        typer.echo(json.dumps(status_object(shown)))
+        say_json(status_object(shown))
     elif shown.is_anything_running:
         _print_status(shown)
     if not shown.is_anything_running:
@@ -123,18 +122,18 @@ def status_object(status: EngineStatus) -> dict[str, object]:
 @contextmanager
 def progress_lines() -> Iterator[Callable[[str], None]]:
     """Yield a function that shows what is being done, on standard error: one moving line on a terminal, else lines."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     if not console.is_terminal:
         said: set[str] = set()
         lock = threading.Lock()
 
-        def say(text: str) -> None:
+        def say_once(text: str) -> None:
             with lock:
                 if text not in said:
                     said.add(text)
-                    print(text, file=sys.stderr, flush=True)
+                    say(text, error=True)
 
-        yield say
+        yield say_once
         return
     with console.status("looking") as line:
         yield line.update
@@ -143,11 +142,11 @@ def progress_lines() -> Iterator[Callable[[str], None]]:
 def _print_status(status: EngineStatus) -> None:
     table = Table("part", "where", "state", Column("address", overflow="fold"), "pid", box=None)
     for part in status.parts:
-        state = "[green]answers[/green]" if part.answers else "[red]does not answer[/red]"
+        state: str | Text = styled("[green]answers[/green]") if part.answers else styled("[red]does not answer[/red]")
         if part.is_embedded and not part.is_running:
             state = "stopped"
         where = "embedded" if part.is_embedded else "elsewhere"
         table.add_row(part.name, where, state, part.url or "", str(part.pid or ""))
-    console = Console()
+    console = Screen()
     console.print(table)
     console.print(f"data and logs: {status.data_dir}", soft_wrap=True)

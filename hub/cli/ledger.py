@@ -1,6 +1,5 @@
 """``hub ledger``: is every consumed record accounted for, and how far behind is the hub?"""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
 from hub.cli.progress import progress_bar
-from hub.cli.screen import screen
+from hub.cli.screen import say_json, screen, styled
 from hub.model.errors import UnreachableError
 from hub.warehouse.database import translated_errors
 
@@ -63,7 +62,7 @@ def ledger(
     ends, away = _log_ends(places.bootstrap, rows)
     balanced = all(row.balanced for row in rows) and not losses
     if as_json:
-        print(json.dumps(_as_json(rows, ends, losses, exact) | {"balanced": balanced, "kafka": away or "answers"}))
+        say_json(_as_json(rows, ends, losses, exact) | {"balanced": balanced, "kafka": away or "answers"})
     else:
         _print(rows, ends, losses, partitions)
         _conclude(away, exact, balanced, check)
@@ -74,11 +73,11 @@ def ledger(
 def _conclude(away: str, exact: bool, balanced: bool, checked: bool) -> None:
     """Say what the figures rest on, and whether they balance."""
     if away:
-        screen().print(f"[yellow]without lag:[/yellow] {away}", soft_wrap=True)
+        screen().print(styled("[yellow]without lag:[/yellow] {}", away), soft_wrap=True)
     if not exact:
         screen().print("counted by the workers' check up to its last turn; `--check` counts everything now")
     hint = "" if checked else ": `hub ledger --check` names what is missing"
-    screen().print("[green]balanced[/green]" if balanced else f"[red]NOT balanced[/red]{hint}")
+    screen().print(styled("[green]balanced[/green]") if balanced else styled("[red]NOT balanced[/red]{}", hint))
 
 
 def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Place, LogEnd], str]":
@@ -129,8 +128,8 @@ def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[L
         table = positions_table(rows, ends, now) if partitions else lag_table(rows, ends, now)
         console.print(table if table.row_count else "nothing is behind: all that the log holds is read")
     for problem in position_problems(rows, ends):
-        console.print(f"[red]{problem}[/red]")
+        console.print(styled("[red]{}[/red]", problem))
     for loss in losses[:_MOST_LOSSES]:
-        console.print(f"[red]missing:[/red] {loss}", soft_wrap=True)
+        console.print(styled("[red]missing:[/red] {}", loss), soft_wrap=True)
     if len(losses) > _MOST_LOSSES:
         console.print(f"... and {len(losses) - _MOST_LOSSES} more (--json lists all)")

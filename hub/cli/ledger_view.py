@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rich.table import Table
 
+from hub.cli.screen import styled
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow
 from hub.operate.log_ends import LogEnd, Place, earliest
@@ -22,7 +23,7 @@ def ledger_table(rows: Sequence[LedgerRow]) -> Table:
     table.add_column("")
     for row in rows:
         counts = [row.consumed, *(row.outcomes[outcome] for outcome in Outcome)]
-        mark = "[green]ok[/green]" if row.balanced else "[red]OFF[/red]"
+        mark = styled("[green]ok[/green]") if row.balanced else styled("[red]OFF[/red]")
         table.add_row(_name(row), *(f"{count:,}" if count else "·" for count in counts), mark)
     return table
 
@@ -45,7 +46,7 @@ def positions_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now
             continue
         lag = end.lag(row.next_offset)
         numbers = (end.begin, row.next_offset, end.end, lag)
-        age = (end.problem(row.next_offset) and "[red]LOST[/red]") or duration(end.lag_s(now))
+        age = (end.problem(row.next_offset) and styled("[red]LOST[/red]")) or duration(end.lag_s(now))
         table.add_row(_name(row), *(f"{number:,}" for number in numbers), age if lag or "LOST" in age else "·")
     return table
 

@@ -5,12 +5,13 @@ import sys
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from sqlalchemy.exc import ProgrammingError
 from typer.exceptions import Abort, TyperException
 
 from hub.cli.lean import run_lean
+from hub.cli.screen import Screen, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
+from hub.model.visible import visible, warn_in_lines
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -66,12 +67,14 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line and exit with its code."""
     run_lean()
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    show_bugs_visibly()
+    warn_in_lines()
+    errors = Screen(stderr=True, soft_wrap=True)
     try:
         code = _run()
     except ConfigError as error:
         for problem in error.problems:
-            errors.print("[red]configuration:[/red]", escape(problem))
+            errors.print(styled("[red]configuration:[/red] {}", problem))
         sys.exit(EXIT_BAD_INPUT)
     except (Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
@@ -79,10 +82,10 @@ def main() -> None:
         _show_usage_error(error, errors)
         sys.exit(EXIT_BAD_INPUT)
     except UnreachableError as error:
-        errors.print("[red]unreachable:[/red]", escape(error.message))
+        errors.print(styled("[red]unreachable:[/red] {}", error.message))
         sys.exit(EXIT_UNREACHABLE)
     except HubError as error:
-        errors.print(f"[red]{error.code}:[/red]", escape(error.message))
+        errors.print(styled("[red]{}:[/red] {}", error.code, error.message))
         sys.exit(EXIT_FAILURE)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -102,8 +105,10 @@ def _run() -> object:
 
 
 def _show_usage_error(error: TyperException, errors: Console) -> None:
+    if isinstance(getattr(error, "message", None), str):
+        error.message = visible(error.message)
     show = getattr(error, "show", None)
     if show is not None:
         show()
     else:
-        errors.print("[red]error:[/red]", escape(error.format_message()))
+        errors.print(styled("[red]error:[/red] {}", error.format_message()))

@@ -1,17 +1,15 @@
 """Commands of stored offsets: ``hub offsets show``, ``plan`` and ``apply``."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute, Officer, Reason
-from hub.cli.screen import screen
+from hub.cli.screen import Screen, say_json, screen, styled
 from hub.model.errors import ConfigError
 from hub.topology import subject_of
 
@@ -53,12 +51,12 @@ def show(
         if row.log is not None and row.log.problem(row.stored)
     ]
     if as_json:
-        print(json.dumps({"offsets": [_row_json(row) for row in rows], "problems": problems}))
+        say_json({"offsets": [_row_json(row) for row in rows], "problems": problems})
     else:
         console = screen()
         console.print(offsets_table(rows))
         for problem in problems:
-            console.print(f"[red]{problem}[/red]", soft_wrap=True)
+            console.print(styled("[red]{}[/red]", problem), soft_wrap=True)
     if problems:
         raise typer.Exit(1)
 
@@ -116,7 +114,7 @@ def plan(
 
     settings, places = located()
     engine = warehouse(settings, places, "hub offsets plan")
-    with Console(stderr=True).status("reading what would be skipped"):
+    with Screen(stderr=True).status("reading what would be skipped"):
         planned = plan_move(engine, places.bootstrap, _place(place), to, actor(officer))
     _print(planned, as_json, executed=False)
 
@@ -148,7 +146,7 @@ def apply(
         return
     if not (reason or "").strip():
         raise ConfigError(["--execute needs --reason: why these records are skipped"])
-    with Console(stderr=True).status("reading again what is skipped, and moving"):
+    with Screen(stderr=True).status("reading again what is skipped, and moving"):
         done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
     _print(done, as_json, executed=True)
 
@@ -173,14 +171,14 @@ def _print(of: "OffsetPlan", as_json: bool, executed: bool) -> None:
             "digest": of.digest,
             "executed": executed,
         }
-        print(json.dumps(shown))
+        say_json(shown)
         return
     console = screen()
-    console.print(f"plan [bold]{of.id}[/bold]: {of.place} -> {of.to_offset}", soft_wrap=True)
+    console.print(styled("plan [bold]{}[/bold]: {} -> {}", of.id, of.place, of.to_offset), soft_wrap=True)
     console.print(
         f"skips {of.records:,} records of the log" + (f" and {of.lost:,} that it has lost" if of.lost else "")
     )
     if executed:
-        console.print("[green]moved[/green]; each skipped record is audited as rejected, SKIPPED_BY_OPERATOR")
+        console.print(styled("[green]moved[/green]; each skipped record is audited as rejected, SKIPPED_BY_OPERATOR"))
     else:
         console.print(f"nothing is moved; `hub offsets apply {of.id} --execute --reason TEXT` does it", soft_wrap=True)

@@ -1,15 +1,14 @@
 """Commands of the people who may approve: ``hub operators add``, ``list`` and ``disable``."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.credential import credential_of
 from hub.cli.options import AsJson, Execute, Officer
+from hub.cli.screen import Screen, say_json
 
 if TYPE_CHECKING:
     from hub.operate.operators import Operator
@@ -66,16 +65,16 @@ def list_(as_json: AsJson = False) -> None:
     with translated_errors("reading operators"), warehouse(settings, places, _APPLICATION).connect() as connection:
         found = list_operators(connection)
     if as_json:
-        print(json.dumps({"operators": [_as_json(one) for one in found]}))
+        say_json({"operators": [_as_json(one) for one in found]})
         return
     if not found:
-        Console().print("nobody may approve yet: hub operators add NAME")
+        Screen().print("nobody may approve yet: hub operators add NAME")
         return
     table = Table("name", "added", "by", "disabled", "by", box=None, pad_edge=False)
     for one in found:
         gone = f"{one.disabled_at:%Y-%m-%d %H:%M}" if one.disabled_at else ""
         table.add_row(one.name, f"{one.added_at:%Y-%m-%d %H:%M}", one.added_by, gone, one.disabled_by or "")
-    Console(highlight=False).print(table)
+    Screen().print(table)
 
 
 def disable(
@@ -98,9 +97,9 @@ def disable(
 
 def _say(name: str, done: str, planned: str, executed: bool, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"operator": name, "executed": executed}))
+        say_json({"operator": name, "executed": executed})
     else:
-        Console(highlight=False).print(done if executed else f"{planned}; add --execute")
+        Screen().print(done if executed else f"{planned}; add --execute")
 
 
 def _as_json(one: "Operator") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Commands of parked records: ``hub parked list``, ``show``, ``release`` and ``discard``."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +8,7 @@ from hub.cli.context import located, warehouse
 from hub.cli.credential import credential_of
 from hub.cli.letter_options import Id, Ids, Limit, Why, by_whom
 from hub.cli.options import AsJson, Execute, Officer
+from hub.cli.screen import say_json
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_(
         records, keys = count_parked(connection)
     if as_json:
         rows = [view.awaited_as_json(one) if by_reference else view.as_json(one) for one in found]
-        print(json.dumps({"records": records, "keys": keys, "parked": rows}))
+        say_json({"records": records, "keys": keys, "parked": rows})
         return
     console = view.console()
     if found:
@@ -94,7 +94,7 @@ def show(
     queue, records = show_queue(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
     if as_json:
         told = [view.record_as_json(one) for one in records]
-        print(json.dumps(view.as_json(queue) | {"queue": told, "masked": not unmask}, ensure_ascii=False))
+        say_json(view.as_json(queue) | {"queue": told, "masked": not unmask})
     else:
         view.console().print(view.shown(queue, records))
 
@@ -142,7 +142,7 @@ def _say_released(found: "list[Queue]", execute: bool, as_json: bool) -> None:
     from hub.cli import parked_view as view
 
     if as_json:
-        print(json.dumps({"parked": [view.as_json(one) for one in found], "executed": execute}))
+        say_json({"parked": [view.as_json(one) for one in found], "executed": execute})
         return
     console = view.console()
     if found:
@@ -185,10 +185,10 @@ def discard(
             raise ConfigError(["--execute needs --approved-by: the second person"])
         discard_parked(engine, wanted, by, Second(approved_by, credential_of(settings, approved_by)))
     if as_json:
-        print(json.dumps({"records": [place_text(one.place) for one in found], "executed": execute}))
+        say_json({"records": [place_text(one.place) for one in found], "executed": execute})
         return
     console = view.console()
     for one in found:
-        console.print(f"{place_text(one.place)}: waits for {one.waits_for or 'an earlier record'}", markup=False)
+        console.print(f"{place_text(one.place)}: waits for {one.waits_for or 'an earlier record'}")
     nothing = "nothing is discarded; add --execute, --reason and --approved-by"
     console.print(f"rejected {len(found):,}" if execute else nothing)

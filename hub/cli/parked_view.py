@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
+from hub.cli.screen import Screen, plain, styled
 from hub.operate.letters import place_text
 from hub.operate.parked import Awaited, ParkedRecord, Queue
 
@@ -16,7 +16,7 @@ WIDTH = 100
 
 def console() -> Console:
     """Return a console of the width that every terminal has."""
-    return Console(highlight=False, width=WIDTH)
+    return Screen(width=WIDTH)
 
 
 def listed(queues: Sequence[Queue]) -> Table:
@@ -26,9 +26,9 @@ def listed(queues: Sequence[Queue]) -> Table:
         table.add_column(heading, overflow="fold", justify="right" if heading in {"for", "behind"} else "left")
     for one in queues:
         first = f"{one.subject}/{one.first.partition}/{one.first.offset}"
-        waits = escape(", ".join(one.waits_for) or "the next sweep")
+        waits = ", ".join(one.waits_for) or "the next sweep"
         let_in = "let in" if one.is_let_in else ""
-        table.add_row(first, waits, escape(", ".join(one.sources)), _age(one.since), f"{one.behind:,}", let_in)
+        table.add_row(first, waits, ", ".join(one.sources), _age(one.since), f"{one.behind:,}", let_in)
     return table
 
 
@@ -38,20 +38,20 @@ def awaited(found: Sequence[Awaited]) -> Table:
     for heading in ("waited for", "by", "records", "keys", "for"):
         table.add_column(heading, overflow="fold", justify="left" if heading in {"waited for", "by"} else "right")
     for one in found:
-        table.add_row(escape(one.waits_for), one.subject, f"{one.records:,}", f"{one.keys:,}", _age(one.since))
+        table.add_row(one.waits_for, one.subject, f"{one.records:,}", f"{one.keys:,}", _age(one.since))
     return table
 
 
 def shown(queue: Queue, records: Sequence[ParkedRecord]) -> RenderableType:
     """Return a queue with its records."""
     head = f"{queue.subject} key {queue.key}: {queue.records:,} wait since {queue.since:%Y-%m-%d %H:%M} UTC"
-    parts: list[RenderableType] = [f"[bold]{escape(head)}[/bold]"]
+    parts: list[RenderableType] = [styled("[bold]{}[/bold]", head)]
     for one in records:
         waits = f"waits for {one.waits_for}" if one.waits_for else "waits behind the one before"
         let_in = "; let in by decision" if one.is_let_in else ""
-        parts.append(escape(f"{place_text(one.place)} from {one.source}: {waits}{let_in}"))
+        parts.append(plain(f"{place_text(one.place)} from {one.source}: {waits}{let_in}"))
         fields = one.fields or {}
-        parts += [escape(f"  {name}: {value}") for name, value in fields.items() if value is not None]
+        parts += [plain(f"  {name}: {value}") for name, value in fields.items() if value is not None]
     return Group(*parts)
 
 

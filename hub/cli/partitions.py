@@ -1,16 +1,14 @@
 """Commands of stopped partitions: ``hub partitions list`` and ``resume``."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.letter_options import Why, by_whom
 from hub.cli.options import AsJson, Execute, Officer
+from hub.cli.screen import Screen, say, say_json
 from hub.topology import subject_of
 
 if TYPE_CHECKING:
@@ -44,11 +42,11 @@ def list_(
     settings, places = located()
     found = list_stops(warehouse(settings, places, _APPLICATION), standing_only=not with_resumed)
     if as_json:
-        print(json.dumps({"partitions": [_as_json(stop) for stop in found]}))
+        say_json({"partitions": [_as_json(stop) for stop in found]})
     elif found:
-        Console(highlight=False, width=_WIDTH).print(_listed(found))
+        Screen(width=_WIDTH).print(_listed(found))
     else:
-        print("every partition flows")
+        say("every partition flows")
     if any(stop.is_standing for stop in found):
         raise typer.Exit(1)
 
@@ -84,9 +82,9 @@ def resume(
         resume_partition(engine, plan, by.actor, by.purpose)
     if as_json:
         told = {"next_offset": plan.next_offset, "accept_poison": accept_poison, "executed": execute}
-        print(json.dumps(_as_json(plan.stop) | told))
+        say_json(_as_json(plan.stop) | told)
         return
-    console = Console(highlight=False, width=_WIDTH)
+    console = Screen(width=_WIDTH)
     console.print(_listed([plan.stop]))
     accepted = f", {accept_poison:,} poison records accepted" if accept_poison else ""
     console.print(f"{'goes' if execute else 'would go'} on from {plan.next_offset}{accepted}")
@@ -103,7 +101,7 @@ def _listed(stops: "list[Stop]") -> Table:
         since = f"{stop.stopped_at:%m-%d %H:%M}" if stop.stopped_at else ""
         state = "stopped" if stop.is_standing else f"resumed by {stop.resumed_by}"
         name = f"{subject_of(stop.topic)}/{stop.partition}"
-        table.add_row(name, str(stop.stop_offset), since, escape(stop.why), reasons, escape(state))
+        table.add_row(name, str(stop.stop_offset), since, stop.why, reasons, state)
     return table
 
 

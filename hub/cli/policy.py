@@ -1,16 +1,15 @@
 """Commands of the policy: ``hub policy show``, ``plan`` and ``apply``."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located, policy_path, warehouse
 from hub.cli.options import AsJson, Execute, Officer, Reason
+from hub.cli.screen import Screen, say_json, styled
 from hub.model.errors import ConfigError
 from hub.model.policy import EventOrder, Policy, Source, load_policy
 from hub.model.ranks import policy_problems, ranks
@@ -47,18 +46,18 @@ def show(as_json: AsJson = False) -> None:
     applied = policy_in_force(warehouse(settings, places, "hub policy"))
     file = load_policy(policy_path(settings))
     if as_json:
-        print(json.dumps(_as_json(applied, file), ensure_ascii=False))
+        say_json(_as_json(applied, file))
         return
-    console = Console(highlight=False, soft_wrap=False)
+    console = Screen(soft_wrap=False)
     if applied is None:
         console.print("no policy is in force yet: the first worker that starts applies its file")
         return
     by = f"applied {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC by {applied.applied_by}"
-    console.print(f"policy [bold]{applied.policy.digest[:_DIGEST]}[/bold], {by}")
+    console.print(styled("policy [bold]{}[/bold], {}", applied.policy.digest[:_DIGEST], by))
     console.print(_sources(applied.policy))
     same = applied.policy.digest == file.digest
     where = policy_path(settings)
-    console.print(f"{where} is the policy in force" if same else f"[yellow]{where} is another one[/yellow]")
+    console.print(f"{where} is the policy in force" if same else styled("[yellow]{} is another one[/yellow]", where))
 
 
 def plan(file: _File, as_json: AsJson = False) -> None:
@@ -76,7 +75,7 @@ def plan(file: _File, as_json: AsJson = False) -> None:
     found = plan_policy(warehouse(settings, places, "hub policy plan"), policy)
     _print(found, as_json)
     if not as_json:
-        Console().print(f"nothing is changed; `hub policy apply {file} --execute --reason TEXT` does it")
+        Screen().print(f"nothing is changed; `hub policy apply {file} --execute --reason TEXT` does it")
 
 
 def apply(
@@ -139,11 +138,11 @@ def _span(of: Source) -> tuple[tuple[str, datetime | None], ...]:
 
 def _print(found: "PolicyPlan", as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found.as_json(), ensure_ascii=False))
+        say_json(found.as_json())
         return
-    console = Console(highlight=False)
+    console = Screen()
     before = found.before[:_DIGEST] if found.before else "none"
-    console.print(f"policy {before} -> [bold]{found.after[:_DIGEST]}[/bold]")
+    console.print(styled("policy {} -> [bold]{}[/bold]", before, found.after[:_DIGEST]))
     if not found.changes:
         console.print("the same sources, ranks and settings" if found.before else "")
     changes = Table("source", "what", "before", "after", box=None, pad_edge=False)
@@ -161,4 +160,4 @@ def _print(found: "PolicyPlan", as_json: bool) -> None:
         aspects.add_row(one.aspect, *(f"{count:,}" for count in (one.keys, one.records, one.opened, one.closed)))
     console.print(aspects if found.aspects else "no record is decided anew")
     if found.applied:
-        console.print("[green]applied[/green]; start the workers anew with this file")
+        console.print(styled("[green]applied[/green]; start the workers anew with this file"))

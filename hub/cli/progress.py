@@ -4,14 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hub.cli.screen import Screen
 
 
 @contextmanager
 def progress_bar(what: str, every_s: float = 0.1) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that is told how much is done, of how much; it may be called as often as one likes."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     if not console.is_terminal:
         yield lambda done, of: None
         return

@@ -1,6 +1,5 @@
 """``hub quality``: how good is what each source sends?"""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, say_json
 from hub.model.errors import ConfigError
 from hub.model.flags import WORDS, Flag, StandingFlag
 from hub.operate.quality import Quality, SourceQuality, read_quality, totals
@@ -49,9 +49,9 @@ def quality(
     finally:
         engine.dispose()
     if as_json:
-        print(json.dumps(found.as_json()))
+        say_json(found.as_json())
     else:
-        show_quality(Console(highlight=False), found)
+        show_quality(Screen(), found)
 
 
 def _time(text: str | None) -> datetime | None:

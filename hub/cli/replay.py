@@ -1,11 +1,9 @@
 """Commands of replays up to a shadow that is ready: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..."""
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from hub.cli import replay_live
 from hub.cli.context import located, warehouse
@@ -24,6 +22,7 @@ from hub.cli.replay_options import (
     Until,
     filters_of,
 )
+from hub.cli.screen import Screen, say, say_json, styled
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,9 +87,9 @@ def _plan(
     reason, officer = who
     planned = plan_replay(engine, filters, publish, Action(actor(officer), PLAN, reason), rate)
     if as_json:
-        print(json.dumps(planned.as_json()))
+        say_json(planned.as_json())
     else:
-        print_plan(Console(highlight=False), planned)
+        print_plan(Screen(), planned)
 
 
 def list_(as_json: AsJson = False) -> None:
@@ -109,9 +108,9 @@ def list_(as_json: AsJson = False) -> None:
     with translated_errors("reading replays"), warehouse(settings, places, "hub replay").connect() as connection:
         found = replays(connection)
     if as_json:
-        print(json.dumps({"replays": [one.as_json() for one in found]}, default=str))
+        say_json({"replays": [one.as_json() for one in found]}, default=str)
     else:
-        Console().print(replay_table(found) if found else "no replay was planned yet: `hub replay plan --help`")
+        Screen().print(replay_table(found) if found else "no replay was planned yet: `hub replay plan --help`")
 
 
 def show(number: Number, as_json: AsJson = False) -> None:
@@ -133,9 +132,9 @@ def show(number: Number, as_json: AsJson = False) -> None:
         held, behind = is_held(connection, number), behind_live(connection, number)
     if as_json:
         positions = [asdict(place) for place in at]
-        print(json.dumps({**found.as_json(), "positions": positions, "held": held, "behind": behind}, default=str))
+        say_json({**found.as_json(), "positions": positions, "held": held, "behind": behind}, default=str)
     else:
-        print_replay(Console(highlight=False), found, at, held, behind)
+        print_replay(Screen(), found, at, held, behind)
 
 
 def run(
@@ -166,12 +165,22 @@ def run(
     with ground_of() as ground, watched(f"replay {number}", as_json) as watch:
         ran = run_replay(ground, number, by, watch, rate)
     if as_json:
-        print(json.dumps({**asdict(ran), "events_per_s": round(ran.events_per_s, 1)}))
+        say_json({**asdict(ran), "events_per_s": round(ran.events_per_s, 1)})
         return
-    console = Console(highlight=False)
+    console = Screen()
     console.print(
-        f"replay {number} is [bold]{ran.state.value}[/bold]: {ran.read:,} events read, {ran.selected:,} counted, "
-        f"{ran.released:,} released, in {ran.seconds:.1f} s ({ran.events_per_s:,.0f}/s); {ran.behind:,} behind"
+        styled(
+            "replay {} is [bold]{}[/bold]: {:,} events read, {:,} counted, {:,} released, "
+            "in {:.1f} s ({:,.0f}/s); {:,} behind",
+            number,
+            ran.state.value,
+            ran.read,
+            ran.selected,
+            ran.released,
+            ran.seconds,
+            ran.events_per_s,
+            ran.behind,
+        )
     )
     console.print(f"`hub replay diff {number}` shows what it would change")
 
@@ -203,9 +212,9 @@ def _ask(number: int, name: str, reason: str | None, officer: str | None, as_jso
     asked = Asked.PAUSE if name == "replay.pause" else None
     ask(warehouse(settings, places, "hub replay"), number, asked, acting(name, reason or name, officer))
     if as_json:
-        print(json.dumps({"id": number, "asked": asked and asked.value}))
+        say_json({"id": number, "asked": asked and asked.value})
     else:
-        print(f"replay {number}: {'waits after its batch' if asked else 'goes on'}")
+        say(f"replay {number}: {'waits after its batch' if asked else 'goes on'}")
 
 
 def cancel(
@@ -231,8 +240,8 @@ def cancel(
     with ground_of() as ground:
         is_done = cancel_replay(ground, number, by)
     if as_json:
-        print(json.dumps({"id": number, "cancelled": is_done}))
+        say_json({"id": number, "cancelled": is_done})
     else:
-        print(
+        say(
             f"replay {number}: " + ("cancelled, its shadow is gone" if is_done else "its process stops after its batch")
         )

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.cli.context import located, warehouse
 from hub.cli.lean import serve_evenly
+from hub.cli.screen import Screen
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def acting(name: str, reason: str | None, officer: str | None) -> "Action":
 def say_how(as_json: bool, nothing: str, command: str) -> None:
     """Say, beneath what a command would do, that it has not done it, and what does."""
     if not as_json:
-        Console().print(f"{nothing}; `hub replay {command} --execute --reason TEXT` does it")
+        Screen().print(f"{nothing}; `hub replay {command} --execute --reason TEXT` does it")
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def watched(what: str, quiet: bool) -> Iterator[Callable[["Reading"], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with Progress(*columns, console=console, disable=quiet or not sys.stderr.isatty()) as progress:
         task = progress.add_task(what, total=None, rate="")
 

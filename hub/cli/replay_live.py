@@ -1,16 +1,15 @@
 """Commands of replays that compare and change what is live: ``diff``, ``switch``, ``undo``, ``drop``, ``verify``."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from hub.cli.options import AsJson, Execute, Officer, Reason
 from hub.cli.replay_ground import Number, acting, ground_of, say_how, watched
 from hub.cli.replay_options import Rate
+from hub.cli.screen import Screen, say, say_json, styled
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,12 +48,12 @@ def diff(
         if unmask:
             with ground.live.begin() as connection:
                 note(connection, acting(UNMASK, reason, officer))
-        with Console(stderr=True).status("comparing"):
+        with Screen(stderr=True).status("comparing"):
             found = compare(ground, number, samples, unmask)
     if as_json:
-        print(json.dumps(found.as_json(), default=str))
+        say_json(found.as_json(), default=str)
     else:
-        print_diff(Console(highlight=False), found)
+        print_diff(Screen(), found)
 
 
 def switch(
@@ -109,11 +108,18 @@ def _change(
     with ground_of() as ground, watched("catching up", as_json) as watch:
         done = change(ground, number, by, watch)
     if as_json:
-        print(json.dumps(asdict(done)))
+        say_json(asdict(done))
         return
-    Console(highlight=False).print(
-        f"replay {number} is [bold]{done.state.value}[/bold]: {done.tables} tables changed places, "
-        f"{done.caught_up:,} events caught up with, {done.published:,} records to be published"
+    Screen().print(
+        styled(
+            "replay {} is [bold]{}[/bold]: {} tables changed places, {:,} events caught up with, "
+            "{:,} records to be published",
+            number,
+            done.state.value,
+            done.tables,
+            done.caught_up,
+            done.published,
+        )
     )
 
 
@@ -141,9 +147,9 @@ def drop(
     with ground_of() as ground:
         drop_replay(ground, number, by)
     if as_json:
-        print(json.dumps({"id": number, "dropped": True}))
+        say_json({"id": number, "dropped": True})
     else:
-        print(f"replay {number}: its shadow is gone")
+        say(f"replay {number}: its shadow is gone")
 
 
 def verify(
@@ -169,8 +175,8 @@ def verify(
     with ground_of() as ground, watched("rebuilding", as_json) as watch:
         found = compare(ground, acting(VERIFY, reason, officer), watch, rate)
     if as_json:
-        print(json.dumps({**asdict(found), "equal": not found.differing}))
+        say_json({**asdict(found), "equal": not found.differing})
     else:
-        print_verified(Console(highlight=False), found)
+        print_verified(Screen(), found)
     if found.differing:
         raise typer.Exit(1)

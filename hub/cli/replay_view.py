@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from hub.cli.screen import styled
 from hub.topology import subject_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def print_plan(console: Console, planned: "Planned") -> None:
     cost, selection = planned.estimate, planned.selection
     read = sum(one.first < one.end for one in selection.ranges)
     timed = selection.since is not None or selection.until is not None
-    console.print(f"replay [bold]{planned.id}[/bold]: {escape('; '.join(planned.words))}")
+    console.print(styled("replay [bold]{}[/bold]: {}", planned.id, "; ".join(planned.words)))
     kind = (
         "whole rebuild, from nothing" if selection.is_whole else f"partial: {cost.claims:,} claims are withdrawn first"
     )
@@ -42,7 +42,9 @@ def print_plan(console: Console, planned: "Planned") -> None:
     ]
     _print_pairs(console, rows)
     if selection.is_narrowed:
-        console.print("[yellow]what the scope says by events that are left out is gone in the replayed state[/yellow]")
+        console.print(
+            styled("[yellow]what the scope says by events that are left out is gone in the replayed state[/yellow]")
+        )
     console.print(f"nothing is read yet; `hub replay run {planned.id} --execute --reason TEXT` does it")
 
 
@@ -73,7 +75,7 @@ def replay_table(replays: Sequence["Replay"]) -> Table:
     table = Table("id", "state", "planned", "by", "selects", "publishes", box=None, pad_edge=False)
     for one in replays:
         asked = f" ({one.asked.value.lower()} asked)" if one.asked else ""
-        words = escape("; ".join(one.words))
+        words = "; ".join(one.words)
         made = f"{one.made_at:%Y-%m-%d %H:%M}"
         table.add_row(str(one.id), one.state.value + asked, made, one.made_by, words, "yes" if one.publish else "no")
     return table
@@ -81,9 +83,9 @@ def replay_table(replays: Sequence["Replay"]) -> Table:
 
 def print_replay(console: Console, of: "Replay", places: Sequence["PlaceOfReplay"], held: bool, behind: int) -> None:
     """Print one replay with its progress."""
-    console.print(f"replay [bold]{of.id}[/bold] is {of.state.value}: {escape('; '.join(of.words))}")
+    console.print(styled("replay [bold]{}[/bold] is {}: {}", of.id, of.state.value, "; ".join(of.words)))
     rows = [
-        ("planned", f"{of.made_at:%Y-%m-%d %H:%M:%S} UTC by {of.made_by}: {escape(of.why)}"),
+        ("planned", f"{of.made_at:%Y-%m-%d %H:%M:%S} UTC by {of.made_by}: {of.why}"),
         ("under", f"policy {of.policy_digest[:12]}, tables of revision {of.revision}"),
         ("kind", "whole rebuild" if of.selection.is_whole else "partial"),
         ("publishes", "the records that differ, once live" if of.publish else "nothing"),
@@ -108,10 +110,13 @@ def print_diff(console: Console, of: "Diff") -> None:
     """Print what a replay would change: one line for each table, then samples."""
     if of.behind:
         console.print(
-            f"[yellow]the live warehouse is {of.behind:,} events ahead: what they changed shows as differences[/yellow]"
+            styled(
+                "[yellow]the live warehouse is {:,} events ahead: what they changed shows as differences[/yellow]",
+                of.behind,
+            )
         )
     if not of.tables:
-        console.print(f"replay {of.id}: [green]no difference[/green]")
+        console.print(styled("replay {}: [green]no difference[/green]", of.id))
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("table", no_wrap=True)
@@ -123,7 +128,7 @@ def print_diff(console: Console, of: "Diff") -> None:
     console.print(table)
     for one in of.tables:
         for sample in one.samples:
-            console.print(_sample(one.table, sample), overflow="ellipsis", no_wrap=True, markup=False)
+            console.print(_sample(one.table, sample), overflow="ellipsis", no_wrap=True)
 
 
 def _count(number: int) -> str:
@@ -157,8 +162,8 @@ def print_verified(console: Console, of: "Verified") -> None:
     console.print(f"rebuilt from {of.events:,} events in {_duration(of.seconds)} ({rate:,.0f}/s)")
     compared = f"{sum(of.rows.values()):,} rows of {len(of.rows)} tables compared"
     if not of.differing:
-        console.print(f"[green]equal[/green], row for row: {compared}")
+        console.print(styled("[green]equal[/green], row for row: {}", compared))
         return
-    console.print(f"[red]NOT equal[/red]: {compared}")
+    console.print(styled("[red]NOT equal[/red]: {}", compared))
     for line in of.differing:
-        console.print(line, markup=False)
+        console.print(line)

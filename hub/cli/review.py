@@ -1,6 +1,5 @@
 """Commands of the officers' desk: ``hub review list``, ``show`` and ``decide``."""
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, plain, say_json, styled
 from hub.model.decisions import ReviewKind, Verdict
 from hub.model.errors import ConfigError
 
@@ -67,9 +67,9 @@ def list_(
         found = open_questions(connection, Wanted(kind, aspect, source, older_than, limit))
         counts = open_counts(connection)
     if as_json:
-        print(json.dumps({"open": counts, "questions": [_as_json(one) for one in found]}, ensure_ascii=False))
+        say_json({"open": counts, "questions": [_as_json(one) for one in found]})
         return
-    console = Console(highlight=False, width=_WIDTH)
+    console = Screen(width=_WIDTH)
     if found:
         console.print(_listed(found))
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -104,14 +104,14 @@ def show(
     question = found.question
     if as_json:
         claims = json_of(found.answer) if found.answer else None
-        print(json.dumps({**_as_json(question), "claims": claims}, ensure_ascii=False))
+        say_json({**_as_json(question), "claims": claims})
         return
-    console = Console(highlight=False, width=_WIDTH)
+    console = Screen(width=_WIDTH)
     _say(console, question)
     if choices := candidates(question):
         console.print(f"candidates: {', '.join(choices)}")
     elif question.detail and unmask:
-        console.print(brief(dict(question.detail)))
+        console.print(plain(brief(dict(question.detail))))
     if found.answer is not None:
         console.print(render(found.answer))
 
@@ -145,9 +145,9 @@ def decide(
     if execute:
         publish(engine, places, plan)
     if as_json:
-        print(json.dumps(_plan_as_json(plan, execute), ensure_ascii=False))
+        say_json(_plan_as_json(plan, execute))
         return
-    console = Console(highlight=False, width=_WIDTH)
+    console = Screen(width=_WIDTH)
     _say(console, plan.question)
     console.print(f"{word.value}: {plan.effect}")
     console.print("published; the worker merges it" if execute else "nothing is published; add --execute")
@@ -158,12 +158,14 @@ def _say(console: Console, question: "Question") -> None:
     against = f" against {question.held_by}" if question.held_by else ""
     place = " ".join(part for part in (of.aspect, of.part, of.field) if part)
     state = "open" if question.is_open else "closed"
-    console.print(f"[bold]{question.number}[/bold] {of.kind.value} {state}: {place}: {of.source}{against}")
+    console.print(
+        styled("[bold]{}[/bold] {} {}: {}: {}{}", question.number, of.kind.value, state, place, of.source, against)
+    )
     console.print(f"key {of.key}, since {question.opened_at:%Y-%m-%d %H:%M} UTC", style="dim")
     if question.noted is not None:
         noted = question.noted
         when = f"{noted.decided_at:%Y-%m-%d %H:%M} UTC"
-        console.print(f"decided before: {noted.verdict} by {noted.officer}, {when}: {noted.reason}", markup=False)
+        console.print(plain(f"decided before: {noted.verdict} by {noted.officer}, {when}: {noted.reason}"))
 
 
 def _listed(questions: list["Question"]) -> Table:

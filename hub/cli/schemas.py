@@ -1,14 +1,12 @@
 """Commands of the schemas: ``hub schemas check | list | show | assign | push | serve``."""
 
-import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from hub.cli.screen import Screen, say, say_json, styled
 from hub.codec.assign import Assignment, plan_assignments, write_assignments
 from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue, schemas_folder
 from hub.codec.check import check_folder
@@ -47,11 +45,11 @@ def check(as_json: AsJson = False) -> None:
     """
     problems = check_folder(schemas_folder())
     if as_json:
-        typer.echo(json.dumps([problem_object(problem) for problem in problems], ensure_ascii=False))
+        say_json([problem_object(problem) for problem in problems])
     else:
-        console = Console(soft_wrap=True, highlight=False)
+        console = Screen(soft_wrap=True)
         for problem in problems:
-            console.print("[red]✗[/red]", escape(str(problem)))
+            console.print(styled("[red]✗[/red] {}", problem))
         console.print(f"{len(problems)} problems" if problems else "all schemas are well")
     if problems:
         raise typer.Exit(1)
@@ -68,12 +66,12 @@ def list_schemas(as_json: AsJson = False) -> None:
     """
     objects = version_objects(load_catalogue())
     if as_json:
-        typer.echo(json.dumps(objects, ensure_ascii=False))
+        say_json(objects)
         return
     table = Table("subject", "version", "id", "fields", "meaning")
     for item in objects:
         table.add_row(*(str(item[name]) for name in ("subject", "version", "id", "fields", "vn_name")))
-    Console().print(table)
+    Screen().print(table)
 
 
 def show(
@@ -91,7 +89,7 @@ def show(
     """
     found = find_version(load_catalogue(), subject, version)
     if as_json:
-        typer.echo(json.dumps(found.schema, ensure_ascii=False))
+        say_json(found.schema)
         return
     table = Table(
         "field", "type", "class", "vn_name", "meaning", title=f"{subject} v{found.number}, id {found.schema_id}"
@@ -102,8 +100,8 @@ def show(
         for item in spec.items:
             inner = "" if item.nullable else " !"
             table.add_row(f"  {item.name}", item.kind + inner, item.data_class, item.vn_name, item.doc)
-    Console().print(table)
-    Console().print("! required")
+    Screen().print(table)
+    Screen().print("! required")
 
 
 def assign(execute: Execute = False, as_json: AsJson = False) -> None:
@@ -119,12 +117,12 @@ def assign(execute: Execute = False, as_json: AsJson = False) -> None:
     if execute:
         write_assignments(schemas_folder(), planned)
     if as_json:
-        typer.echo(json.dumps({"executed": execute, "assigned": [assignment_object(new) for new in planned]}))
+        say_json({"executed": execute, "assigned": [assignment_object(new) for new in planned]})
         return
     for new in planned:
-        typer.echo(f"{'assigned' if execute else 'would assign'} {new.schema_id} to {new.subject} v{new.number}")
+        say(f"{'assigned' if execute else 'would assign'} {new.schema_id} to {new.subject} v{new.number}")
     if not planned:
-        typer.echo("every schema file has an id")
+        say("every schema file has an id")
 
 
 def push_schemas(
@@ -143,17 +141,17 @@ def push_schemas(
     remote = RemoteRegistry(registry)
     planned = plan_push(load_catalogue(), remote)
     if execute:
-        for _ in track(push(remote, planned), "publishing", total=len(planned), console=Console(stderr=True)):
+        for _ in track(push(remote, planned), "publishing", total=len(planned), console=Screen(stderr=True)):
             pass
     if as_json:
         items = [{"subject": item.subject, "id": item.version.schema_id} for item in planned]
-        typer.echo(json.dumps({"executed": execute, "published": items}))
+        say_json({"executed": execute, "published": items})
         return
     for item in planned:
         word = "published" if execute else "would publish"
-        typer.echo(f"{word} {item.subject} version {item.version.number}, id {item.version.schema_id}")
+        say(f"{word} {item.subject} version {item.version.number}, id {item.version.schema_id}")
     if not planned:
-        typer.echo("the registry has every schema")
+        say("the registry has every schema")
 
 
 def serve_schemas(
@@ -170,7 +168,7 @@ def serve_schemas(
     """
     from hub.codec.serve import serve  # loading a web server would slow down every other command
 
-    serve(load_catalogue(), host, port, on_ready=lambda url: typer.echo(f"schemas at {url}"))
+    serve(load_catalogue(), host, port, on_ready=lambda url: say(f"schemas at {url}"))
 
 
 def find_version(catalogue: Catalogue, subject: str, number: int | None) -> SchemaVersion:

@@ -1,12 +1,10 @@
 """``hub config``: every setting, its variable, its value now."""
 
-import json
-
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, say_json
 from hub.config import Settings, load_settings
 
 
@@ -27,12 +25,12 @@ def config(as_json: AsJson = False) -> None:
     """
     rows = setting_rows(load_settings())
     if as_json:
-        print(json.dumps({variable: value for variable, value, _ in rows}))
+        say_json({variable: value for variable, value, _ in rows})
         return
     table = Table("variable", "now", "what it is for", box=None, pad_edge=False)
     for variable, value, purpose in rows:
         table.add_row(variable, value, purpose)
-    Console().print(table)
+    Screen().print(table)
 
 
 def setting_rows(settings: Settings) -> list[tuple[str, str, str]]:

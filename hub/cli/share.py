@@ -1,8 +1,6 @@
 """``hub share`` publishes golden records; ``hub portal tail`` consumes them as the portal would."""
 
 import asyncio
-import json
-import logging
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
@@ -12,6 +10,8 @@ from rich.console import Console
 
 from hub.cli.context import located
 from hub.cli.lean import give_way, serve_evenly
+from hub.cli.screen import Screen, plain, say_json, styled
+from hub.model.visible import log_to_stderr
 from hub.share.tail import PortalRecord, tail
 from hub.topology import record_topics
 from hub.warehouse.database import open_database
@@ -51,7 +51,7 @@ def share(
     """
     from hub.share.share import Share  # heavy: only this command needs a producer and the codec
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     settings, places = located()
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
     sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
@@ -59,7 +59,7 @@ def share(
     give_way()
     asyncio.run(sharing.run(once))
     if as_json:
-        print(json.dumps({"published": sharing.published}))
+        say_json({"published": sharing.published})
 
 
 def portal_tail(
@@ -79,10 +79,10 @@ def portal_tail(
     """
     _, places = located()
     topic = record_topics()[records.value]
-    console = Console(highlight=False)
+    console = Screen()
     for count, record in enumerate(tail(places.bootstrap, topic, unmask=False, until_end=not follow), 1):
         if as_json:
-            print(json.dumps(asdict(record), default=str, ensure_ascii=False))
+            say_json(asdict(record), default=str)
         else:
             _show(console, record)
         if count == limit:
@@ -90,13 +90,13 @@ def portal_tail(
 
 
 def _show(console: Console, record: PortalRecord) -> None:
-    console.print(f"[bold]{record.key}[/bold]  {record.topic}/{record.partition}@{record.offset}")
+    console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key, record.topic, record.partition, record.offset))
     if record.fields is None:
         console.print("    gone")
         return
     for name, value in record.fields.items():
         if name not in {"key", "revision"}:
-            console.print(f"    {name}: {_brief(value)}", soft_wrap=False, overflow="ellipsis", no_wrap=True)
+            console.print(plain(f"    {name}: {_brief(value)}"), soft_wrap=False, overflow="ellipsis", no_wrap=True)
 
 
 def _brief(value: Any) -> str:

@@ -3,17 +3,16 @@
 One command per entity from one function, whose parameters are the command's options: more than six.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, say_json
 from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
 from hub.model.errors import ConfigError
 
@@ -124,10 +123,10 @@ def _show(
     request = Request(entity, asked, limits, history, unmasking, settings.archive_dir)
     found = answer(engine, places.bootstrap, places.key_secret, request)
     if as_json:
-        print(json.dumps(json_of(found), ensure_ascii=False))
+        say_json(json_of(found))
     else:
-        terminal = Console(highlight=False)
+        terminal = Screen()
         fits = terminal.is_terminal and terminal.width < WIDTH
-        (terminal if fits else Console(highlight=False, width=WIDTH)).print(render(found))
+        (terminal if fits else Screen(width=WIDTH)).print(render(found))
     if not found.is_complete:
         raise typer.Exit(EXIT_INCOMPLETE)

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hub.cli.screen import plain
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.flags import flags_in
 from hub.operate.history import Event
@@ -35,14 +36,14 @@ def render(answer: Answer) -> RenderableType:
     parts: list[RenderableType] = [_head(answer)]
     for side in shown.sides:
         if side.key != key:
-            parts += [Text(""), Text(f"the same thing under its key {side.key}", style="bold")]
+            parts += [plain(""), plain(f"the same thing under its key {side.key}", style="bold")]
         key = side.key
-        parts += [Text(""), *_side(side)]
+        parts += [plain(""), *_side(side)]
     if not shown.sides:
-        parts += [Text(""), Text("nobody claims anything of it" + (" yet" if not shown.limits.are_set else " there"))]
+        parts += [plain(""), plain("nobody claims anything of it" + (" yet" if not shown.limits.are_set else " there"))]
     parts += _beside(shown)
     if shown.events:
-        parts += [Text(""), *_history(shown)]
+        parts += [plain(""), *_history(shown)]
     return Group(*parts)
 
 
@@ -50,12 +51,12 @@ def _head(answer: Answer) -> RenderableType:
     shown = answer.shown
     title = Text.assemble((shown.entity.name.replace("_", " "), "bold"), f" {shown.key}")
     hidden = "personal values masked" if answer.is_masked else "personal values shown: noted in the table action"
-    lines = [title, Text(f"times: {ZONE_NAME}; {hidden}", style="dim")]
+    lines = [title, plain(f"times: {ZONE_NAME}; {hidden}", style="dim")]
     if shown.limits.as_of is not None:
-        lines.append(Text(f"what held at {local(shown.limits.as_of)} (valid time)", style="bold yellow"))
+        lines.append(plain(f"what held at {local(shown.limits.as_of)} (valid time)", style="bold yellow"))
     if shown.limits.known_at is not None:
-        lines.append(Text(f"as the hub knew it at {local(shown.limits.known_at)} (record time)", style="bold yellow"))
-    lines += [Text(f"note: {note}", style="yellow") for note in shown.notes]
+        lines.append(plain(f"as the hub knew it at {local(shown.limits.known_at)} (record time)", style="bold yellow"))
+    lines += [plain(f"note: {note}", style="yellow") for note in shown.notes]
     return Group(*lines)
 
 
@@ -73,7 +74,7 @@ def _side(side: Side) -> Iterator[RenderableType]:
 def _verdict(side: Side) -> Text:
     won = side.won
     if won.holder is None:
-        return Text(f"held by nobody: {won.rule.value}", style="red")
+        return plain(f"held by nobody: {won.rule.value}", style="red")
     over = {
         Rule.AUTHORITY: f" than {won.over}",
         Rule.LATER: f": later than {won.over}",
@@ -99,10 +100,10 @@ def _source(claim: Claim, side: Side) -> Text:
     if claim is side.holder:
         return Text.assemble((claim.source, "bold green"), " holds")
     if not claim.is_standing:
-        return Text(
+        return plain(
             f"{claim.source} took it back" if claim.speaker.rank is not None else f"{claim.source}: no authority"
         )
-    return Text(claim.source, style="bold")
+    return plain(claim.source, style="bold")
 
 
 def _rows(claims: Sequence[Claim]) -> Iterator[tuple[str, list[Text]]]:
@@ -111,7 +112,7 @@ def _rows(claims: Sequence[Claim]) -> Iterator[tuple[str, list[Text]]]:
     yield "occurred", [_plain(local(claim.occurred_at)) for claim in claims]
     yield "recorded", [_plain(local(claim.recorded_at)) for claim in claims]
     if any(claim.flags for claim in claims):
-        yield "flags", [Text(_flags(claim.flags), style="yellow") for claim in claims]
+        yield "flags", [plain(_flags(claim.flags), style="yellow") for claim in claims]
     for name in dict.fromkeys(name for claim in claims for name in claim.fields):
         if any(claim.fields.get(name) is not None for claim in claims):
             yield name, [_value(claim, name) for claim in claims]
@@ -123,16 +124,16 @@ def _authority(claim: Claim) -> str:
 
 
 def _plain(text: str) -> Text:
-    return Text(text, style="dim")
+    return plain(text, style="dim")
 
 
 def _value(claim: Claim, name: str) -> Text:
     value = claim.fields.get(name)
     if value is None:
-        return Text("-", style="dim")
+        return plain("-", style="dim")
     if name in claim.differs:
-        return Text(_DIFFERS + brief(value), style="bold red")
-    return Text(brief(value))
+        return plain(_DIFFERS + brief(value), style="bold red")
+    return plain(brief(value))
 
 
 def brief(value: Any) -> str:
@@ -182,7 +183,7 @@ def _beside(shown: Shown) -> list[RenderableType]:
     ]
     for title, rows in listed:
         if rows:
-            parts += [Text(""), Text(title, style="bold"), _listed(rows)]
+            parts += [plain(""), plain(title, style="bold"), _listed(rows)]
     return parts
 
 
@@ -237,12 +238,12 @@ def _listed(rows: Sequence[tuple[str, ...]]) -> RenderableType:
     for _ in range(max(map(len, rows))):
         table.add_column(overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(plain(cell) for cell in row))
     return Padding(table, (0, 0, 0, 2))
 
 
 def _history(shown: Shown) -> Iterator[RenderableType]:
-    yield Text(f"history: {len(shown.events)} events, as the hub took them", style="bold")
+    yield plain(f"history: {len(shown.events)} events, as the hub took them", style="bold")
     for event in shown.events:
         yield _event(event)
 
@@ -255,8 +256,8 @@ def _event(event: Event) -> RenderableType:
         (outcome, _STYLES.get(event.outcome.value, "")),
         f"  {event.aspect}  {event.source or 'source unknown'} {version}",
     )
-    lines: list[RenderableType] = [head, Padding(Text(_coordinates(event), style="dim"), (0, 0, 0, 6))]
-    return Group(*lines, Padding(Text(_said(event)), (0, 0, 0, 6)))
+    lines: list[RenderableType] = [head, Padding(plain(_coordinates(event), style="dim"), (0, 0, 0, 6))]
+    return Group(*lines, Padding(plain(_said(event)), (0, 0, 0, 6)))
 
 
 _STYLES = {"applied": "green", "rejected": "red", "dead_lettered": "red", "parked": "yellow", "stale": "dim"}

@@ -1,17 +1,15 @@
 """Commands of the topics: ``hub topics ensure`` and ``hub topics list``."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from hub.cli.context import located
 from hub.cli.options import AsJson, Execute
-from hub.cli.screen import screen
+from hub.cli.screen import Screen, say_json, screen, styled
 from hub.topology import Topic, topics
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ def ensure(
     from hub.operate.topics import create_topics, mend_topics, plan_topics  # heavy: the log's client
 
     settings, places = located()
-    with Console(stderr=True).status("asking the cluster"):
+    with Screen(stderr=True).status("asking the cluster"):
         plan = plan_topics(places.bootstrap, topics(settings.partitions), settings.replication)
         if execute:
             create_topics(places.bootstrap, plan.missing, settings.replication)
@@ -54,7 +52,7 @@ def ensure(
     if as_json:
         missing = [topic.name for topic in plan.missing]
         drifts = [asdict(drift) for drift in plan.drifts]
-        print(json.dumps({"missing": missing, "present": plan.present, "drifts": drifts, "executed": execute}))
+        say_json({"missing": missing, "present": plan.present, "drifts": drifts, "executed": execute})
         return
     _show_plan(plan, execute)
 
@@ -76,7 +74,7 @@ def list_topics(as_json: AsJson = False) -> None:
     states = topic_states(places.bootstrap, wanted)
     if as_json:
         there = [asdict(state) for state in states.values()]
-        print(json.dumps({"topics": there, "missing": [topic.name for topic in wanted if topic.name not in states]}))
+        say_json({"topics": there, "missing": [topic.name for topic in wanted if topic.name not in states]})
     else:
         screen().print(topics_table(wanted, states))
     if len(states) < len(wanted):
@@ -94,7 +92,7 @@ def topics_table(wanted: tuple[Topic, ...], states: "Mapping[str, TopicState]") 
     for topic in wanted:
         state = states.get(topic.name)
         if state is None:
-            table.add_row(topic.name, "[red]missing[/red]")
+            table.add_row(topic.name, styled("[red]missing[/red]"))
             continue
         cleanup, retention, least, most = (state.config.get(name, "") for name in _MEANT)
         shown = (cleanup, _days(retention), least, f"{int(most or 0) / 2**20:.0f}")
@@ -133,6 +131,6 @@ def drift_table(plan: "TopicPlan") -> Table:
     for heading in ("topic", "what", "now", "wanted", ""):
         table.add_column(heading, overflow="fold")
     for drift in plan.drifts:
-        left = f"[yellow]left: {drift.left_because}[/yellow]" if drift.left_because else "mended"
+        left = styled("[yellow]left: {}[/yellow]", drift.left_because) if drift.left_because else "mended"
         table.add_row(drift.topic, drift.what, drift.now, drift.wanted, left)
     return table

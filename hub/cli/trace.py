@@ -1,15 +1,13 @@
 """``hub trace``: where is it?"""
 
-import json
 import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
-from hub.cli.screen import screen
+from hub.cli.screen import Screen, say_json, screen
 
 
 def register(app: typer.Typer) -> None:
@@ -48,9 +46,9 @@ def trace(
     settings, places = located()
     asked = sys.stdin.readline() if who == "-" else who
     engine = warehouse(settings, places, "hub trace")
-    with Console(stderr=True).status("looking it up in the warehouse, the log and the portal's topic"):
+    with Screen(stderr=True).status("looking it up in the warehouse, the log and the portal's topic"):
         found = trace_of(engine, places.bootstrap, places.key_secret, asked, entity, settings.archive_dir)
     if as_json:
-        print(json.dumps(trace_json(found), ensure_ascii=False))
+        say_json(trace_json(found))
         return
     screen().print(trace_view(found, last))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hub.cli.ledger_view import duration
+from hub.cli.screen import plain, stacked, styled
 from hub.model.outcomes import Outcome
 from hub.operate.history import Event
 from hub.operate.trace import Passage, Trace
@@ -22,15 +23,21 @@ def trace_view(of: Trace, last: int) -> RenderableType:
     shown = of.passages[-last:] if last else of.passages
     left_out = len(of.passages) - len(shown)
     sources = {passage.event.source for passage in of.passages if passage.event.source}
-    head = f"{of.entity.replace('_', ' ')} [bold]{of.key}[/bold]  {len(of.passages)} events of {len(sources)} sources"
-    lines: list[RenderableType] = [Text.from_markup(head)]
+    head = styled(
+        "{} [bold]{}[/bold]  {} events of {} sources",
+        of.entity.replace("_", " "),
+        of.key,
+        len(of.passages),
+        len(sources),
+    )
+    lines: list[RenderableType] = [head]
     topics = sorted({passage.event.place.topic for passage in shown})
-    lines += [Text(f"log: {topic}", style="dim") for topic in topics]
-    lines += [Text(f"portal: {one}", style="dim") for one in sorted({p.published.topic for p in shown if p.published})]
+    lines += [plain(f"log: {topic}", style="dim") for topic in topics]
+    lines += [plain(f"portal: {one}", style="dim") for one in sorted({p.published.topic for p in shown if p.published})]
     if left_out:
-        lines.append(Text(f"... {left_out} earlier events (--last 0 shows all)"))
+        lines.append(plain(f"... {left_out} earlier events (--last 0 shows all)"))
     lines.append(_table(shown))
-    lines += [Text(f"note: {note}", style="yellow") for note in of.notes]
+    lines += [plain(f"note: {note}", style="yellow") for note in of.notes]
     return Group(*lines)
 
 
@@ -43,49 +50,52 @@ def _table(passages: Sequence[Passage]) -> Table:
     table.add_column("on the portal", width=13, overflow="fold")
     for passage in passages:
         table.add_row(
-            *(Text("\n").join(cell) for cell in (_said(passage), _who(passage), _log(passage))),
-            Text("\n").join(_decided(passage)),
-            Text("\n").join(_portal(passage)),
+            *(stacked(cell) for cell in (_said(passage), _who(passage), _log(passage))),
+            stacked(_decided(passage)),
+            stacked(_portal(passage)),
         )
     return table
 
 
 def _said(passage: Passage) -> list[Text]:
-    return [Text(_time(passage.event.occurred_at))]
+    return [plain(_time(passage.event.occurred_at))]
 
 
 def _who(passage: Passage) -> list[Text]:
-    return [Text(subject_of(passage.event.place.topic)), Text(passage.event.source or "source unknown", style="dim")]
+    return [plain(subject_of(passage.event.place.topic)), plain(passage.event.source or "source unknown", style="dim")]
 
 
 def _log(passage: Passage) -> list[Text]:
     place = passage.event.place
     after = _after(passage.event.occurred_at, passage.appended_at)
-    return [Text(f"{place.partition}@{place.offset}"), Text(after or "time not known", style="dim")]
+    return [plain(f"{place.partition}@{place.offset}"), plain(after or "time not known", style="dim")]
 
 
 def _decided(passage: Passage) -> list[Text]:
     event = passage.event
-    lines = [Text(event.outcome.value, style=_GOOD.get(event.outcome, ""))]
+    lines = [plain(event.outcome.value, style=_GOOD.get(event.outcome, ""))]
     if event.reason:
-        lines.append(Text(event.reason))
+        lines.append(plain(event.reason))
     if event.parked_at is not None:
-        lines.append(Text(f"parked {_after(passage.appended_at, event.parked_at) or ''}", style="dim"))
-        lines.append(Text(f"released {_after(event.parked_at, event.recorded_at)}", style="dim"))
+        lines.append(plain(f"parked {_after(passage.appended_at, event.parked_at) or ''}", style="dim"))
+        lines.append(plain(f"released {_after(event.parked_at, event.recorded_at)}", style="dim"))
     else:
-        lines.append(Text(_after(passage.appended_at, event.recorded_at) or _time(event.recorded_at), style="dim"))
+        lines.append(plain(_after(passage.appended_at, event.recorded_at) or _time(event.recorded_at), style="dim"))
     if event.outcome is Outcome.PARKED:
-        lines.append(Text(f"waits for {passage.waits_for or 'an earlier event of its key'}"))
-    lines += [Text(str(effect)) for effect in passage.effects]
-    return lines + [Text(replay) for replay in passage.replays]
+        lines.append(plain(f"waits for {passage.waits_for or 'an earlier event of its key'}"))
+    lines += [plain(str(effect)) for effect in passage.effects]
+    return lines + [plain(replay) for replay in passage.replays]
 
 
 def _portal(passage: Passage) -> list[Text]:
     if passage.published is None:
-        return [Text("·")]
+        return [plain("·")]
     one = passage.published
-    lines = [Text(f"{one.partition}@{one.offset}"), Text(_after(passage.event.recorded_at, one.at) or "", style="dim")]
-    return [*lines, Text("gone from it")] if one.is_tombstone else lines
+    lines = [
+        plain(f"{one.partition}@{one.offset}"),
+        plain(_after(passage.event.recorded_at, one.at) or "", style="dim"),
+    ]
+    return [*lines, plain("gone from it")] if one.is_tombstone else lines
 
 
 def _time(at: datetime | None) -> str:

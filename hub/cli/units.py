@@ -3,7 +3,6 @@
 What reads and writes units needs polars, which is slow to import: each command imports it when it runs.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute, Officer, Reason
+from hub.cli.screen import Screen, say_json
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.model.errors import ConfigError
@@ -65,9 +65,9 @@ def load(as_json: AsJson = False) -> None:
 
     count = load_units(endpoints(load_settings()))
     if as_json:
-        typer.echo(json.dumps({"published": count}))
+        say_json({"published": count})
     else:
-        Console().print(f"{count:,} events published")
+        Screen().print(f"{count:,} events published")
 
 
 def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJson = False) -> None:
@@ -202,17 +202,17 @@ def recode(
         raise ConfigError(["--reason: say why residences are recoded"])
     appended = _recode(Job(day, actor(officer), reason, plan.to_recode), quiet=as_json)
     if as_json:
-        typer.echo(json.dumps(plan.as_json() | {"appended": appended}))
+        say_json(plan.as_json() | {"appended": appended})
     else:
-        plan_view(plan, Console())
-        Console().print(f"{appended:,} residences recoded")
+        plan_view(plan, Screen())
+        Screen().print(f"{appended:,} residences recoded")
 
 
 def _recode(job: "Job", quiet: bool) -> int:
     from hub.operate.unit_recode import execute_recode
 
     with (
-        Progress(disable=quiet, console=Console(stderr=True)) as bar,
+        Progress(disable=quiet, console=Screen(stderr=True)) as bar,
         translated_errors("recoding residences"),
         _connected() as connection,
         connection.begin(),
@@ -238,9 +238,9 @@ def _connected() -> Iterator[Connection]:
 
 def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
+        say_json(found.as_json())
     else:
-        view(found, Console())
+        view(found, Screen())
 
 
 def _day(day: datetime | None) -> date:

@@ -1,9 +1,9 @@
 """How units over time are printed; fits 100 columns."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from hub.cli.screen import styled
 from hub.model.unit_graph import Candidate, Resolution, Unit
 from hub.operate.unit_lookup import Answer, UnitHistory
 from hub.operate.unit_recode import RecodePlan
@@ -23,7 +23,7 @@ def history_view(history: UnitHistory, console: Console) -> None:
     console.print(table)
     for title, candidates in (("before it", history.predecessors), ("after it", history.successors)):
         if candidates:
-            console.print(f"\n[bold]{title}[/bold]")
+            console.print(styled("\n[bold]{}[/bold]", title))
             console.print(_candidates(candidates))
 
 
@@ -34,7 +34,7 @@ def answer_view(answer: Answer, console: Console) -> None:
     console.print(f"{asked.ref.scheme.value} {asked.ref.code}, said on {asked.said_on}: {said}")
     if answer.name_agrees is False:
         others = ", ".join(_named(unit) for unit in answer.of_that_name) or "no unit"
-        console.print(f"[yellow]the name that was said is another:[/yellow] {escape(asked.name or '')} is {others}")
+        console.print(styled("[yellow]the name that was said is another:[/yellow] {} is {}", asked.name or "", others))
     colour = _COLOURS.get(resolved.resolution, "default")
     console.print(f"on {asked.on}: [{colour}]{resolved.resolution.value}[/{colour}]")
     if resolved.candidates:
@@ -49,11 +49,16 @@ def residents_view(found: Residents, console: Console) -> None:
     for row in found.by_unit:
         table.add_row(f"{row.said.scheme.value} {row.said.code}", f"{row.certain:,}", f"{row.ambiguous:,}")
     console.print(table)
-    console.print(f"{found.unit.code} on {found.on}: [bold]{found.certain:,}[/bold] residents ({found.kind})")
+    console.print(
+        styled("{} on {}: [bold]{:,}[/bold] residents ({})", found.unit.code, found.on, found.certain, found.kind)
+    )
     if found.ambiguous:
         console.print(
-            f"[yellow]{found.ambiguous:,} more lived in units that were split since[/yellow]: here or elsewhere, "
-            "not counted; see hub review list"
+            styled(
+                "[yellow]{:,} more lived in units that were split since[/yellow]: here or elsewhere, not counted; "
+                "see hub review list",
+                found.ambiguous,
+            )
         )
 
 
@@ -79,11 +84,9 @@ def _candidates(candidates: tuple[Candidate, ...]) -> Table:
         name = one.unit.full_name if one.unit else "(nothing known of it yet)"
         parent = one.unit.parent_code if one.unit else None
         guess = "" if one.whole else ("preferred by the table, a guess" if one.is_default else "")
-        table.add_row(
-            one.ref.scheme.value, one.ref.code, escape(name), parent or "", "whole" if one.whole else "part", guess
-        )
+        table.add_row(one.ref.scheme.value, one.ref.code, name, parent or "", "whole" if one.whole else "part", guess)
     return table
 
 
 def _named(unit: Unit) -> str:
-    return escape(f"{unit.full_name} ({unit.ref.code})")
+    return f"{unit.full_name} ({unit.ref.code})"

@@ -1,15 +1,14 @@
 """Commands that make and run the way in: ``hub db migrate``, ``hub worker``."""
 
-import json
-import logging
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from hub.cli.context import located, policy_path, warehouse
 from hub.cli.lean import serve_evenly
 from hub.cli.options import AsJson
+from hub.cli.screen import Screen, say_json, styled
+from hub.model.visible import log_to_stderr
 from hub.reference.holidays import load_calendar
 from hub.warehouse.migrate import migrate
 
@@ -34,10 +33,10 @@ def db_migrate(as_json: AsJson = False) -> None:
     working_days = load_calendar(settings.calendar)
     report = migrate(warehouse(settings, places, "hub db migrate"), settings.database_schema, working_days)
     if as_json:
-        print(json.dumps(asdict(report)))
+        say_json(asdict(report))
         return
-    console = Console()
-    console.print(f"schema [bold]{settings.database_schema}[/bold] is at revision {report.revision}")
+    console = Screen()
+    console.print(styled("schema [bold]{}[/bold] is at revision {}", settings.database_schema, report.revision))
     for added in report.added:
         console.print(f"  added {added}")
 
@@ -55,7 +54,7 @@ def worker() -> None:
     """
     from hub.streams.worker import run_worker  # heavy: only a worker needs Faust and polars
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     settings, places = located()
     serve_evenly()
     raise typer.Exit(run_worker(settings, places, policy_path(settings)))

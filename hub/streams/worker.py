@@ -1,5 +1,6 @@
 """Put a worker together from the settings: warehouse, decoder, intake, Faust app; and run it until a signal ends it."""
 
+import copy
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from hub.intake.prepare import Preparer
 from hub.intake.storms import Storms
 from hub.model.errors import UnreachableError
 from hub.model.policy import Policy, load_policy
+from hub.model.visible import LOGGING
 from hub.operate.evidence_keeper import EvidenceGate
 from hub.reconcile.fence import Stamp
 from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
@@ -126,7 +128,7 @@ def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy
 
 def _run(app: faust.App, intake: Intake) -> int:
     """Run the app to its end; Faust ends by ``SystemExit``, whatever the reason."""
-    worker = SignalledWorker(app, loglevel="INFO", redirect_stdouts=False)
+    worker = SignalledWorker(app, loglevel="INFO", logging_config=copy.deepcopy(LOGGING), redirect_stdouts=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
