@@ -2,13 +2,13 @@
 
 A row may carry a time before the mark when its transaction commits after it; as long as no transaction stays open
 longer than the overlap, it is still met. Rows read again are not sent again in the same run; after a restart they
-are, as duplicates.
+are, as duplicates. Rows whose time is null are read at every poll, where the column can be null.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from connectors.faults import translated
 from connectors.port import JsonValue, Position
@@ -57,7 +57,17 @@ class OverlapReading:
                 rows = self._table.with_children(connection, [tuple(row) for row in page])
                 mark = self._later(mark, rows[-1][self._place])
                 yield rows, {PHASE: CHANGES, MARK: mark}
+            if self._column.nullable:
+                for rows in self._without_time(connection):
+                    yield rows, {PHASE: CHANGES, MARK: mark}
         yield [], {PHASE: CHANGES, MARK: mark}
+
+    def _without_time(self, connection: Connection) -> Iterator[Rows]:
+        """Read the rows whose time is null: no window has them, so every poll looks at all of them."""
+        statement = self._table.rows().where(self._column.is_(None)).order_by(*self._table.key)
+        options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
+        for page in options.execute(statement).partitions(self._page_rows):
+            yield self._table.with_children(connection, [tuple(row) for row in page])
 
     def is_held_back(self) -> bool:
         """No: what is committed late is found by reading the last seconds again."""

@@ -22,12 +22,12 @@ from connectors.mapping import RowMapper
 from connectors.overlap import OverlapReading
 from connectors.port import Page, Position, Record, Reject
 from connectors.reading import PHASE, SNAPSHOT, Reading, Rows
-from connectors.reasons import RejectReason, Unmappable
+from connectors.reasons import Unmappable
+from connectors.rows import record_of_row
 from connectors.source import SourceTable
 from connectors.state import StateStore
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.codec.encode import Encoder
-from hub.model.errors import PoisonError
 from hub.topology import MAX_RECORD_BYTES, event_topic
 
 
@@ -63,8 +63,8 @@ class SqlConnector:
         self._reading: Reading | None = None
         self._rejected: set[str] = set()
         self._from: Position = {}
-        self._sent: dict[bytes | str, datetime] = {}
-        self._unconfirmed: deque[tuple[Page, dict[bytes | str, datetime]]] = deque()
+        self._sent: dict[bytes | str, datetime | None] = {}
+        self._unconfirmed: deque[tuple[Page, dict[bytes | str, datetime | None]]] = deque()
 
     @property
     def name(self) -> str:
@@ -102,7 +102,8 @@ class SqlConnector:
         for rows, after in reading.changes(position):
             yield self._page(rows, after, self._changed_place())
         if isinstance(reading, OverlapReading):
-            self._sent = {event: at for event, at in self._sent.items() if reading.is_recent(at, position)}
+            recent = reading.is_recent
+            self._sent = {event: at for event, at in self._sent.items() if at is None or recent(at, position)}
 
     def is_held_back(self) -> bool:
         """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
@@ -137,13 +138,16 @@ class SqlConnector:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
         found = Mapped()
         now = datetime.now(UTC)
+        unconfirmed: dict[bytes | str, datetime | None] = {}
+        if changed is not None:
+            rows = [row for row in rows if row[changed] is not None or self._is_new(row, unconfirmed)]
         encoded = self._columns.encode(rows, now)
-        unconfirmed: dict[bytes | str, datetime] = {}
         for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
-                    record, event_id = self._by_row(row, now)
-                if changed is not None and self._is_sent(event_id, row[changed], unconfirmed):
+                    record, event_id = record_of_row(self._mapper, self._encoder, row, now)
+                at = None if changed is None else row[changed]
+                if at is not None and self._is_sent(event_id, at, unconfirmed):
                     continue
                 found.records.append(record)
             except Unmappable as problem:
@@ -155,29 +159,23 @@ class SqlConnector:
         self._unconfirmed.append((page, unconfirmed))
         return page
 
-    def _by_row(self, row: Sequence[Any], now: datetime) -> tuple[Record, bytes]:
-        """Encode one row by itself, which says what is wrong with it.
-
-        Raises:
-            Unmappable: with the reason, and where it failed.
-        """
-        event = self._mapper.event(row, now)
-        try:
-            value = self._encoder.encode(event)
-            key = self._encoder.key(event)
-        except PoisonError as problem:
-            raise Unmappable(RejectReason.NOT_ENCODABLE, problem.detail) from None
-        if len(value) > MAX_RECORD_BYTES:
-            raise Unmappable(RejectReason.TOO_LARGE)
-        return (key, value), event["event_id"]
-
     def _changed_place(self) -> int | None:
         """Return where a row has its time, if rows are met again at every poll."""
         if not isinstance(self._reading, OverlapReading) or not self._stream.changed_at:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
-    def _is_sent(self, event_id: bytes | str, changed_at: datetime, unconfirmed: dict[bytes | str, datetime]) -> bool:
+    def _is_new(self, row: Sequence[Any], unconfirmed: dict[bytes | str, datetime | None]) -> bool:
+        """Tell whether a row without a time was not met as it is: each poll brings all of them, most as they were."""
+        met = f"{self._mapper.row_hash(row)} {hash(repr(row))}"
+        if met in self._sent:
+            return False
+        unconfirmed[met] = None
+        return True
+
+    def _is_sent(
+        self, event_id: bytes | str, changed_at: datetime, unconfirmed: dict[bytes | str, datetime | None]
+    ) -> bool:
         if event_id in self._sent:
             return True
         reading = self._reading
@@ -186,7 +184,11 @@ class SqlConnector:
         return False
 
     def _rejected_now(
-        self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: dict[bytes | str, datetime]
+        self,
+        row: Sequence[Any],
+        changed: int | None,
+        problem: Unmappable,
+        unconfirmed: dict[bytes | str, datetime | None],
     ) -> tuple[Reject, ...]:
         name = self._mapper.row_hash(row)
         at = None if changed is None else row[changed]
