@@ -2,7 +2,7 @@
 
 The row path of the merge, for what passed decoding and checks and still cannot be stored: a NUL in a text, or a value
 no check knows of. Text columns are searched for NUL first; whatever else it is, is found by halving, each try in a
-transaction that is rolled back.
+transaction that is rolled back. Only a row that cannot be stored alone is refused.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def without_refused_rows(connection: Connection, batch: Batch, error: PoisonErro
     """Return the batch with at least one more row refused: those with NUL, or else one found by halving.
 
     Raises:
-        PoisonError: again, when no single row is at fault.
+        PoisonError: again, when no single row is at fault: each can be stored alone, only together they cannot.
     """
     for accepted in batch.accepted:
         found = _rows_with_nul(accepted)
@@ -65,7 +65,9 @@ def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, st
             if _is_storable(connection, batch, replace(accepted, frame=half), stamp)
             else half
         )
-    return rows["row"].to_list()
+    # a row is refused for what it is, never for its neighbours
+    is_innocent = _is_storable(connection, batch, replace(accepted, frame=rows), stamp)
+    return [] if is_innocent else rows["row"].to_list()
 
 
 def _is_storable(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> bool:

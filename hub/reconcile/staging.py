@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from hub.model.decisions import SUBJECT as DECISION
 from hub.model.entities import SUBJECTS
+from hub.model.errors import PoisonError
 from hub.warehouse.batch import Accepted, Batch, Staged
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows, filled
 from hub.warehouse.entity_tables import aspect_tables
@@ -41,8 +42,14 @@ def ensure_stages_of(connection: Connection, batch: Batch) -> None:
 
 
 def with_stage(accepted: Accepted) -> Accepted:
-    """Return the rows with their encoding for the stage beside them."""
-    return replace(accepted, staged=Staged(accepted.frame, _encoded(accepted)))
+    """Return the rows with their encoding for the stage beside them.
+
+    Without it when a row cannot be encoded: the merge tries again, and there the row can be found.
+    """
+    try:
+        return replace(accepted, staged=Staged(accepted.frame, _encoded(accepted)))
+    except PoisonError:
+        return accepted
 
 
 def stage(connection: Connection, accepted: Accepted) -> None:

@@ -55,6 +55,7 @@ class WarehouseStore:
             RetryableError: the environment; the same batch will work later.
             ConcurrentUpdateError: another worker moved one of the partitions.
             DeadLetterLimitError: PostgreSQL refuses too many rows.
+            PoisonError: rows cannot be stored together, and each can alone: smaller batches can be committed.
         """
         given = batch.dead_letters.height
         while True:

@@ -1,6 +1,7 @@
 """Columns into tables by binary COPY: polars to Arrow to PostgreSQL's rows (pgpq), on SQLAlchemy's connection."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -13,6 +14,12 @@ from pgpq.schema import Jsonb
 from psycopg import sql
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects.postgresql import JSONB
+
+from hub.model.errors import PoisonError
+from hub.model.outcomes import Reason
+
+_UNENCODABLE = (ValueError, OverflowError, RuntimeError, pl.exceptions.PolarsError, pa.ArrowException)
+"""What the libraries raise for a value that has no place in PostgreSQL's binary format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +42,38 @@ def encode_rows(table: Table, frame: pl.DataFrame) -> EncodedRows:
         table: must allow null, or have a default, where a column of the frame is all null.
         frame: column names are the table's; types as ``hub.codec.polars_types`` gives them, ``Binary`` of 16 bytes for
             ``uuid``, JSON as text.
+
+    Raises:
+        PoisonError: a row cannot be encoded; which, ``hub.reconcile.isolate`` finds out.
     """
     if frame.is_empty():
         return EncodedRows((), ())
-    kept = filled(frame)
-    arrow = frame[kept].to_arrow(compat_level=pl.CompatLevel.oldest())
-    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, _encoders(table, arrow.schema))
-    pieces = [encoder.write_header()]
-    pieces += [encoder.write_batch(batch) for batch in arrow.combine_chunks().to_batches()]
-    return EncodedRows(tuple(kept), (*pieces, encoder.finish()))
+    with _row_at_fault(table):
+        kept = filled(frame)
+        arrow = frame[kept].to_arrow(compat_level=pl.CompatLevel.oldest())
+        encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(arrow.schema, _encoders(table, arrow.schema))
+        pieces = [encoder.write_header()]
+        pieces += [encoder.write_batch(batch) for batch in arrow.combine_chunks().to_batches()]
+        return EncodedRows(tuple(kept), (*pieces, encoder.finish()))
+
+
+@contextmanager
+def _row_at_fault(table: Table) -> Iterator[None]:
+    try:
+        yield
+    except _UNENCODABLE as error:
+        raise _unencodable(table, error) from error
+    except BaseException as panic:
+        # a panic in a library's Rust code arrives as a BaseException that has no importable class
+        if type(panic).__name__ != "PanicException":
+            raise
+        raise _unencodable(table, panic) from panic
+
+
+def _unencodable(table: Table, error: BaseException) -> PoisonError:
+    """The library's own words may hold the value: they are left out (I8)."""
+    detail = f"a value has no form that PostgreSQL takes (encoding rows for {table.name}, {type(error).__name__})"
+    return PoisonError(Reason.INVALID_VALUE, detail)
 
 
 def filled(frame: pl.DataFrame) -> list[str]:

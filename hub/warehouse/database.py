@@ -1,8 +1,7 @@
-"""Connections to PostgreSQL, and the one table that says what a driver's error means.
+"""Connections to PostgreSQL, and what a driver's error means.
 
-SQLSTATE classes: 08 (connection), 40001/40P01 (serialisation, deadlock), 53 (resources, full disk), 55P03 (lock), 57
-(operator intervention) and 42501 (a missing privilege: the administrator's to mend) are retryable: never a dead
-letter. 22 and 23 point at a row of the batch. All else, 42 among it, is a bug and stops the worker.
+By SQLSTATE it is ``hub.warehouse.sqlstates``. What the driver refuses before it asks the server (a NUL, half a
+surrogate pair, a number that is too large) is a row's fault too.
 """
 
 from collections.abc import Iterator
@@ -11,14 +10,13 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import StatementError
 
 from hub.model.errors import ConfigError, HubError, PoisonError, RetryableError, UnreachableError
+from hub.model.outcomes import Reason
+from hub.warehouse.sqlstates import Fault, fault_of
 
-RETRYABLE_CLASSES = ("08", "53", "57")
 MISSING_PRIVILEGE = "42501"
-RETRYABLE_STATES = ("40001", "40P01", "55P03", MISSING_PRIVILEGE)
-ROW_CLASSES = ("22", "23")
 LEAST_SERVER = 18
 
 
@@ -40,6 +38,7 @@ def open_database(url: str, schema: str, application: str = "hub", role: str | N
         pool_size=8,
         max_overflow=16,
         pool_pre_ping=False,
+        hide_parameters=True,  # I8: an error's text may be logged
         connect_args={"connect_timeout": 5, "application_name": application},
     )
 
@@ -92,36 +91,61 @@ def translated_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        translated = translate(error.orig, doing, disconnected=error.connection_invalidated)
+    except StatementError as error:
+        is_lost = bool(getattr(error, "connection_invalidated", False))
+        translated = translate(error.orig, doing, disconnected=is_lost)
         if translated is None:
             raise
         raise translated from error
-    except psycopg.Error as error:
+    except (psycopg.Error, *_UNSENDABLE) as error:
         translated = translate(error, doing)
         if translated is None:
             raise
         raise translated from error
 
 
+_UNSENDABLE = (UnicodeEncodeError, OverflowError)
+"""What adapting a value for the server raises beside the driver's own errors."""
+
+
 def translate(error: BaseException | None, doing: str, disconnected: bool = False) -> HubError | None:
     """Return the hub's error for a driver's, None when it is a bug. The message holds the SQLSTATE, never the row."""
     state = getattr(error, "sqlstate", None)
     if state is None:
-        if disconnected or isinstance(error, psycopg.OperationalError):
-            return UnreachableError(f"PostgreSQL does not answer ({doing}); is it up, and is HUB_DATABASE_URL right?")
-        return None
-    if state[:2] in {"08", "57"}:
-        return UnreachableError(f"PostgreSQL went away ({doing}, SQLSTATE {state})")
-    if state.startswith("28"):
-        return ConfigError([f"PostgreSQL refuses the user or password of HUB_DATABASE_URL (SQLSTATE {state})"])
-    if state == "3D000":
-        return ConfigError(["the database that HUB_DATABASE_URL names does not exist (SQLSTATE 3D000)"])
-    if state[:2] in RETRYABLE_CLASSES or state in RETRYABLE_STATES:
-        return RetryableError(f"PostgreSQL cannot do it now ({doing}, SQLSTATE {state}{_object_of(error, state)})")
-    if state[:2] in ROW_CLASSES:
-        return PoisonError("INVALID_VALUE", f"PostgreSQL refuses a value ({doing}, SQLSTATE {state})")
+        return _translate_of_client(error, doing, disconnected)
+    match fault_of(state, _is_fatal(error)):
+        case Fault.UNREACHABLE:
+            return UnreachableError(f"PostgreSQL went away ({doing}, SQLSTATE {state})")
+        case Fault.ENVIRONMENT:
+            return RetryableError(f"PostgreSQL cannot do it now ({doing}, SQLSTATE {state}{_object_of(error, state)})")
+        case Fault.CONFIGURATION:
+            return ConfigError([_CONFIGURATION.get(state[:2], _CONFIGURATION_OTHER).format(doing=doing, state=state)])
+        case Fault.ROW:
+            return PoisonError(Reason.INVALID_VALUE, f"PostgreSQL refuses a value ({doing}, SQLSTATE {state})")
     return None
+
+
+def _translate_of_client(error: BaseException | None, doing: str, disconnected: bool) -> HubError | None:
+    if disconnected or isinstance(error, psycopg.OperationalError):
+        return UnreachableError(f"PostgreSQL does not answer ({doing}); is it up, and is HUB_DATABASE_URL right?")
+    if isinstance(error, psycopg.DataError | UnicodeEncodeError | OverflowError):
+        kind = type(error).__name__
+        return PoisonError(Reason.INVALID_VALUE, f"a value has no form that PostgreSQL takes ({doing}, {kind})")
+    return None
+
+
+_CONFIGURATION = {
+    "28": "PostgreSQL refuses the user or password of HUB_DATABASE_URL (SQLSTATE {state})",
+    "3D": "the database that HUB_DATABASE_URL names does not exist (SQLSTATE {state})",
+    "3F": "the schema that HUB_DATABASE_SCHEMA names does not exist ({doing}, SQLSTATE {state})",
+}
+_CONFIGURATION_OTHER = "PostgreSQL does not know a role ({doing}, SQLSTATE {state}): `hub db migrate` makes the hub's"
+
+
+def _is_fatal(error: BaseException | None) -> bool:
+    """Tell whether the server ended the connection with this error; in a test's own error it did not."""
+    severity = getattr(getattr(error, "diag", None), "severity_nonlocalized", None)
+    return severity in {"FATAL", "PANIC"}
 
 
 def _object_of(error: BaseException | None, state: str) -> str:
