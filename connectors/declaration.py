@@ -96,7 +96,8 @@ class Stream:
 
     Fields:
         key: columns that identify a row of the table; for an outbox its rising id. They order the pages.
-        version: integer column that rises per key; None: the microseconds of ``changed_at``.
+        version: column that rises per key, a whole number or a time; None: the microseconds of ``changed_at``, of an
+            outbox its id.
         changed_at: time of the row's last change (of an outbox row: of its writing); becomes ``occurred_at``.
         txid: column filled with ``pg_current_xact_id()``; spares PostgreSQL a scan of the table at each poll.
         payload: JSON column whose keys the fields name.
@@ -130,7 +131,12 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One source: where it is, how it speaks, and its streams."""
+    """One source: where it is, how it speaks, and its streams.
+
+    Fields:
+        ahead_s: a row whose time of change lies further ahead than this is a reject: its clock was wrong.
+        remember_s: so long it is remembered what was sent of a row, to see that it changed under the same version.
+    """
 
     code: str
     agency: str
@@ -141,6 +147,8 @@ class Declaration:
     epoch: int = 1
     poll_s: float = 0.5
     overlap_s: float = 60.0
+    ahead_s: float = 86_400.0
+    remember_s: float = 86_400.0
     page_rows: int = 5_000
     state: Location = field(default_factory=Location)
     state_schema: str = "hub_connector"

@@ -17,13 +17,14 @@ from connectors.declaration import Declaration, FieldRule, Kind, Stream, Word, c
 from connectors.getters import Get, Row, column_getter, deletion, digger, parsed, payload_of
 from connectors.plain import plain
 from connectors.reasons import RejectReason, Unmappable
-from connectors.values import converter, whole_number
+from connectors.values import converter
+from connectors.versions import timely_within, version_getter
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.envelope import Operation
+from hub.model.rules import RULES, broken_rule
 
 UNKNOWN = "UNKNOWN"
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ class RowMapper:
         }
         self._index = {name: place for place, name in enumerate(self.columns)}
         self._specs = {spec.name: spec for spec in version.fields}
+        self._timely = timely_within(source.ahead_s)
         self.steps = tuple(self._step(rule) for rule in stream.fields)
         self._key = tuple(self._index[name] for name in stream.key)
         self._payload = self._index[stream.payload] if stream.payload else None
-        self.version = self._version_of()
+        self.version = version_getter(stream, self._index, self._zone, self._timely)
         self._moment = to_moment((), self._zone)
         self._changed_at = self._index[stream.changed_at] if stream.changed_at else None
         self.operation = self._operation_of()
@@ -124,9 +126,12 @@ class RowMapper:
         event["event_id"] = self.event_id(row, version, operation)
 
     def changed_at(self, row: Row) -> datetime | None:
-        """Return when the row changed last, None where the source does not say; raises Unmappable."""
-        moment: datetime | None = None if self._changed_at is None else self._moment(row[self._changed_at])
-        return moment
+        """Return when the row changed last, None where the source does not say.
+
+        Raises:
+            Unmappable: it is no time, or a time to come.
+        """
+        return None if self._changed_at is None else self._timely(self._moment(row[self._changed_at]))
 
     def event_id(self, row: Row, version: int, operation: str) -> bytes:
         """Return the 16 bytes that name this version of the row, the same whenever it is sent."""
@@ -164,12 +169,18 @@ class RowMapper:
         return Step(
             field=rule.field,
             get=self._getter(rule),
-            convert=self._list(rule, spec) if spec.kind is FieldKind.JSON else _convert(rule, spec, self._zone),
+            convert=self._list(rule, spec) if spec.kind is FieldKind.JSON else self._plain(rule, spec),
             default=rule.default,
             required=not spec.nullable,
             raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
-            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec),
+            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec) and spec.name not in RULES,
         )
+
+    def _plain(self, rule: FieldRule, spec: FieldSpec) -> Convert:
+        convert = _convert(rule, spec, self._zone)
+        if spec.name == "occurred_at":
+            return lambda value: self._timely(convert(value))
+        return _kept_to_rules(spec, convert)
 
     def _getter(self, rule: FieldRule) -> Get:
         if rule.child:
@@ -215,23 +226,6 @@ class RowMapper:
 
         return convert_list
 
-    def _version_of(self) -> Get:
-        stream = self.stream
-        column = stream.version or (stream.key[0] if stream.kind is Kind.OUTBOX else None)
-        if column:
-            get = itemgetter(self._index[column])
-            return lambda row: whole_number(get(row))
-        changed, moment = itemgetter(self._index[stream.changed_at or ""]), to_moment((), self._zone)
-
-        def micros(row: Row) -> int | None:
-            when = moment(changed(row))
-            if when is None:
-                return None
-            since = when - _EPOCH
-            return int(since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds)
-
-        return micros
-
     def _operation_of(self) -> Get:
         rule, deleted = self.stream.operation, self.stream.deleted
         if rule is None or rule.constant is not None:
@@ -265,3 +259,19 @@ def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
     if rule.constant is not None:
         return lambda value: value
     return converter(rule, spec, zone)
+
+
+def _kept_to_rules(spec: FieldSpec, convert: Convert) -> Convert:
+    """Return a conversion whose results keep the hub's rules of the field; what breaks one is a reject here."""
+    if spec.name not in RULES and spec.kind not in (FieldKind.DATE, FieldKind.TIMESTAMP):
+        return convert
+    broken = broken_rule(spec.name)
+
+    def kept(value: Any) -> Any:
+        found = convert(value)
+        problem = None if found is None else broken(found)
+        if problem is not None:
+            raise Unmappable(RejectReason.INVALID_VALUE, f"{spec.name}: {problem}")
+        return found
+
+    return kept

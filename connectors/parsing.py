@@ -28,6 +28,7 @@ from hub.topology import all_subjects
 
 _Table = Mapping[str, Any]
 _SOURCE = {"code", "agency", "unit_scheme", "time_zone", "url", "url_env", "epoch", "poll_s", "overlap_s", "page_rows"}
+_SOURCE |= {"ahead_s", "remember_s"}
 _STREAM = {
     *("name", "connector", "subject", "table", "key", "fields", "version", "changed_at", "txid", "payload", "where"),
     *("operation", "deleted", "late_rows"),
@@ -287,6 +288,8 @@ def declaration_of(document: _Table, name: str) -> Declaration:
         epoch=int(reader.number("source", source, "epoch", 1, 1)),
         poll_s=reader.number("source", source, "poll_s", 0.5, 0.05),
         overlap_s=reader.number("source", source, "overlap_s", 60.0, 0.0),
+        ahead_s=reader.number("source", source, "ahead_s", 86_400.0, 0.0),
+        remember_s=reader.number("source", source, "remember_s", 86_400.0, 0.0),
         page_rows=int(reader.number("source", source, "page_rows", 5_000, 1)),
         state=reader.location("state", state, needed=False),
         state_schema=reader.text("state", state, "schema", "hub_connector") or "hub_connector",

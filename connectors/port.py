@@ -10,7 +10,7 @@ Guarantees every connector gives (``connectors.testing`` holds them to it):
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from connectors.reasons import RejectReason
@@ -39,17 +39,37 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What was sent last of a thing: of a row of a table, or of what the rows of an outbox are about.
+
+    Fields:
+        own: the row's own version. sent: the version of its event.
+        content: keyed hash of all that the event said.
+        at_us: when the row changed, microseconds since 1970; None where the source does not say.
+        until_us: how long it is remembered, as a time of the same kind.
+    """
+
+    own: int
+    sent: int
+    content: str
+    at_us: int | None
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Rows read together. ``position`` is where to go on once all records are confirmed.
 
     Fields:
         resolved: hashes of rows that were rejects and now became events.
+        said: what is to be remembered with the position, by thing.
     """
 
     position: Position
     records: Sequence[Record] = ()
     rejects: Sequence[Reject] = ()
     resolved: Sequence[str] = ()
+    said: Mapping[str, Said] = field(default_factory=dict)
 
 
 class Connector(Protocol):

@@ -16,14 +16,17 @@ from sqlalchemy import Engine
 
 from connectors.ahead import read_ahead
 from connectors.columns import ColumnEncoder
-from connectors.declaration import Declaration, LateRows, Stream
+from connectors.declaration import Declaration, Kind, LateRows, Stream
+from connectors.faults import translated
 from connectors.horizon import HorizonReading
 from connectors.mapping import RowMapper
+from connectors.order import Met, OrderMemory
 from connectors.overlap import OverlapReading
 from connectors.port import Page, Position, Record, Reject
 from connectors.reading import PHASE, SNAPSHOT, Reading, Rows
 from connectors.reasons import Unmappable
 from connectors.rows import record_of_row
+from connectors.sequences import numbers_of
 from connectors.source import SourceTable
 from connectors.state import StateStore
 from hub.codec.catalogue import Catalogue, load_catalogue
@@ -40,6 +43,10 @@ class Context:
     state: StateStore
     secret: str = field(repr=False)
     catalogue: Catalogue = field(default_factory=load_catalogue)
+
+
+_Sent = dict[str, tuple[datetime | None, str]]
+"""What became last of rows that are met again at every poll, by hash: when the row changed, and its content."""
 
 
 @dataclass(slots=True)
@@ -60,11 +67,19 @@ class SqlConnector:
         self._mapper = RowMapper(context.declaration, stream, context.catalogue.latest(stream.subject), context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
         self._columns = ColumnEncoder(self._mapper, self._encoder)
+        self._order = OrderMemory(
+            self._mapper,
+            self._encoder,
+            context.secret,
+            max(context.declaration.remember_s, 2 * context.declaration.overlap_s),
+            lambda things: context.state.said(stream.name, things),
+        )
         self._reading: Reading | None = None
+        self._sorts = False
         self._rejected: set[str] = set()
         self._from: Position = {}
-        self._sent: dict[bytes | str, datetime | None] = {}
-        self._unconfirmed: deque[tuple[Page, dict[bytes | str, datetime | None]]] = deque()
+        self._sent: _Sent = {}
+        self._unconfirmed: deque[tuple[Page, _Sent]] = deque()
 
     @property
     def name(self) -> str:
@@ -88,8 +103,7 @@ class SqlConnector:
         if position is None:
             position = reading.begin()
         if position.get(PHASE) == SNAPSHOT:
-            self._unconfirmed.clear()
-            self._from = position
+            self._begin_at(position)
             # one page ahead: a snapshot's pages do not depend on what becomes of those before
             for rows, after in read_ahead(reading.snapshot(position)):
                 yield self._page(rows, after, self._changed_place())
@@ -97,13 +111,21 @@ class SqlConnector:
     def changes(self, position: Position) -> Iterator[Page]:
         """Read what is new; see ``port.Connector``."""
         reading = self._reading = self._reading or self._open()
-        self._unconfirmed.clear()
-        self._from = position
+        self._begin_at(position)
         for rows, after in reading.changes(position):
             yield self._page(rows, after, self._changed_place())
         if isinstance(reading, OverlapReading):
-            recent = reading.is_recent
-            self._sent = {event: at for event, at in self._sent.items() if at is None or recent(at, position)}
+            self._sent = {name: sent for name, sent in self._sent.items() if self._may_come_again(sent[0], position)}
+
+    def _may_come_again(self, at: datetime | None, position: Position) -> bool:
+        """Say whether the next poll may bring a row of that time as it is; one without a time comes at every poll."""
+        return at is None or not isinstance(self._reading, OverlapReading) or self._reading.is_recent(at, position)
+
+    def _begin_at(self, position: Position) -> None:
+        """Drop what pages say that were read from an earlier position and not confirmed."""
+        self._unconfirmed.clear()
+        self._order.forget_under_way()
+        self._from = position
 
     def is_held_back(self) -> bool:
         """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
@@ -114,6 +136,7 @@ class SqlConnector:
         self._context.state.save(self.name, page)
         self._rejected.difference_update(page.resolved)
         self._rejected.update(reject.row for reject in page.rejects)
+        self._order.confirmed(page.said)
         # a later page may have been made already: what it holds is not confirmed by this one
         while self._unconfirmed:
             made, unconfirmed = self._unconfirmed.popleft()
@@ -128,6 +151,7 @@ class SqlConnector:
     def _open(self) -> Reading:
         declaration, stream = self._context.declaration, self._stream
         table = SourceTable(self._context.engine, stream)
+        self._sorts = _has_ids_out_of_order(table)
         late = stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
         if late is LateRows.HORIZON:
             return HorizonReading(table, declaration.page_rows)
@@ -136,26 +160,36 @@ class SqlConnector:
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
-        found = Mapped()
+        found, met = Mapped(), list[Met]()
         now = datetime.now(UTC)
-        unconfirmed: dict[bytes | str, datetime | None] = {}
+        unconfirmed: _Sent = {}
         if changed is not None:
             rows = [row for row in rows if row[changed] is not None or self._is_new(row, unconfirmed)]
+        rows = self._order.by_time(rows) if self._sorts else rows
         encoded = self._columns.encode(rows, now)
         for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
                     record, event_id = record_of_row(self._mapper, self._encoder, row, now)
                 at = None if changed is None else row[changed]
-                if at is not None and self._is_sent(event_id, at, unconfirmed):
-                    continue
-                found.records.append(record)
+                if at is not None:
+                    content = self._order.content(record[1], event_id, now)
+                    if self._is_sent(self._mapper.row_hash(row), content, at, unconfirmed):
+                        continue
+                met.append(Met(row, record, event_id))
             except Unmappable as problem:
                 found.rejects += self._rejected_now(row, changed, problem, unconfirmed)
             else:
                 if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
                     found.resolved.append(name)
-        page = Page(position, found.records, found.rejects, found.resolved)
+        is_first_read = position.get(PHASE) == SNAPSHOT
+        found.records, said = self._order.settle(
+            met,
+            now,
+            is_first_read,
+            lambda row, version: record_of_row(self._mapper, self._encoder, row, now, version)[0],
+        )
+        page = Page(position, found.records, found.rejects, found.resolved, said)
         self._unconfirmed.append((page, unconfirmed))
         return page
 
@@ -165,33 +199,38 @@ class SqlConnector:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
-    def _is_new(self, row: Sequence[Any], unconfirmed: dict[bytes | str, datetime | None]) -> bool:
+    def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
         """Tell whether a row without a time was not met as it is: each poll brings all of them, most as they were."""
-        met = f"{self._mapper.row_hash(row)} {hash(repr(row))}"
-        if met in self._sent:
+        name, content = self._mapper.row_hash(row), str(hash(repr(row)))
+        if self._sent.get(name) == (None, content):
             return False
-        unconfirmed[met] = None
+        unconfirmed[name] = None, content
         return True
 
-    def _is_sent(
-        self, event_id: bytes | str, changed_at: datetime, unconfirmed: dict[bytes | str, datetime | None]
-    ) -> bool:
-        if event_id in self._sent:
+    def _is_sent(self, name: str, content: str, changed_at: datetime, unconfirmed: _Sent) -> bool:
+        """Say whether the last that was sent of a row is the same content; else note it."""
+        if name in self._sent and self._sent[name][1] == content:
             return True
         reading = self._reading
         if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
-            unconfirmed[event_id] = changed_at
+            unconfirmed[name] = changed_at, content
         return False
 
     def _rejected_now(
-        self,
-        row: Sequence[Any],
-        changed: int | None,
-        problem: Unmappable,
-        unconfirmed: dict[bytes | str, datetime | None],
+        self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: _Sent
     ) -> tuple[Reject, ...]:
         name = self._mapper.row_hash(row)
         at = None if changed is None else row[changed]
-        if at is not None and self._is_sent(f"{name} {at}", at, unconfirmed):
+        if at is not None and self._is_sent(name, f"{problem} {at}", at, unconfirmed):
             return ()
         return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)
+
+
+def _has_ids_out_of_order(table: SourceTable) -> bool:
+    """Tell whether the rows of an outbox are ordered by their times: its ids are taken ahead, and are its version."""
+    stream = table.stream
+    if stream.kind is not Kind.OUTBOX or not table.is_postgresql or stream.changed_at is None:
+        return False
+    with translated(table.what), table.engine.connect() as connection:
+        numbers = numbers_of(connection, table.key[0])
+    return numbers is not None and not numbers.are_in_order

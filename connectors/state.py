@@ -1,11 +1,12 @@
 """Where a connector keeps its positions and rejects: a schema in the source's own database, or a database of its own.
 
-Tables ``checkpoint`` (one row per stream) and ``reject`` (one row per rejected row, gone once the row became an event);
-where the database has no schemas they are called ``connector_checkpoint`` and ``connector_reject``. A checkpoint may
-hold the key of the last row read, so it belongs where the source's data may be.
+Tables ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, gone once the row became an event) and
+``said`` (``connectors.said``); where the database has no schemas their names begin with ``connector_``. A checkpoint
+may hold the key of the last row read, so it belongs where the source's data may be.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,7 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateSchema
 
 from connectors.faults import translated
-from connectors.port import Page, Position
+from connectors.port import Page, Position, Said
+from connectors.said import SaidTable
 
 _WHAT = "connector's state"
 _ROWS_PER_STATEMENT = 500
@@ -81,6 +83,7 @@ class StateStore:
             Column("detail", String(300), nullable=False),
             Column("at", DateTime(timezone=True), nullable=False),
         )
+        self._said = SaidTable(self._metadata, source)
         self._is_made = False
 
     def make(self) -> None:
@@ -124,6 +127,15 @@ class StateStore:
             }
             connection.execute(insert(table), values)
             self._save_rejects(connection, stream, page, now)
+            self._said.keep(connection, stream, page.said, now)
+
+    def said(self, stream: str, things: Collection[str]) -> dict[str, Said]:
+        """Return what was sent last of some things of a stream, as far as it is remembered."""
+        if not things:
+            return {}
+        self.make()
+        with translated(_WHAT), self._engine.connect() as connection:
+            return self._said.look_up(connection, stream, things)
 
     def _save_rejects(self, connection: Connection, stream: str, page: Page, now: datetime) -> None:
         """Replace the rejects of the page's rows; rows that map again have none."""

@@ -7,7 +7,6 @@ time with other content are then a reused version.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 
 import polars as pl
@@ -20,7 +19,16 @@ from hub.model.entities import SUBJECTS, Aspect, Entity
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policy import EventOrder, Policy
 from hub.model.quality import QualityRules, quality_rules
-from hub.model.rules import LEAST_YEAR, MOST_YEAR, RULES, Rule
+from hub.model.rules import (
+    LEAST_DAY,
+    LEAST_MOMENT,
+    MOST_DAY,
+    MOST_MOMENT,
+    OUT_OF_YEARS,
+    RULES,
+    Rule,
+    rule_texts,
+)
 from hub.warehouse.copy import filled
 
 _DEFAULT_QUALITY = QualityRules()
@@ -169,27 +177,26 @@ def _value_reasons(version: SchemaVersion) -> tuple[_Check, ...]:
     checks: list[_Check] = []
     for spec in version.fields:
         if spec.kind is FieldKind.TIMESTAMP:
-            bounds = datetime(LEAST_YEAR, 1, 1, tzinfo=UTC), datetime(MOST_YEAR, 12, 31, tzinfo=UTC)
-            wrong = ~pl.col(spec.name).is_between(*bounds)
-            checks.append((Reason.INVALID_VALUE, f"{spec.name}: outside {LEAST_YEAR}-{MOST_YEAR}", wrong))
+            wrong = ~pl.col(spec.name).is_between(LEAST_MOMENT, MOST_MOMENT)
+            checks.append((Reason.INVALID_VALUE, f"{spec.name}: {OUT_OF_YEARS}", wrong))
         elif spec.kind is FieldKind.DATE:
-            wrong = ~pl.col(spec.name).is_between(date(LEAST_YEAR, 1, 1), date(MOST_YEAR, 12, 31))
-            checks.append((Reason.INVALID_VALUE, f"{spec.name}: outside {LEAST_YEAR}-{MOST_YEAR}", wrong))
+            wrong = ~pl.col(spec.name).is_between(LEAST_DAY, MOST_DAY)
+            checks.append((Reason.INVALID_VALUE, f"{spec.name}: {OUT_OF_YEARS}", wrong))
         if spec.name in RULES:
             checks.extend(_rule_checks(spec.name, RULES[spec.name]))
     return tuple(checks)
 
 
 def _rule_checks(name: str, rule: Rule) -> list[_Check]:
-    checks: list[_Check] = []
+    wrong: dict[str, pl.Expr] = {}
     if rule.pattern is not None:
-        wrong = ~pl.col(name).str.contains(rule.pattern)
-        checks.append((Reason.INVALID_VALUE, f"{name}: does not match {rule.pattern}", wrong))
+        wrong["pattern"] = ~pl.col(name).str.contains(rule.pattern)
     if rule.least is not None:
-        checks.append((Reason.INVALID_VALUE, f"{name}: less than {rule.least}", pl.col(name) < rule.least))
+        wrong["least"] = pl.col(name) < rule.least
     if rule.most is not None:
-        checks.append((Reason.INVALID_VALUE, f"{name}: more than {rule.most}", pl.col(name) > rule.most))
-    return checks
+        wrong["most"] = pl.col(name) > rule.most
+    texts = rule_texts(rule)
+    return [(Reason.INVALID_VALUE, f"{name}: {texts[part]}", breaks) for part, breaks in wrong.items()]
 
 
 def _key_reason(entity: Entity, secret: str) -> _Check:

@@ -4,7 +4,11 @@ These are the shapes without which a value means nothing. Doubts about plausible
 refusals (domain.md section 2.1).
 """
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,43 @@ Dossier code: at most 50 characters, the portal's limit (domain.md section 3.3).
 
 LEAST_YEAR, MOST_YEAR = 1800, 2399
 """Bounds of every timestamp and date; outside them a value is a mistake of its encoder."""
+
+LEAST_DAY, MOST_DAY = date(LEAST_YEAR, 1, 1), date(MOST_YEAR, 12, 31)
+LEAST_MOMENT, MOST_MOMENT = datetime(LEAST_YEAR, 1, 1, tzinfo=UTC), datetime(MOST_YEAR, 12, 31, tzinfo=UTC)
+"""The same bounds as a day and as a time."""
+
+OUT_OF_YEARS = f"outside {LEAST_YEAR}-{MOST_YEAR}"
+
+
+def rule_texts(rule: Rule) -> dict[str, str]:
+    """Return what is said of a value that breaks a part of a rule, by the part's name."""
+    return {
+        "pattern": f"does not match {rule.pattern}",
+        "least": f"less than {rule.least}",
+        "most": f"more than {rule.most}",
+    }
+
+
+def broken_rule(field: str) -> Callable[[Any], str | None]:
+    """Return what tells how one value breaks the rules of a field, None when it keeps them; its text has no value.
+
+    The way in looks at whole columns by the same table (``hub.intake.check``); this is for who sends a value.
+    """
+    rule = RULES.get(field, Rule())
+    texts = rule_texts(rule)
+    pattern = None if rule.pattern is None else re.compile(rule.pattern)
+
+    def broken(value: Any) -> str | None:
+        if isinstance(value, datetime):
+            return None if LEAST_MOMENT <= value <= MOST_MOMENT else OUT_OF_YEARS
+        if isinstance(value, date):
+            return None if LEAST_DAY <= value <= MOST_DAY else OUT_OF_YEARS
+        if pattern is not None and isinstance(value, str) and not pattern.fullmatch(value):
+            return texts["pattern"]
+        if rule.least is not None and isinstance(value, int) and value < rule.least:
+            return texts["least"]
+        if rule.most is not None and isinstance(value, int) and value > rule.most:
+            return texts["most"]
+        return None
+
+    return broken
