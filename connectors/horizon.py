@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, and_, cast, literal_colu
 from sqlalchemy.types import NullType, UserDefinedType
 
 from connectors.faults import translated
+from connectors.open_transactions import oldest_transactions
 from connectors.port import Position
 from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of
 from connectors.source import SourceTable
@@ -49,6 +50,7 @@ class HorizonReading:
         self._page_rows = page_rows
         self._first_end: int | None = None
         self._last_low = 0
+        self._is_stuck = False
 
     def begin(self) -> Position:
         """Return the position of a snapshot; what is written from now on lies in the first window after it."""
@@ -88,6 +90,8 @@ class HorizonReading:
     def _horizon(self) -> tuple[int, str]:
         with translated(self._table.what), self._table.engine.connect() as connection:
             low, end, system = connection.execute(_HORIZON).one()
+        # busy servers always have somebody under way; the oldest of them stays only when it takes long
+        self._is_stuck = int(low) == self._last_low and int(end) > int(low)
         self._last_low = int(low)
         self._first_end = self._first_end or int(end)
         return self._last_low, str(system)
@@ -95,6 +99,15 @@ class HorizonReading:
     def is_held_back(self) -> bool:
         """Tell whether a transaction that was open when this reading began still was when it last looked."""
         return self._first_end is not None and self._last_low < self._first_end
+
+    def held_back_at(self) -> str | None:
+        """Name the oldest transaction, if it was the oldest at the poll before, and others have begun since."""
+        return f"transaction {self._last_low}" if self._is_stuck else None
+
+    def held_back_by(self) -> str:
+        """Say who has that transaction open; see ``Reading``."""
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            return "; ".join(oldest_transactions(connection)) or "a transaction that has just ended"
 
     def _window(self, low: int, high: int) -> ColumnElement[bool]:
         name = self._table.stream.txid

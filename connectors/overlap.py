@@ -73,6 +73,13 @@ class OverlapReading:
         """No: what is committed late is found by reading the last seconds again."""
         return False
 
+    def held_back_at(self) -> None:
+        """Nowhere: see ``is_held_back``."""
+
+    def held_back_by(self) -> str:
+        """Nobody: see ``is_held_back``."""
+        return "nothing"
+
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
         """Say whether a poll from ``position`` may meet a row of that time again."""
         mark = position.get(MARK)

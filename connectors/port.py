@@ -11,6 +11,7 @@ Guarantees every connector gives (``connectors.testing`` holds them to it):
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from connectors.reasons import RejectReason
@@ -84,7 +85,10 @@ class Connector(Protocol):
         """Where its events go."""
 
     def stored(self) -> Position | None:
-        """Return the position of the last checkpoint; None before the first."""
+        """Return the position of the last checkpoint; None before the first. The source is this process's from now on.
+
+        Raises ``AnotherConnectorError`` while another process has it.
+        """
 
     def snapshot(self, position: Position | None) -> Iterator[Page]:
         """Read everything the source holds, from the start or from where an interrupted snapshot stopped.
@@ -98,6 +102,15 @@ class Connector(Protocol):
 
     def is_held_back(self) -> bool:
         """Tell whether rows that were committed before the run began may be unread yet: somebody holds them back."""
+
+    def held_back_at(self) -> str | None:
+        """Name the place at which rows are held back, the same as long as they are; None where nothing is held back."""
+
+    def held_back_by(self) -> str:
+        """Say who holds rows back and since when, as far as the source tells; no value of a row."""
+
+    def keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        """Keep what the stream waits for where `hub connect status` finds it; None: for nothing any more."""
 
     def checkpoint(self, page: Page) -> None:
         """Store the page's position, rejects and counts in one transaction; only for pages the broker has confirmed."""

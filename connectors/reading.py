@@ -27,6 +27,12 @@ class Reading(Protocol):
     def is_held_back(self) -> bool:
         """Tell whether rows that were committed before this reading began may be unread yet."""
 
+    def held_back_at(self) -> str | None:
+        """Name the place at which rows are held back, the same as long as they are; None where nothing is held back."""
+
+    def held_back_by(self) -> str:
+        """Say who holds rows back and since when, as far as the source tells."""
+
 
 def snapshot_pages(table: SourceTable, page_rows: int, position: Position) -> Iterator[tuple[Rows, Position]]:
     """Read all rows in key order, each page in a transaction of its own: an outage of the broker holds none open."""

@@ -4,7 +4,8 @@ While the broker takes one page the next is read and mapped; it is published whe
 checkpoint stored, so that what is in doubt is one page at most and keys keep their order.
 
 A source or broker that is away is retried for ever; each try goes on from the last checkpoint, so what was in doubt
-is sent again with the same event ids. One loop serves all streams of a source in turn.
+is sent again with the same event ids. A limit that somebody has set in the source is met a few times, then it is
+configuration. Every wait is said with its reason and since when. One loop serves all streams of a source in turn.
 """
 
 import logging
@@ -12,9 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
+import tenacity
+
+from connectors.faults import LimitError
+from connectors.lock import AnotherConnectorError
 from connectors.port import Connector, Page, Position, Publisher
+from connectors.waits import Waits
+from hub.model.errors import HubError, RetryableError
 from hub.retry import ENVIRONMENT, RetryPolicy
 
 _log = logging.getLogger(__name__)
@@ -34,8 +43,20 @@ class StreamCounts:
 REST_SHARE = 4
 """A pause lasts so many times as long as the round before it took."""
 
+LIMIT_TRIES = 5
+"""So many times in a row a limit of the source is met before it is taken for configuration."""
+
+HELD_BACK_S = 5.0
+"""A transaction that holds rows back for less is not worth a word."""
+
 MORE_REST_S = 2.0
 """And so many seconds longer than declared at most: a round in which the source was away says nothing of its load."""
+
+
+class ConnectorRunsError(HubError):
+    """Another connector of the same source runs, and nobody wants to wait for its end."""
+
+    code = "CONNECTOR_RUNS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +66,8 @@ class RunOptions:
     Fields:
         once: stop when no stream has anything new; else run until ``stop`` is set.
         patience_s: with ``once``, how long to wait for transactions that were open in the source when the run began:
-            while one is, rows that others had committed before may not be read yet.
+            while one is, rows that others had committed before may not be read yet. As long for another connector of
+            the same source to end.
         poll_s: least pause after a round in which nothing was new; longer, by up to ``MORE_REST_S``, when the source
             takes long to answer, so that asking takes it a fifth of the time at most.
         progress: called after each confirmed page.
@@ -65,6 +87,7 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
     Raises:
         RetryableError: only when the policy gives up.
         ConfigError, PublishError: what no retry mends.
+        ConnectorRunsError: with ``once``, another connector of the source runs for longer than ``patience_s``.
     """
     thread = ThreadPoolExecutor(1, "publish")
     streams = [_StreamRun(connector, publisher, options, thread) for connector in connectors]
@@ -120,18 +143,53 @@ class _StreamRun:
         self._stores = False
         self._position: Position | None = None
         self._is_known = False
+        self._limits = 0
+        self._give_up = time.monotonic() + options.patience_s
+        self._waits = Waits(connector.name, self._keep_wait)
         self.counts = StreamCounts(connector.name)
 
     def turn(self) -> bool:
         """Take the stream to its high-water mark; say whether anything was new. Retries until it is done or stopped."""
         before = self.counts.published + self.counts.rejected
-        retrying = self._options.policy.retrying(sleep=self._sleep)
+        retrying = self._options.policy.retrying(sleep=self._sleep, before_sleep=self._tell_try)
         for attempt in retrying:
             with attempt:
                 if self._options.stop.is_set():
                     return False
-                self._once()
+                self._once_or_again()
+        self._tell_held_back()
         return self.counts.published + self.counts.rejected > before
+
+    def _once_or_again(self) -> None:
+        """Do all there is; a limit of the source is worth some tries, another connector's end worth waiting for."""
+        try:
+            self._once()
+        except LimitError as error:
+            self._limits += 1
+            if self._limits >= LIMIT_TRIES:
+                raise
+            raise RetryableError(error.message) from None
+        except AnotherConnectorError as error:
+            if self._options.once and time.monotonic() >= self._give_up:
+                raise ConnectorRunsError(error.message) from None
+            raise
+
+    def _tell_try(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._waits.tell(type(error).__name__, lambda: str(error))
+
+    def _tell_held_back(self) -> None:
+        """Say for what transaction the stream waits; a turn that was done waits for nothing else."""
+        place = self._connector.held_back_at()
+        if place is None:
+            self._waits.over()
+        else:
+            self._waits.tell(place, self._connector.held_back_by, HELD_BACK_S)
+
+    def _keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        # it may be the state's own database that is waited for: then only the log tells
+        with suppress(HubError):
+            self._connector.keep_wait(waits_for, since)
 
     def _sleep(self, seconds: float) -> None:
         # what was in doubt is forgotten: the next try begins at the stored position
@@ -183,6 +241,7 @@ class _StreamRun:
 
     def _count(self, page: Page) -> None:
         self._position = page.position
+        self._limits = 0
         self.counts.published += len(page.records)
         self.counts.rejected += len(page.rejects)
         self.counts.position = page.position

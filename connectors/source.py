@@ -34,8 +34,12 @@ def open_engine(url: str) -> Engine:
     """Return an engine for a database of the source; nothing is connected yet."""
     if url.startswith("postgresql"):
         arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
-        return create_engine(url, pool_size=2, connect_args=arguments, pool_reset_on_return="rollback")
-    return create_engine(url, poolclass=NullPool) if url.startswith("sqlite") else create_engine(url, pool_size=2)
+        return create_engine(
+            url, pool_size=2, connect_args=arguments, pool_reset_on_return="rollback", hide_parameters=True
+        )
+    if url.startswith("sqlite"):
+        return create_engine(url, poolclass=NullPool, hide_parameters=True)
+    return create_engine(url, pool_size=2, hide_parameters=True)
 
 
 class SourceTable:

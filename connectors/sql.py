@@ -131,6 +131,18 @@ class SqlConnector:
         """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
         return self._reading is not None and self._reading.is_held_back()
 
+    def held_back_at(self) -> str | None:
+        """Name the place at which rows are held back; see ``port.Connector``."""
+        return self._reading.held_back_at() if self._reading else None
+
+    def held_back_by(self) -> str:
+        """Say who holds rows back; see ``port.Connector``."""
+        return self._reading.held_back_by() if self._reading else "nothing"
+
+    def keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        """Keep what the stream waits for; see ``port.Connector``."""
+        self._context.state.wait(self.name, waits_for, since)
+
     def checkpoint(self, page: Page) -> None:
         """Store a confirmed page."""
         self._context.state.save(self.name, page)
@@ -145,7 +157,8 @@ class SqlConnector:
                 break
 
     def close(self) -> None:
-        """Let go of the source's connections."""
+        """Let go of the source's connections, and of its lock."""
+        self._context.state.close()
         self._context.engine.dispose()
 
     def _open(self) -> Reading:

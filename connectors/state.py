@@ -1,8 +1,9 @@
 """Where a connector keeps its positions and rejects: a schema in the source's own database, or a database of its own.
 
 Tables ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, gone once the row became an event) and
-``said`` (``connectors.said``); where the database has no schemas their names begin with ``connector_``. A checkpoint
-may hold the key of the last row read, so it belongs where the source's data may be.
+``said`` (``connectors.said``) and ``wait`` (what a stream waits for now); where the database has no schemas their names
+begin with ``connector_``. A checkpoint may hold the key of the last row read, so it belongs where the source's data may
+be. Who reads a position to go on from it holds the source's lock (``connectors.lock``).
 """
 
 import json
@@ -24,13 +25,16 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     select,
 )
 from sqlalchemy.schema import CreateSchema
 
 from connectors.faults import translated
+from connectors.lock import StateLock
 from connectors.port import Page, Position, Said
 from connectors.said import SaidTable
+from hub.model.errors import ConfigError
 
 _WHAT = "connector's state"
 _ROWS_PER_STATEMENT = 500
@@ -46,13 +50,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream as ``hub connect status`` shows it."""
+    """A stream as ``hub connect status`` shows it; ``waits_for``: what its run said last that it waits for."""
 
     stream: str
     position: Position
     published: int
     rejects: dict[str, int]
     at: datetime
+    waits_for: str | None = None
+    waits_since: datetime | None = None
 
 
 class StateStore:
@@ -62,6 +68,7 @@ class StateStore:
         self._engine = engine
         self._source = source
         self._schema = schema if engine.dialect.name == "postgresql" else None
+        self._lock = StateLock(engine, self._schema, source)
         self._metadata = MetaData(schema=self._schema)
         self._checkpoint = Table(
             "checkpoint" if self._schema else "connector_checkpoint",
@@ -84,20 +91,39 @@ class StateStore:
             Column("at", DateTime(timezone=True), nullable=False),
         )
         self._said = SaidTable(self._metadata, source)
+        self._wait = Table(
+            "wait" if self._schema else "connector_wait",
+            self._metadata,
+            Column("source", String(200), primary_key=True),
+            Column("stream", String(200), primary_key=True),
+            Column("waits_for", Text, nullable=False),
+            Column("since", DateTime(timezone=True), nullable=False),
+        )
         self._is_made = False
 
     def make(self) -> None:
         """Create what is missing; nothing is written when all is there."""
         if self._is_made:
             return
-        with translated(_WHAT), self._engine.begin() as connection:
-            if self._schema and not connection.dialect.has_schema(connection, self._schema):
-                connection.execute(CreateSchema(self._schema, if_not_exists=True))
-            self._metadata.create_all(connection)
+        try:
+            with translated(_WHAT), self._lock.transaction() as connection:
+                if self._schema and not connection.dialect.has_schema(connection, self._schema):
+                    connection.execute(CreateSchema(self._schema, if_not_exists=True))
+                self._metadata.create_all(connection)
+        except ConfigError as error:
+            schema = f"CREATE SCHEMA {self._schema} AUTHORIZATION the reader's role; or " if self._schema else ""
+            raise ConfigError(
+                [*error.problems, f"{_WHAT} needs tables to write: {schema}name a place in [state]"]
+            ) from None
         self._is_made = True
 
     def load(self, stream: str) -> tuple[Stored | None, set[str]]:
-        """Return what is stored of a stream, and the hashes of its rejected rows."""
+        """Return what is stored of a stream, and the hashes of its rejected rows; the source is this process's now.
+
+        Raises:
+            AnotherConnectorError: another connector of this source runs.
+        """
+        self._lock.take()
         self.make()
         table, reject = self._checkpoint, self._reject
         with translated(_WHAT), self._engine.connect() as connection:
@@ -112,16 +138,20 @@ class StateStore:
             return (Stored(json.loads(found[0]), int(found[1])) if found else None), set(rejected)
 
     def save(self, stream: str, page: Page) -> None:
-        """Store a page's position and rejects, and count its events, in one transaction."""
+        """Store a page's position and rejects, and count its events, in one transaction.
+
+        Raises:
+            RetryableError: the source's lock was lost: what is stored must be loaded anew.
+        """
         table, now = self._checkpoint, datetime.now(UTC)
         mine = (table.c.source == self._source, table.c.stream == stream)
-        with translated(_WHAT), self._engine.begin() as connection:
+        with translated(_WHAT), self._lock.transaction() as connection:
             before = connection.execute(select(table.c.published).where(*mine)).scalar() or 0
             connection.execute(delete(table).where(*mine))
             values = {
                 "source": self._source,
                 "stream": stream,
-                "position": json.dumps(dict(page.position), ensure_ascii=False),
+                "position": json.dumps(dict(page.position)),
                 "published": before + len(page.records),
                 "at": now,
             }
@@ -158,7 +188,7 @@ class StateStore:
                     {
                         **common,
                         "row_hash": reject.row,
-                        "place": reject.place[:200],
+                        "place": _printable(reject.place)[:200],
                         "reason": str(reject.reason),
                         "detail": reject.detail[:300],
                     }
@@ -166,25 +196,59 @@ class StateStore:
                 ],
             )
 
+    def wait(self, stream: str, waits_for: str | None, since: datetime) -> None:
+        """Keep what a stream waits for, where ``summary`` finds it; None: for nothing any more."""
+        table = self._wait
+        with translated(_WHAT), self._lock.transaction() as connection:
+            connection.execute(delete(table).where(table.c.source == self._source, table.c.stream == stream))
+            if waits_for is not None:
+                values = {"source": self._source, "stream": stream, "waits_for": waits_for, "since": since}
+                connection.execute(insert(table), values)
+
+    def close(self) -> None:
+        """Let another connector of this source run."""
+        self._lock.release()
+
     def summary(self) -> tuple[StreamState, ...]:
-        """Return every stream of the source that has a checkpoint, by name."""
-        self.make()
-        table, reject = self._checkpoint, self._reject
+        """Return every stream of the source that has a checkpoint, by name; nothing is made where none has run yet."""
+        table = self._checkpoint
         with translated(_WHAT), self._engine.connect() as connection:
-            reasons = connection.execute(
-                select(reject.c.stream, reject.c.reason, func.count().cast(Integer))
-                .where(reject.c.source == self._source)
-                .group_by(reject.c.stream, reject.c.reason)
-                .order_by(reject.c.stream, reject.c.reason)
-            ).all()
+            there = set(inspect(connection).get_table_names(schema=self._schema))
+            if table.name not in there:
+                return ()
+            waits = self._waits(connection) if self._wait.name in there else {}
+            rejects = self._reject_counts(connection)
             rows = connection.execute(select(table).where(table.c.source == self._source).order_by(table.c.stream))
             return tuple(
                 StreamState(
-                    stream=row.stream,
-                    position=json.loads(row.position),
-                    published=row.published,
-                    rejects={reason: count for stream, reason, count in reasons if stream == row.stream},
-                    at=row.at,
+                    row.stream,
+                    json.loads(row.position),
+                    row.published,
+                    rejects.get(row.stream, {}),
+                    row.at,
+                    *waits.get(row.stream, (None, None)),
                 )
                 for row in rows
             )
+
+    def _waits(self, connection: Connection) -> dict[str, tuple[str, datetime]]:
+        table = self._wait
+        rows = connection.execute(select(table).where(table.c.source == self._source))
+        return {row.stream: (row.waits_for, row.since) for row in rows}
+
+    def _reject_counts(self, connection: Connection) -> dict[str, dict[str, int]]:
+        reject = self._reject
+        found: dict[str, dict[str, int]] = {}
+        for stream, reason, count in connection.execute(
+            select(reject.c.stream, reject.c.reason, func.count().cast(Integer))
+            .where(reject.c.source == self._source)
+            .group_by(reject.c.stream, reject.c.reason)
+            .order_by(reject.c.stream, reject.c.reason)
+        ):
+            found.setdefault(stream, {})[reason] = count
+        return found
+
+
+def _printable(text: str) -> str:
+    """Return text that every database takes and a terminal shows as it is."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()

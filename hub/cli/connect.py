@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -103,7 +104,7 @@ def check_command(
 
 
 def status_command(declaration: Declared, as_json: AsJson = False) -> int:
-    """Show what a source's connector has published, where it stands, and how many rows it could not map.
+    """Show what a source's connector has published, where it stands, what it waits for, and its rejects by reason.
 
     **Examples**
 
@@ -177,17 +178,29 @@ def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) ->
 def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> None:
     """Print where a source's streams stand."""
     if as_json:
+        times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
         streams = [
-            {**asdict(state), "position": _shown(state.position), "at": state.at.isoformat()} for state in states
+            {**asdict(state), "position": _shown(state.position), **at} for state, at in zip(states, times, strict=True)
         ]
         say_json({"source": source, "streams": streams})
         return
     table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
     for state in states:
         rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
-        at = state.at.isoformat(timespec="seconds")
-        table.add_row(state.stream, f"{state.published:,}", rejects, json.dumps(_shown(state.position)), at)
-    Screen().print(table)
+        position = json.dumps(_shown(state.position))
+        table.add_row(state.stream, f"{state.published:,}", rejects, position, _time(state.at))
+    console = Screen(soft_wrap=True)
+    console.print(table)
+    for state in states:
+        if state.waits_for:
+            console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    # SQLite keeps no time zone; what is stored there is UTC
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _shown(position: object) -> object:

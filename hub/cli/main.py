@@ -2,14 +2,15 @@
 
 import importlib
 import sys
+import traceback
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from typer.exceptions import Abort, TyperException
 
 from hub.cli.lean import run_lean
-from hub.cli.screen import Screen, show_bugs_visibly, styled
+from hub.cli.screen import Screen, plain, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
 from hub.model.visible import visible, warn_in_lines
 
@@ -87,7 +88,17 @@ def main() -> None:
     except HubError as error:
         errors.print(styled("[red]{}:[/red] {}", error.code, error.message))
         sys.exit(EXIT_FAILURE)
+    except DBAPIError as error:
+        _show_bug(error, errors)
+        sys.exit(EXIT_FAILURE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_bug(error: DBAPIError, errors: Console) -> None:
+    """Show where a database refused what the program asked; its message is left out: its details hold rows (I8)."""
+    state = getattr(error.orig, "sqlstate", None) or "none"
+    errors.print(plain("".join(traceback.format_tb(error.__traceback__))))
+    errors.print(styled("[red]bug:[/red] {}, SQLSTATE {}", type(error.orig).__name__, state))
 
 
 def _run() -> object:

@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,11 +20,13 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from connectors.load import parse_declaration
+from connectors.lock import AnotherConnectorError
 from connectors.opening import connectors_of, open_context
 from connectors.port import Connector
 from connectors.publisher import KafkaPublisher
 from connectors.run import RunOptions, run
 from connectors.testing import QUICK, ConnectorAcceptance, MemoryPublisher, Writer, catch_up, decoded
+from hub.model.errors import RetryableError
 from tests.conftest import RunningEngine
 
 pytestmark = pytest.mark.engine
@@ -333,3 +338,88 @@ def test_any_role_may_ask_for_the_horizon(database_url: str) -> None:
             "pg_snapshot_xmax(pg_snapshot)",
         ):
             assert connection.execute(ask, {"name": name}).scalar() is True
+
+
+def test_second_connector_of_a_declaration_waits_until_the_first_has_ended(database_url: str) -> None:
+    source = PostgresSource(database_url, TableWriter)
+    with source.transaction() as write:
+        for number in range(9):
+            write.put(f"D-{number}", 1)
+    first, second = source.connector(), source.connector()
+    first.stored()
+    with pytest.raises(AnotherConnectorError, match=r"runs: hub connector test\.source"):
+        second.stored()
+    with ThreadPoolExecutor(1) as threads:
+        publisher = MemoryPublisher()
+        running = threads.submit(run, [second], publisher, RunOptions(once=True, patience_s=60.0, policy=QUICK))
+        with pytest.raises(TimeoutError):
+            running.result(0.5)
+        assert not publisher.records
+        first.close()
+        running.result(60)
+    assert len(publisher.records) == 9
+
+
+def test_nothing_is_stored_by_a_connector_whose_session_has_lost_the_lock(database_url: str) -> None:
+    source = PostgresSource(database_url, TableWriter)
+    with source.transaction() as write:
+        write.put("D-1", 1)
+    first, second = source.connector(), source.connector()
+    pages = first.snapshot(first.stored())
+    page = next(pages)
+    pages.close()  # type: ignore[attr-defined]
+    with create_engine(database_url, poolclass=NullPool).connect() as connection:
+        ours = "application_name LIKE 'hub connector test%'"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}"))
+    second.stored()
+    for _ in range(2):
+        with pytest.raises(RetryableError):
+            first.checkpoint(page)
+    with pytest.raises(AnotherConnectorError):
+        first.stored()
+    second.close()
+    assert first.stored() is None
+    first.checkpoint(page)
+    first.close()
+
+
+def test_transaction_that_holds_rows_back_is_named_by_log_and_status(
+    engine: RunningEngine, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.run.HELD_BACK_S", 0.0)
+    source = PostgresSource(database_url, TableWriter)
+    stop, told = threading.Event(), threading.Event()
+    connector = source.connector()
+    keep = connector.keep_wait
+    kept: list[str | None] = []
+
+    def keep_wait(waits_for: str | None, since: datetime) -> None:
+        keep(waits_for, since)
+        kept.append(waits_for)
+        told.set()
+
+    monkeypatch.setattr(connector, "keep_wait", keep_wait)
+    other = create_engine(engine.create_database(f"other_{uuid.uuid4().hex}"), poolclass=NullPool)
+    with ThreadPoolExecutor(1) as threads, other.connect() as idle:
+        idle.execute(text("SET application_name = 'night report'"))
+        idle.execute(text("CREATE TEMP TABLE forgotten (secret_of_a_query int)"))
+        with source.transaction() as write:
+            write.put("D-1", 1)
+        options = RunOptions(policy=QUICK, poll_s=0.05, stop=stop)
+        running = threads.submit(run, [connector], MemoryPublisher(), options)
+        assert told.wait(60)
+        context = open_context(parse_declaration(source.declaration(3).encode()), SECRET, {"SOURCE_URL": source.url})
+        (shown,) = context.state.summary()
+        context.engine.dispose()
+        told.clear()
+        idle.rollback()
+        assert told.wait(60)
+        stop.set()
+        running.result(60)
+    assert kept[0] is not None
+    assert kept[-1] is None
+    for said in (shown.waits_for or "", caplog.text):
+        assert "night report" in said
+        assert "idle in transaction, since" in said
+        assert "secret_of_a_query" not in said
+    assert shown.waits_since is not None

@@ -1,5 +1,6 @@
 """A source on SQLite, which has no horizon, with its state in a file of its own; and a broker that is not there."""
 
+import os
 import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.load import parse_declaration
+from connectors.lock import AnotherConnectorError
 from connectors.opening import connectors_of, open_context
 from connectors.publisher import KafkaPublisher
 from connectors.run import RunOptions, run
@@ -73,3 +75,16 @@ def test_publisher_says_unreachable_when_no_broker_answers() -> None:
         with pytest.raises(UnreachableError, match="cannot be reached"):
             publisher.publish("hub.dossier.progressed.v1", [(b"k" * 16, b"v")])
     publisher.close()
+
+
+def test_second_connector_on_a_file_waits_and_is_told_who_holds_it(tmp_path: Path) -> None:
+    _write(tmp_path, "D-1", datetime(2025, 6, 1, 8))  # noqa: DTZ001 - the source's local time
+    text = DECLARATION.format(folder=tmp_path)
+    first, second = (
+        connectors_of(open_context(parse_declaration(text.encode()), "a secret of the tests", {}))[0] for _ in range(2)
+    )
+    first.stored()
+    with pytest.raises(AnotherConnectorError, match=f"connector of small.office runs: process {os.getpid()} on"):
+        second.stored()
+    first.close()
+    assert len(catch_up(second).records) == 1

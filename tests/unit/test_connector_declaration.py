@@ -1,4 +1,4 @@
-"""Declarations: every problem at once; every example fits the schemas; windows of transactions; partitions; faults."""
+"""Declarations: every problem at once; every example fits the schemas; windows of transactions; partitions."""
 
 from pathlib import Path
 
@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAuthorizationFailedError
 from kafka.partitioner.default import murmur2
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.check import problems
-from connectors.faults import meaning
 from connectors.horizon import ROUND, WIDEST_WINDOW, is_in_window
 from connectors.load import load_declaration, parse_declaration
 from connectors.publisher import PublishError, partition_of
@@ -104,57 +102,6 @@ def test_window_leaves_out_writers_from_the_horizon_on(ahead: int, high: int, wi
 @given(key=st.binary(min_size=16, max_size=16), partitions=st.integers(1, 1000))
 def test_partition_is_the_one_kafka_would_choose(key: bytes, partitions: int) -> None:
     assert partition_of(key, partitions) == (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-class _PostgresError(Exception):
-    def __init__(self, state: str | None) -> None:
-        super().__init__("no row's value is here")
-        self.sqlstate = state
-
-
-class _SqliteError(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__("no such table: x" if name == "SQLITE_ERROR" else name)
-        self.sqlite_errorname = name
-
-
-@pytest.mark.parametrize(
-    ("original", "expected"),
-    [
-        (_PostgresError("08006"), UnreachableError),
-        (_PostgresError("57P01"), UnreachableError),
-        (_PostgresError("57014"), RetryableError),
-        (_PostgresError("40001"), RetryableError),
-        (_PostgresError("40P01"), RetryableError),
-        (_PostgresError("53300"), RetryableError),
-        (_PostgresError("55P03"), RetryableError),
-        (_PostgresError("55006"), RetryableError),
-        (_PostgresError("58030"), RetryableError),
-        (_PostgresError("28P01"), ConfigError),
-        (_PostgresError("3D000"), ConfigError),
-        (_PostgresError("3F000"), ConfigError),
-        (_PostgresError("42501"), ConfigError),
-        (_PostgresError("42P01"), ConfigError),
-        (_PostgresError("42703"), ConfigError),
-        (_PostgresError("42883"), ConfigError),
-        (_PostgresError("25006"), ConfigError),
-        (_SqliteError("SQLITE_BUSY"), RetryableError),
-        (_SqliteError("SQLITE_LOCKED"), RetryableError),
-        (_SqliteError("SQLITE_FULL"), RetryableError),
-        (_SqliteError("SQLITE_IOERR_READ"), RetryableError),
-        (_SqliteError("SQLITE_CANTOPEN"), UnreachableError),
-        (_SqliteError("SQLITE_ERROR"), ConfigError),
-        (_PostgresError(None), UnreachableError),
-    ],
-    ids=lambda value: getattr(value, "sqlstate", None) or getattr(value, "sqlite_errorname", None) or "none",
-)
-def test_driver_error_means(original: Exception, expected: type[Exception]) -> None:
-    assert type(meaning(OperationalError("SELECT", None, original), "source")) is expected
-
-
-@pytest.mark.parametrize("state", ["22P02", "23505", "42601"])
-def test_other_driver_errors_are_bugs(state: str) -> None:
-    assert meaning(DBAPIError("SELECT", None, _PostgresError(state)), "source") is None
 
 
 def test_broker_errors_are_waited_for_unless_the_broker_refuses() -> None:

@@ -1,15 +1,19 @@
 """The run loop: the next page is made while the broker takes one, and nothing is stored before it is confirmed."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from connectors.ahead import read_ahead
+from connectors.faults import LimitError
+from connectors.lock import AnotherConnectorError
 from connectors.port import Page, Position, Record
-from connectors.run import MORE_REST_S, RunOptions, rest_s, run
-from connectors.testing import QUICK
-from hub.model.errors import UnreachableError
+from connectors.run import LIMIT_TRIES, MORE_REST_S, ConnectorRunsError, RunOptions, rest_s, run
+from connectors.testing import QUICK, MemoryPublisher
+from connectors.waits import FIRST_AGAIN_S, Waits
+from hub.model.errors import HubError, UnreachableError
 
 
 class Pages:
@@ -23,6 +27,7 @@ class Pages:
         self._fails_at = fails_at
         self._at = 0
         self.made = threading.Semaphore(0)
+        self.waits: list[str | None] = []
 
     def stored(self) -> Position | None:
         """See ``Connector``."""
@@ -46,6 +51,18 @@ class Pages:
     def is_held_back(self) -> bool:
         """See ``Connector``."""
         return False
+
+    def held_back_at(self) -> str | None:
+        """See ``Connector``."""
+        return None
+
+    def held_back_by(self) -> str:
+        """See ``Connector``."""
+        return "nothing"
+
+    def keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        """See ``Connector``."""
+        self.waits.append(waits_for)
 
     def checkpoint(self, page: Page) -> None:
         """See ``Connector``."""
@@ -155,3 +172,71 @@ def test_a_source_that_is_slow_to_answer_is_asked_less_often_but_not_left_alone_
     assert rest_s(0.5, 0.01) == 0.5
     assert rest_s(0.5, 0.3) == pytest.approx(1.2)
     assert rest_s(0.5, 3_600.0) == 0.5 + MORE_REST_S, "it was away, not slow"
+
+
+class Failing(Pages):
+    """A connector whose every reading fails, as long as told to."""
+
+    def __init__(self, error: Callable[[], HubError], times: int) -> None:
+        super().__init__(2, [])
+        self.tries = 0
+        self._error = error
+        self._times = times
+
+    def snapshot(self, position: Position | None) -> Iterator[Page]:
+        """See ``Connector``."""
+        self.tries += 1
+        if self.tries <= self._times:
+            raise self._error()
+        yield from super().snapshot(position)
+
+
+def test_limit_of_the_source_is_met_a_few_times_and_is_configuration_then() -> None:
+    connector = Failing(lambda: LimitError(["statement_timeout is over"]), 1_000)
+    with pytest.raises(LimitError, match="statement_timeout is over"):
+        run([connector], MemoryPublisher(), RunOptions(once=True, policy=QUICK))
+    assert connector.tries == LIMIT_TRIES
+
+
+def test_limit_of_the_source_that_is_lifted_in_time_ends_nothing() -> None:
+    connector = Failing(lambda: LimitError(["statement_timeout is over"]), LIMIT_TRIES - 1)
+    assert run([connector], MemoryPublisher(), RunOptions(once=True, policy=QUICK))[0].published == 2
+
+
+def test_once_waits_for_another_connector_as_long_as_its_patience_lasts() -> None:
+    connector = Failing(lambda: AnotherConnectorError("another connector of x runs: pid 7"), 1_000)
+    with pytest.raises(ConnectorRunsError, match="pid 7"):
+        run([connector], MemoryPublisher(), RunOptions(once=True, patience_s=0.1, policy=QUICK))
+    patient = Failing(lambda: AnotherConnectorError("another connector of x runs: pid 7"), 3)
+    options = RunOptions(once=True, patience_s=60.0, policy=QUICK)
+    assert run([patient], MemoryPublisher(), options)[0].published == 2
+    assert patient.waits == ["another connector of x runs: pid 7", None]
+
+
+def test_wait_is_said_at_once_then_at_widening_intervals_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    time, kept = [0.0], []
+    waits = Waits("s", lambda waits_for, since: kept.append(waits_for), lambda: time[0])
+    for second in range(200):
+        time[0] = float(second)
+        waits.tell("away", lambda: f"the source is away, asked at {time[0]:.0f}")
+    waits.over()
+    waits.over()
+    said = [first for first in (0, FIRST_AGAIN_S, 3 * FIRST_AGAIN_S, 7 * FIRST_AGAIN_S) if first < 200]
+    assert kept == [*(f"the source is away, asked at {second:.0f}" for second in said), None]
+    assert f"since {datetime.now(UTC).date()}" in caplog.messages[0]
+    assert caplog.messages[-1] == "s goes on after 199 s"
+
+
+def test_short_wait_is_not_said_and_another_thing_to_wait_for_is_said_at_once() -> None:
+    time, kept = [0.0], []
+    waits = Waits("s", lambda waits_for, since: kept.append(waits_for), lambda: time[0])
+    waits.tell("transaction 7", lambda: "transaction 7", after_s=5.0)
+    time[0] = 4.0
+    waits.tell("transaction 7", lambda: "transaction 7", after_s=5.0)
+    waits.over()
+    assert kept == []
+    waits.tell("away", lambda: "away")
+    waits.tell("refused", lambda: "refused")
+    assert kept == ["away", "refused"]
