@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     approver_credential_file: Path | None = Field(
         default=None, description="File with the credential of the person who approves."
     )
+    new_credential: str | None = Field(
+        default=None,
+        repr=False,
+        description="Credential that `hub operators add` gives; unset: its file, or asked for.",
+    )
+    new_credential_file: Path | None = Field(
+        default=None, description="File with the credential that `hub operators add` gives."
+    )
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

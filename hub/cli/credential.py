@@ -1,4 +1,4 @@
-"""The credential of a second person: from the environment, from a file, or typed; never from the command line."""
+"""Credentials of people who approve: from the environment, from a file, or typed; never from the command line."""
 
 import sys
 from pathlib import Path
@@ -10,30 +10,42 @@ from hub.model.errors import ConfigError
 from hub.model.visible import visible
 
 
-def credential_of(settings: Settings, name: str, twice: bool = False) -> str:
-    """Return the credential of an operator.
+def credential_of(settings: Settings, name: str) -> str:
+    """Return the credential of an operator who approves.
 
     Args:
         settings: HUB_APPROVER_CREDENTIAL, or the file that HUB_APPROVER_CREDENTIAL_FILE names, goes first.
         name: whose, for the question.
-        twice: ask for it twice, where it is new.
 
     Raises:
         ConfigError: none is given and nobody can be asked.
     """
-    if settings.approver_credential is not None:
-        return settings.approver_credential
-    if settings.approver_credential_file is not None:
-        return _read(settings.approver_credential_file)
-    if not sys.stdin.isatty():
-        given = "HUB_APPROVER_CREDENTIAL, HUB_APPROVER_CREDENTIAL_FILE, or a terminal"
-        raise ConfigError([f"the credential of {name} is needed: {given}"])
-    typed: str = typer.prompt(f"credential of {visible(name)}", hide_input=True, confirmation_prompt=twice, err=True)
-    return typed
+    given = (settings.approver_credential, settings.approver_credential_file)
+    return _given(given, "HUB_APPROVER_CREDENTIAL") or _typed(f"credential of {name}", "HUB_APPROVER_CREDENTIAL")
 
 
-def _read(path: Path) -> str:
+def new_credential_of(settings: Settings, name: str) -> str:
+    """Return the credential that an operator is to have from now on; typed twice.
+
+    Raises:
+        ConfigError: none is given and nobody can be asked.
+    """
+    given = (settings.new_credential, settings.new_credential_file)
+    return _given(given, "HUB_NEW_CREDENTIAL") or _typed(f"new credential of {name}", "HUB_NEW_CREDENTIAL", twice=True)
+
+
+def _given(given: tuple[str | None, Path | None], variable: str) -> str | None:
+    credential, path = given
+    if credential is not None or path is None:
+        return credential
     try:
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"HUB_APPROVER_CREDENTIAL_FILE: {path} cannot be read"]) from error
+        raise ConfigError([f"{variable}_FILE: {path} cannot be read"]) from error
+
+
+def _typed(what: str, variable: str, twice: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise ConfigError([f"the {what} is needed: {variable}, {variable}_FILE, or a terminal"])
+    typed: str = typer.prompt(visible(what), hide_input=True, confirmation_prompt=twice, err=True)
+    return typed

@@ -230,9 +230,9 @@ def approve(
     - `hub deadletters approve citizen.changed/1/1656 --approved-by H42-009 --reason "paper file seen" --execute`
     """
     from hub.cli import deadletters_view as view  # heavy: the warehouse
+    from hub.operate.approval import Second
     from hub.operate.letter_edit import approve_edit, edit_to_approve
     from hub.operate.letters import place_of
-    from hub.operate.operators import Second
 
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)

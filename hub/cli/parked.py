@@ -171,8 +171,8 @@ def discard(
     - `hub parked discard dossier.submitted/0/17 --reason "test data" --officer H42-017 --approved-by H42-009 --execute`
     """
     from hub.cli import parked_view as view  # heavy: the warehouse and the merge
+    from hub.operate.approval import Second
     from hub.operate.letters import place_of, place_text
-    from hub.operate.operators import Second
     from hub.operate.parked_release import discard_parked, plan_discard
 
     settings, places = located()

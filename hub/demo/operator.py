@@ -21,7 +21,7 @@ from hub.demo.story import Story
 
 _SOURCE, _PROVINCE, _SUBJECT = "namdinh.motcua", "H40", "citizen.changed"
 _DAY_FIRST, _MONTH_FIRST = "%d/%m/%Y", "%m/%d/%Y"
-_DESK, _SECOND = "CB-0042", "CB-0007"
+_DESK, _SECOND, _HEAD = "CB-0042", "CB-0007", "CB-0001"
 _MENDED_MONTH = 12
 _MOST = "1000000"
 
@@ -145,7 +145,7 @@ def _mend_letter(stage: Stage, story: Story) -> int:
     letter = next(one["letter"] for one in letters if one["state"] == "open" and "birth_month" in one["detail"])
     month = story.people[0].birth_month or _MENDED_MONTH
     why = ("--reason", "birth certificate seen", "--officer", _DESK)
-    credential = {"HUB_APPROVER_CREDENTIAL": secrets.token_urlsafe(16)}
+    word = secrets.token_urlsafe(16)
     stage.ask(
         "operators",
         "add",
@@ -153,11 +153,11 @@ def _mend_letter(stage: Stage, story: Story) -> int:
         "--reason",
         "second person tonight",
         "--officer",
-        _DESK,
+        _HEAD,
         "--execute",
-        more=credential,
+        more={"HUB_NEW_CREDENTIAL": word},
     )
     stage.ask("deadletters", "edit", letter, "--set", f"birth_month={month}", *why, "--execute")
     seen = ("--reason", "birth certificate seen, too", "--execute")
-    stage.ask("deadletters", "approve", letter, "--approved-by", _SECOND, *seen, more=credential)
+    stage.ask("deadletters", "approve", letter, "--approved-by", _SECOND, *seen, more={"HUB_APPROVER_CREDENTIAL": word})
     return int(stage.ask("deadletters", "redrive", letter, *why, "--execute")["sent"])

@@ -51,8 +51,14 @@ EVIDENCE_BROKEN = Alert(
     "audit rows are not what was sealed: somebody or something changed them",
     "hub audit verify",
 )
+OPERATOR_LOCKED = Alert(
+    "operator_locked",
+    Severity.TICKET,
+    "a credential was given wrongly too often: that person cannot approve until another operator unlocks them",
+    "hub operators list",
+)
 
-ALERTS = (UNBALANCED, PARTITION_STOPPED, EVIDENCE_NOT_WRITTEN, EVIDENCE_BROKEN)
+ALERTS = (UNBALANCED, PARTITION_STOPPED, EVIDENCE_NOT_WRITTEN, EVIDENCE_BROKEN, OPERATOR_LOCKED)
 """Every alert there is."""
 
 

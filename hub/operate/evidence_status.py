@@ -11,7 +11,7 @@ from hub.operate.evidence_heads import oldest_unproven
 from hub.warehouse.alerts import read_alerts
 from hub.warehouse.audit_months import missing_months, months_there
 from hub.warehouse.evidence_tables import APPEND_ONLY, BY_MONTH, head, head_published, seal, signing_key
-from hub.warehouse.roles import WORKER
+from hub.warehouse.roles import DECIDED, WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,13 @@ _ALERTS = {EVIDENCE_NOT_WRITTEN.name, EVIDENCE_BROKEN.name}
 def _changeable(connection: Connection) -> list[str]:
     may = text(
         "SELECT name FROM unnest(CAST(:names AS text[])) name "
-        "WHERE has_table_privilege(CAST(:role AS text), to_regclass(name), 'UPDATE, DELETE, TRUNCATE')"
+        "WHERE has_table_privilege(CAST(:role AS text), to_regclass(name), :rights)"
     )
-    return list(connection.execute(may, {"names": list(APPEND_ONLY), "role": WORKER}).scalars())
+    found = []
+    for names, rights in ((APPEND_ONLY, "UPDATE, DELETE, TRUNCATE"), (DECIDED, "INSERT, UPDATE, DELETE, TRUNCATE")):
+        asked = {"names": list(names), "role": WORKER, "rights": rights}
+        found += list(connection.execute(may, asked).scalars())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.entities import key_fields_of
 from hub.model.errors import ConfigError, PoisonError
 from hub.operate.actions import Action, note
+from hub.operate.approval import Second, check_second
 from hub.operate.history import Place
 from hub.operate.letter_redrive import By, set_states
 from hub.operate.letter_story import Edit, edits_of
 from hub.operate.letters import UNDONE, Letter, State, Wanted, at, letter_at, place_text, read_letters
-from hub.operate.operators import Second, check_second
 from hub.topology import MAX_RECORD_BYTES, subject_of
 from hub.warehouse.database import translated_errors
 from hub.warehouse.letter_tables import letter_edit, redrive
@@ -137,14 +137,15 @@ def approve_edit(engine: Engine, place: Place, second: Second, purpose: str) -> 
     with translated_errors("approving an edit"), engine.begin() as connection:
         if _waiting(connection, place).number != waiting.number:
             raise ConfigError([f"{place_text(place)}: edited again meanwhile; look at it first"])
+        detail: dict[str, Any] = {"letter": place_text(place), "edit": waiting.number, "edited_by": waiting.edited_by}
+        detail["after"] = waiting.after_sha256
+        approval = note(connection, Action(second.name, APPROVE, purpose, detail=detail))
         connection.execute(
             update(letter_edit)
-            .values(approved_at=func.now(), approved_by=second.name)
+            .values(approved_at=func.now(), approved_by=second.name, approval=approval)
             .where(letter_edit.c.id == waiting.number)
         )
         set_states(connection, [place], State.APPROVED, By(second.name, purpose))
-        detail = {"letter": place_text(place), "edit": waiting.number, "edited_by": waiting.edited_by}
-        note(connection, Action(second.name, APPROVE, purpose, detail={**detail, "after": waiting.after_sha256}))
     return replace(waiting, approved_by=second.name)
 
 

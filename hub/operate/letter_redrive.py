@@ -41,7 +41,10 @@ _LOCK_WAIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Returning:
-    """A record on its way back: the letter it is of, its key and bytes, and the edit they come from, if any."""
+    """A record on its way back: the letter it is of, its key and bytes, and the edit they come from, if any.
+
+    ``approved_by``, ``approval``: who approved that edit, and the row of ``action`` that says so.
+    """
 
     origin: Place
     key: bytes | None = field(repr=False)
@@ -49,6 +52,8 @@ class Returning:
     sha256: bytes = field(repr=False)
     attempt: int
     edit: int | None
+    approved_by: str | None = None
+    approval: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
     A letter that came back from a redrive is sent again only when it is named, or was edited.
     """
     with translated_errors("reading dead letters"), engine.connect() as connection:
-        found = read_letters(connection, wanted)
+        found = read_letters(connection, wanted, with_bytes=True)
         open_intents = set(_intents(connection))
     left_out = [(one.place, why) for one in found if (why := _why_not(one, bool(wanted.places)))]
     out = {place for place, _ in left_out} | open_intents
@@ -176,15 +181,26 @@ def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) 
                 "purpose": by.purpose,
                 "value_sha256": one.sha256,
                 "edit": one.edit,
+                "approval": one.approval,
                 "end_offset": ends[one.origin.topic, one.origin.partition],
             }
             for one in returning
         ]
         if rows:
             connection.execute(insert(redrive), rows)
-            places = [place_text(one.origin) for one in returning]
-            note(connection, Action(by.actor, REDRIVE, by.purpose, detail={"count": len(rows), "letters": places}))
+            note(connection, Action(by.actor, REDRIVE, by.purpose, detail=_intended(returning)))
     return returning
+
+
+def _intended(returning: Sequence[Returning]) -> dict[str, Any]:
+    """Say what is sent, and on whose approval what goes with other bytes than it came with."""
+    relied_on = [
+        {"letter": place_text(one.origin), "edit": one.edit, "approval": one.approval, "approved_by": one.approved_by}
+        for one in returning
+        if one.edit is not None
+    ]
+    letters = [place_text(one.origin) for one in returning]
+    return {"count": len(returning), "letters": letters} | ({"relied_on": relied_on} if relied_on else {})
 
 
 def _as_planned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
@@ -208,7 +224,18 @@ def _returning(connection: Connection, one: Letter) -> Returning:
     edit = connection.execute(
         select(letter_edit).where(at(letter_edit, one.place)).order_by(letter_edit.c.id.desc()).limit(1)
     ).one()
-    return Returning(one.place, edit.record_key, edit.record_value, edit.after_sha256, one.attempt + 1, edit.id)
+    if edit.approved_by is None:
+        raise ConfigError([f"{place_text(one.place)}: its last edit was not approved: hub deadletters approve"])
+    return Returning(
+        one.place,
+        edit.record_key,
+        edit.record_value,
+        edit.after_sha256,
+        one.attempt + 1,
+        edit.id,
+        edit.approved_by,
+        edit.approval,
+    )
 
 
 def _send_and_mark(
@@ -290,5 +317,6 @@ def _finish_interrupted(
     done(len(copies))
     with translated_errors("reading interrupted redrives"), engine.connect() as connection:
         wanted = Wanted(places=tuple(set(intents) - set(copies)), states=(), limit=len(intents))
-        returning = [_returning(connection, one) for one in (read_letters(connection, wanted) if wanted.places else [])]
+        letters = read_letters(connection, wanted, with_bytes=True) if wanted.places else []
+        returning = [_returning(connection, one) for one in letters]
     return len(copies), _send_and_mark(engine, where, returning, done)

@@ -70,7 +70,7 @@ def edits_of(connection: Connection, place: Place) -> list[Edit]:
             func.encode(of.before_sha256, "hex"),
             func.encode(of.after_sha256, "hex"),
             of.fields,
-            func.length(of.record_value),
+            of.value_bytes,
             of.approved_at,
             of.approved_by,
         )

@@ -17,6 +17,7 @@ from hub.model.refusals import refusal
 from hub.operate.history import Place
 from hub.topology import event_topic
 from hub.warehouse.letter_tables import letter, redrive
+from hub.warehouse.roles import may_read
 from hub.warehouse.tables import audit, batch, dead_letter, log_partition, release, source
 
 
@@ -59,7 +60,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter without its bytes.
+    """A dead letter; its bytes only where they were asked for.
 
     Fields:
         worker: who read the record, at ``recorded_at``.
@@ -115,10 +116,17 @@ def topic_of(text: str) -> str:
     return event_topic(text) if text in SUBJECTS else text
 
 
-def read_letters(connection: Connection, wanted: Wanted) -> list[Letter]:
-    """Return letters, the oldest first."""
+def read_letters(connection: Connection, wanted: Wanted, with_bytes: bool = False) -> list[Letter]:
+    """Return letters, the oldest first.
+
+    Args:
+        connection: of a user who may read letters.
+        wanted: which.
+        with_bytes: key and value too; who may not read them gets none.
+    """
     order = (dead_letter.c.recorded_at, dead_letter.c.log, dead_letter.c.log_offset)
-    found = _all_of(wanted).order_by(*order).limit(wanted.limit).subquery("found")
+    with_bytes = with_bytes and may_read(connection, dead_letter.c.record_value)
+    found = _all_of(wanted, with_bytes).order_by(*order).limit(wanted.limit).subquery("found")
     same = dead_letter.alias("same")
     alike = (
         select(
@@ -141,7 +149,7 @@ def letter_at(connection: Connection, place: Place) -> Letter:
     Raises:
         ConfigError: there is none.
     """
-    found = read_letters(connection, Wanted(places=(place,), states=()))
+    found = read_letters(connection, Wanted(places=(place,), states=()), with_bytes=True)
     if not found:
         raise ConfigError([f"{place_text(place)}: no dead letter; see `hub deadletters list`"])
     return found[0]
@@ -172,13 +180,16 @@ def among(table: Any, places: Sequence[Place]) -> ColumnElement[bool]:
     return tuple_(table.c.topic, table.c.partition, table.c.log_offset).in_(named)
 
 
-def _all_of(wanted: Wanted) -> Select[Any]:
+_BYTES = ("record_key", "record_value")
+
+
+def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
     came_from = redrive.alias("came_from")
     found = _filtered(
         select(
             log_partition.c.topic,
             log_partition.c.partition,
-            dead_letter,
+            *(column for column in dead_letter.c if with_bytes or column.name not in _BYTES),
             source.c.code.label("source"),
             batch.c.worker,
             _state().label("state"),
@@ -265,6 +276,6 @@ def _letter(row: Any) -> Letter:
         last_seen=row.last_seen,
         origin=None if row.origin_offset is None else Place(place.topic, place.partition, row.origin_offset),
         attempt=row.attempt,
-        key=row.record_key,
-        value=row.record_value,
+        key=getattr(row, "record_key", None),
+        value=getattr(row, "record_value", None),
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Select, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Engine, Select, func, literal, null, or_, select, tuple_
 
 from hub.model.entities import SUBJECTS
 from hub.model.errors import ConfigError
@@ -16,6 +16,7 @@ from hub.operate.letter_show import decoded
 from hub.operate.letters import place_text
 from hub.operate.show_request import Unmasking
 from hub.warehouse.database import translated_errors
+from hub.warehouse.roles import may_read
 from hub.warehouse.tables import log_partition, parked, source
 
 
@@ -82,7 +83,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
-    """One record that waits; ``fields`` None when its bytes cannot be decoded any more."""
+    """One record that waits; ``fields`` None when its bytes cannot be decoded, or this user may not read them."""
 
     place: Place
     source: str
@@ -161,7 +162,7 @@ def show_queue(
                 parked.c.waits_for,
                 parked.c.parked_at,
                 parked.c.let_in,
-                parked.c.record_value,
+                parked.c.record_value if may_read(connection, parked.c.record_value) else null(),
             )
             .join(log_partition, log_partition.c.id == parked.c.log)
             .join(source, source.c.id == parked.c.source)

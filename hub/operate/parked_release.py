@@ -18,10 +18,10 @@ from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
 from hub.model.errors import ConfigError
 from hub.model.outcomes import Outcome, Reason
 from hub.operate.actions import Action, note
+from hub.operate.approval import Second, check_second
 from hub.operate.history import Place
 from hub.operate.letter_redrive import By
 from hub.operate.letters import place_text
-from hub.operate.operators import Second, check_second
 from hub.operate.parked import Queue
 from hub.operate.publish import publish
 from hub.operate.reviews import NO_DESK, officers_desk

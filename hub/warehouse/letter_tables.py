@@ -7,6 +7,7 @@ for every warehouse that is made from it.
 from sqlalchemy import (
     BigInteger,
     Column,
+    Computed,
     Identity,
     Integer,
     LargeBinary,
@@ -57,9 +58,12 @@ letter_edit = Table(
     Column("record_value", LargeBinary, nullable=False),
     Column("approved_at", utc_time),
     Column("approved_by", Text),
+    Column("value_bytes", Integer, Computed("length(record_value)", persisted=True)),
+    Column("approval", BigInteger),
 )
 """New bytes for a dead letter, with the hashes before and after; the last one of a letter counts. Append-only but for
-the approval. ``fields``: names of what was set, empty when the bytes were given whole."""
+the approval. ``fields``: names of what was set, empty when the bytes were given whole; ``approval``: the row of
+``action`` in which it was approved."""
 
 redrive = Table(
     "redrive",
@@ -71,6 +75,7 @@ redrive = Table(
     Column("purpose", Text, nullable=False),
     Column("value_sha256", LargeBinary, nullable=False),
     Column("edit", BigInteger),
+    Column("approval", BigInteger),
     Column("end_offset", BigInteger, nullable=False),
     Column("new_offset", BigInteger),
     Column("done_at", utc_time),
@@ -80,7 +85,8 @@ redrive = Table(
 """A dead letter's way back into its partition: intended first, then sent, then marked with the offset it got.
 
 ``end_offset``: where the partition ended when it was intended; a copy can stand only from there on. ``attempt``: 1 for
-a record that was never redriven before, else one more than the redrive that brought it."""
+a record that was never redriven before, else one more than the redrive that brought it. ``edit``, ``approval``: the
+edit whose bytes it sends, and the row of ``action`` in which that was approved; null when it goes as it came."""
 
 discarded = Table(
     "discarded",
@@ -103,8 +109,12 @@ operator = Table(
     Column("cost", Integer, nullable=False),
     Column("added_at", utc_time, nullable=False, server_default=func.now()),
     Column("added_by", Text, nullable=False),
+    Column("approved_by", Text),
     Column("disabled_at", utc_time),
     Column("disabled_by", Text),
+    Column("failed_tries", Integer, nullable=False, server_default=text("0")),
+    Column("last_failed_at", utc_time),
+    Column("locked_at", utc_time),
 )
 """People who may approve what another has prepared; of their credential only the scrypt hash is kept."""
 

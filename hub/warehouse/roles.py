@@ -1,18 +1,42 @@
 """Roles of the database: who may add rows of the audit log, who may only read, and nobody who may change any.
 
-``hub_worker`` adds rows to the append-only tables and works on all others; ``hub_reader`` reads. The owner of the
-tables can always do anything: what an owner changes behind the hub's back is what seals and signed heads are for. Roles
-belong to the whole server, so several databases may make them at once.
+``hub_worker`` adds rows to the append-only tables and works on all others, but for what people decide: the policy,
+operators, and what is done with dead letters. ``hub_reader`` reads, but for hashes of credentials and the bytes of
+records that wait or were refused. The owner of the tables can always do anything: what an owner changes behind the
+hub's back is what seals and signed heads are for. Roles belong to the whole server, so several databases may make them
+at once.
 """
 
-from sqlalchemy import Connection, Engine, text
+from collections.abc import Iterator
+
+from sqlalchemy import Column, Connection, Engine, text
 
 from hub.model.errors import ConfigError
 from hub.warehouse.database import translated_errors
 from hub.warehouse.evidence_tables import APPEND_ONLY, BY_MONTH
+from hub.warehouse.ledger_tables import offset_plan
+from hub.warehouse.letter_tables import discarded, letter, letter_edit, operator, redrive
+from hub.warehouse.tables import authority, dead_letter, parked, policy, source
 
 WORKER = "hub_worker"
 READER = "hub_reader"
+
+DECIDED = tuple(
+    table.name for table in (policy, source, authority, operator, letter, letter_edit, redrive, discarded, offset_plan)
+)
+"""Tables of what people decide: commands write them, as the owner; no worker does."""
+
+WITHHELD: tuple[Column[bytes], ...] = (
+    operator.c.salt,
+    operator.c.hash,
+    dead_letter.c.record_key,
+    dead_letter.c.record_value,
+    letter_edit.c.record_key,
+    letter_edit.c.record_value,
+    parked.c.record_key,
+    parked.c.record_value,
+)
+"""What readers do not read."""
 
 _MAKE = """
     DO $$ BEGIN
@@ -76,10 +100,28 @@ def grant_roles(connection: Connection, schema: str) -> None:
         f"FROM {WORKER}",
         f"REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES, MAINTAIN ON {_names(APPEND_ONLY)} FROM {WORKER}",
         f"GRANT MAINTAIN ON {_names(_LOCKED)} TO {WORKER}",
-        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {WORKER}",
+        f"REVOKE INSERT, UPDATE, DELETE ON {_names(('alembic_version', *DECIDED))} FROM {WORKER}",
+        f"REVOKE ALL ON {_names((operator.name,))} FROM {WORKER}",
+        *_withheld(),
     ]
     for statement in statements:
         connection.execute(text(statement))
+
+
+def _withheld() -> Iterator[str]:
+    """Let readers read every column of some tables but those that are withheld."""
+    for table in {column.table.name: column.table for column in WITHHELD}.values():
+        hidden = {column.name for column in WITHHELD if column.table is table}
+        name = _names((table.name,))
+        shown = _names(tuple(column.name for column in table.columns if column.name not in hidden))
+        yield f"REVOKE ALL ON {name} FROM {READER}"
+        yield f"GRANT SELECT ({shown}) ON {name} TO {READER}"
+
+
+def may_read(connection: Connection, column: Column[bytes]) -> bool:
+    """Tell whether the connection's user may read a column."""
+    asked = text("SELECT has_column_privilege(to_regclass(:table), :column, 'SELECT')")
+    return bool(connection.execute(asked, {"table": column.table.name, "column": column.name}).scalar_one())
 
 
 _LOCKED = ("action", "release")

@@ -48,11 +48,15 @@ def store_sources(connection: Connection, of: Policy) -> dict[str, int]:
     The first policy of a warehouse is applied here.
 
     Raises:
-        ConfigError: the policy is not the one in force, with the differences; or it gives a source no authority.
+        ConfigError: the policy is not the one in force, with the differences; it gives a source no authority; or none
+            is in force and this user may not apply one.
     """
-    # One at a time: workers start together, and what one stores the next must see before it compares.
-    connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
     applied = applied_policy(connection)
+    if applied is None:
+        _check_may_apply(connection)
+        # One at a time: workers start together, and what one stores the next must see before it compares.
+        connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
+        applied = applied_policy(connection)
     if applied is None:
         _check_first(connection, of)
         write_policy(connection, of, _FIRST_START)
@@ -81,6 +85,16 @@ def write_policy(connection: Connection, of: Policy, by: str) -> None:
     _store_codes(connection, of)
     _store_ranks(connection, of)
     connection.execute(insert(policy).values(digest=of.digest, document=of.document, applied_by=by))
+
+
+def _check_may_apply(connection: Connection) -> None:
+    if not connection.execute(text("SELECT has_table_privilege('policy', 'INSERT')")).scalar_one():
+        raise ConfigError(
+            [
+                "no policy is in force, and this user may not apply one: "
+                "run `hub policy apply FILE --execute --reason TEXT` with HUB_DATABASE_URL of the tables' owner first"
+            ]
+        )
 
 
 def _check_first(connection: Connection, of: Policy) -> None:

@@ -102,7 +102,7 @@ def _mends_letters(desk: Desk) -> None:
     wrong, cut = (one["letter"] for one in desk.json("deadletters", "list")["letters"])
 
     desk.text("deadletters", "edit", wrong, "--set", "birth_month=12", *DONE)
-    desk.text("operators", "add", SECOND, "--reason", "on duty", "--execute", HUB_APPROVER_CREDENTIAL=WORD)
+    desk.text("operators", "add", SECOND, "--reason", "on duty", "--execute", HUB_NEW_CREDENTIAL=WORD)
     approve = ("deadletters", "approve", wrong, "--reason", "paper file seen", "--execute", "--approved-by")
     assert "another person must approve it" in desk.text(*approve, FIRST, code=1, HUB_APPROVER_CREDENTIAL=WORD)
     credential = Path(desk.environment["HUB_DATA_DIR"]).with_name("credential")

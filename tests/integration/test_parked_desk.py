@@ -10,10 +10,11 @@ from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate import parked_release
+from hub.operate.approval import NotApprovedError, Second
 from hub.operate.history import Place
 from hub.operate.ledger import read_ledger
 from hub.operate.letter_redrive import By
-from hub.operate.operators import NotApprovedError, Second, add_operator
+from hub.operate.operators import add_operator
 from hub.operate.parked import ParkedWanted, Queue, count_parked, read_awaited, read_queues, show_queue
 from hub.operate.parked_release import discard_parked, plan_discard, release_queues
 from hub.operate.show_request import Unmasking
@@ -132,7 +133,7 @@ def test_decision_lets_in_what_is_read_after_it(waiting: Whole, monkeypatch: pyt
 def test_i5_discarded_record_counts_once_as_rejected_and_takes_two_people(waiting: Whole) -> None:
     engine = waiting.engine
     add_operator(engine, "H42-009", WORD, "root", "on duty")
-    add_operator(engine, BY.actor, WORD, "root", "on duty")
+    add_operator(engine, BY.actor, WORD, "chief", "on duty", Second("H42-009", WORD))
     for second in (Second(BY.actor, WORD), Second("H42-009", "another credential"), Second("H42-001", WORD)):
         with pytest.raises(NotApprovedError):
             discard_parked(engine, [at(0)], BY, second)

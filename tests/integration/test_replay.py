@@ -11,9 +11,10 @@ import pytest
 from hub.codec.decode import MASK
 from hub.intake.decoder import GuardedDecoder
 from hub.model.errors import ConfigError
+from hub.operate.approval import Second
 from hub.operate.history import Place
 from hub.operate.letter_redrive import By
-from hub.operate.operators import Second, add_operator
+from hub.operate.operators import add_operator
 from hub.operate.parked_release import discard_parked
 from hub.operate.replay_diff import diff
 from hub.operate.replay_filters import Filters
