@@ -7,12 +7,13 @@ its folder.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hub.model.errors import ConfigError
+from hub.model.processes import Limits
 
 
 class Settings(BaseSettings):
@@ -94,6 +95,15 @@ class Settings(BaseSettings):
     audit_retention_months: int = Field(
         default=24, ge=1, le=1200, description="Months of the audit log that `hub audit retention` keeps."
     )
+    gone_after_s: float = Field(
+        default=20.0, ge=5, le=3600, description="A process without a heartbeat for so long is gone: an alert opens."
+    )
+    behind_after_s: float = Field(
+        default=300.0, ge=1, description="Share or a connector that is so far behind opens an alert."
+    )
+    log_level: Literal["INFO", "DEBUG"] = Field(
+        default="INFO", description="INFO: what an operator needs. DEBUG: what the libraries say, too."
+    )
     web_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
     )
@@ -111,6 +121,15 @@ class Settings(BaseSettings):
     new_credential_file: Path | None = Field(
         default=None, description="File with the credential that `hub operators add` gives."
     )
+
+
+STILL_S = 120.0
+"""A process whose main loop has not turned for so long stands still; no step of a loop may take so long."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return when a process is gone, stands still or is behind."""
+    return Limits(settings.gone_after_s, STILL_S, settings.behind_after_s)
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -14,6 +14,9 @@ SOURCE_ACTIVITY_TOPIC = "hub.source.activity.v1"
 SOURCE_ACTIVITY_PARTITIONS = 1
 """A few small events a second; the agents' table and its changelog must have as many."""
 
+HEARTBEAT_TOPIC = "hub.heartbeat.v1"
+"""What connectors say of themselves every few seconds: they have no way to the warehouse. Compacted by source."""
+
 HEAD_SUBJECT = "evidence.head"
 HEAD_TOPIC = f"hub.{HEAD_SUBJECT}.v1"
 """Signed ends of the audit log's chains, kept for ever: a rewritten audit log does not fit to them."""
@@ -107,7 +110,8 @@ def topics(partitions: int) -> tuple[Topic, ...]:
         for name in record_topics().values()
     ]
     activity = Topic(SOURCE_ACTIVITY_TOPIC, SOURCE_ACTIVITY_PARTITIONS, {"retention.ms": str(24 * 3600 * 1000)})
+    beats = Topic(HEARTBEAT_TOPIC, 1, {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"})
     heads = Topic(
         HEAD_TOPIC, 1, {"retention.ms": "-1", "cleanup.policy": "delete", "max.message.bytes": str(MAX_SHARED_BYTES)}
     )
-    return (*events, *dead, *records, activity, heads)
+    return (*events, *dead, *records, activity, beats, heads)

@@ -8,6 +8,7 @@ from rich.table import Table
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
 from hub.cli.screen import Screen, plain, say, say_json
+from hub.config import limits_of
 from hub.model.alerts import alert_named
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ def list_(
     - `hub alerts list --all --json`
     """
     from hub.warehouse.alerts import alert_as_json, open_alerts  # heavy: the warehouse
+    from hub.warehouse.processes import with_process_alerts
 
     settings, places = located()
-    found = open_alerts(warehouse(settings, places, "hub alerts"), with_closed)
+    engine = warehouse(settings, places, "hub alerts")
+    found = with_process_alerts(engine, limits_of(settings), open_alerts(engine, with_closed))
     if as_json:
         say_json({"alerts": [alert_as_json(one) for one in found]})
     elif found:

@@ -1,4 +1,4 @@
-"""Commands of the embedded engine: ``hub up``, ``hub down``, ``hub status``."""
+"""Commands of the embedded engine: ``hub up``, ``hub down``; and ``hub status``, which shows the processes too."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,12 +10,15 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from hub.cli.context import warehouse
 from hub.cli.options import AsJson
+from hub.cli.processes import print_processes, processes_json, say_out_of_order
 from hub.cli.screen import Screen, say, say_json, styled
-from hub.config import load_settings
+from hub.config import Settings, limits_of, load_settings
 from hub.embedded.engine import Engine, EngineStatus
-from hub.embedded.locate import embedded_parts
-from hub.model.errors import UnreachableError
+from hub.embedded.locate import POSTGRES, embedded_parts, endpoints
+from hub.model.errors import ConfigError, UnreachableError
+from hub.operate.processes import Processes, look_at_processes
 
 DataDir = Annotated[
     Path | None,
@@ -80,24 +83,43 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show where Kafka and PostgreSQL are and whether they answer; exit code 3 when they do not.
+    """Show where Kafka and PostgreSQL are, and every worker, share and connector: since when, what, how far behind.
+
+    Exit code 3 when a server does not answer, 1 when a process is gone, stands still or is far behind. A process
+    that ended in order is not missed.
 
     **Examples**
 
-    `hub status` — a table
+    `hub status` — tables
 
     `hub status --json` — for scripts
     """
-    shown = Engine(load_settings({"data_dir": data_dir})).status()
+    settings = load_settings({"data_dir": data_dir})
+    shown = Engine(settings).status()
+    silent = [part.name for part in shown.parts if not part.answers]
+    processes = _processes(settings, silent) if shown.is_anything_running else Processes()
     if as_json:
-        say_json(status_object(shown))
+        say_json(status_object(shown) | processes_json(processes))
     elif shown.is_anything_running:
         _print_status(shown)
+        print_processes(Screen(), processes)
+        say_out_of_order(Screen(), processes)
     if not shown.is_anything_running:
         raise UnreachableError("nothing is running; start it with `hub up`")
-    silent = [part.name for part in shown.parts if not part.answers]
     if silent:
         raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts what does not run")
+    if processes.out_of_order:
+        raise typer.Exit(1)
+
+
+def _processes(settings: Settings, silent: list[str]) -> Processes:
+    if POSTGRES in silent:
+        return Processes(unknown="PostgreSQL does not answer")
+    try:
+        places = endpoints(settings)
+        return look_at_processes(warehouse(settings, places, "hub status"), limits_of(settings))
+    except (ConfigError, UnreachableError) as error:
+        return Processes(unknown=error.message)
 
 
 def status_object(status: EngineStatus) -> dict[str, object]:

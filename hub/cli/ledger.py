@@ -7,8 +7,10 @@ import typer
 
 from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson
+from hub.cli.processes import processes_json, say_out_of_order
 from hub.cli.progress import progress_bar
 from hub.cli.screen import say_json, screen, styled
+from hub.config import limits_of
 from hub.model.errors import UnreachableError
 from hub.warehouse.database import translated_errors
 
@@ -35,10 +37,10 @@ def ledger(
 ) -> None:
     """Show what was consumed, what became of it, and how far behind the log's end the hub is.
 
-    Exit code 1 when something is unaccounted for, 3 when the warehouse cannot be reached. Without Kafka the ledger
-    is shown all the same, without the lag. With `--check` every audit row is counted, and the claims, records, parked
-    records and dead letters that audit rows speak of are looked for: what was removed behind the hub's back is named
-    by topic, partition and offset.
+    Exit code 1 when something is unaccounted for or a process is missing (`hub status`), 3 when the warehouse cannot
+    be reached. Without Kafka the ledger is shown all the same, without the lag. With `--check` every audit row is
+    counted, and the claims, records, parked records and dead letters that audit rows speak of are looked for: what was
+    removed behind the hub's back is named by topic, partition and offset.
 
     **Examples**
 
@@ -49,6 +51,7 @@ def ledger(
     """
     from hub.operate.ledger import is_large, read_ledger  # heavy: the tables
     from hub.operate.ledger_search import every_loss
+    from hub.operate.processes import look_at_processes
 
     settings, places = located()
     engine = warehouse(settings, places, "hub ledger")
@@ -60,13 +63,16 @@ def ledger(
         with progress_bar("stretches of the log looked at") as progress:
             losses = every_loss(engine, progress)
     ends, away = _log_ends(places.bootstrap, rows)
+    processes = look_at_processes(engine, limits_of(settings))
     balanced = all(row.balanced for row in rows) and not losses
     if as_json:
-        say_json(_as_json(rows, ends, losses, exact) | {"balanced": balanced, "kafka": away or "answers"})
+        told = {"balanced": balanced, "kafka": away or "answers"} | processes_json(processes)
+        say_json(_as_json(rows, ends, losses, exact) | told)
     else:
         _print(rows, ends, losses, partitions)
         _conclude(away, exact, balanced, check)
-    if not balanced:
+        say_out_of_order(screen(), processes)
+    if not balanced or processes.out_of_order:
         raise typer.Exit(1)
 
 

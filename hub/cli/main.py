@@ -39,6 +39,7 @@ _GROUPS = (
     "operators",
     "partitions",
     "alerts",
+    "processes",
     "quality",
     "calendar",
     "connect",

@@ -11,6 +11,7 @@ from rich.console import Console
 from hub.cli.context import located
 from hub.cli.lean import give_way, serve_evenly
 from hub.cli.screen import Screen, plain, say_json, styled
+from hub.config import load_settings
 from hub.model.visible import log_to_stderr
 from hub.share.tail import PortalRecord, tail
 from hub.topology import record_topics
@@ -51,7 +52,7 @@ def share(
     """
     from hub.share.share import Share  # heavy: only this command needs a producer and the codec
 
-    log_to_stderr()
+    log_to_stderr(load_settings().log_level)
     settings, places = located()
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
     sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)

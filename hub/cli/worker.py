@@ -8,6 +8,7 @@ from hub.cli.context import located, policy_path, warehouse
 from hub.cli.lean import serve_evenly
 from hub.cli.options import AsJson
 from hub.cli.screen import Screen, say_json, styled
+from hub.config import load_settings
 from hub.model.visible import log_to_stderr
 from hub.reference.holidays import load_calendar
 from hub.warehouse.migrate import migrate
@@ -54,7 +55,7 @@ def worker() -> None:
     """
     from hub.streams.worker import run_worker  # heavy: only a worker needs Faust and polars
 
-    log_to_stderr()
+    log_to_stderr(load_settings().log_level)
     settings, places = located()
     serve_evenly()
     raise typer.Exit(run_worker(settings, places, policy_path(settings)))

@@ -97,7 +97,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._group_offsets.run(consumer),
             watch(consumer, self._patience),
             self._resume_loop(),
-            release_loop(self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread),
+            release_loop(
+                self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread, self._patience
+            ),
         )
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -162,9 +164,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         """Return the partitions that do not stand still; the lanes see how far behind each is."""
         standing = self._storms.standing
         assigned = consumer.assignment()
+        behind = 0
         for partition in assigned & self._next.keys():
             if (end := consumer.highwater(partition)) is not None:
-                self._lanes.see(partition, end - self._next[partition].next_offset)
+                self._lanes.see(partition, left := end - self._next[partition].next_offset)
+                behind += left
+        self.status.turned(behind)
         return {partition for partition in assigned if (partition.topic, partition.partition) not in standing}
 
     async def _prepare(self, consumer: AIOKafkaConsumer, polled: list[Polled]) -> Batch:

@@ -1,6 +1,7 @@
 """Wait for an environment that is away for as long as it takes; say so when it goes and when it is back."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -46,11 +47,17 @@ class Patience:
         return result
 
     def waits(self, errand: Errand, why: str, lane: int = 0) -> None:
-        """Note that an errand waits."""
-        if self._status.waits(errand, why, lane):
+        """Note that an errand waits; the first to wait for a server says so in the log."""
+        is_told = self._status.since_when(errand) is not None
+        if self._status.waits(errand, why, lane) and not is_told:
             _log.warning("paused: %s", why)
 
     def goes_on(self, errand: Errand, lane: int = 0) -> None:
-        """Note that an errand was done."""
-        if self._status.goes_on(errand, lane):
-            _log.info("going on: %s", errand.value)
+        """Note that an errand was done; the last to have waited for a server says so in the log."""
+        since = self._status.since_when(errand)
+        if self._status.goes_on(errand, lane) and since is not None and self._status.since_when(errand) is None:
+            _log.info("going on after %.0f s: %s is there again", time.time() - since, _named(errand))
+
+
+def _named(errand: Errand) -> str:
+    return " and ".join(sorted(errand.parties))

@@ -9,7 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
+from hub.intake.status import Errand
 from hub.model.errors import ConcurrentUpdateError, RetryableError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
@@ -45,6 +47,7 @@ async def release_loop(
     preparer: Preparer,
     decoding: Callable[..., Awaitable[Batch]],
     committing: Callable[..., Awaitable[object]],
+    patience: Patience,
 ) -> None:
     """Sweep for ever; an environment that is away is waited for, another worker's release is left to it.
 
@@ -53,6 +56,7 @@ async def release_loop(
         preparer: the intake's own.
         decoding: runs a call in the intake's decode thread.
         committing: runs a call in the intake's commit thread.
+        patience: is told while the sweep waits for its environment.
     """
     thorough_at = 0.0
     while True:
@@ -60,6 +64,7 @@ async def release_loop(
         thorough = began >= thorough_at
         try:
             found = await committing(release.find, release.most, thorough)
+            patience.goes_on(Errand.RELEASE)
             if thorough:
                 thorough_at = time.monotonic() + THOROUGH_EVERY_S
             if isinstance(found, list) and found:
@@ -68,6 +73,8 @@ async def release_loop(
                 release.released += len(found)
                 thorough_at = 0.0
                 continue
-        except (RetryableError, ConcurrentUpdateError) as error:
-            _log.info("parked records stay for now: %s", error)
+        except RetryableError as error:
+            patience.waits(Errand.RELEASE, str(error))
+        except ConcurrentUpdateError as error:
+            _log.info("parked records are left to another worker: %s", error)
         await asyncio.sleep(max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))

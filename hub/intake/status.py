@@ -20,6 +20,26 @@ class Errand(StrEnum):
     WATCH = "watch"
     STOP = "stop"
     EVIDENCE = "evidence"
+    RELEASE = "release"
+    DATABASE = "database"
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """What of the environment the errand needs: an outage of it is told once, whatever else waits for the same."""
+        return _PARTIES[self]
+
+
+_KAFKA, _POSTGRES = frozenset({"Kafka"}), frozenset({"PostgreSQL"})
+_PARTIES = {
+    Errand.CONNECT: _KAFKA,
+    Errand.WATCH: _KAFKA,
+    Errand.PLACE: _KAFKA | _POSTGRES,
+    Errand.COMMIT: _POSTGRES,
+    Errand.STOP: _POSTGRES,
+    Errand.RELEASE: _POSTGRES,
+    Errand.DATABASE: _POSTGRES,
+    Errand.EVIDENCE: frozenset({"evidence"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,8 @@ class IntakeStatus:
         ended_by: the error that the hub has a name for and that stopped the intake.
         stopped: partitions that a storm of poison records has stopped, and why.
         unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
+        progress_at: when the poll loop turned last (seconds since the epoch).
+        behind: records of the placed partitions that are not polled yet, as far as the broker has told.
     """
 
     consumed: int = 0
@@ -50,6 +72,12 @@ class IntakeStatus:
     ended_by: HubError | None = None
     stopped: dict[str, str] = field(default_factory=dict)
     unknown_schemas: dict[int, float] = field(default_factory=dict)
+    progress_at: float = field(default_factory=time.time)
+    behind: int = 0
+
+    def turned(self, behind: int) -> None:
+        """Note that the poll loop turned, and how many records it has still to poll."""
+        self.progress_at, self.behind = time.time(), behind
 
     def is_schema_awaited(self, schema_ids: Iterable[int], now: float, wait_s: float) -> bool:
         """Tell whether a batch is worth reading again because a registry may only lag behind an unknown schema id.
@@ -74,6 +102,13 @@ class IntakeStatus:
     def goes_on(self, errand: Errand, lane: int = 0) -> bool:
         """Note that an errand was done; tell whether it had been waiting."""
         return self.waiting.pop((errand, lane), None) is not None
+
+    def since_when(self, errand: Errand) -> float | None:
+        """Return since when anything waits for what an errand needs; None: nothing does."""
+        return min(
+            (waiting.since for (other, _), waiting in self.waiting.items() if other.parties & errand.parties),
+            default=None,
+        )
 
     def longest_wait(self) -> Waiting | None:
         """Return what has been waited for longest; None while all is there."""

@@ -57,8 +57,38 @@ OPERATOR_LOCKED = Alert(
     "a credential was given wrongly too often: that person cannot approve until another operator unlocks them",
     "hub operators list",
 )
+WORKER_GONE = Alert(
+    "worker_gone",
+    Severity.PAGE,
+    "a worker was killed or hangs: it leaves no heartbeat, or its loop does not turn; records wait if no other works",
+    "hub status",
+)
+SHARE_GONE = Alert(
+    "share_gone",
+    Severity.PAGE,
+    "share was killed or hangs: the portal is not told of what changes",
+    "hub status",
+)
+SHARE_BEHIND = Alert(
+    "share_behind",
+    Severity.TICKET,
+    "share runs, and the portal is older than the limit",
+    "hub ledger",
+)
+CONNECTOR_GONE = Alert(
+    "connector_gone",
+    Severity.PAGE,
+    "a source's connector was killed or hangs: changes of that source do not come",
+    "hub status",
+)
+CONNECTOR_BEHIND = Alert(
+    "connector_behind",
+    Severity.TICKET,
+    "a source's connector runs, and what it has still to read is older than the limit",
+    "hub status",
+)
 
-ALERTS = (UNBALANCED, PARTITION_STOPPED, EVIDENCE_NOT_WRITTEN, EVIDENCE_BROKEN, OPERATOR_LOCKED)
+ALERTS = tuple(declared for declared in list(globals().values()) if isinstance(declared, Alert))
 """Every alert there is."""
 
 

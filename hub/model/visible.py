@@ -6,8 +6,10 @@ letters of no width, line feeds that look like a new line of a log. All that ste
 """
 
 import logging
+import logging.config
 import re
 from types import TracebackType
+from typing import Any
 
 _HIDDEN = (
     # C0, DEL and C1; but not tab and line feed.
@@ -69,14 +71,25 @@ class LogLines(logging.Formatter):
         return barred(stack_info)
 
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"lines": {"()": LogLines}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-}
-"""How every process of the hub logs (``logging.config.dictConfig``): on standard error, from information on."""
+OWN_LOGGERS = ("hub", "connectors")
+
+
+def logging_config(level: str = "INFO") -> dict[str, Any]:
+    """Return how a process of the hub logs (``logging.config.dictConfig``): on standard error, one line a record.
+
+    Args:
+        level: ``INFO``: the hub's own lines from information on, the libraries' from warnings on. ``DEBUG``: the hub's
+            from debugging on, the libraries' from information on.
+    """
+    of_libraries = "INFO" if level == "DEBUG" else "WARNING"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": LogLines}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "loggers": {name: {"level": level} for name in OWN_LOGGERS},
+        "root": {"level": of_libraries, "handlers": ["stderr"]},
+    }
 
 
 def warn_in_lines() -> None:
@@ -85,8 +98,7 @@ def warn_in_lines() -> None:
         logging.lastResort.setFormatter(LogLines("%(message)s"))
 
 
-def log_to_stderr() -> None:
-    """Log as ``LOGGING`` says, where nobody has chosen how yet."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+def log_to_stderr(level: str = "INFO") -> None:
+    """Log as ``logging_config`` says, where nobody has chosen how yet."""
+    if not logging.getLogger().handlers:
+        logging.config.dictConfig(logging_config(level))

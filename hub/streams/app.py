@@ -21,6 +21,7 @@ from hub.intake.log import HEARTBEATS_PER_SESSION
 from hub.model.errors import RetryableError
 from hub.streams.activity import Activity, add_activity
 from hub.streams.chores import Chore, run_chores
+from hub.streams.heartbeat import Heartbeat, add_heartbeat_agent
 from hub.topology import WORKER_APP
 from hub.warehouse.alerts import Raised, alert_as_json
 
@@ -39,11 +40,15 @@ class AppOptions:
 
 
 def build_app(
-    options: AppOptions, intake: Intake, chores: Sequence[Chore] = (), alerts: Callable[[], list[Raised]] = list
+    options: AppOptions,
+    intake: Intake,
+    chores: Sequence[Chore] = (),
+    alerts: Callable[[], list[Raised]] = list,
+    heartbeat: Heartbeat | None = None,
 ) -> faust.App:
     """Return the app that runs an intake and some chores, and shows its health on ``/health``.
 
-    ``alerts``: reads the open alerts for ``/alerts``; blocks, and raises RetryableError.
+    ``alerts``: reads the open alerts for ``/alerts``; blocks, and raises RetryableError. ``heartbeat``: is kept going.
     """
     app = faust.App(
         WORKER_APP,
@@ -62,13 +67,17 @@ def build_app(
 
     activity = add_activity(app)
     intake.on_committed = activity.announce
-    _add_services(app, intake, activity, chores)
+    _add_services(app, intake, activity, chores, heartbeat)
+    if heartbeat is not None:
+        add_heartbeat_agent(app, heartbeat.hear)
     _add_pages(app, intake, activity)
     _add_alerts(app, alerts)
     return app
 
 
-def _add_services(app: faust.App, intake: Intake, activity: Activity, chores: Sequence[Chore]) -> None:
+def _add_services(
+    app: faust.App, intake: Intake, activity: Activity, chores: Sequence[Chore], heartbeat: Heartbeat | None
+) -> None:
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
         """The intake as a part of the worker: it starts, stops and fails with it."""
@@ -84,6 +93,11 @@ def _add_services(app: faust.App, intake: Intake, activity: Activity, chores: Se
         @Service.task
         async def do_chores(self) -> None:
             await run_chores(chores, intake.is_pressed)
+
+        @Service.task
+        async def beat(self) -> None:
+            if heartbeat is not None:
+                await heartbeat.run()
 
     _ = IntakeService
 

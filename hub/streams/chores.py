@@ -41,6 +41,7 @@ async def run_chores(chores: Sequence[Chore], is_pressed: Callable[[], bool] = l
 
 
 async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[], bool]) -> None:
+    failed_since: float | None = None
     while True:
         await asyncio.sleep(chore.every_s)
         latest = time.monotonic() + chore.yields_s
@@ -49,4 +50,10 @@ async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[
         try:
             await asyncio.get_running_loop().run_in_executor(threads, chore.do)
         except RetryableError as error:
-            _log.warning("%s: tried again in %.0f s (%s)", chore.name, chore.every_s, error)
+            if failed_since is None:
+                failed_since = time.monotonic()
+                _log.warning("%s waits, and is tried again every %.0f s: %s", chore.name, chore.every_s, error)
+            continue
+        if failed_since is not None:
+            _log.info("%s goes on after %.0f s", chore.name, time.monotonic() - failed_since)
+            failed_since = None

@@ -17,8 +17,12 @@ _LOGGERS = (
 )
 
 
+_MEANINGLESS = ("Group Coordinator Request failed",)
+"""Beginnings of errors that the client logs on its way to what then works: a group's first member, a new topic."""
+
+
 class Repetitions(logging.Filter):
-    """Lets each warning or error of a logger through once in a while; information always."""
+    """Lets each warning or error of a logger through once in a while, some not at all; information always."""
 
     def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -30,6 +34,8 @@ class Repetitions(logging.Filter):
         """Tell whether the record is to be logged."""
         if record.levelno < logging.WARNING:
             return True
+        if str(record.msg).startswith(_MEANINGLESS):
+            return logging.getLogger("hub").isEnabledFor(logging.DEBUG)
         kind, now = (record.name, str(record.msg)), self._clock()
         if now - self._last.get(kind, -self._every_s) < self._every_s:
             return False

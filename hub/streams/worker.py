@@ -1,6 +1,5 @@
 """Put a worker together from the settings: warehouse, decoder, intake, Faust app; and run it until a signal ends it."""
 
-import copy
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 import faust
 from sqlalchemy import Engine
 
-from hub.config import Settings
+from hub.config import Settings, limits_of
 from hub.embedded.kafka import broker_answers
 from hub.embedded.locate import Endpoints
 from hub.intake.check import SourceRules
@@ -22,7 +21,7 @@ from hub.intake.prepare import Preparer
 from hub.intake.storms import Storms
 from hub.model.errors import UnreachableError
 from hub.model.policy import Policy, load_policy
-from hub.model.visible import LOGGING
+from hub.model.visible import logging_config
 from hub.operate.evidence_keeper import EvidenceGate
 from hub.reconcile.fence import Stamp
 from hub.reconcile.ledger_check import CHECK_EVERY_S, LedgerCheck
@@ -32,6 +31,7 @@ from hub.retry import ENVIRONMENT
 from hub.streams.app import AppOptions, build_app
 from hub.streams.chores import Chore
 from hub.streams.evidence import evidence_chores, evidence_shown
+from hub.streams.heartbeat import Heartbeat
 from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
 from hub.warehouse.alerts import open_alerts
@@ -94,9 +94,10 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             intake,
             chores,
             lambda: open_alerts(working),
+            Heartbeat(working, stamp.worker, intake.status, limits_of(settings)),
         )
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
-        return _run(app, intake)
+        return _run(app, intake, settings.log_level)
 
 
 def _intake_options(settings: Settings, places: Endpoints) -> IntakeOptions:
@@ -118,17 +119,21 @@ def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy
     working_days = load_calendar(settings.calendar)
     for attempt in ENVIRONMENT.retrying():
         with attempt:
-            migrate(engine, settings.database_schema, working_days)
+            report = migrate(engine, settings.database_schema, working_days)
             with translated_errors("storing the sources"), engine.begin() as connection:
                 numbers = store_sources(connection, policy)
             if not broker_answers(places.bootstrap):
                 raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    made = f", {len(report.added)} tables and columns added" if report.added else ""
+    _log.info("warehouse: schema %s at revision %s%s", settings.database_schema, report.revision, made)
+    _log.info("policy %s: %d sources", policy.digest[:12], len(numbers))
+    _log.info("Kafka: %s, group %s", places.bootstrap, settings.consumer_group)
     return numbers
 
 
-def _run(app: faust.App, intake: Intake) -> int:
+def _run(app: faust.App, intake: Intake, log_level: str) -> int:
     """Run the app to its end; Faust ends by ``SystemExit``, whatever the reason."""
-    worker = SignalledWorker(app, loglevel="INFO", logging_config=copy.deepcopy(LOGGING), redirect_stdouts=False)
+    worker = SignalledWorker(app, loglevel="INFO", logging_config=logging_config(log_level), redirect_stdouts=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

@@ -16,6 +16,7 @@ from hub.warehouse import (
     ledger_tables,
     letter_tables,
     person_tables,
+    process_tables,
     replay_tables,
     unit_tables,
 )
@@ -28,6 +29,7 @@ _LOADED = (
     ledger_tables,
     letter_tables,
     person_tables,
+    process_tables,
     replay_tables,
     unit_tables,
 )
@@ -93,6 +95,7 @@ _EVIDENCE = frozenset(
         "signing_key",
         "retired",
         "audit_found",
+        "process",
     }
 )
 """``release`` is evidence: what a replay makes of records that waited stands in ``replay_left``. ``touched`` and

@@ -85,10 +85,12 @@ async def test_chore_that_may_not_wait_or_need_not_does_not(clock: Clock, yields
     assert clock.ran_at == [5, 10, 15]
 
 
-async def test_environment_that_is_away_is_waited_for(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+async def test_environment_that_is_away_is_waited_for_and_told_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     await run(Chore("seal", 5, clock.runs(3, RetryableError("PostgreSQL went away"))), lambda: False)
     assert clock.ran_at == [5, 10, 15]
-    assert caplog.messages == ["seal: tried again in 5 s (PostgreSQL went away)"] * 2
+    assert caplog.messages == ["seal waits, and is tried again every 5 s: PostgreSQL went away"]
 
 
 @pytest.mark.parametrize(

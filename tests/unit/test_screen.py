@@ -16,7 +16,7 @@ from rich.text import Text
 
 import hub
 from hub.cli.screen import Screen, plain, say, say_json, show_bugs_visibly, styled
-from hub.model.visible import LOGGING, LogLines, visible, warn_in_lines
+from hub.model.visible import LogLines, logging_config, visible, warn_in_lines
 
 HUB = Path(hub.__file__).parent
 STEERING = {
@@ -134,7 +134,7 @@ def test_warnings_of_a_process_that_does_not_log_steer_nothing(capsys: pytest.Ca
 
 
 def test_workers_log_in_such_lines() -> None:
-    assert LOGGING["formatters"] == {"lines": {"()": LogLines}}
+    assert logging_config()["formatters"] == {"lines": {"()": LogLines}}
 
 
 def test_traceback_of_a_bug_steers_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

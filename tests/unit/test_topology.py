@@ -15,6 +15,7 @@ from hub.topology import (
     FLAG_TOPIC,
     HEAD_SUBJECT,
     HEAD_TOPIC,
+    HEARTBEAT_TOPIC,
     MAX_LOG_RECORD_BYTES,
     SOURCE_ACTIVITY_TOPIC,
     all_subjects,
@@ -60,7 +61,7 @@ def test_event_topic_has_a_dead_letter_topic_and_leads_back_to_its_subject(subje
 def test_record_topics_are_those_of_the_published_entities() -> None:
     published = [entity for entity in ENTITIES if entity.record_topic]
     compacted = {name for name, topic in TOPICS.items() if topic.config.get("cleanup.policy") == "compact"}
-    assert compacted == {*(record_topic(entity) for entity in published), FLAG_TOPIC}
+    assert compacted == {*(record_topic(entity) for entity in published), FLAG_TOPIC, HEARTBEAT_TOPIC}
     assert {*(entity.name for entity in published), FLAG_RECORDS} == {str(entity) for entity in Records}
     assert all((ROOT / "schemas" / f"{entity.name}.record").is_dir() for entity in published)
 
@@ -69,7 +70,7 @@ def test_topics_hold_nothing_that_nobody_reads_or_writes() -> None:
     events = {event_topic(subject) for subject in all_subjects()}
     letters = {dead_letter_topic(topic) for topic in events}
     records = {FLAG_TOPIC, *(record_topic(entity) for entity in ENTITIES if entity.record_topic)}
-    assert set(TOPICS) == events | letters | records | {SOURCE_ACTIVITY_TOPIC, HEAD_TOPIC}
+    assert set(TOPICS) == events | letters | records | {SOURCE_ACTIVITY_TOPIC, HEARTBEAT_TOPIC, HEAD_TOPIC}
     assert len(TOPICS) == len(topics(PARTITIONS))
 
 

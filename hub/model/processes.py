@@ -1,0 +1,241 @@
+"""Which processes of the hub run, and which should and do not: judged from the heartbeats they leave.
+
+A worker, a share or a connector leaves a heartbeat every few seconds. A process that ends in order says so in its last
+one. Whoever leaves no more heartbeats and did not say so is gone. A process that leaves heartbeats, but whose main loop
+no longer turns, stands still.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from hub.model.visible import visible
+
+
+@cache
+def hub_version() -> str:
+    """Return the version of the hub that runs."""
+    return version("hub")
+
+
+class Role(StrEnum):
+    """What a process does."""
+
+    WORKER = "worker"
+    SHARE = "share"
+    CONNECTOR = "connector"
+
+
+class Condition(StrEnum):
+    """How a process is."""
+
+    RUNS = "runs"
+    WAITS = "waits"
+    """For something that is away or held by another; ``Beat.waits_for`` says what."""
+    BEHIND = "behind"
+    """It runs, and what it has still to do is older than the limit."""
+    STANDS_STILL = "stands still"
+    """It leaves heartbeats, but its main loop does not turn."""
+    GONE = "gone"
+    """No heartbeat any more, and it did not say that it ended."""
+    ENDED = "ended"
+    """It ended in order, or another process took its place."""
+
+
+IN_ORDER = (Condition.RUNS, Condition.WAITS, Condition.ENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last heartbeat of one process.
+
+    Fields:
+        role, name: which process: ``host:pid`` of a worker or share, the source and declaration of a connector.
+        host, pid: where it runs.
+        version: of the hub.
+        began_at: when it began.
+        beat_at: when it was heard last.
+        progress_at: when its main loop turned last.
+        doing: what it does, in a few words.
+        waits_for, waits_since: what it waits for, since when; None: for nothing.
+        behind: records it has still to do; None: not known.
+        behind_s: age of the oldest of them in seconds; None: not known.
+        ended_at: when it ended in order; None: it did not.
+    """
+
+    role: Role
+    name: str
+    host: str
+    pid: int
+    version: str
+    began_at: datetime
+    beat_at: datetime
+    progress_at: datetime
+    doing: str = ""
+    waits_for: str | None = None
+    waits_since: datetime | None = None
+    behind: int | None = None
+    behind_s: float | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """After how many seconds without a heartbeat a process is gone, without a turn it stands still, or it is behind."""
+
+    gone_s: float
+    still_s: float
+    behind_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A process and how it is."""
+
+    beat: Beat
+    condition: Condition
+    silent_s: float
+
+    @property
+    def in_order(self) -> bool:
+        """Whether nobody needs to look."""
+        return self.condition in IN_ORDER
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the process as commands print it with ``--json``; times are ISO 8601."""
+        beat = self.beat
+        return {
+            "role": beat.role.value,
+            "name": beat.name,
+            "condition": self.condition.value,
+            "host": beat.host,
+            "pid": beat.pid,
+            "version": beat.version,
+            "began_at": beat.began_at.isoformat(),
+            "beat_at": beat.beat_at.isoformat(),
+            "silent_s": round(self.silent_s, 1),
+            "doing": beat.doing,
+            "waits_for": beat.waits_for,
+            "waits_since": beat.waits_since and beat.waits_since.isoformat(),
+            "behind": beat.behind,
+            "behind_s": beat.behind_s,
+            "ended_at": beat.ended_at and beat.ended_at.isoformat(),
+        }
+
+
+def judged(beats: Iterable[Beat], now: datetime, limits: Limits) -> list[Judged]:
+    """Return how each process is, by role and name.
+
+    A new process of a role takes the place of one that is gone: one for one, so that of two killed workers and one
+    started again, one is still missing. Connectors are heard of through the workers: while no worker is heard, a
+    connector is judged as of the last time one was.
+    """
+    known = sorted(beats, key=lambda beat: (beat.role, beat.name))
+    heard = max((beat.beat_at for beat in known if beat.role is Role.WORKER), default=now)
+    replaced = _replaced([beat for beat in known if beat.role is not Role.CONNECTOR], now, limits)
+    found = []
+    for beat in known:
+        as_of = min(now, heard) if beat.role is Role.CONNECTOR else now
+        silent_s = max(0.0, (as_of - beat.beat_at).total_seconds())
+        condition = Condition.ENDED if beat.name in replaced else _condition(beat, silent_s, as_of, limits)
+        found.append(Judged(beat, condition, silent_s))
+    return found
+
+
+def _condition(beat: Beat, silent_s: float, now: datetime, limits: Limits) -> Condition:
+    if beat.ended_at is not None:
+        return Condition.ENDED
+    if silent_s > limits.gone_s:
+        return Condition.GONE
+    if beat.waits_for is not None:
+        return Condition.WAITS
+    if (now - beat.progress_at).total_seconds() > limits.still_s:
+        return Condition.STANDS_STILL
+    if beat.behind_s is not None and beat.behind_s > limits.behind_s:
+        return Condition.BEHIND
+    return Condition.RUNS
+
+
+def _replaced(beats: Sequence[Beat], now: datetime, limits: Limits) -> set[str]:
+    """Return the names of processes that are gone and whose place another of their role has taken since."""
+    found: set[str] = set()
+    for role in Role:
+        mine = [beat for beat in beats if beat.role is role]
+        began = sorted((beat for beat in mine), key=lambda beat: beat.began_at)
+        for gone in sorted(mine, key=lambda beat: beat.beat_at):
+            if gone.ended_at is not None or (now - gone.beat_at).total_seconds() <= limits.gone_s:
+                continue
+            successor = next((beat for beat in began if beat.began_at > gone.beat_at), None)
+            if successor is not None:
+                began.remove(successor)
+                found.add(gone.name)
+    return found
+
+
+def beat_to_json(beat: Beat) -> dict[str, Any]:
+    """Return what a connector says of itself on Kafka; the times of hearing are the reader's."""
+    return {
+        "role": beat.role.value,
+        "name": beat.name,
+        "host": beat.host,
+        "pid": beat.pid,
+        "version": beat.version,
+        "at": beat.beat_at.isoformat(),
+        "began_at": beat.began_at.isoformat(),
+        "progress_at": beat.progress_at.isoformat(),
+        "doing": beat.doing,
+        "waits_for": beat.waits_for,
+        "waits_since": beat.waits_since and beat.waits_since.isoformat(),
+        "behind": beat.behind,
+        "behind_s": beat.behind_s,
+        "ended_at": beat.ended_at and beat.ended_at.isoformat(),
+    }
+
+
+_MOST_TEXT = 200
+_MOST_BEHIND = 2**53
+
+
+def beat_from_json(said: Mapping[str, Any], heard_at: datetime) -> Beat | None:
+    """Return a heartbeat read from Kafka, None when it is none: whoever writes there may write anything.
+
+    A connector's clock may be wrong: its times are moved by the difference between the clocks.
+    """
+    try:
+        role = Role(said["role"])
+        shift = heard_at - datetime.fromisoformat(said["at"])
+        times = {name: _time(said.get(name), shift) for name in ("waits_since", "ended_at")}
+        began_at, progress_at = _time(said["began_at"], shift), _time(said["progress_at"], shift)
+        if role is not Role.CONNECTOR or began_at is None or progress_at is None:
+            return None
+        behind, behind_s = said.get("behind"), said.get("behind_s")
+        return Beat(
+            role=role,
+            name=_text(said["name"]),
+            host=_text(said["host"]),
+            pid=int(said["pid"]) % 2**31,
+            version=_text(said["version"]),
+            began_at=began_at,
+            beat_at=heard_at,
+            progress_at=progress_at,
+            doing=_text(said.get("doing") or ""),
+            waits_for=None if said.get("waits_for") is None else _text(said["waits_for"]),
+            waits_since=times["waits_since"],
+            behind=None if behind is None else max(0, min(int(behind), _MOST_BEHIND)),
+            behind_s=None if behind_s is None else max(0.0, min(float(behind_s), float(_MOST_BEHIND))),
+            ended_at=times["ended_at"],
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        return None
+
+
+def _text(given: object) -> str:
+    return visible(str(given)[:_MOST_TEXT])
+
+
+def _time(text: object, shift: timedelta) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(str(text)) + shift

@@ -1,0 +1,68 @@
+"""What an operator asks of the hub's processes: how is each, and forget one that will not come back."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, inspect
+
+from hub.model.errors import ConfigError, HubError
+from hub.model.processes import Condition, Judged, Limits
+from hub.operate.actions import Action, note
+from hub.warehouse.database import translated_errors
+from hub.warehouse.process_tables import process
+from hub.warehouse.processes import read_processes
+
+FORGET = "forget process"
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Every process that was heard of; or why nobody can tell.
+
+    Fields:
+        found: each process and how it is.
+        unknown: why the heartbeats cannot be read; empty when they can.
+    """
+
+    found: tuple[Judged, ...] = ()
+    unknown: str = ""
+
+    @property
+    def out_of_order(self) -> tuple[Judged, ...]:
+        """Those that somebody must look at."""
+        return tuple(one for one in self.found if not one.in_order)
+
+
+def look_at_processes(engine: Engine, limits: Limits) -> Processes:
+    """Return how the processes are; a warehouse that is away or has no tables yet is said, not raised."""
+    try:
+        with translated_errors("reading the heartbeats"), engine.connect() as connection:
+            if not inspect(connection).has_table(process.name):
+                return Processes(unknown="the warehouse has no table of processes yet: run `hub db migrate`")
+            return Processes(tuple(read_processes(connection, limits)))
+    except HubError as error:
+        return Processes(unknown=error.message)
+
+
+def forget_process(engine: Engine, name: str, limits: Limits, by: tuple[str, str] | None) -> list[Judged]:
+    """Forget a process that is gone for good, for example a machine that was taken away.
+
+    Args:
+        engine: of the warehouse.
+        name: as ``hub status`` shows it.
+        limits: when a process is gone.
+        by: who and why; None: only say what would be forgotten.
+
+    Raises:
+        ConfigError: there is no such process, or it is not gone.
+    """
+    with translated_errors("forgetting a process"), engine.begin() as connection:
+        found = [one for one in read_processes(connection, limits) if one.beat.name == name]
+        gone = [one for one in found if one.condition is Condition.GONE]
+        if not gone:
+            how = f"it is not gone: {found[0].condition.value}" if found else "no such process; `hub status` names them"
+            raise ConfigError([f"{name}: {how}"])
+        if by is not None:
+            actor, purpose = by
+            note(connection, Action(actor, FORGET, purpose, detail={"process": name}))
+            connection.execute(delete(process).where(process.c.name == name))
+    return gone

@@ -1,0 +1,117 @@
+"""Heartbeats in the warehouse: keep them, judge them, open and close the alerts that follow.
+
+Each function runs in the caller's transaction, which is never a batch's.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.alerts import (
+    CONNECTOR_BEHIND,
+    CONNECTOR_GONE,
+    SHARE_BEHIND,
+    SHARE_GONE,
+    WORKER_GONE,
+    Alert,
+)
+from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged
+from hub.warehouse.alerts import Raised, clear_alert, raise_alert
+from hub.warehouse.database import translated_errors
+from hub.warehouse.process_tables import process
+
+FORGET_ENDED_AFTER = timedelta(days=7)
+
+ALERT_OF: dict[tuple[Role, Condition], Alert] = {
+    (Role.WORKER, Condition.GONE): WORKER_GONE,
+    (Role.WORKER, Condition.STANDS_STILL): WORKER_GONE,
+    (Role.SHARE, Condition.GONE): SHARE_GONE,
+    (Role.SHARE, Condition.STANDS_STILL): SHARE_GONE,
+    (Role.SHARE, Condition.BEHIND): SHARE_BEHIND,
+    (Role.CONNECTOR, Condition.GONE): CONNECTOR_GONE,
+    (Role.CONNECTOR, Condition.STANDS_STILL): CONNECTOR_GONE,
+    (Role.CONNECTOR, Condition.BEHIND): CONNECTOR_BEHIND,
+}
+"""Which alert a process in that condition opens; other pairs open none."""
+
+
+def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -> None:
+    """Store heartbeats over the ones before; an older one changes nothing.
+
+    Args:
+        connection: in a transaction of its own.
+        beats: each process once.
+        heard_now: they are the caller's own: the database's clock says when they were heard.
+    """
+    rows = [asdict(beat) | ({"beat_at": func.clock_timestamp()} if heard_now else {}) for beat in beats]
+    for row in rows:
+        given = insert(process).values(row)
+        wanted = {field.name: given.excluded[field.name] for field in fields(Beat)}
+        connection.execute(
+            given.on_conflict_do_update(
+                index_elements=["role", "name"], set_=wanted, where=process.c.beat_at <= given.excluded.beat_at
+            )
+        )
+    connection.execute(delete(process).where(process.c.ended_at < func.now() - FORGET_ENDED_AFTER))
+
+
+def read_processes(connection: Connection, limits: Limits) -> list[Judged]:
+    """Return every process that was heard of and how it is now, by the database's clock."""
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    rows = connection.execute(select(*(process.c[field.name] for field in fields(Beat))))
+    return judged([Beat(**(row._asdict() | {"role": Role(row.role)})) for row in rows], now, limits)
+
+
+def settle_process_alerts(connection: Connection, limits: Limits) -> None:
+    """Open an alert for each process that needs somebody, and close those of processes that are in order again."""
+    found = read_processes(connection, limits)
+    places: dict[str, list[str]] = {alert.name: [] for alert in ALERT_OF.values()}
+    for one in found:
+        alert = ALERT_OF.get((one.beat.role, one.condition))
+        if alert is not None:
+            raise_alert(connection, alert, one.beat.name, detail_of(one))
+            places[alert.name].append(one.beat.name)
+    for alert in {alert.name: alert for alert in ALERT_OF.values()}.values():
+        clear_alert(connection, alert, places[alert.name])
+
+
+def with_process_alerts(engine: Engine, limits: Limits, stored: list[Raised]) -> list[Raised]:
+    """Return stored alerts as they are this moment, though no process may be left that settles them.
+
+    Raises:
+        RetryableError: the warehouse cannot be asked.
+    """
+    with translated_errors("reading the heartbeats"), engine.connect() as connection:
+        found = read_processes(connection, limits)
+    names = {alert.name for alert in ALERT_OF.values()}
+    kept = [one for one in stored if one.name not in names or one.closed_at is not None]
+    before = {(one.name, one.place): one for one in stored if one.name in names and one.closed_at is None}
+    for one in found:
+        alert = ALERT_OF.get((one.beat.role, one.condition))
+        if alert is not None:
+            since = before.get((alert.name, one.beat.name))
+            kept.append(since or _raised(alert, one, limits))
+    return sorted(kept, key=lambda one: one.opened_at)
+
+
+def _raised(alert: Alert, one: Judged, limits: Limits) -> Raised:
+    opened_at = one.beat.beat_at + timedelta(seconds=limits.gone_s)
+    return Raised(alert.name, one.beat.name, opened_at, opened_at, 1, None, detail_of(one))
+
+
+def detail_of(one: Judged) -> str:
+    """Say in words what is wrong with a process."""
+    beat = one.beat
+    match one.condition:
+        case Condition.GONE:
+            return f"no heartbeat of process {beat.pid} on {beat.host} since {beat.beat_at:%Y-%m-%d %H:%M:%S} UTC"
+        case Condition.STANDS_STILL:
+            return f"process {beat.pid} on {beat.host} does nothing since {beat.progress_at:%Y-%m-%d %H:%M:%S} UTC"
+        case Condition.BEHIND:
+            records = "" if beat.behind is None else f", {beat.behind:,} records"
+            return f"{beat.behind_s or 0:.0f} s behind{records}"
+        case _:
+            return one.condition.value

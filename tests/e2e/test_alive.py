@@ -1,0 +1,104 @@
+"""A process that is killed is missed, and one that waits for PostgreSQL says so though it has nothing to do."""
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from tests.e2e.grounds import Field
+from tests.e2e.hub_process import run_hub, wait_until
+
+pytestmark = pytest.mark.engine
+
+SOON = {"HUB_GONE_AFTER_S": "5"}
+
+
+def _status(field: Field) -> tuple[int, dict[str, Any]]:
+    ran = run_hub(field.environment(SOON), "status", "--json")
+    return ran.returncode, json.loads(ran.stdout)
+
+
+def _conditions(field: Field) -> list[str]:
+    return sorted(one["condition"] for one in _status(field)[1]["processes"])
+
+
+def test_killed_worker_is_missed_by_status_alerts_and_ledger_until_another_takes_its_place(field: Field) -> None:
+    worker = field.worker(**SOON)
+    field.wait_for(300)
+    wait_until(lambda: _conditions(field) == ["runs"], lambda: str(_status(field)))
+    assert _status(field)[0] == 0
+    worker.process.send_signal(signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: _conditions(field) == ["gone"], lambda: str(_status(field)))
+    assert _status(field)[0] == 1
+    alerts = run_hub(field.environment(SOON), "alerts", "list", "--json")
+    assert alerts.returncode == 1
+    assert [one["name"] for one in json.loads(alerts.stdout)["alerts"]] == ["worker_gone"]
+    ledger = run_hub(field.environment(SOON), "ledger")
+    assert ledger.returncode == 1
+    assert f"worker {_status(field)[1]['processes'][0]['name']}: gone" in ledger.stdout
+    field.worker(**SOON)
+    wait_until(lambda: _conditions(field) == ["ended", "runs"], lambda: str(_status(field)))
+    wait_until(lambda: run_hub(field.environment(SOON), "alerts", "list").returncode == 0, field.workers[-1].output)
+    assert _status(field)[0] == 0
+
+
+def test_worker_that_is_stopped_in_order_is_not_missed(field: Field) -> None:
+    worker = field.worker(**SOON)
+    field.wait_for(300)
+    wait_until(lambda: _conditions(field) == ["runs"], lambda: str(_status(field)))
+    worker.stop()
+    assert _conditions(field) == ["ended"]
+    assert _status(field)[0] == 0
+
+
+@pytest.mark.parametrize("how", ["stopped", "hanging"])
+def test_idle_worker_says_within_seconds_that_postgres_is_away_once_and_once_that_it_is_back(
+    field: Field, how: str
+) -> None:
+    worker = field.worker()
+    field.wait_for_all()
+    wait_until(lambda: worker.health() == 200, worker.output)
+    engine = field.grounds.engine
+    server = next(part.pid for part in engine.status().parts if part.name == "postgres")
+    assert server is not None
+    lines_before = worker.output().count("paused: ")
+    if how == "stopped":
+        engine.stop_postgres(immediate=True)
+    else:
+        _signal_all(server, signal.SIGSTOP)
+    try:
+        wait_until(lambda: worker.health() == 503, worker.output)
+        assert "PostgreSQL" in worker.page("/health")[1]["waiting_for"]
+        wait_until(lambda: worker.page("/health")[1]["waiting_s"] >= 6, worker.output)
+    finally:
+        if how == "stopped":
+            engine.start_postgres()
+        else:
+            _signal_all(server, signal.SIGCONT)
+    wait_until(lambda: worker.health() == 200, worker.output)
+    lines = worker.output()
+    assert lines.count("paused: ") == lines_before + 1, lines[-3000:]
+    assert lines.count("going on after") == 1, lines[-3000:]
+    assert "parked records" not in lines
+    field.database.dispose()
+
+
+def _signal_all(server: int, which: signal.Signals) -> None:
+    """Signal PostgreSQL and all its processes: a frozen machine answers nothing at all."""
+    import psutil
+
+    parent = psutil.Process(server)
+    for process in [parent, *parent.children(recursive=True)]:
+        process.send_signal(which)
+
+
+def test_start_of_a_worker_is_told_in_a_few_lines(field: Field) -> None:
+    worker = field.worker()
+    field.wait_for(1)
+    wait_until(lambda: "placed" in worker.output(), worker.output)
+    lines = worker.output().splitlines()
+    start = lines[: next(number for number, line in enumerate(lines) if "placed" in line) + 1]
+    assert len(start) <= 10, "\n".join(start)
+    assert not [line for line in lines if " ERROR " in line]
