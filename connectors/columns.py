@@ -180,7 +180,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
         except (Unmappable, ValueError):
             return None
 
-    texts = _texts(branch) if step.is_text else None
+    texts = _texts(branch, step.longest) if step.is_text else None
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}
 
     def fill(rows: Sequence[Row]) -> Pieces:
@@ -198,7 +198,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
     return fill
 
 
-def _texts(branch: bytes) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
+def _texts(branch: bytes, longest: int | None) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
     """Return what encodes plain text, all of a column at once; None where a value wants a closer look."""
     encoded = text_bytes(branch)
 
@@ -206,7 +206,7 @@ def _texts(branch: bytes) -> Callable[[Sequence[Any]], list[bytes | None] | None
         if set(map(type, values)) != {str}:
             return None
         stripped = [value.strip() for value in values]
-        if "" in stripped or "\0" in "".join(stripped):
+        if "" in stripped or "\0" in "".join(stripped) or (longest and max(map(len, stripped)) > longest):
             return None
         with suppress(UnicodeEncodeError):
             return list(map(encoded, stripped))

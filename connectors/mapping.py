@@ -34,6 +34,7 @@ class Step:
     Fields:
         raw: the field that keeps a word no code table knows.
         is_text: text is taken as it is, without surrounding space.
+        longest: characters that the field's text may have; None: it is no text.
     """
 
     field: str
@@ -43,6 +44,7 @@ class Step:
     required: bool
     raw: str | None
     is_text: bool = False
+    longest: int | None = None
 
     def value(self, row: Row) -> Any:
         """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
@@ -91,7 +93,7 @@ class RowMapper:
             except Unmappable as problem:
                 if problem.reason is not RejectReason.UNMAPPED_WORD or step.raw is None:
                     raise Unmappable(problem.reason, problem.field or step.field) from None
-                event.setdefault(step.raw, plain(step.get(row)))
+                event.setdefault(step.raw, not_longer(plain(step.get(row)), self._longest(step.raw), step.raw))
                 value = UNKNOWN
             if value is None:
                 value = step.default
@@ -102,6 +104,9 @@ class RowMapper:
             event[step.field] = value
         self._envelope(event, row, recorded_at)
         return event
+
+    def _longest(self, field: str) -> int | None:
+        return self._specs[field].max_length
 
     def row_hash(self, row: Row) -> str:
         """Return the keyed hash of the row's primary key, hex: how a reject names its row."""
@@ -174,6 +179,7 @@ class RowMapper:
             required=not spec.nullable,
             raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
             is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec) and spec.name not in RULES,
+            longest=spec.max_length,
         )
 
     def _plain(self, rule: FieldRule, spec: FieldSpec) -> Convert:
@@ -207,7 +213,10 @@ class RowMapper:
                 raise Unmappable(RejectReason.BAD_LIST)
             found = {}
             for name, get, convert, default in steps:
-                value = convert(get(given))
+                try:
+                    value = convert(get(given))
+                except Unmappable as problem:
+                    raise Unmappable(problem.reason, problem.field or f"{rule.field}.{name}") from None
                 value = default if value is None else value
                 if value is None and not items[name].nullable:
                     raise Unmappable(RejectReason.REQUIRED_MISSING, f"{rule.field}.{name}")
@@ -258,7 +267,15 @@ def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:
 def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
     if rule.constant is not None:
         return lambda value: value
-    return converter(rule, spec, zone)
+    convert, longest = converter(rule, spec, zone), spec.max_length
+    return convert if longest is None else lambda value: not_longer(convert(value), longest)
+
+
+def not_longer(text: Any, longest: int | None, field: str | None = None) -> Any:
+    """Return a field's text, None for none; raises ``Unmappable`` when it has more characters than the schema takes."""
+    if text is not None and longest is not None and len(text) > longest:
+        raise Unmappable(RejectReason.TOO_LONG, field)
+    return text
 
 
 def _kept_to_rules(spec: FieldSpec, convert: Convert) -> Convert:

@@ -22,6 +22,7 @@ class RejectReason(StrEnum):
     INVALID_VALUE = "INVALID_VALUE"
     NOT_ENCODABLE = "NOT_ENCODABLE"
     TOO_LARGE = "TOO_LARGE"
+    TOO_LONG = "TOO_LONG"
 
 
 class Unmappable(Exception):

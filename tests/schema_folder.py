@@ -48,7 +48,8 @@ def republish(folder: Path, subject: str, edit: Edit) -> None:
 
 def optional_field(name: str, avro: Any = "string") -> dict[str, Any]:
     """Return a well-formed optional field."""
-    return {
+    longest = {"max_length": 50} if avro == "string" else {}
+    return longest | {
         "name": name,
         "type": ["null", avro],
         "default": None,

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hub.cli.screen import Screen, say, say_json, styled
 from hub.codec.assign import Assignment, plan_assignments, write_assignments
-from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue, schemas_folder
+from hub.codec.catalogue import Catalogue, FieldSpec, SchemaVersion, load_catalogue, schemas_folder
 from hub.codec.check import check_folder
 from hub.codec.problems import Problem
 from hub.codec.push import RemoteRegistry, plan_push, push
@@ -79,7 +79,7 @@ def show(
     version: Annotated[int | None, typer.Option(min=1, help="Version; the newest when not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the fields of one schema: type, class of data, Vietnamese name, meaning.
+    """Show the fields of one schema: type, longest text, class of data, Vietnamese name, meaning.
 
     **Examples**
 
@@ -91,17 +91,21 @@ def show(
     if as_json:
         say_json(found.schema)
         return
-    table = Table(
-        "field", "type", "class", "vn_name", "meaning", title=f"{subject} v{found.number}, id {found.schema_id}"
-    )
+    title = f"{subject} v{found.number}, id {found.schema_id}"
+    table = Table("field", "type", "at most", "class", "vn_name", "meaning", title=title)
     for spec in found.fields:
         required = "" if spec.nullable else " !"
-        table.add_row(spec.name, spec.kind + required, spec.data_class, spec.vn_name, spec.doc)
+        table.add_row(spec.name, spec.kind + required, _longest(spec), spec.data_class, spec.vn_name, spec.doc)
         for item in spec.items:
             inner = "" if item.nullable else " !"
-            table.add_row(f"  {item.name}", item.kind + inner, item.data_class, item.vn_name, item.doc)
+            shown = (f"  {item.name}", item.kind + inner, _longest(item))
+            table.add_row(*shown, item.data_class, item.vn_name, item.doc)
     Screen().print(table)
-    Screen().print("! required")
+    Screen().print("! required; at most: characters of a text")
+
+
+def _longest(spec: FieldSpec) -> str:
+    return "" if spec.max_length is None else f"{spec.max_length:,}"
 
 
 def assign(execute: Execute = False, as_json: AsJson = False) -> None:

@@ -17,6 +17,8 @@ from hub.model.envelope import ENVELOPE_FIELDS
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 
 _MAX_ID = 2**31 - 1
+LAST_ID_WITHOUT_LENGTHS = 1017
+"""Event schemas that were published under this id or a smaller one have texts without ``max_length``."""
 
 Files = Mapping[tuple[str, int], Mapping[str, Any]]
 
@@ -31,6 +33,7 @@ def check_folder(folder: Path) -> tuple[Problem, ...]:
     found += _subject_problems({subject for subject, _ in files})
     found += _numbering_problems(files)
     found += _envelope_drift(files)
+    found += _length_problems(files, ids)
     for (subject, number), schema in files.items():
         found += rules.problems_of(subject, number, schema)
         ancestors = {old: files[subject, old] for old in range(1, number) if (subject, old) in files}
@@ -73,10 +76,33 @@ def _numbering_problems(files: Files) -> list[Problem]:
     ]
 
 
+def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    """Every text of an event says how long it may be: a text without end fits into no index."""
+    return [
+        Problem(subject, number, Rule.LENGTH, "is a text without max_length", path)
+        for (subject, number), schema in files.items()
+        if not rules.is_record(subject) and not _is_older((subject, number), ids)
+        for path in rules.texts_without_length(schema)
+    ]
+
+
+def _is_older(key: tuple[str, int], ids: Mapping[tuple[str, int], PublishedId]) -> bool:
+    return key in ids and ids[key].schema_id <= LAST_ID_WITHOUT_LENGTHS
+
+
 def _envelope_drift(files: Files) -> list[Problem]:
-    """The envelope must read the same in every event file; those that differ from most are named."""
+    """The envelope must read the same in every event file; those that differ from most are named.
+
+    How long its texts may be is a rule of its own.
+    """
     forms = {
-        key: json.dumps(schema["fields"][: len(ENVELOPE_FIELDS)], sort_keys=True)
+        key: json.dumps(
+            [
+                {name: value for name, value in field.items() if name != "max_length"}
+                for field in schema["fields"][: len(ENVELOPE_FIELDS)]
+            ],
+            sort_keys=True,
+        )
         for key, schema in files.items()
         if not rules.is_record(key[0])
     }

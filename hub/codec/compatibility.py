@@ -80,6 +80,8 @@ def _changes(path: str, old: FieldSpec, new: FieldSpec) -> Iterator[tuple[str, s
         yield path, "became required" if old.nullable else "became optional"
     if not set(old.symbols) <= set(new.symbols):
         yield path, "lost symbols"
+    if old.max_length is not None and (new.max_length is None or new.max_length < old.max_length):
+        yield path, "lost its max_length" if new.max_length is None else "has a smaller max_length"
     if old.kind is FieldKind.STRING and new.symbols and not old.symbols:
         yield path, "became a closed list"
     order = tuple(DataClass)

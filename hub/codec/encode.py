@@ -145,6 +145,8 @@ def check_of(spec: FieldSpec) -> Check:
         return _one_of(frozenset(spec.symbols))
     if spec.text_format == "date-time":
         return _time_text
+    if spec.kind is FieldKind.STRING and spec.max_length is not None:
+        return _text_of_at_most(spec.max_length)
     return _CHECKS[spec.kind]
 
 
@@ -182,6 +184,16 @@ def _text(value: Any) -> str:
     except UnicodeEncodeError:
         raise ValueError("is no valid Unicode") from None
     return value
+
+
+def _text_of_at_most(length: int) -> Check:
+    def check(value: Any) -> str:
+        text = _text(value)
+        if len(text) > length:
+            raise ValueError(f"is longer than {length} characters")
+        return text
+
+    return check
 
 
 def _whole(limit: int) -> Check:

@@ -41,6 +41,7 @@ class FieldSpec:
         since: number of the schema version that introduced it.
         symbols: the symbols of an ENUM; the closed list of a STRING inside a list, when it has one.
         text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
+        max_length: characters that a STRING may have at most; None where the schema does not say.
         items: the fields of the record, or of the array's records, of a JSON.
         is_array: a JSON is an array and not a single record.
     """
@@ -54,6 +55,7 @@ class FieldSpec:
     since: int = 1
     symbols: tuple[str, ...] = ()
     text_format: str = ""
+    max_length: int | None = None
     items: tuple["FieldSpec", ...] = ()
     is_array: bool = False
 
@@ -119,6 +121,7 @@ def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, A
         since=since,
         symbols=tuple(avro.get("symbols", field.get("allowed", ()))),
         text_format=field.get("format", ""),
+        max_length=field.get("max_length"),
         items=items,
         is_array=avro["type"] == "array",
     )

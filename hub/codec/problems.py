@@ -18,6 +18,7 @@ class Rule(StrEnum):
     MONEY = "MONEY"
     ENUM = "ENUM"
     LIST = "LIST"
+    LENGTH = "LENGTH"
     COMPATIBILITY = "COMPATIBILITY"
 
 

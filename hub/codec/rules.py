@@ -61,6 +61,7 @@ def problems_of(subject: str, number: int, schema: Mapping[str, Any]) -> list[Pr
     else:
         found += _money_problems(fields)
         found += _class_problems(fields)
+        found += _length_problems(fields)
         if not is_record(subject):
             found += _envelope_problems(fields)
             found += _key_problems(subject, fields)
@@ -176,6 +177,32 @@ def _class_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
         if closed > _CLASS_ORDER.index(spec.data_class):
             yield Rule.LABEL, f"{prefix}{spec.name}", f"holds {_CLASS_ORDER[closed]} fields but is {spec.data_class}"
         yield from _class_problems(spec.items, f"{prefix}{spec.name}.")
+
+
+def _length_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
+    for spec in fields:
+        length: object = spec.max_length
+        if length is not None and spec.kind is not FieldKind.STRING:
+            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length and is no text"
+        elif length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):
+            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length that is no whole number above zero"
+        yield from _length_problems(spec.items, f"{prefix}{spec.name}.")
+
+
+def texts_without_length(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the paths of the texts, those inside lists among them, that have no ``max_length``."""
+    try:
+        fields = fields_of(schema)
+    except (UnsupportedTypeError, KeyError, TypeError, ValueError):
+        return ()  # a file that does not parse is reported by its own rules
+    return tuple(_without_length(fields))
+
+
+def _without_length(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterator[str]:
+    for spec in fields:
+        if spec.kind is FieldKind.STRING and spec.max_length is None:
+            yield f"{prefix}{spec.name}"
+        yield from _without_length(spec.items, f"{prefix}{spec.name}.")
 
 
 def _envelope_problems(fields: tuple[FieldSpec, ...]) -> Found:

@@ -15,6 +15,7 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind
 from hub.intake.derived import derived_columns, hashed_key
 from hub.intake.flags import with_flags
+from hub.intake.lengths import Path, suspected, too_long
 from hub.model.entities import SUBJECTS, Aspect, Entity
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policy import EventOrder, Policy
@@ -98,14 +99,16 @@ def check(
     """
     place = frame["source_system"].cast(sources.codes, strict=False).to_physical()
     rules = [rule[place] for rule in sources.by_subject[aspect.subject].iter_columns()]
-    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret, frozenset(filled(frame))))
+    names = frozenset(filled(frame))
+    long = suspected(frame, version, names)
+    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret, names, long))
     if sources.by_time:
         judged = judged.with_columns(version_by_time(sources.by_time))
     is_wrong = judged["_wrong"]
     passed, refused = judged, judged.clear()
     if is_wrong.any():
         passed, refused = judged.filter(~is_wrong), judged.filter(is_wrong)
-    refused = _with_reasons(refused, version, entity, secret)
+    refused = _with_reasons(refused, version, entity, secret, long)
     for name in ("_allowed", "_from", "_until", "_wrong"):
         passed.drop_in_place(name)
         refused.drop_in_place(name)
@@ -113,28 +116,34 @@ def check(
 
 
 @lru_cache(maxsize=1024)
-def _judgement(version: SchemaVersion, subject: str, secret: str, names: frozenset[str]) -> tuple[pl.Expr, ...]:
+def _judgement(
+    version: SchemaVersion, subject: str, secret: str, names: frozenset[str], long: frozenset[Path]
+) -> tuple[pl.Expr, ...]:
     """Return what follows from a row's own fields, and ``_wrong``: whether any check fails.
 
     ``names``: of the columns that are not null throughout; no check of a value fails in the others. Batches of a
-    subject have much the same fields filled, time and again.
+    subject have much the same fields filled, time and again. ``long``: fields with a text that may be too long.
     """
     entity, aspect = SUBJECTS[subject]
     of_values = [check for check in _value_reasons(version) if names.issuperset(check[2].meta.root_names())]
-    checks = [*of_values, _key_reason(entity, secret), *_SOURCE_REASONS]
+    checks = [*of_values, *_length_reasons(version, long), _key_reason(entity, secret), *_SOURCE_REASONS]
     wrong = pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False)
     return (*derived_columns(version, aspect, secret), wrong.alias("_wrong"))
 
 
-def _checks(version: SchemaVersion, entity: Entity, secret: str) -> "list[_Check]":
-    return [*_value_reasons(version), _key_reason(entity, secret), *_SOURCE_REASONS]
+def _length_reasons(version: SchemaVersion, long: frozenset[Path]) -> "list[_Check]":
+    checks = (too_long(version, path) for path in sorted(long))
+    return [(Reason.INVALID_VALUE, check.detail, check.wrong) for check in checks]
 
 
-def _with_reasons(wrong: pl.DataFrame, version: SchemaVersion, entity: Entity, secret: str) -> pl.DataFrame:
+def _with_reasons(
+    wrong: pl.DataFrame, version: SchemaVersion, entity: Entity, secret: str, long: frozenset[Path]
+) -> pl.DataFrame:
     if wrong.is_empty():
         told = [column for column in wrong.iter_columns() if column.name not in _NO_REASONS]
         return pl.DataFrame([*told, *_NO_REASONS.values()])
-    checks = _checks(version, entity, secret)
+    of_values = (*_value_reasons(version), *_length_reasons(version, long))
+    checks = [*of_values, _key_reason(entity, secret), *_SOURCE_REASONS]
     return wrong.with_columns(
         reason=pl.coalesce([pl.when(fails).then(pl.lit(name.value)) for name, _, fails in checks]),
         detail=pl.coalesce([pl.when(fails).then(pl.lit(text)) for _, text, fails in checks]),

@@ -105,6 +105,8 @@ def _wrong_values(events: EventSet) -> Iterator[Bad]:
         "occurred in the far past": {"occurred_at": -(10**18)},
         "occurred in the far future": {"occurred_at": 2**63 - 1},
         "recorded in the far past": {"recorded_at": -(10**18)},
+        "too long for an index": {"cmnd9": "ế" * 2_800},
+        "a name without end": {"full_name": "Người" * 100_000},
     }
     for number, (name, raw) in enumerate(wrong.items(), 1300):
         yield Bad(name, events.raw(CITIZEN, _person(events, number), **raw), Reason.INVALID_VALUE)

@@ -12,7 +12,7 @@ import fastavro
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from hub.codec.catalogue import load_catalogue
+from hub.codec.catalogue import SchemaVersion, load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.push import RegistryRefusedError, RemoteRegistry, plan_push, push
 from hub.codec.registry_api import registry_app
@@ -21,6 +21,7 @@ from tests.schema_folder import optional_field
 from tests.schema_samples import sample_event
 
 CITIZEN = load_catalogue().latest("citizen.changed")
+FIRST = load_catalogue().versions("citizen.changed")[0]
 SUBJECT = "hub.citizen.changed.v1-value"
 TEXT = json.dumps(CITIZEN.schema)
 WITHOUT_LABELS = json.dumps(
@@ -56,17 +57,18 @@ async def test_a_value_is_decoded_with_the_schema_that_its_id_names(client: Test
 
 
 async def test_read_paths_answer_as_documented(client: TestClient[Any, Any]) -> None:
-    full = {"subject": SUBJECT, "version": 1, "id": 1001, "schema": json.loads(TEXT)}
-    for version in ("1", "latest", "-1"):
-        status, answer = await get(client, f"/subjects/{SUBJECT}/versions/{version}")
+    for asked, version in (("1", FIRST), ("2", CITIZEN), ("latest", CITIZEN), ("-1", CITIZEN)):
+        full = {"subject": SUBJECT, "version": version.number, "id": version.schema_id, "schema": version.schema}
+        status, answer = await get(client, f"/subjects/{SUBJECT}/versions/{asked}")
         assert (status, {**answer, "schema": json.loads(answer["schema"])}) == (200, full)
     expected = {
         "/": {},
         "/schemas/types": ["AVRO"],
-        "/schemas/ids/1001/schema": CITIZEN.schema,
+        "/schemas/ids/1001/schema": FIRST.schema,
         "/schemas/ids/1001/versions": [{"subject": SUBJECT, "version": 1}],
-        f"/subjects/{SUBJECT}/versions": [1],
-        f"/subjects/{SUBJECT}/versions/1/schema": CITIZEN.schema,
+        f"/subjects/{SUBJECT}/versions": [1, 2],
+        f"/subjects/{SUBJECT}/versions/1/schema": FIRST.schema,
+        f"/subjects/{SUBJECT}/versions/2/schema": CITIZEN.schema,
         "/config": {"compatibilityLevel": "FULL_TRANSITIVE"},
         f"/config/{SUBJECT}": {"compatibilityLevel": "FULL_TRANSITIVE"},
         "/mode": {"mode": "READONLY"},
@@ -101,11 +103,24 @@ async def test_errors_carry_their_code(client: TestClient[Any, Any], path: str, 
     assert answer["message"]
 
 
-@pytest.mark.parametrize("schema", [TEXT, WITHOUT_LABELS])
-async def test_look_up_and_register_find_the_schema_that_is_there(client: TestClient[Any, Any], schema: str) -> None:
+async def test_registry_says_how_long_texts_may_be(client: TestClient[Any, Any]) -> None:
+    _, answer = await get(client, f"/subjects/{SUBJECT}/versions/latest")
+    lengths = {field["name"]: field.get("max_length") for field in json.loads(answer["schema"])["fields"]}
+    assert (lengths["full_name"], lengths["cmnd9"], lengths["birth_year"]) == (200, 50, None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "version"),
+    [(TEXT, CITIZEN), (WITHOUT_LABELS, CITIZEN), (json.dumps(FIRST.schema), FIRST)],
+    ids=["newest", "without labels", "first"],
+)
+async def test_look_up_and_register_find_the_schema_that_is_there(
+    client: TestClient[Any, Any], schema: str, version: SchemaVersion
+) -> None:
     status, answer = await post(client, f"/subjects/{SUBJECT}", {"schema": schema})
-    assert (status, answer["id"], answer["version"]) == (200, 1001, 1)
-    assert await post(client, f"/subjects/{SUBJECT}/versions", {"schema": schema}) == (200, {"id": 1001})
+    assert (status, answer["id"], answer["version"]) == (200, version.schema_id, version.number)
+    found = await post(client, f"/subjects/{SUBJECT}/versions", {"schema": schema})
+    assert found == (200, {"id": version.schema_id})
 
 
 def with_field(field: dict[str, Any]) -> str:

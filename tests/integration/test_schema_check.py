@@ -41,11 +41,11 @@ def test_check_takes_another_layout_of_the_same_file(folder: Path) -> None:
 
 
 def test_check_reports_a_file_without_id_and_an_id_without_file(folder: Path) -> None:
-    (folder / SUBJECT / "v1.avsc").rename(folder / SUBJECT / "v2.avsc")
+    (folder / SUBJECT / "v2.avsc").rename(folder / SUBJECT / "v3.avsc")
     messages = [str(problem) for problem in check_folder(folder)]
     assert any("has no id" in message for message in messages)
     assert any("its file is gone" in message for message in messages)
-    assert any("v1.avsc is missing" in message for message in messages)
+    assert any("v2.avsc is missing" in message for message in messages)
 
 
 def test_check_reports_an_id_given_twice(folder: Path) -> None:
@@ -76,7 +76,15 @@ def drop(name: str, *labels: str) -> Callable[[dict[str, Any]], None]:
 
 
 def add(**field: Any) -> Callable[[dict[str, Any]], None]:
-    return lambda schema: schema["fields"].append({**optional_field("added"), **field})
+    return lambda schema: schema["fields"].append(changed("added", field))
+
+
+def changed(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """A well-formed optional field with some changes; what is no text any more has no longest form either."""
+    field = {**optional_field(name), **changes}
+    if "string" not in field["type"]:
+        field.pop("max_length")
+    return field
 
 
 @pytest.mark.parametrize(
@@ -113,7 +121,7 @@ def test_check_reports_a_broken_rule(
 
 
 def list_of(**item: Any) -> dict[str, Any]:
-    fields = [{**optional_field("inner"), **item}]
+    fields = [changed("inner", item)]
     return {"type": "array", "items": {"type": "record", "name": "Added", "fields": fields}}
 
 
@@ -174,8 +182,51 @@ def test_i6_check_reports_a_version_that_does_not_fit_its_ancestor(
 def test_i6_check_compares_with_every_ancestor_and_not_with_the_last_alone(folder: Path) -> None:
     publish_next(folder, SUBJECT, remove("email"))
     publish_next(folder, SUBJECT, add(name="email", type=["null", "int"]))
-    against = {str(problem) for problem in check_folder(folder) if problem.number == 3}
+    against = {str(problem) for problem in check_folder(folder) if problem.number == 4}
     assert any("(against v1)" in problem and "email" in problem for problem in against)
+
+
+def without_length(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: field_of(schema, name).pop("max_length")
+
+
+def test_check_wants_the_longest_form_of_every_text_of_a_new_version(folder: Path) -> None:
+    publish_next(folder, SUBJECT, add(max_length=None))
+    assert rules(folder) == {(Rule.LENGTH, "added")}
+    publish_next(folder, "dossier.submitted", lambda schema: documents_of(schema)[1].pop("max_length"))
+    assert (Rule.LENGTH, "documents.name") in rules(folder, "dossier.submitted")
+    publish_next(folder, "identity.changed", without_length("source_system"))
+    assert (Rule.LENGTH, "source_system") in rules(folder, "identity.changed")
+
+
+def documents_of(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = field_of(schema, "documents")["type"][1]["items"]["fields"]
+    return found
+
+
+@pytest.mark.parametrize("length", [0, -1, "50", True, 1.5])
+def test_longest_form_is_a_whole_number_above_zero(folder: Path, length: Any) -> None:
+    publish_next(folder, SUBJECT, add(max_length=length))
+    assert rules(folder) == {(Rule.LENGTH, "added")}
+
+
+def test_number_has_no_longest_form(folder: Path) -> None:
+    publish_next(folder, SUBJECT, lambda schema: field_of(schema, "birth_year").update(max_length=4))
+    assert rules(folder) == {(Rule.LENGTH, "birth_year")}
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda schema: field_of(schema, "full_name").update(max_length=201), set()),
+        (lambda schema: field_of(schema, "full_name").update(max_length=199), {(Rule.COMPATIBILITY, "full_name")}),
+    ],
+)
+def test_i6_longest_form_may_grow_and_not_shrink(
+    folder: Path, edit: Callable[[dict[str, Any]], None], expected: set[tuple[Rule, str]]
+) -> None:
+    publish_next(folder, SUBJECT, edit)
+    assert rules(folder) == expected
 
 
 def test_check_lets_a_version_add_optional_fields_and_symbols(folder: Path) -> None:

@@ -55,14 +55,25 @@ def test_list_gives_every_version_with_its_id() -> None:
     code, printed = run("list", "--json")
     listed = {item["subject"]: item["id"] for item in json.loads(printed)}
     assert code == 0
-    assert listed["citizen.changed"] == 1001
+    assert listed["citizen.changed"] == load_catalogue().latest("citizen.changed").schema_id
     assert set(listed) == set(load_catalogue().subjects)
     assert "dossier.progressed" in run("list")[1]
 
 
 def test_show_gives_the_schema_or_its_fields() -> None:
     assert json.loads(run("show", "citizen.changed", "--json")[1])["namespace"] == "hub.citizen"
-    assert "residence.changed v1, id 1003" in run("show", "residence.changed")[1]
+    assert "residence.changed v1, id 1003" in run("show", "residence.changed", "--version", "1")[1]
+
+
+def test_show_says_how_long_texts_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    lines = run("show", "dossier.submitted")[1].splitlines()
+    said = {line.split("│")[1].strip(): line.split("│")[3].strip() for line in lines if line.count("│") > 4}
+    assert {name: said[name] for name in ("summary", "storage_ref", "paid_vnd")} == {
+        "summary": "1,000",
+        "storage_ref": "2,000",
+        "paid_vnd": "",
+    }
 
 
 @pytest.mark.parametrize("arguments", [("pet.changed",), ("citizen.changed", "--version", "9")])
@@ -73,16 +84,16 @@ def test_show_says_what_there_is_when_asked_for_something_else(arguments: tuple[
 
 def test_assign_prints_a_plan_until_told_to_execute(folder: Path) -> None:
     edit_schema(folder, "citizen.changed", lambda schema: None)
-    text = json.loads((folder / "citizen.changed" / "v1.avsc").read_text())
+    text = json.loads((folder / "citizen.changed" / "v2.avsc").read_text())
     text["fields"].append(optional_field("added"))
-    (folder / "citizen.changed" / "v2.avsc").write_text(json.dumps(text))
+    (folder / "citizen.changed" / "v3.avsc").write_text(json.dumps(text))
     before = (folder / "ids.json").read_text()
 
     catalogue = load_catalogue()
     following = max(found.schema_id for name in catalogue.subjects for found in catalogue.versions(name)) + 1
-    assert run("assign") == (0, f"would assign {following} to citizen.changed v2\n")
+    assert run("assign") == (0, f"would assign {following} to citizen.changed v3\n")
     assert (folder / "ids.json").read_text() == before
-    planned = {"executed": True, "assigned": [{"subject": "citizen.changed", "version": 2, "id": following}]}
+    planned = {"executed": True, "assigned": [{"subject": "citizen.changed", "version": 3, "id": following}]}
     assert json.loads(run("assign", "--execute", "--json")[1]) == planned
     assert run("assign") == (0, "every schema file has an id\n")
     assert run("check")[0] == 0

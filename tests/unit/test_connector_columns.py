@@ -128,3 +128,16 @@ def test_outbox_row_without_a_payload_is_left_to_the_row_path() -> None:
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=50), st.integers(1, 1000))
 def test_partitions_of_many_keys_are_those_of_each(keys: list[bytes], partitions: int) -> None:
     assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]
+
+
+def test_row_with_a_text_that_is_too_long_is_left_to_the_row_path_and_its_neighbours_are_not() -> None:
+    mapper, encoder = parts_of(CITIZEN.replace('full_name = { columns = ["ho", "dem", "ten"] }', 'full_name = "ten"'))
+    columns = ColumnEncoder(mapper, encoder)
+    given: dict[str, Any] = {"pin": "000299000123", "luc": MOMENT, "ngay": None, "gt": None, "ns": None}
+    names = [f"Người {number}" for number in range(600)]
+    names[7] = "ế" * 201
+    for _ in range(2):  # the first page tells that these values do not come again
+        rows = [tuple((given | {"ten": name})[column] for column in mapper.columns) for name in names]
+        found = columns.encode(rows, NOW)
+        assert [place for place, record in enumerate(found.records) if record is None] == [7]
+        assert found.records[8] == by_row(mapper, encoder, rows[8])[0]  # type: ignore[index]

@@ -198,3 +198,32 @@ def test_event_id_follows_from_row_version_and_operation_alone() -> None:
     assert citizen(ten="Bình")["event_id"] == first["event_id"]
     assert citizen(pin="000299000124")["event_id"] != first["event_id"]
     assert citizen(luc=NOW)["event_id"] != first["event_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"ho": "ế" * 200}, "full_name"), ({"pin": "1" * 51}, "pin")],
+)
+def test_text_that_is_longer_than_the_schema_takes_is_a_reject_and_never_cut(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Unmappable) as refused:
+        citizen(**changes)
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, field)
+
+
+def test_text_as_long_as_the_schema_takes_is_mapped() -> None:
+    assert citizen(ho="ế" * 197)["full_name"] == "ế" * 197 + " An"
+
+
+def test_text_in_a_list_that_is_too_long_is_a_reject_with_its_path() -> None:
+    with pytest.raises(Unmappable) as refused:
+        dossier({"doi_han": [{"moi": "01/07/2025", "ly_do": "x" * 4_001}]})
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, "due_history.reason")
+
+
+def test_word_that_no_table_knows_is_a_reject_when_it_is_too_long_for_the_raw_field() -> None:
+    assert dossier({"tt": {"ten": "x" * 200}})["raw_status"] == "x" * 200
+    with pytest.raises(Unmappable) as refused:
+        dossier({"tt": {"ten": "x" * 201}})
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, "raw_status")
