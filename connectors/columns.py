@@ -15,7 +15,7 @@ from typing import Any
 from connectors.getters import Row
 from connectors.mapping import RowMapper, Step
 from connectors.port import Record
-from connectors.reasons import Unmappable
+from connectors.reasons import UNFORESEEN, Unmappable
 from hub.codec import wire
 from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
@@ -177,7 +177,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
         try:
             converted = step.convert(value)
             return usual if converted is None else cell(converted)
-        except (Unmappable, ValueError):
+        except (Unmappable, *UNFORESEEN):
             return None
 
     texts = _texts(branch, step.longest) if step.is_text else None
@@ -186,7 +186,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
     def fill(rows: Sequence[Row]) -> Pieces:
         try:
             values = list(map(step.get, rows))
-        except Unmappable:
+        except (Unmappable, *UNFORESEEN):
             return [None if (value := _tried(step.get, row)) is None else encoded(value) for row in rows]
         types = set(map(type, values))
         types.discard(type(None))
@@ -219,7 +219,7 @@ def _all(call: Callable[[Any], Any], rows: Sequence[Any]) -> list[Any]:
     """Call for every row; None where there is no value to be had."""
     try:
         return list(map(call, rows))
-    except Unmappable:
+    except (Unmappable, *UNFORESEEN):
         return [_tried(call, row) for row in rows]
 
 
@@ -234,7 +234,7 @@ def _each(cell: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes | N
 def _tried(call: Callable[[Any], Any], value: Any) -> Any:
     try:
         return call(value)
-    except Unmappable:
+    except (Unmappable, *UNFORESEEN):
         return None
 
 

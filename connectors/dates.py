@@ -1,9 +1,13 @@
-"""Dates and times of a source: text formats, partial dates, local time to UTC."""
+"""Dates and times of a source: text formats, partial dates, local time to UTC.
+
+Text without a declared format is ISO 8601, or what a database prints of a date or time. Everything else is BAD_DATE:
+also what a calendar or a clock has and Python has not (infinity, the year 20250, 24:00, a leap second).
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 
 from connectors.declaration import Part
@@ -29,8 +33,25 @@ class PartialDate:
 
 
 def local(value: datetime, zone: tzinfo) -> datetime:
-    """Return a time on the source's clock; without an offset it was read from that clock."""
-    return value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(zone)
+    """Return a time on the source's clock; without an offset it was read from that clock.
+
+    Raises:
+        Unmappable: BAD_DATE when that clock's time is before the year 1 or after 9999.
+    """
+    if value.tzinfo is None:
+        return value.replace(tzinfo=zone)
+    return _in_zone(value, zone)
+
+
+def _in_zone(value: datetime, zone: tzinfo) -> datetime:
+    try:
+        return value.astimezone(zone)
+    except (OverflowError, ValueError):
+        raise Unmappable(RejectReason.BAD_DATE) from None
+
+
+def _utc(value: datetime, zone: tzinfo) -> datetime:
+    return _in_zone(value if value.tzinfo is not None else value.replace(tzinfo=zone), UTC)
 
 
 _DIGITS = {"d": r"(?P<d>\d{1,2})", "m": r"(?P<m>\d{1,2})", "Y": r"(?P<Y>\d{4})"}
@@ -56,6 +77,13 @@ def _found(patterns: tuple[re.Pattern[str], ...], text: str) -> dict[str, int]:
     raise Unmappable(RejectReason.BAD_DATE)
 
 
+def _text_of(value: Any) -> str | None:
+    try:
+        return plain(value)
+    except Unmappable:
+        raise Unmappable(RejectReason.BAD_DATE) from None
+
+
 def to_partial(formats: tuple[str, ...], zone: tzinfo) -> Callable[[Any], PartialDate | None]:
     """Return the function that reads a date as far as it is known; 00 for a month or day means not known."""
     patterns = tuple(_pattern(text) for text in formats)
@@ -65,7 +93,7 @@ def to_partial(formats: tuple[str, ...], zone: tzinfo) -> Callable[[Any], Partia
             value = local(value, zone).date()
         if isinstance(value, date):
             return PartialDate(value.year, value.month, value.day)
-        text = plain(value)
+        text = _text_of(value)
         if text is None:
             return None
         if not patterns:
@@ -78,7 +106,7 @@ def to_partial(formats: tuple[str, ...], zone: tzinfo) -> Callable[[Any], Partia
 
 def _iso_partial(text: str, zone: tzinfo) -> PartialDate:
     if len(text) > len("2000-01-01"):
-        day = _iso_moment(text, zone).astimezone(zone).date()
+        day = local(_iso_moment(text), zone).date()
         return PartialDate(day.year, day.month, day.day)
     found = _found(_ISO_DATES, text)
     return _checked(found["Y"], found.get("m") or None, found.get("d") or None)
@@ -125,11 +153,36 @@ def to_day(formats: tuple[str, ...], zone: tzinfo) -> Convert:
     return convert
 
 
-def _iso_moment(text: str, zone: tzinfo) -> datetime:
+_ISO_MOMENT = re.compile(
+    r"(?:(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)(?=[Tt]))"
+    r"(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([Zz]|([+-])(\d\d)(?::?(\d\d)(?::?(\d\d))?)?))?)?",
+    re.ASCII,
+)
+"""ISO 8601, a day or a time to the nanosecond, and what databases print: a space for the T, +07, +07:06:30."""
+
+
+def _iso_moment(text: str) -> datetime:
+    """Return a time, with an offset only if the text has one; what is finer than a microsecond is cut off."""
+    match = _ISO_MOMENT.fullmatch(text)
+    if match is None:
+        raise Unmappable(RejectReason.BAD_DATE)
+    found = match.groups()
+    day = [int(part) for part in found[0:6] if part is not None]
+    clock = [int(part or 0) for part in found[6:9]]
+    micros = int((found[9] or "")[:6].ljust(6, "0"))
     try:
-        return local(datetime.fromisoformat(text), zone)
+        return datetime(*day, *clock, micros, tzinfo=_offset(*found[10:]))  # type: ignore[arg-type,misc]
     except ValueError:
         raise Unmappable(RejectReason.BAD_DATE) from None
+
+
+def _offset(said: str | None, sign: str | None, *parts: str | None) -> tzinfo | None:
+    """Return an offset from its text and parts; raises ``ValueError`` for one of a day or more."""
+    if said is None or sign is None:
+        return None if said is None else UTC
+    hours, minutes, seconds = (int(part or 0) for part in parts)
+    size = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    return timezone(-size if sign == "-" else size)
 
 
 def to_moment(formats: tuple[str, ...], zone: tzinfo) -> Convert:
@@ -138,21 +191,31 @@ def to_moment(formats: tuple[str, ...], zone: tzinfo) -> Convert:
 
     def convert(value: Any) -> Any:
         if isinstance(value, datetime):
-            return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).astimezone(UTC)
+            return _utc(value, zone)
         if isinstance(value, date):
-            return datetime.combine(value, time(), zone).astimezone(UTC)
-        text = plain(value)
+            return _utc(datetime.combine(value, time()), zone)
+        text = _text_of(value)
         if text is None:
             return None
         if not patterns:
-            return _iso_moment(text, zone).astimezone(UTC)
+            return _utc(_iso_moment(text), zone)
         found = _found(patterns, text)
         if not found.get("m") or not found.get("d"):
             raise Unmappable(RejectReason.PARTIAL_DATE)
         clock = (found.get("H", 0), found.get("M", 0), found.get("S", 0))
         try:
-            return datetime(found["Y"], found["m"], found["d"], *clock, tzinfo=zone).astimezone(UTC)
+            moment = datetime(found["Y"], found["m"], found["d"], *clock)  # noqa: DTZ001 - its zone comes next
         except ValueError:
             raise Unmappable(RejectReason.BAD_DATE) from None
+        return _utc(moment, zone)
 
     return convert
+
+
+def moment_or_none(value: Any, zone: tzinfo) -> datetime | None:
+    """Return a value of a time column on the clock of ``zone``, which it is of without an offset; None for none."""
+    try:
+        moment: datetime | None = to_moment((), zone)(value)
+        return None if moment is None else local(moment, zone)
+    except Unmappable:
+        return None

@@ -42,6 +42,17 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """How a source writes numbers in text: what parts groups of three digits, what stands before the fraction.
+
+    An empty one is not used: thousands are then not parted, or numbers have no fraction.
+    """
+
+    thousands: str = ""
+    decimal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """Rows of another table that become a list field: ``on`` pairs its columns with columns of the stream's table."""
 
@@ -63,6 +74,7 @@ class FieldRule:
         words: local code to the schema's value; None: the value is taken as it is.
         formats: date formats of text (``%d %m %Y %H %M %S``), tried in order; fewer parts make a partial date.
         part: take only the year, month or day.
+        number: format of numbers in text; None: digits with a decimal point, and nothing that may be read otherwise.
         pad: left-pad a number with zeros to this length (codes that a source keeps as numbers).
         default: value when the source has none.
         items: rules of each element (list fields).
@@ -77,6 +89,7 @@ class FieldRule:
     words: Mapping[str, Word] | None = None
     formats: tuple[str, ...] = ()
     part: Part | None = None
+    number: NumberFormat | None = None
     pad: int | None = None
     default: Word | None = None
     items: tuple["FieldRule", ...] = ()
@@ -84,7 +97,10 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A soft-delete column: truthy, or one of ``values``, makes the operation REVOKE."""
+    """A soft-delete column: true, a time, or one of ``values`` makes the operation REVOKE.
+
+    Without ``values`` its words are those of ``connectors.truth``; any other makes the row a reject.
+    """
 
     column: str
     values: tuple[str, ...] = ()

@@ -1,14 +1,16 @@
 """How a value is reached in a source's row: a column, several joined, a path inside a JSON document."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from datetime import date, tzinfo
 from operator import itemgetter
 from typing import Any
 
+from connectors.dates import moment_or_none
 from connectors.declaration import Deleted, FieldRule
+from connectors.json_text import parsed
 from connectors.plain import folded, plain
 from connectors.reasons import RejectReason, Unmappable
+from connectors.truth import truth
 
 Row = Sequence[Any]
 Get = Callable[[Any], Any]
@@ -57,25 +59,29 @@ def digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get
     return joined
 
 
-def deletion(deleted: Deleted, place: int) -> Callable[[Row], bool]:
-    """Return what tells a row that the source has deleted, by the column at a place."""
+def deletion(deleted: Deleted, place: int, zone: tzinfo) -> Callable[[Row], bool]:
+    """Return what tells a row that the source has deleted, by the column at a place: true, or when that was.
+
+    Raised by it: ``Unmappable`` for a word that is neither declared nor of the closed list.
+    """
     values = frozenset(folded(value) for value in deleted.values)
 
-    def is_deleted(row: Row) -> bool:
+    def is_listed(row: Row) -> bool:
         text = plain(row[place])
-        if text is None:
-            return False
-        return folded(text) in values if values else text.lower() not in ("0", "false", "f")
+        return text is not None and folded(text) in values
 
-    return is_deleted
+    def is_deleted(row: Row) -> bool:
+        value = row[place]
+        if isinstance(value, date):
+            return True
+        try:
+            return bool(truth(value))
+        except Unmappable:
+            if isinstance(value, str) and moment_or_none(value, zone) is not None:
+                return True
+            raise
 
-
-def parsed(value: str | bytes, reason: RejectReason) -> Any:
-    """Return what a JSON text holds; raises ``Unmappable`` for the reason given."""
-    try:
-        return json.loads(value, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        raise Unmappable(reason) from None
+    return is_listed if values else is_deleted
 
 
 def payload_of(value: Any) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ keyed hash of who says what: the same row in the same version has the same id, w
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from operator import itemgetter
@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 from connectors.dates import Convert, to_moment
 from connectors.declaration import Declaration, FieldRule, Kind, Stream, Word, child_columns, columns_of
-from connectors.getters import Get, Row, column_getter, deletion, digger, parsed, payload_of
+from connectors.getters import Get, Row, column_getter, deletion, digger, payload_of
+from connectors.json_text import parsed
 from connectors.plain import plain
-from connectors.reasons import RejectReason, Unmappable
+from connectors.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.values import converter
 from connectors.versions import timely_within, version_getter
 from hub.codec.catalogue import SchemaVersion
@@ -48,7 +49,10 @@ class Step:
 
     def value(self, row: Row) -> Any:
         """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
-        return self.convert(self.get(row))
+        try:
+            return self.convert(self.get(row))
+        except UNFORESEEN:
+            raise Unmappable(RejectReason.BAD_VALUE) from None
 
 
 class RowMapper:
@@ -89,7 +93,7 @@ class RowMapper:
         event = dict(self.constants)
         for step in self.steps:
             try:
-                value = step.convert(step.get(row))
+                value = step.value(row)
             except Unmappable as problem:
                 if problem.reason is not RejectReason.UNMAPPED_WORD or step.raw is None:
                     raise Unmappable(problem.reason, problem.field or step.field) from None
@@ -114,20 +118,21 @@ class RowMapper:
 
     def place(self, row: Row) -> str:
         """Return where the row stands, if saying so betrays nobody: the id of an outbox row."""
-        return self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""
+        text = self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""
+        return text if text.isprintable() else ""
 
     def _envelope(self, event: dict[str, Any], row: Row, recorded_at: datetime) -> None:
         event["recorded_at"] = recorded_at
         if "occurred_at" not in event:
-            moment = self.changed_at(row)
+            moment = _named("occurred_at", self.changed_at, row)
             if moment is None:
                 raise Unmappable(RejectReason.TIME_MISSING, "occurred_at")
             event["occurred_at"] = moment
-        version = self.version(row)
+        version = _named("source_version", self.version, row)
         if version is None:
             raise Unmappable(RejectReason.VERSION_MISSING, "source_version")
         event["source_version"] = version
-        event["operation"] = operation = self.operation(row)
+        event["operation"] = operation = _named("operation", self.operation, row)
         event["event_id"] = self.event_id(row, version, operation)
 
     def changed_at(self, row: Row) -> datetime | None:
@@ -159,7 +164,7 @@ class RowMapper:
 
     def _digest(self, text: str) -> bytes:
         hashed = self._keyed.copy()
-        hashed.update(text.encode())
+        hashed.update(text.encode("utf-8", "surrogatepass"))
         digest = bytearray(hashed.digest())
         digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8: made by a rule of our own
         digest[8] = digest[8] & 0x3F | 0x80
@@ -224,8 +229,10 @@ class RowMapper:
             return found
 
         def convert_list(value: Any) -> Any:
-            given = parsed(value, RejectReason.BAD_LIST) if isinstance(value, str | bytes) else value
-            if not given:
+            given = value
+            if isinstance(value, str | bytes):
+                given = parsed(value, RejectReason.BAD_LIST) if value.strip() else None
+            if given is None or given == [] or given == {}:
                 return None
             if not spec.is_array:
                 return element(given)
@@ -246,16 +253,22 @@ class RowMapper:
             get, convert = self._getter(rule), _convert(rule, self._specs["operation"], self._zone)
 
             def said(row: Row) -> str:
-                try:
-                    found = convert(get(row))
-                except Unmappable as problem:
-                    raise Unmappable(problem.reason, "operation") from None
-                return str(found or rule.default or Operation.UPDATE)
+                return str(convert(get(row)) or rule.default or Operation.UPDATE)
 
         if deleted is None:
             return said
-        is_deleted = deletion(deleted, self._index[deleted.column])
-        return lambda row: "REVOKE" if is_deleted(row) else said(row)
+        is_deleted = deletion(deleted, self._index[deleted.column], self._zone)
+        return lambda row: str(Operation.REVOKE) if is_deleted(row) else said(row)
+
+
+def _named(field: str, call: Callable[[Row], Any], row: Row) -> Any:
+    """Call; what cannot be had is named after a field."""
+    try:
+        return call(row)
+    except Unmappable as problem:
+        raise Unmappable(problem.reason, problem.field or field) from None
+    except UNFORESEEN:
+        raise Unmappable(RejectReason.BAD_VALUE, field) from None
 
 
 def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from connectors.check import require_fit
 from connectors.declaration import Declaration
+from connectors.engines import open_engine, open_source
 from connectors.load import url_of
-from connectors.source import open_engine
 from connectors.sql import Context, SqlConnector
 from connectors.state import StateStore
 from hub.codec.catalogue import Catalogue, load_catalogue
@@ -25,12 +25,12 @@ def open_context(
     url = url_of(declaration.database, environ)
     if url is None:
         raise ConfigError([f"source {declaration.code}: url or url_env is missing"])
-    engine = open_engine(url)
     state_url = url_of(declaration.state, environ)
-    state_engine = engine if state_url is None else open_engine(state_url)
+    # the state has an engine of its own even in the same database: what is read raw of a source is not raw there
+    state_engine = open_engine(state_url or url)
     return Context(
         declaration=declaration,
-        engine=engine,
+        engine=open_source(url),
         state=StateStore(state_engine, declaration.state_schema, declaration.code),
         secret=secret,
         catalogue=catalogue,

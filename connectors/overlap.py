@@ -2,14 +2,17 @@
 
 A row may carry a time before the mark when its transaction commits after it; as long as no transaction stays open
 longer than the overlap, it is still met. Rows read again are not sent again in the same run; after a restart they
-are, as duplicates. Rows whose time is null are read at every poll, where the column can be null.
+are, as duplicates. Rows without a time (null, or what is none: 0000-00-00) are read at every poll.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, func, literal, or_, select, type_coerce
+from sqlalchemy.types import NullType
 
+from connectors.dates import moment_or_none
 from connectors.faults import translated
 from connectors.port import JsonValue, Position
 from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
@@ -32,12 +35,15 @@ class OverlapReading:
         if column is None or not issubclass(column.type.python_type, datetime):
             raise ConfigError([f"{table.what}: reading with an overlap needs changed_at, a column of date and time"])
         self._column = column
+        self._zone = now().tzinfo or UTC
+        self._has_zone = bool(getattr(column.type, "timezone", False))
+        self._timeless = _timeless(column, table.engine.dialect.name)
         self._place = [column.name for column in table.columns].index(column.name)
 
     def begin(self) -> Position:
         """Return the position of a snapshot; the latest time now there is where the changes begin."""
         with translated(self._table.what), self._table.engine.connect() as connection:
-            latest = connection.execute(select(func.max(self._column))).scalar()
+            latest = connection.execute(select(type_coerce(func.max(self._column), NullType()))).scalar()
         return {PHASE: SNAPSHOT, MARK: self._later(None, latest)}
 
     def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
@@ -50,21 +56,21 @@ class OverlapReading:
         mark = position[MARK]
         statement = self._table.rows().order_by(self._column, *self._table.key)
         if isinstance(mark, str):
-            statement = statement.where(self._column >= datetime.fromisoformat(mark) - self._overlap)
+            statement = statement.where(self._column >= self._since(mark))
         with translated(self._table.what), self._table.engine.connect() as connection:
             options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
             for page in options.execute(statement).partitions(self._page_rows):
                 rows = self._table.with_children(connection, [tuple(row) for row in page])
                 mark = self._later(mark, rows[-1][self._place])
                 yield rows, {PHASE: CHANGES, MARK: mark}
-            if self._column.nullable:
+            if self._timeless is not None:
                 for rows in self._without_time(connection):
                     yield rows, {PHASE: CHANGES, MARK: mark}
         yield [], {PHASE: CHANGES, MARK: mark}
 
     def _without_time(self, connection: Connection) -> Iterator[Rows]:
-        """Read the rows whose time is null: no window has them, so every poll looks at all of them."""
-        statement = self._table.rows().where(self._column.is_(None)).order_by(*self._table.key)
+        """Read the rows without a time: no window has them, so every poll looks at all of them."""
+        statement = self._table.rows().where(self._timeless).order_by(*self._table.key)
         options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
         for page in options.execute(statement).partitions(self._page_rows):
             yield self._table.with_children(connection, [tuple(row) for row in page])
@@ -83,12 +89,35 @@ class OverlapReading:
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
         """Say whether a poll from ``position`` may meet a row of that time again."""
         mark = position.get(MARK)
-        return not isinstance(mark, str) or changed_at >= datetime.fromisoformat(mark) - self._overlap
+        return not isinstance(mark, str) or changed_at >= self._moment(mark) - self._overlap
 
-    def _later(self, mark: JsonValue, latest: datetime | None) -> JsonValue:
+    def moment(self, value: Any) -> datetime | None:
+        """Return a value of ``changed_at`` as a time with its offset; None where it is none that can be read."""
+        return moment_or_none(value, self._zone)
+
+    def _moment(self, mark: str) -> datetime:
+        moment = datetime.fromisoformat(mark)
+        return moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+
+    def _since(self, mark: str) -> datetime:
+        """Return where a poll begins, as the column has its times."""
+        since = self._moment(mark) - self._overlap
+        return since if self._has_zone else since.astimezone(self._zone).replace(tzinfo=None)
+
+    def _later(self, mark: JsonValue, value: Any) -> JsonValue:
         """Return the later time, but none to come: a row dated ahead would hide all that follow."""
+        latest = self.moment(value)
         if latest is None:
             return mark
-        now = self._now()
-        latest = min(latest, now if latest.tzinfo else now.replace(tzinfo=None))
-        return latest.isoformat() if not isinstance(mark, str) or latest > datetime.fromisoformat(mark) else mark
+        latest = min(latest, self._now())
+        return latest.isoformat() if not isinstance(mark, str) or latest > self._moment(mark) else mark
+
+
+def _timeless(column: Column[Any], dialect: str) -> ColumnElement[bool] | None:
+    """Return the condition of rows whose time is none that the others could be compared with; None: all have one."""
+    if dialect == "sqlite":
+        # a number or bytes may stand in any column, before or after all text
+        return func.typeof(column) != "text"
+    if dialect in ("mysql", "mariadb"):
+        return or_(column.is_(None), column < literal("0001-01-01", NullType()))
+    return column.is_(None) if column.nullable else None

@@ -18,10 +18,12 @@ from connectors.declaration import (
     Kind,
     LateRows,
     Location,
+    NumberFormat,
     Part,
     Stream,
     Word,
 )
+from connectors.formats import date_format_problem, number_format
 from hub.model.envelope import Operation, UnitScheme
 from hub.model.errors import ConfigError
 from hub.topology import all_subjects
@@ -34,8 +36,7 @@ _STREAM = {
     *("operation", "deleted", "late_rows"),
 }
 _ORIGINS = ("column", "columns", "path", "paths", "constant", "child")
-_RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "pad", "default", "items"}
-_DIRECTIVES = {"d", "m", "Y", "H", "M", "S"}
+_RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number", "pad", "default", "items"}
 
 
 class _Reader:
@@ -144,6 +145,7 @@ class _Reader:
             words=self.word_map(where, given["words"]) if "words" in given else None,
             formats=self.formats(where, given),
             part=Part(part) if part else None,
+            number=self.number_format(where, given),
             pad=int(self.number(where, given, "pad", 1, 1)) if "pad" in given else None,
             default=default,
             items=self.items(where, given),
@@ -152,10 +154,16 @@ class _Reader:
     def formats(self, where: str, given: _Table) -> tuple[str, ...]:
         formats = self.names(where, given, "formats")
         for text in formats:
-            used = [piece[:1] for piece in text.split("%")[1:]]
-            if not used or set(used) - _DIRECTIVES or len(used) != len(set(used)) or "Y" not in used:
-                self.problem(where, f"format {text!r}: use %Y with any of %m %d %H %M %S, each once")
+            if problem := date_format_problem(text):
+                self.problem(where, problem)
         return formats
+
+    def number_format(self, where: str, given: _Table) -> NumberFormat | None:
+        found = number_format(given["number"]) if "number" in given else None
+        if isinstance(found, str):
+            self.problem(where, found)
+            return None
+        return found
 
     def child(self, where: str, given: _Table) -> Child | None:
         if "child" not in given:

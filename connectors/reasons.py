@@ -11,6 +11,7 @@ class RejectReason(StrEnum):
     BAD_DATE = "BAD_DATE"
     PARTIAL_DATE = "PARTIAL_DATE"
     BAD_NUMBER = "BAD_NUMBER"
+    AMBIGUOUS_NUMBER = "AMBIGUOUS_NUMBER"
     BAD_BOOLEAN = "BAD_BOOLEAN"
     BAD_TEXT = "BAD_TEXT"
     BAD_LIST = "BAD_LIST"
@@ -20,9 +21,14 @@ class RejectReason(StrEnum):
     BAD_VERSION = "BAD_VERSION"
     TIME_IN_FUTURE = "TIME_IN_FUTURE"
     INVALID_VALUE = "INVALID_VALUE"
+    BAD_VALUE = "BAD_VALUE"
     NOT_ENCODABLE = "NOT_ENCODABLE"
     TOO_LARGE = "TOO_LARGE"
     TOO_LONG = "TOO_LONG"
+
+
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a value that no rule foresees may raise where it is turned. Its row is BAD_VALUE; its neighbours go on."""
 
 
 class Unmappable(Exception):

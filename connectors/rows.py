@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.mapping import RowMapper
 from connectors.port import Record
-from connectors.reasons import RejectReason, Unmappable
+from connectors.reasons import UNFORESEEN, RejectReason, Unmappable
 from hub.codec.encode import Encoder
 from hub.model.errors import PoisonError
 from hub.topology import MAX_RECORD_BYTES
@@ -36,6 +36,8 @@ def record_of_row(
         key = encoder.key(event)
     except PoisonError as problem:
         raise Unmappable(RejectReason.NOT_ENCODABLE, problem.detail) from None
+    except UNFORESEEN:
+        raise Unmappable(RejectReason.BAD_VALUE) from None
     if len(value) > MAX_RECORD_BYTES:
         raise Unmappable(RejectReason.TOO_LARGE)
     return (key, value), event["event_id"]

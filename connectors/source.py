@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import (
@@ -11,35 +10,25 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    Numeric,
     Select,
     Table,
     and_,
     bindparam,
-    create_engine,
+    cast,
     false,
     or_,
     select,
+    type_coerce,
 )
-from sqlalchemy.pool import NullPool
+from sqlalchemy.dialects.postgresql import DOMAIN, MONEY
+from sqlalchemy.types import NullType
 
 from connectors.declaration import Child, FieldRule, Stream, child_columns, columns_of
 from connectors.faults import translated
 from connectors.port import JsonValue
+from connectors.raw.place import bound, kept, key_problem
 from hub.model.errors import ConfigError
-
-CONNECT_TIMEOUT_S = 10
-
-
-def open_engine(url: str) -> Engine:
-    """Return an engine for a database of the source; nothing is connected yet."""
-    if url.startswith("postgresql"):
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
-        return create_engine(
-            url, pool_size=2, connect_args=arguments, pool_reset_on_return="rollback", hide_parameters=True
-        )
-    if url.startswith("sqlite"):
-        return create_engine(url, poolclass=NullPool, hide_parameters=True)
-    return create_engine(url, pool_size=2, hide_parameters=True)
 
 
 class SourceTable:
@@ -55,7 +44,7 @@ class SourceTable:
             (rule, rule.child, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
         ]
         self._check()
-        self.columns = [self.table.c[name] for name in columns_of(stream)]
+        self.columns = [raw(self.table.c[name]) for name in columns_of(stream)]
         self.key = [self.table.c[name] for name in stream.key]
         self.changed_at = self.table.c[stream.changed_at] if stream.changed_at else None
 
@@ -68,6 +57,12 @@ class SourceTable:
                 for name in (*child_columns(rule), *child.on, *child.order)
                 if name not in table.c
             ]
+        problems += [
+            f"{self.what}: key column {name!r}: {problem}"
+            for name in self.stream.key
+            if name in self.table.c
+            and (problem := key_problem(self.table.c[name].type, self.engine.dialect.name)) is not None
+        ]
         if problems:
             raise ConfigError(problems)
 
@@ -80,12 +75,13 @@ class SourceTable:
 
     def after(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
         """Return the condition of the rows whose key comes after a place."""
-        values = [_restored(column, value) for column, value in zip(self.key, place, strict=True)]
+        columns = [type_coerce(column, NullType()) for column in self.key]
+        values = [bound(value, self.engine.dialect.name) for value in place]
         condition: ColumnElement[bool] = false()
-        for column, value in reversed(list(zip(self.key, values, strict=True))):
+        for column, value in reversed(list(zip(columns, values, strict=True))):
             condition = or_(column > value, and_(column == value, condition))
         # the first column alone lets the database use its index
-        return and_(self.key[0] >= values[0], condition)
+        return and_(columns[0] >= values[0], condition)
 
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
         """Return a row's key as a position keeps it."""
@@ -104,7 +100,7 @@ class SourceTable:
 def _child_select(rule: FieldRule, child: Child, table: Table) -> Select[Any]:
     """Return the select of child rows; the last column links to the parent and is bound to ``parents``."""
     link = table.c[next(iter(child.on))]
-    columns = [table.c[name] for name in child_columns(rule)]
+    columns = [raw(table.c[name]) for name in child_columns(rule)]
     wanted = link.in_(bindparam("parents", expanding=True))
     return select(*columns, link).where(wanted).order_by(link, *(table.c[name] for name in child.order))
 
@@ -117,21 +113,15 @@ def _child_rows(connection: Connection, statement: Select[Any], parents: list[An
     return found
 
 
-def kept(value: object) -> JsonValue:
-    """Return a value of a key or mark as JSON keeps it."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return value.isoformat() if isinstance(value, date | time) else str(value)
+def raw(column: Column[Any]) -> ColumnElement[Any]:
+    """Return what selects a column as its driver gives it (``connectors.raw``), by its own name.
 
-
-def _restored(column: Column[Any], value: JsonValue) -> Any:
-    try:
-        wanted = column.type.python_type
-    except NotImplementedError:
-        return value
-    if value is None or wanted in (bool, int, float, str) or not isinstance(value, str):
-        return value
-    return wanted.fromisoformat(value) if issubclass(wanted, date | datetime | time) else wanted(value)
+    SQLAlchemy's own conversions would raise for what their Python type cannot hold, and lose the page.
+    """
+    kind = column.type.data_type if isinstance(column.type, DOMAIN) else column.type
+    # money is printed as the server's locale has it; as a number it is the server's own reckoning
+    value: ColumnElement[Any] = cast(column, Numeric) if isinstance(kind, MONEY) else column
+    return type_coerce(value, NullType()).label(column.name)
 
 
 def _reflected(engine: Engine, name: str, what: str) -> Table:

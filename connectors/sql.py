@@ -157,9 +157,9 @@ class SqlConnector:
                 break
 
     def close(self) -> None:
-        """Let go of the source's connections, and of its lock."""
-        self._context.state.close()
+        """Let go of the connections to the source and to the state, and of the lock."""
         self._context.engine.dispose()
+        self._context.state.close()
 
     def _open(self) -> Reading:
         declaration, stream = self._context.declaration, self._stream
@@ -177,14 +177,14 @@ class SqlConnector:
         now = datetime.now(UTC)
         unconfirmed: _Sent = {}
         if changed is not None:
-            rows = [row for row in rows if row[changed] is not None or self._is_new(row, unconfirmed)]
+            rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
         rows = self._order.by_time(rows) if self._sorts else rows
         encoded = self._columns.encode(rows, now)
         for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
                     record, event_id = record_of_row(self._mapper, self._encoder, row, now)
-                at = None if changed is None else row[changed]
+                at = self._at(row, changed)
                 if at is not None:
                     content = self._order.content(record[1], event_id, now)
                     if self._is_sent(self._mapper.row_hash(row), content, at, unconfirmed):
@@ -212,6 +212,11 @@ class SqlConnector:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
+    def _at(self, row: Sequence[Any], changed: int | None) -> datetime | None:
+        """Return a row's time, if rows are met again by it; None too for a time that cannot be read."""
+        reading = self._reading
+        return None if changed is None or not isinstance(reading, OverlapReading) else reading.moment(row[changed])
+
     def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
         """Tell whether a row without a time was not met as it is: each poll brings all of them, most as they were."""
         name, content = self._mapper.row_hash(row), str(hash(repr(row)))
@@ -233,7 +238,7 @@ class SqlConnector:
         self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: _Sent
     ) -> tuple[Reject, ...]:
         name = self._mapper.row_hash(row)
-        at = None if changed is None else row[changed]
+        at = self._at(row, changed)
         if at is not None and self._is_sent(name, f"{problem} {at}", at, unconfirmed):
             return ()
         return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)

@@ -206,8 +206,9 @@ class StateStore:
                 connection.execute(insert(table), values)
 
     def close(self) -> None:
-        """Let another connector of this source run."""
+        """Let another connector of this source run, and let go of the connections."""
         self._lock.release()
+        self._engine.dispose()
 
     def summary(self) -> tuple[StreamState, ...]:
         """Return every stream of the source that has a checkpoint, by name; nothing is made where none has run yet."""

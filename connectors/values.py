@@ -7,15 +7,18 @@ text: a leading zero that a source keeps is kept, one that it lost comes back wi
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connectors.dates import Convert, local, to_day, to_moment, to_part, to_partial
 from connectors.declaration import FieldRule, Word
+from connectors.numbers import to_double, to_whole
 from connectors.plain import folded, plain
 from connectors.reasons import RejectReason, Unmappable
+from connectors.truth import truth
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.errors import ConfigError
+
+INT_LIMIT, LONG_LIMIT = 2**31, 2**63
 
 
 def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
@@ -32,12 +35,16 @@ def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
             return _text(rule, spec, zone)
         case FieldKind.ENUM:
             return _symbol(spec.symbols)
-        case FieldKind.INT | FieldKind.LONG:
-            return to_part(rule.part, rule.formats, zone) if rule.part else whole_number
+        case FieldKind.INT | FieldKind.LONG if rule.part:
+            return to_part(rule.part, rule.formats, zone)
+        case FieldKind.INT:
+            return to_whole(rule.number, INT_LIMIT)
+        case FieldKind.LONG:
+            return to_whole(rule.number, LONG_LIMIT)
         case FieldKind.DOUBLE:
-            return _double
+            return to_double(rule.number)
         case FieldKind.BOOLEAN:
-            return _boolean
+            return truth
         case FieldKind.TIMESTAMP:
             return to_moment(rule.formats, zone)
         case FieldKind.DATE:
@@ -108,41 +115,3 @@ def _date_text(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
         return None if found is None else found.text()
 
     return convert_date
-
-
-def whole_number(value: Any) -> Any:
-    """Return a whole number; None for none."""
-    if value is None or value.__class__ is int:
-        return value
-    try:
-        number = Decimal(plain(value) or "NaN") if not isinstance(value, str) or value.strip() else None
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if number is None:
-        return None
-    if not number.is_finite() or number != number.to_integral_value() or isinstance(value, bool):
-        raise Unmappable(RejectReason.BAD_NUMBER)
-    return int(number)
-
-
-def _double(value: Any) -> Any:
-    text = plain(value)
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise Unmappable(RejectReason.BAD_NUMBER) from None
-
-
-def _boolean(value: Any) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    text = plain(value)
-    if text is None:
-        return None
-    if text.lower() in ("1", "true", "t"):
-        return True
-    if text.lower() in ("0", "false", "f"):
-        return False
-    raise Unmappable(RejectReason.BAD_BOOLEAN)

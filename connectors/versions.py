@@ -13,12 +13,15 @@ from typing import Any
 from connectors.dates import to_moment
 from connectors.declaration import Kind, Stream
 from connectors.getters import Get
+from connectors.numbers import to_whole
 from connectors.reasons import RejectReason, Unmappable
-from connectors.values import whole_number
 from hub.model.rules import LEAST_MOMENT, OUT_OF_YEARS
 
 MOST_VERSION = 2**63 - 1
 """The hub holds versions in 64 bits with a sign."""
+
+MOST_READ = 10**19
+"""A whole number of more digits is not read as one."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
@@ -64,15 +67,21 @@ def version_getter(stream: Stream, index: Mapping[str, int], zone: tzinfo, timel
     column = version_column(stream)
     get, moment = itemgetter(index[column or ""]), to_moment((), zone)
     is_time = column == stream.changed_at
+    whole_number = to_whole(None, MOST_READ)
 
     def version(row: Any) -> int | None:
         value = get(row)
-        if is_time or isinstance(value, date):
+        if is_time or isinstance(value, date) or _is_like_a_time(value):
             when = timely(moment(value))
             return None if when is None else max(0, (when - _EPOCH) // _MICROSECOND)
-        number: int | None = whole_number(value)
+        number = whole_number(value)
         if number is not None and not 0 <= number <= MOST_VERSION:
             raise Unmappable(RejectReason.BAD_VERSION, f"source_version: not between 0 and {MOST_VERSION}")
         return number
 
     return version
+
+
+def _is_like_a_time(value: Any) -> bool:
+    """Tell whether text is no number but maybe a time: SQLite has no type of its own for times."""
+    return isinstance(value, str) and "-" in value.strip()[1:]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from connectors.source import open_engine
+from connectors.engines import open_engine, open_source
 from hub.warehouse.database import open_database
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +17,7 @@ command_line = importlib.import_module("hub.cli.main")
 
 def test_i8_every_engine_hides_the_values_of_statements() -> None:
     assert open_engine("sqlite://").hide_parameters
+    assert open_source("sqlite://").hide_parameters
     assert open_engine("postgresql+psycopg://reader@127.0.0.1:1/x").hide_parameters
     assert open_database("postgresql+psycopg://hub@127.0.0.1:1/x", "hub").hide_parameters
 

@@ -1,0 +1,108 @@
+"""Open a database by its URL: its driver found, its values as wide as the database's, mistakes in the URL told."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from connectors.raw import mysql, postgresql, sqlite
+from hub.model.errors import ConfigError
+
+CONNECT_TIMEOUT_S = 10
+
+_DRIVERS = {
+    "postgresql": {"psycopg": ""},
+    "sqlite": {"pysqlite": ""},
+    "mysql": {"pymysql": "hub[mysql]"},
+    "mariadb": {"pymysql": "hub[mysql]"},
+    "oracle": {"oracledb": "hub[oracle]"},
+    "mssql": {"pyodbc": "hub[sqlserver]", "mssqlpython": "hub[sqlserver]"},
+}
+"""By database: the drivers that a URL may name, each with what brings it; the first is meant where it names none."""
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for a database; nothing is connected yet.
+
+    Raises:
+        ConfigError: no database URL, an unknown database or driver, a driver that is not installed.
+    """
+    known = _url(url)
+    options: dict[str, Any] = {"pool_size": 2}
+    if known.get_backend_name() == "postgresql":
+        arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
+        options |= {"connect_args": arguments, "pool_reset_on_return": "rollback"}
+    if known.get_backend_name() == "sqlite":
+        options = {"poolclass": NullPool}
+    try:
+        engine = create_engine(known, hide_parameters=True, **options)
+    except ImportError as error:
+        raise ConfigError([_missing(known, error)]) from error
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(["the database's URL has an option that its driver does not know"]) from error
+    _tell_wrong_options(engine)
+    return engine
+
+
+def open_source(url: str) -> Engine:
+    """Return an engine whose connections give values as ``connectors.raw`` says; raises as ``open_engine``."""
+    engine = open_engine(url)
+    prepare = _preparation(engine)
+    if prepare is not None:
+        # before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
+        event.listen(engine, "connect", lambda connection, _: prepare(connection), insert=True)
+    return engine
+
+
+def _preparation(engine: Engine) -> Callable[[Any], None] | None:
+    if engine.driver == "psycopg":
+        is_encoding_given = "client_encoding" in engine.url.query
+        return lambda connection: postgresql.prepare(connection, is_encoding_given)
+    return {"pysqlite": sqlite.prepare, "pymysql": mysql.prepare}.get(engine.driver)
+
+
+def _url(text: str) -> URL:
+    """Return the URL with its driver named."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigError(
+            ["the database's URL is none: it looks like postgresql+psycopg://user:...@host/name"]
+        ) from error
+    backend, _, driver = url.drivername.partition("+")
+    drivers = _DRIVERS.get("postgresql" if backend == "postgres" else backend)
+    if drivers is None:
+        raise ConfigError([f"unknown database {backend!r} in the URL; there are {', '.join(_DRIVERS)}"])
+    if driver and driver not in drivers:
+        raise ConfigError([f"unknown driver {driver!r} in the URL; for {backend} there is {', '.join(drivers)}"])
+    backend = "postgresql" if backend == "postgres" else backend
+    return url.set(drivername=f"{backend}+{driver or next(iter(drivers))}")
+
+
+def _missing(url: URL, error: ImportError) -> str:
+    backend, driver = url.get_backend_name(), url.get_driver_name()
+    extra = _DRIVERS[backend].get(driver) or "hub"
+    if isinstance(error, ModuleNotFoundError):
+        return f"the driver {driver} of {backend} is not installed: pip install '{extra}'"
+    return f"the driver {driver} of {backend} does not load: {error}"
+
+
+def _tell_wrong_options(engine: Engine) -> None:
+    """Let a connection say that the URL's options are wrong where the driver only says that its call is."""
+
+    def connect(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except (TypeError, dialect.loaded_dbapi.ProgrammingError) as error:
+            if getattr(error, "sqlstate", None) is None and _is_about_options(error):
+                given = ", ".join(sorted(engine.url.query)) or "none"
+                raise ConfigError([f"the driver {engine.driver} refuses the URL's options ({given})"]) from error
+            raise
+
+    event.listen(engine, "do_connect", connect)
+
+
+def _is_about_options(error: Exception) -> bool:
+    return isinstance(error, TypeError) or "connection option" in str(error)

@@ -1,0 +1,114 @@
+"""PostgreSQL through psycopg: dates of any year, text of any encoding, JSON of any number."""
+
+import codecs
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.postgres import types
+from psycopg.pq import Format
+from psycopg.types.multirange import MultirangeInfo
+from psycopg.types.range import RangeInfo
+
+from connectors.json_text import json_or_unreadable
+
+_SESSION = "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'"
+_MOMENTS = ("date", "time", "timetz", "timestamp", "timestamptz")
+_AS_PRINTED = ("interval", "inet", "cidr")
+_TEXTS = ("text", "varchar", "bpchar", "name", '"char"')
+_UNKNOWN_TYPE = 0
+
+
+def prepare(connection: "psycopg.Connection[Any]", is_encoding_given: bool) -> None:
+    """Set up a new connection of the source: how it prints, how its values become Python's.
+
+    Args:
+        connection: fresh, outside a transaction.
+        is_encoding_given: the URL names the client's encoding; else nothing is converted on the way, because one
+            byte that the server cannot convert would refuse all rows of the query.
+    """
+    connection.autocommit = True
+    if not is_encoding_given:
+        connection.execute(f"SET client_encoding TO '{_encoding(connection)}'".encode())
+    connection.execute(_SESSION)
+    connection.autocommit = False
+    for name in _MOMENTS:
+        connection.adapters.register_loader(name, _else_text(types[name].oid))
+    printed = [info.name for info in types if isinstance(info, RangeInfo | MultirangeInfo)]
+    for name in (*_AS_PRINTED, *printed):
+        connection.adapters.register_loader(name, _Text)
+    for name in ("json", "jsonb"):
+        connection.adapters.register_loader(name, _Json)
+    if _parameter(connection, "client_encoding") != "UTF8":
+        for name in _TEXTS:
+            connection.adapters.register_loader(name, _Text)
+        connection.adapters.register_loader(_UNKNOWN_TYPE, _Text)
+
+
+def _encoding(connection: "psycopg.Connection[Any]") -> str:
+    """Return the server's encoding where Python knows it, else UTF8."""
+    name = _parameter(connection, "server_encoding")
+    return name if name in _CODECS else "UTF8"
+
+
+def _parameter(connection: "psycopg.Connection[Any]", name: str) -> str:
+    return (connection.pgconn.parameter_status(name.encode()) or b"UTF8").decode()
+
+
+def _codec_of(connection: Any) -> str:
+    codec = _CODECS.get(_parameter(connection, "client_encoding"), "utf-8") if connection else "utf-8"
+    return codecs.lookup(codec).name
+
+
+class _Text(Loader):
+    """The database's own text. A byte that is none of its encoding becomes a lone surrogate, which no event takes."""
+
+    def __init__(self, oid: int, context: Any = None) -> None:
+        super().__init__(oid, context)
+        self._codec = _codec_of(self.connection)
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode(self._codec, "surrogateescape")
+
+
+class _Json(_Text):
+    """What a JSON document holds."""
+
+    def load(self, data: Buffer) -> Any:
+        return json_or_unreadable(super().load(data))
+
+
+@cache
+def _else_text(oid: int) -> type[Loader]:
+    """Return a loader: the driver's value, or the database's text where Python has no such value."""
+    known = psycopg.adapters.get_loader(oid, Format.TEXT)
+    if known is None:
+        raise LookupError(f"psycopg has no loader of type {oid}")
+    loader = known
+
+    class ElseText(Loader):
+        def __init__(self, oid: int, context: Any = None) -> None:
+            super().__init__(oid, context)
+            self._known: Callable[[Buffer], Any] = loader(oid, context).load
+
+        def load(self, data: Buffer) -> Any:
+            try:
+                return self._known(data)
+            except (psycopg.DataError, ValueError, OverflowError):
+                return bytes(data).decode("ascii", "surrogateescape")
+
+    return ElseText
+
+
+_CODECS = {
+    "SQL_ASCII": "utf-8",
+    "UTF8": "utf-8",
+    **{f"LATIN{number}": f"iso8859-{part}" for number, part in enumerate((1, 2, 3, 4, 9, 10, 13, 14, 15, 16), 1)},
+    **{f"ISO_8859_{part}": f"iso8859-{part}" for part in (5, 6, 7, 8)},
+    **{f"WIN{number}": f"cp{number}" for number in (866, 874, *range(1250, 1259))},
+    **{"EUC_JP": "euc_jp", "EUC_CN": "gb2312", "EUC_KR": "euc_kr", "KOI8R": "koi8-r", "KOI8U": "koi8-u"},
+}
+"""PostgreSQL's names of encodings and Python's. Text of SQL_ASCII is of no encoding: it is read as UTF-8."""
