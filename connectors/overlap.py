@@ -63,13 +63,14 @@ class OverlapReading:
                 rows = self._table.with_children(connection, [tuple(row) for row in page])
                 mark = self._later(mark, rows[-1][self._place])
                 yield rows, {PHASE: CHANGES, MARK: mark}
-            if self._timeless is not None:
-                for rows in self._without_time(connection):
-                    yield rows, {PHASE: CHANGES, MARK: mark}
+            for rows in self._without_time(connection):
+                yield rows, {PHASE: CHANGES, MARK: mark}
         yield [], {PHASE: CHANGES, MARK: mark}
 
     def _without_time(self, connection: Connection) -> Iterator[Rows]:
         """Read the rows without a time: no window has them, so every poll looks at all of them."""
+        if self._timeless is None:
+            return
         statement = self._table.rows().where(self._timeless).order_by(*self._table.key)
         options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
         for page in options.execute(statement).partitions(self._page_rows):

@@ -206,8 +206,9 @@ def test_problem_of_version_time_and_deletion_names_what_it_is_about() -> None:
         ("luc", "x", "occurred_at"),
         ("xoa", "x", "operation"),
     ):
+        row: dict[str, Any] = {"xoa": None, column: value}
         with pytest.raises(Unmappable) as caught:
-            event_of(PROGRESS.format(""), None, more=more, **{"xoa": None, column: value})
+            event_of(PROGRESS.format(""), None, more, **row)
         assert caught.value.field == field
 
 
@@ -341,8 +342,8 @@ def test_parts_of_dates_are_of_the_same_grammar() -> None:
     person = 'pin = "ma"\nfull_name = { constant = "A" }\nbirth_year = { column = "x", part = "year" }\n'
     for said in ("1_985", "+198", "١٩٨٥", " 19 85", "0000", "20250", 1.5, "infinity", True, [1985]):
         assert reason_of(event_of, person, said, subject="citizen.changed") is RejectReason.BAD_DATE
-    for said in ("1985", 1985, Decimal(1985), 1985.0, "1985-00-00", "1985-06", date(1985, 6, 1)):
-        assert event_of(person, said, subject="citizen.changed")["birth_year"] == 1985
+    for known in ("1985", 1985, Decimal(1985), 1985.0, "1985-00-00", "1985-06", date(1985, 6, 1)):
+        assert event_of(person, known, subject="citizen.changed")["birth_year"] == 1985
 
 
 def unit(value: Any, rule: str = '"x"') -> Any:
