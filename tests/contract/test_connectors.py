@@ -411,6 +411,7 @@ def test_transaction_that_holds_rows_back_is_named_by_log_and_status(
         context = open_context(parse_declaration(source.declaration(3).encode()), SECRET, {"SOURCE_URL": source.url})
         (shown,) = context.state.summary()
         context.engine.dispose()
+        context.state.close()
         told.clear()
         idle.rollback()
         assert told.wait(60)

@@ -339,7 +339,8 @@ def test_a_time_with_a_declared_format_beyond_the_calendar_is_refused() -> None:
 
 
 def test_parts_of_dates_are_of_the_same_grammar() -> None:
-    person = 'pin = { constant = "000299000123" }\nfull_name = { constant = "A" }\nbirth_year = { column = "x", part = "year" }\n'
+    person = 'pin = { constant = "000299000123" }\nfull_name = { constant = "A" }\n'
+    person += 'birth_year = { column = "x", part = "year" }\n'
     for said in ("1_985", "+198", "١٩٨٥", " 19 85", "0000", "20250", 1.5, "infinity", True, [1985]):
         assert reason_of(event_of, person, said, subject="citizen.changed") is RejectReason.BAD_DATE
     for known in ("1985", 1985, Decimal(1985), 1985.0, "1985-00-00", "1985-06", date(1985, 6, 1)):
