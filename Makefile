@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXAMPLES ?= 100000
 
-.PHONY: help setup check format unit test soak demo bench bench-peers bench-source up down lock clean
+.PHONY: help setup check format unit test soak faults-seen test-all demo bench bench-peers bench-source up down lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,13 @@ test: check ## everything that must pass: check, then all tests on the real engi
 
 soak: $(STAMP) ## the differential fuzz and property tests at length (EXAMPLES=100000)
 	HUB_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m soak tests
+
+faults-seen: $(STAMP) ## every failure that was seen, on engines of its own: expected and seen (CASES="01 17")
+	$(BIN)/python -m tests.faults.seen $(CASES)
+
+test-all: test ## test, then the long ones: soak at length and faults-seen
+	HUB_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m soak tests
+	$(BIN)/python -m tests.faults.seen
 
 demo: $(STAMP) ## midnight in Ninh Binh, end to end on the real engine
 	$(BIN)/hub demo

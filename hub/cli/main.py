@@ -1,8 +1,11 @@
 """Entry point of the ``hub`` command: registers the groups, maps errors to exit codes."""
 
 import importlib
+import platform
 import sys
 import traceback
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from typer.exceptions import Abort, TyperException
 
 from hub.cli.lean import run_lean
-from hub.cli.screen import Screen, plain, show_bugs_visibly, styled
+from hub.cli.screen import Screen, plain, say, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
 from hub.model.visible import visible, warn_in_lines
 
@@ -61,9 +64,24 @@ Exit codes: 0 ok, 1 failure, 2 bad input or configuration, 3 environment unreach
 def build_app() -> typer.Typer:
     """Return the application with every group registered."""
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=_HELP)
+    app.callback(help=_HELP)(_before_commands)
     for name in _GROUPS:
         importlib.import_module(f"hub.cli.{name}").register(app)
     return app
+
+
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        say(f"hub {version('hub')}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+def _before_commands(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def main() -> None:

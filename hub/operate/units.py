@@ -39,9 +39,10 @@ def unit_events(recorded_at: datetime) -> Iterator[dict[str, Any]]:
 
 def _event(unit: UnitInterval, recorded_at: datetime) -> dict[str, Any]:
     began = REFORM_DAY if unit.scheme is UnitScheme.GSO_2004 else unit.valid_from
-    # Units with an agency code were published without it before: what says more is another version and another event.
-    edition = 1 if unit.agency_code else 0
-    identity = f"{unit.scheme}|{unit.code}|{unit.version}" + "|with agency" * edition
+    # What says more than was published before is another version and another event.
+    more = ["|with agency"] * (unit.agency_code is not None)
+    more += ["|with its beginning"] * (unit.scheme is UnitScheme.GSO_2004)
+    identity = f"{unit.scheme}|{unit.code}|{unit.version}" + "".join(more)
     return {
         "event_id": uuid.uuid5(_EVENT_IDS, identity),
         "occurred_at": datetime.combine(began, time(), _ZONE),
@@ -49,7 +50,7 @@ def _event(unit: UnitInterval, recorded_at: datetime) -> dict[str, Any]:
         "source_system": SOURCE,
         "source_agency": AGENCY,
         "source_epoch": 1,
-        "source_version": unit.version + edition,
+        "source_version": unit.version + len(more),
         "operation": Operation.SNAPSHOT.value,
         "unit_scheme": unit.scheme.value,
         "scheme": unit.scheme.value,

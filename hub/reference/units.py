@@ -61,7 +61,8 @@ class UnitInterval:
 
     Fields:
         version: rises per (scheme, code).
-        change_kind: how the interval began, in the schema's words; UNKNOWN for units of the old list.
+        change_kind: how the interval began, in the schema's words. CREATE, new in its list, for all of the old list:
+            what was before is not in the source.
         legal_basis: the act behind it.
         agency_code: prefix of the agency codes of a province (Decision 20/2020/QD-TTg).
     """
@@ -195,7 +196,7 @@ def _kind(old_names: list[str], new_name: str) -> str:
 
 
 def _old(level: Literal["PROVINCE", "DISTRICT", "COMMUNE"], code: str, name: str, parent: str | None) -> UnitInterval:
-    return UnitInterval(_OLD, code, level, name, parent, OLD_LIST_DAY, REFORM_DAY, "UNKNOWN", _OLD_LAW)
+    return UnitInterval(_OLD, code, level, name, parent, OLD_LIST_DAY, REFORM_DAY, "CREATE", _OLD_LAW)
 
 
 def _old_provinces() -> Iterator[UnitInterval]:

@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import platform
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return ended.value.code, said.out, said.err
 
     return run
+
+
+def test_version_is_said_and_it_ends(run: Run) -> None:
+    assert run("--version") == (0, f"hub {version('hub')}, Python {platform.python_version()}\n", "")
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "Exit codes: 0 ok" in out
+    assert "--version" in out
 
 
 def _app_that(action: Callable[[], None]) -> Callable[[], typer.Typer]:

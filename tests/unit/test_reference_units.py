@@ -1,12 +1,28 @@
 """The country's units as intervals and as events."""
 
-from collections import Counter
+import csv
+import json
+import uuid
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+import polars as pl
+
+import hub.operate.units as units_module
+import hub.reference
+from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
+from hub.codec.polars_types import dtype_of
+from hub.intake.flags import with_flags
 from hub.model.envelope import UnitScheme
+from hub.model.flags import flags_in
+from hub.model.quality import QualityRules
 from hub.operate.units import SUBJECT, unit_events
 from hub.reference.units import UnitInterval, commune_fates, unit_intervals
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+REFERENCE = Path(hub.reference.__file__).parent
 
 OLD, NEW = UnitScheme.GSO_2004, UnitScheme.GSO_2025
 
@@ -71,3 +87,69 @@ def test_unit_events_fit_their_schema_and_keep_their_ids() -> None:
         assert len(encoder.key(event)) == 16
     assert len({event["event_id"] for event in events}) == len(events)
     assert [event["event_id"] for event in unit_events(now)] == [event["event_id"] for event in events]
+
+
+def test_units_are_sent_without_a_doubt() -> None:
+    version = load_catalogue().latest(SUBJECT)
+    schema = {spec.name: dtype_of(spec) for spec in version.fields}
+    events = [
+        {name: json_text(event.get(name)) if dtype == pl.String else event.get(name) for name, dtype in schema.items()}
+        for event in unit_events(NOW)
+    ]
+    assert len(events) > 14_000
+    found = with_flags(pl.DataFrame(events, schema=schema), version, QualityRules())["flags"]
+    flags: Counter[str] = Counter()
+    for mask in found:
+        flags.update(str(flag.name) for flag in flags_in(mask))
+    assert flags == {}
+
+
+def json_text(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def test_what_is_said_anew_of_a_unit_has_another_version_and_another_id() -> None:
+    found = {(event["scheme"], event["unit_code"]): event for event in unit_events(NOW)}
+    old_province, old_commune, new_commune = (
+        found[key] for key in (("GSO_2004", "01"), ("GSO_2004", "00001"), ("GSO_2025", "00008"))
+    )
+    versions = [one["source_version"] for one in (old_province, old_commune, new_commune)]
+    assert versions == [3, 2, 1]
+    assert old_commune["event_id"] != uuid.uuid5(units_module._EVENT_IDS, "GSO_2004|00001|1")
+    assert new_commune["event_id"] == uuid.uuid5(units_module._EVENT_IDS, "GSO_2025|00008|1")
+
+
+def _communes() -> list[dict[str, str]]:
+    return list(csv.DictReader((REFERENCE / "commune_new_2025-07-01.csv").read_text("utf-8").splitlines()))
+
+
+def test_provinces_whose_communes_do_not_add_up_are_marked_and_no_others() -> None:
+    areas = csv.DictReader((REFERENCE / "province_area_2025-07-01.csv").read_text("utf-8").splitlines())
+    known = {row["province_code"]: float(row["area_km2"]) for row in areas}
+    sums: dict[str, float] = defaultdict(float)
+    marked: dict[str, set[str]] = defaultdict(set)
+    for row in _communes():
+        sums[row["province_code"]] += float(row["area_km2"] or 0)
+        marked[row["doubt"]].add(row["province_code"])
+    off = {code for code, area in known.items() if abs(sums[code] / area - 1) > 0.1}
+    assert len(known) == 34
+    assert off == {"33", "37", "80", "96"}
+    assert off <= marked["area"]
+    assert off.isdisjoint(marked[""])
+
+
+def test_values_that_are_missing_or_wrong_are_marked() -> None:
+    doubts = {row["commune_code"]: row["doubt"] for row in _communes()}
+    assert set(doubts.values()) == {"", "area", "point"}
+    assert all(row["area_km2"] or row["doubt"] == "area" for row in _communes())
+    assert {code for code, doubt in doubts.items() if doubt == "point"} == {"06757", "06967"}
+    assert {code for code in ("19147", "19159") if doubts[code] == "area"} == {"19147", "19159"}
+
+
+def test_points_of_no_two_islands_are_unmarked_and_nearly_one() -> None:
+    """The two wrong points are told from the right ones by this: both are where a third commune is."""
+    places: dict[tuple[float, float], list[str]] = defaultdict(list)
+    for row in _communes():
+        if not row["doubt"]:
+            places[round(float(row["lat"]), 3), round(float(row["lon"]), 3)].append(row["commune_code"])
+    assert [codes for codes in places.values() if len(codes) > 1] == []
