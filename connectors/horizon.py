@@ -8,7 +8,7 @@ anything was written anywhere).
 
 ``xmin`` has 32 bits and comes round; it is compared by its distance below ``high``. A row so old that it seems new is
 read again, which the hub audits as duplicate; a window too wide for the comparison, or a position of another server,
-reads the whole table again.
+reads the whole table again. A server that was restored from a copy gives ids anew: ``connectors.origin`` sees it.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from sqlalchemy.types import NullType, UserDefinedType
 
 from connectors.faults import translated
 from connectors.open_transactions import oldest_transactions
+from connectors.origin import EVERYTHING, WITNESSES, Origin
 from connectors.port import Position
 from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of
 from connectors.source import SourceTable
@@ -51,29 +52,45 @@ class HorizonReading:
         self._first_end: int | None = None
         self._last_low = 0
         self._is_stuck = False
+        self._origin = Origin(table)
 
     def begin(self) -> Position:
         """Return the position of a snapshot; what is written from now on lies in the first window after it."""
         low, system = self._horizon()
-        return {PHASE: SNAPSHOT, "low": low, "system": system}
+        return {PHASE: SNAPSHOT, "low": low, "system": system, **self._origin.begun()}
 
     def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read all rows that are visible; see ``Reading``."""
+        if self._origin.restarted(position):
+            position = self.begin()
         yield from snapshot_pages(self._table, self._page_rows, position)
-        yield [], {PHASE: CHANGES, "low": position["low"], "system": position["system"]}
+        witnesses = self._origin.witnesses_of_all(whole_number_of(position["low"]))
+        kept = {name: value for name, value in position.items() if name != AFTER}
+        yield [], {**kept, PHASE: CHANGES, WITNESSES: witnesses}
 
     def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read the rows written in the window between ``position`` and the horizon; see ``Reading``."""
         high, system = self._horizon()
-        low = whole_number_of(position["low"])
-        everything = position["system"] != system or not 0 <= high - low < WIDEST_WINDOW
-        if "high" in position and position["system"] == system:
+        reached, origin = self._origin.reached(position)
+        low = (
+            whole_number_of(position["low"]) if reached is None else min(reached + 1, whole_number_of(position["low"]))
+        )
+        everything = position["system"] != system or low <= EVERYTHING + 1 or not 0 <= high - low < WIDEST_WINDOW
+        is_inside = "high" in position and position["system"] == system and reached is None
+        if is_inside:
             high, everything = whole_number_of(position["high"]), bool(position.get("everything"))
         elif high == low and not everything:
             return
-        inside: Position = {**position, "high": high, "system": system, "everything": everything}
-        after = position.get(AFTER) if "high" in position and position["system"] == system else None
-        statement = self._table.rows().order_by(*self._table.key)
+        inside: Position = {
+            **origin,
+            PHASE: CHANGES,
+            "low": low,
+            "high": high,
+            "system": system,
+            "everything": everything,
+        }
+        after = position.get(AFTER) if is_inside else None
+        statement = self._table.rows().add_columns(self._origin.writer()).order_by(*self._table.key)
         if not everything:
             statement = statement.where(self._window(low, high))
         if isinstance(after, list):
@@ -83,9 +100,12 @@ class HorizonReading:
             connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
             options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
             for page in options.execute(statement).partitions(self._page_rows):
-                rows = self._table.with_children(connection, [tuple(row) for row in page])
+                found = [tuple(row[:-1]) for row in page]
+                self._origin.meet(found, [row[-1] for row in page], high)
+                rows = self._table.with_children(connection, found)
                 yield rows, {**inside, AFTER: self._table.place(rows[-1])}
-        yield [], {PHASE: CHANGES, "low": high, "system": system}
+        witnesses = self._origin.witnesses(origin[WITNESSES])
+        yield [], {**origin, PHASE: CHANGES, "low": high, "system": system, WITNESSES: witnesses}
 
     def _horizon(self) -> tuple[int, str]:
         with translated(self._table.what), self._table.engine.connect() as connection:

@@ -5,6 +5,7 @@ longer than the overlap, it is still met. Rows read again are not sent again in 
 are, as duplicates. Rows without a time (null, or what is none: 0000-00-00) are read at every poll.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,12 +15,14 @@ from sqlalchemy.types import NullType
 
 from connectors.dates import moment_or_none
 from connectors.faults import translated
+from connectors.origin import STEPPED_BACK
 from connectors.port import JsonValue, Position
 from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
 from connectors.source import SourceTable
 from hub.model.errors import ConfigError
 
 MARK = "mark"
+_log = logging.getLogger(__name__)
 
 
 class OverlapReading:
@@ -53,6 +56,8 @@ class OverlapReading:
 
     def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read the rows changed since the mark, less the overlap; see ``Reading``."""
+        position = self._followed(position)
+        kept: Position = {STEPPED_BACK: position[STEPPED_BACK]} if STEPPED_BACK in position else {}
         mark = position[MARK]
         statement = self._table.rows().order_by(self._column, *self._table.key)
         if isinstance(mark, str):
@@ -62,10 +67,36 @@ class OverlapReading:
             for page in options.execute(statement).partitions(self._page_rows):
                 rows = self._table.with_children(connection, [tuple(row) for row in page])
                 mark = self._later(mark, rows[-1][self._place])
-                yield rows, {PHASE: CHANGES, MARK: mark}
+                yield rows, {**kept, PHASE: CHANGES, MARK: mark}
             for rows in self._without_time(connection):
-                yield rows, {PHASE: CHANGES, MARK: mark}
-        yield [], {PHASE: CHANGES, MARK: mark}
+                yield rows, {**kept, PHASE: CHANGES, MARK: mark}
+        yield [], {**kept, PHASE: CHANGES, MARK: mark}
+
+    def _followed(self, position: Position) -> Position:
+        """Return the position, or an earlier one where the newest row is older than what was read.
+
+        The newest row at the mark stays there until it changes, and then its time is later: where neither is so, it
+        was deleted, or the source is a copy of earlier days. What is there now is read again from its newest time on.
+        """
+        mark = position[MARK]
+        if not isinstance(mark, str):
+            return position
+        with translated(self._table.what), self._table.engine.connect() as connection:
+            newer = self._column >= self._since(mark)
+            if connection.execute(select(literal(1)).select_from(self._table.table).where(newer).limit(1)).first():
+                return position
+            latest = connection.execute(select(type_coerce(func.max(self._column), NullType()))).scalar()
+        earlier = self._later(None, latest)
+        if earlier is None and latest is not None:
+            return position
+        _log.warning(
+            "%s: the newest row is older than what was read: rows were deleted, or the source was restored from a copy."
+            " It is read on from there; compare the source with the warehouse",
+            self._table.what,
+        )
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        said: dict[str, JsonValue] = {"at": at, "read_again": f"from {earlier}, not {mark}"}
+        return {**position, MARK: earlier, STEPPED_BACK: said}
 
     def _without_time(self, connection: Connection) -> Iterator[Rows]:
         """Read the rows without a time: no window has them, so every poll looks at all of them."""

@@ -83,6 +83,11 @@ class SourceTable:
         # the first column alone lets the database use its index
         return and_(columns[0] >= values[0], condition)
 
+    def at(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
+        """Return the condition of the rows whose key is at a place."""
+        values = [bound(value, self.engine.dialect.name) for value in place]
+        return and_(*(type_coerce(column, NullType()) == value for column, value in zip(self.key, values, strict=True)))
+
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
         """Return a row's key as a position keeps it."""
         return [kept(value) for value in row[: len(self.key)]]

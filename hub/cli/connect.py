@@ -203,9 +203,13 @@ def _time(moment: datetime | None) -> str | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
 
 
+_KEYS = ("after", "witnesses")
+"""What a position has of keys of rows."""
+
+
 def _shown(position: object) -> object:
     """Return a position without the key it may hold: a key can be a person's number."""
-    return {name: value for name, value in dict(position).items() if name != "after"} if position else None  # type: ignore[call-overload]
+    return {name: value for name, value in dict(position).items() if name not in _KEYS} if position else None  # type: ignore[call-overload]
 
 
 @contextmanager

@@ -336,6 +336,12 @@ def test_any_role_may_ask_for_the_horizon(database_url: str) -> None:
             "pg_current_snapshot()",
             "pg_snapshot_xmin(pg_snapshot)",
             "pg_snapshot_xmax(pg_snapshot)",
+            "pg_is_in_recovery()",
+            "pg_walfile_name(pg_lsn)",
+            "pg_current_wal_lsn()",
+            "pg_current_wal_insert_lsn()",
+            "pg_last_wal_replay_lsn()",
+            "pg_postmaster_start_time()",
         ):
             assert connection.execute(ask, {"name": name}).scalar() is True
 

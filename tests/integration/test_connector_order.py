@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,28 @@ def test_row_that_goes_back_to_what_it_was_wins(tmp_path: Path) -> None:
         write(f"UPDATE nguoi SET {change}")
         catch_up(connector, publisher)
     assert _last(publisher.events()) == "A"
+
+
+def test_file_restored_from_a_copy_is_read_from_where_the_copy_stood(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    declaration, write = _in_sqlite(tmp_path)
+    write("CREATE TABLE nguoi (so TEXT PRIMARY KEY, ten TEXT, luc TIMESTAMP)")
+    write(f"INSERT INTO nguoi VALUES ('{PIN}', 'Tên Một', datetime('now','+7 hours','-3 hours'))")
+    copy = (tmp_path / "source.db").read_bytes()
+    write("UPDATE nguoi SET ten = 'Tên Hai', luc = datetime('now','+7 hours')")
+    publisher = catch_up(_opened(declaration))
+    (tmp_path / "source.db").write_bytes(copy)
+    catch_up(_opened(declaration), publisher)
+    assert _last(publisher.events()) == "Tên Một"
+    assert "restored from a copy" in caplog.text
+    with closing(_opened(declaration)) as connector:
+        position = connector.stored()
+    assert position is not None
+    assert isinstance(position["stepped_back"], dict)
+    caplog.clear()
+    catch_up(_opened(declaration), MemoryPublisher())
+    assert "restored" not in caplog.text
 
 
 @pytest.mark.engine
