@@ -141,7 +141,7 @@ class Stream:
 class Location:
     """Where a database is: a URL without password, or the variable that holds the URL; neither: the owner's default."""
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     url_env: str | None = None
 
 

@@ -13,7 +13,7 @@ What is remembered is stored with the checkpoint of the page that it belongs to,
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from connectors.declaration import Kind
@@ -35,7 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Met:
     """A row that became a record under its own version."""
 
-    row: Row
+    row: Row = field(repr=False)
     record: Record
     event_id: bytes
 

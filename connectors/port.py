@@ -33,7 +33,7 @@ class Reject:
         detail: the field it failed at and what is wrong with it; never its value.
     """
 
-    row: str
+    row: str = field(repr=False)
     place: str
     reason: RejectReason
     detail: str

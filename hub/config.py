@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         default=None,
+        repr=False,
         description="PostgreSQL, postgresql+psycopg://user:password@host/name. Unset: the embedded PostgreSQL.",
     )
     database_schema: str = Field(

@@ -39,7 +39,7 @@ def setting_rows(settings: Settings) -> list[tuple[str, str, str]]:
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         shown = "" if value is None else str(value)
-        if value is not None and (not field.repr or name == "database_url"):
+        if value is not None and not field.repr:
             shown = "(set)"
         rows.append(("HUB_" + name.upper(), shown, field.description or ""))
     return rows

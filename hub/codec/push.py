@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hub.codec.catalogue import Catalogue, SchemaVersion
@@ -36,7 +36,7 @@ class Push:
 class RemoteRegistry:
     """A Schema Registry reached over HTTP(S). Calls block, at most ``timeout_s`` each, and are never retried here."""
 
-    url: str
+    url: str = field(repr=False)
     timeout_s: float = 10.0
 
     def __post_init__(self) -> None:

@@ -4,7 +4,6 @@ A demo that was itself killed leaves its children's names behind; the next demo 
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hub.embedded.environment import command_environment
 from hub.embedded.processes import reference, stop
 from hub.embedded.state import ProcessRef
 from hub.model.errors import HubError
@@ -83,7 +83,7 @@ class Children:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
-        self._environment = {**os.environ, **environment}
+        self._environment = command_environment(environment)
         self._running: list[Child] = []
 
     def start(self, name: str, *arguments: str, stays: bool = False) -> Child:

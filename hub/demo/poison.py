@@ -6,7 +6,7 @@ Each goes straight to an event topic, between good neighbours, and each has the 
 import random
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,8 +29,8 @@ _HEADER = 5
 class BadRecord:
     """A record, and why it cannot be applied."""
 
-    key: bytes
-    value: bytes | None
+    key: bytes = field(repr=False)
+    value: bytes | None = field(repr=False)
     reason: Reason
 
 

@@ -12,6 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub.embedded.environment import server_environment
 from hub.embedded.errors import EngineError
 
 _UNPRIVILEGED = "nobody"
@@ -38,6 +39,7 @@ class Account:
             check=False,
             timeout=timeout_s,
             cwd="/",
+            env=server_environment(),
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],

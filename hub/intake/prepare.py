@@ -5,7 +5,7 @@ here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 
 import polars as pl
@@ -35,8 +35,8 @@ class Polled:
     partition: int
     expected: int
     offsets: Sequence[int]
-    keys: Sequence[bytes | None]
-    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None] = field(repr=False)
+    values: Sequence[bytes | None] = field(repr=False)
 
 
 _PLACES = pl.Schema({"row": pl.UInt32(), "log_offset": pl.Int64(), "key": pl.Binary(), "log": pl.Int16()})

@@ -7,7 +7,7 @@ what was read has its rows; ``hub replay`` reads it again.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -68,7 +68,7 @@ class _Skipped:
 
     lost: range
     offsets: list[int]
-    keys: list[bytes | None]
+    keys: list[bytes | None] = field(repr=False)
     digest: str
 
 

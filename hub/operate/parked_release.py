@@ -6,7 +6,7 @@ its bytes stay in the log, and its place in ``discarded`` tells a replay to reje
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,7 +78,7 @@ class Discarding:
     place: Place
     subject: str
     waits_for: str | None
-    row: dict[str, Any]
+    row: dict[str, Any] = field(repr=False)
 
 
 def plan_discard(engine: Engine, places: Sequence[Place]) -> list[Discarding]:

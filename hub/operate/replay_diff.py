@@ -35,7 +35,7 @@ class Sample:
     """
 
     change: str
-    row: Mapping[str, Any]
+    row: Mapping[str, Any] = field(repr=False)
     before: Mapping[str, Any] | None = field(repr=False)
     after: Mapping[str, Any] | None = field(repr=False)
 

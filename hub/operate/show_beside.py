@@ -86,7 +86,7 @@ class Beside:
     named_by: tuple[Naming, ...] = ()
     parked: tuple[Waiting, ...] = ()
     decisions: tuple[Decided, ...] = ()
-    rows: Mapping[str, tuple[Mapping[str, Any], ...]] = attribute(default_factory=dict)
+    rows: Mapping[str, tuple[Mapping[str, Any], ...]] = attribute(default_factory=dict, repr=False)
 
     def masked(self, entity: Entity) -> "Beside":
         """Return the same without the details of questions about personal fields, and without personal unit codes."""

@@ -5,7 +5,7 @@ prepared and merged like any others, as a batch that moves no offset; the fence 
 batch deletes its own rows from ``parked``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 
@@ -52,8 +52,8 @@ class Releasable:
     topic: str
     partition: int
     log_offset: int
-    key: bytes | None
-    value: bytes
+    key: bytes | None = field(repr=False)
+    value: bytes = field(repr=False)
     let_in: bool
 
 

@@ -8,7 +8,7 @@ broker confirmed; a step that is repeated publishes the same bytes again.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
@@ -50,8 +50,8 @@ class Outgoing:
     """One record to produce; ``value`` None is a tombstone."""
 
     topic: str
-    key: bytes | None
-    value: bytes | None
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
     headers: tuple[tuple[str, bytes], ...] = ()
 
 

@@ -90,7 +90,7 @@ class Accepted:
 
     subject: str
     frame: pl.DataFrame
-    values: Sequence[bytes | None] = ()
+    values: Sequence[bytes | None] = field(default=(), repr=False)
     staged: Staged | None = None
     links: pl.DataFrame = field(default_factory=lambda: NO_LINKS)
 
