@@ -52,9 +52,23 @@ def event_topic(subject: str) -> str:
     return f"hub.{subject}.v1"
 
 
+CLOSED_MARK = "~"
+"""``<topic>~<part of its id>``: what the warehouse calls the log of a topic that was deleted and made anew since."""
+
+
 def subject_of(topic: str) -> str:
-    """Return the subject an event topic carries; the inverse of ``event_topic``."""
-    return topic.removeprefix("hub.").removesuffix(".v1")
+    """Return the subject an event topic carries; the inverse of ``event_topic``. A closed log carries its topic's."""
+    return topic.partition(CLOSED_MARK)[0].removeprefix("hub.").removesuffix(".v1")
+
+
+def closed_name(topic: str, mark: str) -> str:
+    """Return what the closed log of a topic is called from now on."""
+    return f"{topic}{CLOSED_MARK}{mark}"
+
+
+def is_closed(topic: str) -> bool:
+    """Tell whether this names a log that Kafka no longer has, closed on record (hub.operate.new_log)."""
+    return CLOSED_MARK in topic
 
 
 def dead_letter_topic(topic: str) -> str:

@@ -101,13 +101,20 @@ def _as_json(
 ) -> dict[str, object]:
     now = datetime.now(UTC)
     shown = []
+    lag: dict[str, object]
     for row in rows:
         end = ends.get((row.topic, row.partition))
-        lag = {"end_offset": None, "lag": None, "lag_s": None, "log_problem": None}
+        lag = {"end_offset": None, "lag": None, "lag_s": None, "log_problem": None, "held_back": None}
         if end is not None:
             problem = end.problem(row.next_offset) or None
             behind = end.lag(row.next_offset)
-            lag = {"end_offset": end.end, "lag": behind, "lag_s": end.lag_s(now), "log_problem": problem}  # type: ignore[dict-item]
+            lag = {
+                "end_offset": end.end,
+                "lag": behind,
+                "lag_s": end.lag_s(now),
+                "log_problem": problem,
+                "held_back": end.held_back,
+            }
         shown.append(row.as_json() | lag)
     named = [
         {
@@ -123,7 +130,7 @@ def _as_json(
 
 
 def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", partitions: bool) -> None:
-    from hub.cli.ledger_view import lag_table, ledger_table, position_problems, positions_table
+    from hub.cli.ledger_view import held_back, lag_table, ledger_table, position_problems, positions_table
     from hub.operate.ledger import totals_by_topic
 
     console = screen()
@@ -133,6 +140,8 @@ def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[L
         console.print()
         table = positions_table(rows, ends, now) if partitions else lag_table(rows, ends, now)
         console.print(table if table.row_count else "nothing is behind: all that the log holds is read")
+    for waiting in held_back(rows, ends):
+        console.print(styled("[yellow]held back:[/yellow] {}", waiting), soft_wrap=True)
     for problem in position_problems(rows, ends):
         console.print(styled("[red]{}[/red]", problem))
     for loss in losses[:_MOST_LOSSES]:

@@ -9,7 +9,7 @@ from hub.cli.screen import styled
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow
 from hub.operate.log_ends import LogEnd, Place, earliest
-from hub.topology import subject_of
+from hub.topology import CLOSED_MARK, subject_of
 
 _HEADINGS = ("consumed", "applied", "super-\nseded", "dupli-\ncate", "stale", "parked", "rejec-\nted", "dead\nletter")
 
@@ -29,7 +29,7 @@ def ledger_table(rows: Sequence[LedgerRow]) -> Table:
 
 
 def _name(row: LedgerRow) -> str:
-    subject = subject_of(row.topic)
+    subject = subject_of(row.topic) + "".join(row.topic.partition(CLOSED_MARK)[1:])
     return subject if row.partition < 0 else f"{subject}/{row.partition}"
 
 
@@ -69,6 +69,16 @@ def lag_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now: date
 
 def _key(row: LedgerRow) -> Place:
     return row.topic, row.partition
+
+
+def held_back(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:
+    """Name the partitions in which an open transaction of a producer holds back what stands behind its first record."""
+    waiting = [(row, ends[_key(row)]) for row in rows if _key(row) in ends and ends[_key(row)].held_back]
+    return [
+        f"{row.topic}/{row.partition}@{end.end}: a producer's transaction is open; {end.held_back:,} offsets from "
+        "there on wait for its end"
+        for row, end in waiting
+    ]
 
 
 def position_problems(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:

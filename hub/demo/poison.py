@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from hub.codec.encode import Encoder
 from hub.demo.people import MIDNIGHT, Person
 from hub.embedded.locate import Endpoints
+from hub.log.reader import open_reader
 from hub.model.outcomes import Reason
 from hub.operate.publish import FLUSH_LIMIT_S, producer
 from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
@@ -76,7 +77,7 @@ def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
 def send_again(where: Endpoints, subject: str, count: int) -> int:
     """Send the first ``count`` records of partition 0 once more, byte for byte; return how many there were."""
     partition = TopicPartition(event_topic(subject), 0)
-    source = KafkaConsumer(bootstrap_servers=where.bootstrap, enable_auto_commit=False, group_id=None)
+    source = open_reader(where.bootstrap)
     try:
         source.assign([partition])
         source.seek_to_beginning(partition)

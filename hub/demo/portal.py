@@ -12,13 +12,14 @@ from typing import Any
 from uuid import UUID
 
 import fastavro
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from sqlalchemy import Connection, and_, func, select
 
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind
 from hub.demo.stage import Stage
+from hub.log.reader import open_reader
 from hub.model.entities import ENTITIES, Entity
 from hub.share.outbox import unshared
 from hub.topology import record_topic
@@ -85,9 +86,7 @@ def compare(entity: Entity, connection: Connection, bootstrap: str) -> Shown:
 
 def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
     """Return the last value of every key of a topic, up to its present end; deleted keys are left out."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None, isolation_level="read_committed"
-    )
+    consumer = open_reader(bootstrap)
     found: dict[bytes, bytes] = {}
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]

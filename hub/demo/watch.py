@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Self
 
 import psycopg
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from psycopg import sql
 
 from hub.demo.sources.load import libpq_url
 from hub.embedded.locate import Endpoints
+from hub.log.reader import open_reader
 from hub.model.errors import HubError
 from hub.topology import merged_topics
 
@@ -98,7 +99,7 @@ class Watch:
 
 def log_ends(where: Endpoints) -> dict[tuple[str, int], int]:
     """Return the end offset of every partition of the topics that the worker reads."""
-    consumer = KafkaConsumer(bootstrap_servers=where.bootstrap, enable_auto_commit=False, group_id=None)
+    consumer = open_reader(where.bootstrap)
     try:
         partitions = [
             TopicPartition(topic, number)

@@ -6,8 +6,9 @@ offsets are written afterwards, for lag tools only. Anything that makes the poll
 concurrent update) starts a new generation: batches of older generations are dropped and every partition is placed again
 from the stored offsets.
 
-A partition that a storm of poison records has stopped (hub.intake.storms) stays paused until somebody resumes it; the
-others flow.
+A partition that is stopped stays paused until somebody resumes it, and the others flow: by a storm of poison records
+(hub.intake.storms), by bytes that are no records, or because its log is not the one of its stored offset
+(hub.intake.placing).
 
 An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
 group keeps this member (docs/invariants.md).
@@ -21,17 +22,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.broker_talk import GroupOffsets, watch
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
-from hub.intake.log import IntakeOptions, bounds, check_range, new_consumer, start, taken
+from hub.intake.log import IntakeOptions, new_consumer, start, taken_on
 from hub.intake.patience import Patience
+from hub.intake.placing import Place, Placer
 from hub.intake.polling import Polling
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import Errand, IntakeStatus
 from hub.intake.storms import NoStops, Storms
+from hub.log.stream import LogConsumer
 from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
@@ -49,18 +53,18 @@ class Store:
     """The warehouse as the intake needs it; both block and are called in a thread of their own.
 
     Fields:
-        place: stored positions of partitions, given where the log begins; raises UnreachableError.
+        place: stored positions of partitions, given the log as it is; raises UnreachableError.
         commit: makes a batch durable; raises RetryableError or ConcurrentUpdateError.
         releasable: parked records that may go (hub.intake.release).
     """
 
-    place: Callable[[Mapping[tuple[str, int], int]], Mapping[tuple[str, int], Position]]
+    place: Place
     commit: Callable[[Batch], object]
     releasable: Callable[[int, bool], Sequence[Releasable]]
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Runs until cancelled, or until a bug or a lost range stops it."""
+    """Runs until cancelled, or until a bug stops it."""
 
     def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store, storms: Storms | None = None) -> None:
         self.status = IntakeStatus()
@@ -77,7 +81,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
         self._polling = Polling(self._lanes, options.poll_ms)
-        self._consumer: AIOKafkaConsumer | None = None
+        self._placer = Placer(options.bootstrap, store.place, self._storms, self._lanes, self._patience)
+        self._consumer: LogConsumer | None = None
         self.release = Release(store.releasable, store.commit, options.batch_rows)
 
     def is_pressed(self) -> bool:
@@ -85,11 +90,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return self._lanes.is_pressed()
 
     async def run(self) -> None:
-        """Consume for ever.
-
-        Raises:
-            LostRangeError: the log and the stored offsets do not fit together.
-        """
+        """Consume for ever."""
         consumer = await self._patience.until_done(Errand.CONNECT, self._connected)
         loops = (
             self._poll_loop(consumer),
@@ -97,6 +98,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._group_offsets.run(consumer),
             watch(consumer, self._patience),
             self._resume_loop(),
+            self._placer.watch(self._flowing, self._new_generation),
             release_loop(
                 self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread, self._patience
             ),
@@ -113,6 +115,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await consumer.stop()
             self._decode_thread.shutdown(wait=False, cancel_futures=True)
             self._lanes.close()
+            self._placer.close()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Drop what is under way; whatever was committed stays, the rest is read again by whoever comes next."""
@@ -128,16 +131,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         self._unplaced = True
 
-    def _hold_still(self, consumer: AIOKafkaConsumer) -> None:
+    def _hold_still(self, consumer: LogConsumer) -> None:
         for partition in consumer.assignment():
             consumer.pause(partition)
             consumer.seek(partition, 0)
 
-    async def _connected(self) -> AIOKafkaConsumer:
+    async def _connected(self) -> LogConsumer:
         self._consumer = new_consumer(self._options, self)
-        return await start(self._consumer)
+        await start(self._consumer)
+        return self._consumer
 
-    async def _poll_loop(self, consumer: AIOKafkaConsumer) -> None:
+    async def _poll_loop(self, consumer: LogConsumer) -> None:
         while True:
             if self._unplaced and not await self._place(consumer):
                 continue
@@ -147,51 +151,57 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 # The database is slow or away, or all stands still: stay in the group by polling what is paused.
                 await self._wait_paused(consumer, 0.0)
                 continue
-            for lane, records in await self._polling.poll(consumer, pollable):
+            for lane, records in await self._polled(consumer, pollable):
                 if generation != self._generation:
                     break
-                parts = self._taken(records)
+                taken_now = taken_on(self._next, records, consumer.reached)
+                parts = [one.polled for one in taken_now]
                 batch = await self._prepare(consumer, parts)
-                if generation == self._generation and (stops := self._storms.look(parts, batch)):
-                    await self._stand_still(consumer, stops)
-                    stopped = self._storms.standing
-                    flowing = [part for part in parts if (part.topic, part.partition) not in stopped]
+                stops = self._placer.damaged(taken_now)
+                if generation == self._generation and (storms := self._storms.look(parts, batch)):
+                    stops += storms
+                    stormed = {(stop.topic, stop.partition) for stop in storms}
+                    flowing = [part for part in parts if (part.topic, part.partition) not in stormed]
                     batch = await self._prepare(consumer, flowing)
+                if stops:
+                    await self._stand_still(consumer, stops)
                 if batch.advances:
                     self._lanes.put(lane, Prepared(generation, batch, tuple(records)))
 
-    def _pollable(self, consumer: AIOKafkaConsumer) -> set[TopicPartition]:
+    async def _polled(self, consumer: LogConsumer, pollable: set[TopicPartition]) -> list[tuple[Lane, Records]]:
+        try:
+            return await self._polling.poll(consumer, pollable, self._next)
+        except OffsetOutOfRangeError:
+            # Which partition it is, and in which way, is found where partitions are placed.
+            self._new_generation()
+            return []
+
+    def _pollable(self, consumer: LogConsumer) -> set[TopicPartition]:
         """Return the partitions that do not stand still; the lanes see how far behind each is."""
         standing = self._storms.standing
         assigned = consumer.assignment()
         behind = 0
         for partition in assigned & self._next.keys():
-            if (end := consumer.highwater(partition)) is not None:
+            # What an open transaction holds back cannot be read: the log ends before it.
+            if (end := consumer.last_stable_offset(partition)) is not None:
                 self._lanes.see(partition, left := end - self._next[partition].next_offset)
                 behind += left
         self.status.turned(behind)
         return {partition for partition in assigned if (partition.topic, partition.partition) not in standing}
 
-    async def _prepare(self, consumer: AIOKafkaConsumer, polled: list[Polled]) -> Batch:
+    async def _prepare(self, consumer: LogConsumer, polled: list[Polled]) -> Batch:
         batch = await self._in_decode_thread(self._preparer.prepare, polled)
         while self._worth_waiting(batch):
             await self._wait_paused(consumer, 0.5)
             batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
         return batch
 
-    def _taken(self, records: Records) -> list[Polled]:
-        polled = []
-        for partition, of_partition in records.items():
-            part, self._next[partition] = taken(self._next[partition], of_partition)
-            polled.append(part)
-        return polled
-
     def _worth_waiting(self, batch: Batch) -> bool:
         """A registry can lag: an unknown schema id is looked up again for a while before it is poison."""
         unknown = batch.unknown_schema_ids()
         return self.status.is_schema_awaited(unknown, time.monotonic(), self._options.schema_wait_s)
 
-    async def _wait_paused(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
+    async def _wait_paused(self, consumer: LogConsumer, seconds: float) -> None:
         generation = self._generation
         paused = consumer.assignment() - consumer.paused()
         for partition in paused:
@@ -201,7 +211,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         if generation == self._generation:
             consumer.resume(*paused) if paused else None
 
-    async def _place(self, consumer: AIOKafkaConsumer) -> bool:
+    async def _place(self, consumer: LogConsumer) -> bool:
         """Seek every assigned partition to its stored offset; False when the assignment changed meanwhile."""
         generation = self._generation
         assigned = sorted(consumer.assignment())
@@ -210,42 +220,39 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await consumer.getmany(timeout_ms=self._options.poll_ms)
             self._unplaced = bool(consumer.assignment())
             return False
-        begins, ends = await self._patience.until_done(Errand.PLACE, lambda: bounds(consumer, assigned))
-        places = {(tp.topic, tp.partition): offset for tp, offset in begins.items()}
-        async with self._lanes.quiet():
-            stored = await self._patience.until_done(
-                Errand.PLACE, lambda: self._lanes.express.in_thread(self._stored, places)
-            )
+        try:
+            placed = await self._placer.placed(consumer, assigned, lambda: generation == self._generation)
+        except ConcurrentUpdateError:
+            return False
         if generation != self._generation:
             return False
-        self._next = {tp: stored[tp.topic, tp.partition] for tp in assigned}
+        self._next = dict(placed.positions)
         for partition, position in self._next.items():
-            check_range(position, begins[partition], ends[partition])
             consumer.seek(partition, position.next_offset)
-            if partition not in self._storms.standing:
-                consumer.resume(partition)
-        self._show_standing()
+        await self._stand_still(consumer, placed.wrong)
+        for partition in self._next.keys() - self._storms.standing.keys():
+            consumer.resume(partition)
         self.status.partitions = len(assigned)
-        self._unplaced = False
+        self._unplaced = generation != self._generation
         _log.info("placed %d partitions from the stored offsets", len(assigned))
         return True
 
-    def _stored(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
-        stored = self._store.place(begins)
-        self._storms.begin(stored)
-        return stored
+    def _flowing(self) -> Mapping[TopicPartition, Position]:
+        """Return the places of the partitions that are read."""
+        if self._unplaced:
+            return {}
+        return {partition: self._next[partition] for partition in self._next.keys() - self._storms.standing.keys()}
 
-    async def _stand_still(self, consumer: AIOKafkaConsumer, stops: Sequence[Stop]) -> None:
+    async def _stand_still(self, consumer: LogConsumer, stops: Sequence[Stop]) -> None:
         """Stop partitions, durably; what was polled of them is polled again when somebody resumes them."""
+        self._storms.standing |= {(stop.topic, stop.partition): stop for stop in stops}
         for stop in stops:
             _log.warning("%s stops at %d: %s", stop.place, stop.stop_offset, stop.why)
             if (partition := TopicPartition(stop.topic, stop.partition)) in consumer.assignment():
                 consumer.pause(partition)
-        express = self._lanes.express
-        await self._patience.until_done(Errand.STOP, lambda: express.in_thread(self._storms.store.write, stops))
-        self._show_standing()
-
-    def _show_standing(self) -> None:
+        if stops:
+            express = self._lanes.express
+            await self._patience.until_done(Errand.STOP, lambda: express.in_thread(self._storms.store.write, stops))
         self.status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}
 
     async def _resume_loop(self) -> None:

@@ -1,13 +1,15 @@
 """The log as the intake reads it: a consumer that is told where to read, and whether the log holds that place."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from hub.intake.prepare import Polled
-from hub.model.errors import LostRangeError, UnreachableError
+from hub.log.odd import OddRecord
+from hub.log.stream import LogConsumer, is_odd, stream_consumer
+from hub.model.errors import UnreachableError
 from hub.warehouse.offsets import Position
 
 FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
@@ -47,14 +49,12 @@ class IntakeOptions:
     batch_target_s: float = 2.0
 
 
-def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) -> AIOKafkaConsumer:
+def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) -> LogConsumer:
     """Return a member of the group that commits nothing and begins nowhere by itself; not started."""
     session_ms = int(options.session_timeout_s * 1000)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=options.bootstrap,
+    consumer = stream_consumer(
+        options.bootstrap,
         group_id=options.group,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
         max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
         fetch_max_bytes=FETCH_BYTES,
         fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -67,7 +67,7 @@ def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) ->
     return consumer
 
 
-async def start(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+async def start(consumer: AIOKafkaConsumer) -> None:
     """Join the group; returns with the first assignment, of which the listener was told.
 
     Raises:
@@ -78,7 +78,6 @@ async def start(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     except KafkaConnectionError as error:
         await consumer.stop()
         raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?") from error
-    return consumer
 
 
 Offsets = dict[TopicPartition, int]
@@ -98,25 +97,51 @@ async def bounds(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -
         ) from error
 
 
-def check_range(position: Position, begin: int, end: int) -> None:
-    """Refuse a stored offset that the log does not hold; raises LostRangeError with the way out."""
-    place = f"{position.topic}/{position.partition}"
-    if position.next_offset < begin:
-        raise LostRangeError(
-            f"{place}: the log begins at {begin}, after the stored offset {position.next_offset}: "
-            f"{begin - position.next_offset} records would be skipped; restore them, or skip them on record: "
-            f"`hub offsets plan {place} --to begin`"
-        )
-    if position.next_offset > end:
-        raise LostRangeError(
-            f"{place}: the log ends at {end}, before the stored offset {position.next_offset}: "
-            "this is not the log the warehouse was built from"
-        )
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one poll gave of a partition.
+
+    Fields:
+        polled: the records, as they are prepared.
+        position: the place after them.
+        damage: what stands there, when not even records can be told apart; nothing is read behind it.
+    """
+
+    polled: Polled
+    position: Position
+    damage: OddRecord | None = None
 
 
-def taken(position: Position, records: Sequence[ConsumerRecord]) -> tuple[Polled, Position]:
-    """Return records of one partition that follow on a position, as they are prepared, and the position after them."""
+def taken(position: Position, records: Sequence[ConsumerRecord | OddRecord], reached: int = -1) -> Taken:
+    """Take records of one partition that follow on a position.
+
+    Args:
+        position: where the first of them was asked for.
+        records: what was polled.
+        reached: how far the log is read by now: further than the last record where markers of transactions stand.
+    """
+    unreadable: dict[int, str] = {}
+    damage = None
+    if is_odd(records):
+        damage = next((one for one in records if isinstance(one, OddRecord) and one.is_damage), None)
+        if damage is not None:
+            records, reached = [one for one in records if one.offset < damage.offset], damage.offset
+        unreadable = {one.offset: one.why for one in records if isinstance(one, OddRecord)}
     offsets = [record.offset for record in records]
     keys, values = [record.key for record in records], [record.value for record in records]
-    polled = Polled(position.log, position.topic, position.partition, position.next_offset, offsets, keys, values)
-    return polled, replace(position, next_offset=offsets[-1] + 1)
+    place = position.log, position.topic, position.partition, position.next_offset
+    polled = Polled(*place, offsets, keys, values, reached, unreadable)
+    return Taken(polled, replace(position, next_offset=polled.next_offset), damage)
+
+
+def taken_on(
+    places: dict[TopicPartition, Position],
+    records: Mapping[TopicPartition, Sequence[ConsumerRecord | OddRecord]],
+    reached: Callable[[TopicPartition], int],
+) -> list[Taken]:
+    """Take the records of one poll, and move ``places`` on."""
+    found = []
+    for partition, of_partition in records.items():
+        found.append(taken(places[partition], of_partition, reached(partition)))
+        places[partition] = found[-1].position
+    return found

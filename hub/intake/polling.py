@@ -1,19 +1,19 @@
 """Ask the broker for what may be read now: first what is up to date, then what is far behind (hub.intake.lanes)."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.lanes import Lane, Lanes, Records
-from hub.model.errors import LostRangeError
+from hub.warehouse.offsets import Position
 
 BUSY_POLL_MS = 10
 BESIDE_EXPRESS = 12_000
 """Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
 FRESH_MS = 3
 """A first look gives what was fetched when the last batch was taken; the next waits so long for what came since."""
+NO_PLACES: Mapping[TopicPartition, Position] = {}
 EXPRESS_FLOWS_S = 3.0
 """So long after a record that was up to date others are taken to come in."""
 
@@ -28,12 +28,18 @@ class Polling:
         self._express_at = float("-inf")
 
     async def poll(
-        self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Iterable[TopicPartition],
+        places: Mapping[TopicPartition, Position] = NO_PLACES,
     ) -> list[tuple[Lane, Records]]:
         """Return records of the partitions that may be polled, parted by lane; the express lane comes first.
 
+        A partition of which only markers of transactions, or aborted records, were read comes with no records: of those
+        whose place before the poll is given.
+
         Raises:
-            LostRangeError: the log does not hold a stored offset any more.
+            OffsetOutOfRangeError: the log does not hold a stored offset any more.
         """
         wanted = set(partitions)
         by_lane = self._lanes.open_to(wanted)
@@ -56,7 +62,7 @@ class Polling:
                 most = min(most, BESIDE_EXPRESS)
             behind = [partition for of_lane in by_lane.values() for partition in of_lane]
             found += self._parted(await _records(consumer, behind, 0 if found else BUSY_POLL_MS, most))
-        return found
+        return _with_moved(consumer, found, {self._lanes.express: express} | by_lane, places)
 
     def _parted(self, records: Records) -> list[tuple[Lane, Records]]:
         parts: dict[Lane, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
@@ -69,11 +75,28 @@ def _joined(first: Records, then: Records) -> Records:
     return {partition: [*first.get(partition, ()), *then.get(partition, ())] for partition in first | then}
 
 
+def _with_moved(
+    consumer: AIOKafkaConsumer,
+    found: list[tuple[Lane, Records]],
+    polled: Mapping[Lane, Iterable[TopicPartition]],
+    places: Mapping[TopicPartition, Position],
+) -> list[tuple[Lane, Records]]:
+    """Add the partitions that are read further although they gave no record."""
+    records = dict(found)
+    for lane, partitions in polled.items():
+        of_lane = records.get(lane, {})
+        moved: dict[TopicPartition, Sequence[ConsumerRecord]] = {
+            one: ()
+            for one in partitions
+            if one not in of_lane and one in places and consumer.reached(one) > places[one].next_offset
+        }
+        if moved:
+            records[lane] = {**of_lane, **moved}
+    return list(records.items())
+
+
 async def _records(
     consumer: AIOKafkaConsumer, partitions: list[TopicPartition], patience_ms: int, most: int
 ) -> Records:
-    try:
-        records: Records = await consumer.getmany(*partitions, timeout_ms=patience_ms, max_records=most)
-    except OffsetOutOfRangeError as error:
-        raise LostRangeError(f"the log no longer holds a stored offset: {error}") from error
+    records: Records = await consumer.getmany(*partitions, timeout_ms=patience_ms, max_records=most)
     return records

@@ -4,7 +4,8 @@ Pure but for the decoder's child process: no broker, no database. Live stream, r
 here.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 
@@ -12,11 +13,11 @@ import polars as pl
 
 from hub.codec.catalogue import Catalogue, load_catalogue, reload_catalogue
 from hub.intake.check import SourceRules, check, outcome_column
-from hub.intake.decoder import GuardedDecoder, Poison
+from hub.intake.decoder import Decoded, GuardedDecoder, Poison
 from hub.intake.derived import identity_links
 from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
-from hub.model.outcomes import OUTCOME_OF_REASON
+from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.reconcile.releasing import Releasable
 from hub.reconcile.staging import with_stage
 from hub.reconcile.turns import with_turns
@@ -28,7 +29,13 @@ from hub.warehouse.entity_tables import aspect_tables
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The records of one log partition, in offset order. ``expected`` is the stored offset they follow on."""
+    """The records of one log partition, in offset order.
+
+    Fields:
+        expected: the stored offset they follow on.
+        after: where to read on, when that is further than behind the last record: markers of transactions stand there.
+        unreadable: why the log's bytes do not make a record, by offset, for those of the offsets of which that is so.
+    """
 
     log: int
     topic: str
@@ -37,6 +44,13 @@ class Polled:
     offsets: Sequence[int]
     keys: Sequence[bytes | None] = field(repr=False)
     values: Sequence[bytes | None] = field(repr=False)
+    after: int = -1
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def next_offset(self) -> int:
+        """The offset to store when these records are durable."""
+        return max(self.after, self.offsets[-1] + 1 if self.offsets else self.expected)
 
 
 _PLACES = pl.Schema({"row": pl.UInt32(), "log_offset": pl.Int64(), "key": pl.Binary(), "log": pl.Int16()})
@@ -56,19 +70,17 @@ class Preparer:
         accepted: list[Accepted] = []
         refused: list[pl.DataFrame] = []
         letters: list[pl.DataFrame] = []
-        for topic in sorted({part.topic for part in polled}):
-            parts = [part for part in polled if part.topic == topic and part.offsets]
-            if not parts:
-                continue
-            rows = self._prepare_subject(subject_of(topic), parts)
+        for subject in sorted({subject_of(part.topic) for part in polled if part.offsets}):
+            parts = [part for part in polled if part.offsets and subject_of(part.topic) == subject]
+            rows = self._prepare_subject(subject, parts)
             if not rows.accepted.frame.is_empty():
                 accepted.append(rows.accepted)
             refused.append(rows.refused)
             letters.append(rows.dead_letters)
         advances = tuple(
-            Advance(part.log, part.topic, part.partition, part.expected, part.offsets[-1] + 1, len(part.offsets))
+            Advance(part.log, part.topic, part.partition, part.expected, part.next_offset, len(part.offsets))
             for part in polled
-            if part.offsets
+            if part.next_offset > part.expected
         )
         return Batch(
             advances,
@@ -113,6 +125,8 @@ class Preparer:
         values = [value for part in parts for value in part.values] if len(parts) > 1 else list(parts[0].values)
         places = _places(parts)
         decoded = self._decoder.decode(subject, values)
+        if any(part.unreadable for part in parts):
+            decoded = without_unreadable(decoded, parts)
         entity, aspect = SUBJECTS[subject]
         version = self._catalogue.latest(subject)
         placed = _placed(decoded.frame, places)
@@ -138,6 +152,19 @@ def _check_columns(subject: str, catalogue: Catalogue) -> None:
             f"version {version.number} of {subject} has fields that the tables lack ({', '.join(added)}): "
             "start the worker anew, which adds them"
         )
+
+
+def without_unreadable(decoded: Decoded, parts: Sequence[Polled]) -> Decoded:
+    """Take out the records that the log's bytes do not make, however well their values may be decoded."""
+    rows: dict[int, str] = {}
+    first = 0
+    for part in parts:
+        rows |= {first + bisect_left(part.offsets, offset): why for offset, why in part.unreadable.items()}
+        first += len(part.offsets)
+    poison = [one for one in decoded.poison if one.row not in rows]
+    poison += [Poison(row, Reason.UNREADABLE_RECORD, None, why) for row, why in rows.items()]
+    frame = decoded.frame.filter(~pl.col("row").is_in(list(rows)))
+    return Decoded(frame, tuple(sorted(poison, key=lambda one: one.row)), decoded.path)
 
 
 @dataclass(frozen=True, slots=True)

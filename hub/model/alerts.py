@@ -36,7 +36,7 @@ UNBALANCED = Alert(
 PARTITION_STOPPED = Alert(
     "partition_stopped",
     Severity.PAGE,
-    "too many poison records in a row or in a window: the partition waits so that good records are not refused",
+    "a partition stands still: too many poison records, bytes that are no records, or not the log of its stored offset",
     "hub partitions list",
 )
 EVIDENCE_NOT_WRITTEN = Alert(

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     """Why an event was rejected, dead-lettered or parked: a closed list, shown to operators and counted per source."""
 
     # can never be read
+    UNREADABLE_RECORD = "UNREADABLE_RECORD"
     TOMBSTONE = "TOMBSTONE"
     EMPTY = "EMPTY"
     TOO_LARGE = "TOO_LARGE"

@@ -14,8 +14,9 @@ from hub.model.outcomes import Reason
 
 
 class Stage(StrEnum):
-    """What every record goes through, in this order."""
+    """What every record goes through, in this order; ``LOG`` is named only where it is what refuses a record."""
 
+    LOG = "log"
     FRAME = "frame"
     SCHEMA = "schema"
     DECODE = "decode"
@@ -25,6 +26,7 @@ class Stage(StrEnum):
 
 
 CHECKED_BY: Mapping[Stage, str] = {
+    Stage.LOG: "hub.log.unpacking",
     Stage.FRAME: "hub.codec.wire",
     Stage.SCHEMA: "hub.intake.decode_batch",
     Stage.DECODE: "hub.intake.row_path",
@@ -35,6 +37,7 @@ CHECKED_BY: Mapping[Stage, str] = {
 """Module that checks at each stage."""
 
 _STAGE_OF: Mapping[str, Stage] = {
+    Reason.UNREADABLE_RECORD: Stage.LOG,
     Reason.TOMBSTONE: Stage.FRAME,
     Reason.EMPTY: Stage.FRAME,
     Reason.TOO_LARGE: Stage.FRAME,
@@ -64,7 +67,7 @@ class Refusal:
 
     def stack(self) -> list[dict[str, Any]]:
         """Return the stages the record went through, the last one being that which refused it."""
-        passed = list(Stage)[: list(Stage).index(self.stage)]
+        passed = list(Stage)[1 : list(Stage).index(self.stage)]
         steps: list[dict[str, Any]] = [
             {"stage": stage.value, "by": CHECKED_BY[stage], "passed": True} for stage in passed
         ]

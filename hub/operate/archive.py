@@ -14,6 +14,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Engine
 
+from hub.log.odd import OddRecord, is_damage
+from hub.log.reader import log_reader
 from hub.model.errors import HubError
 from hub.operate.actions import Action, note
 from hub.operate.archive_files import (
@@ -29,7 +31,6 @@ from hub.operate.archive_files import (
 )
 from hub.operate.archive_plan import ArchiveStretch
 from hub.operate.archive_reader import archived_ranges
-from hub.operate.log_ends import log_consumer
 from hub.retry import FIRST_ANSWER_MS
 from hub.warehouse.database import translated_errors
 
@@ -40,7 +41,6 @@ OFFSETS_PER_FILE = 500_000
 _MOST_BYTES = 512 * 1_048_576
 _GROUP_RECORDS = 20_000
 _GROUP_BYTES = 16 * 1_048_576
-_FETCH_BYTES = 4 * 1_048_576
 _QUIET_POLLS = 20
 
 Progress = Callable[[int, int], None]
@@ -77,7 +77,7 @@ def run_archive(
         for one in stretches:
             if one.first == one.end:
                 continue
-            with log_consumer(bootstrap, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
+            with log_reader(bootstrap) as consumer:
                 for manifest in _files(consumer, archive, one, per_file):
                     written.append(manifest)
                     done += manifest.end - manifest.first
@@ -113,7 +113,8 @@ def _groups(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int
         if quiet > _QUIET_POLLS:
             raise HubError(f"{place.topic}/{place.partition}@{at}: the log gives nothing more before {end}")
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
-        inside = [record for record in records if record.offset < end]
+        # Damage holds no record, and the hub read past it on record: the file has no row at its places.
+        inside = [record for record in records if record.offset < end and not is_damage(record)]
         held += inside
         held_bytes += sum(len(record.value or b"") for record in inside)
         if held and (len(held) >= _GROUP_RECORDS or held_bytes >= _GROUP_BYTES or at >= end):
@@ -128,6 +129,7 @@ def _rows(records: Sequence[Any]) -> Rows:
         [record.key for record in records],
         [record.value for record in records],
         [tuple(record.headers or ()) for record in records],
+        [record.why if isinstance(record, OddRecord) else "" for record in records],
     )
 
 

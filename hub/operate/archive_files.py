@@ -6,12 +6,10 @@ to the disk, read back and compared, and only then renamed; its manifest comes l
 killed run leaves behind therefore counts for nothing, and the next run removes it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hub.codec.wire import HEADER_BYTES, MAGIC
-from hub.model.errors import HubError, RetryableError
+from hub.model.errors import HubError
+from hub.operate.archive_folder import alone, file_hash, sync_folder
+
+__all__ = ["alone", "file_hash"]
 
 FORMAT = 1
 _WRITING = ".writing-"
 _DIGITS = 20
-_READ_BYTES = 1 << 20
 _COLUMNS = pa.schema(
     [
         pa.field("offset", pa.int64(), nullable=False),
@@ -36,9 +36,12 @@ _COLUMNS = pa.schema(
         pa.field("headers", pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))),
         pa.field("schema_id", pa.int64()),
         pa.field("sha256", pa.binary(32)),
+        pa.field("unreadable", pa.string()),
     ]
 )
-"""``timestamp``: milliseconds since 1970, as the log has it. ``sha256``: of the value; null for a tombstone."""
+"""``timestamp``: milliseconds since 1970, as the log has it. ``sha256``: of the value; null for a tombstone.
+``unreadable``: why the log's bytes did not make a record, null where they did; older files do not have it."""
+_READ = ("offset", "timestamp", "key", "value", "headers", "unreadable")
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -51,13 +54,21 @@ class DamagedArchiveError(HubError):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Records of one log partition, in the order of their offsets; timestamps in milliseconds."""
+    """Records of one log partition, in the order of their offsets; timestamps in milliseconds.
+
+    ``unreadable``: why the log's bytes did not make a record, empty where they did; () when they all did.
+    """
 
     offsets: Sequence[int]
     timestamps: Sequence[int]
     keys: Sequence[bytes | None] = field(repr=False)
     values: Sequence[bytes | None] = field(repr=False)
     headers: Sequence[Headers]
+    unreadable: Sequence[str] = ()
+
+    def by_offset(self) -> dict[int, str]:
+        """Return why records are unreadable, by the offsets of those that are."""
+        return {offset: why for offset, why in zip(self.offsets, self.unreadable, strict=bool(self.unreadable)) if why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,7 @@ class StretchWriter:
     def add(self, rows: Rows) -> None:
         """Write some records as a row group."""
         ids = [schema_id(value) for value in rows.values]
+        nothing = [None] * len(ids)
         table = pa.table(
             {
                 "offset": list(rows.offsets),
@@ -122,6 +134,7 @@ class StretchWriter:
                 "headers": [[{"name": name, "value": value} for name, value in of] for of in rows.headers],
                 "schema_id": ids,
                 "sha256": [None if value is None else hashlib.sha256(value).digest() for value in rows.values],
+                "unreadable": [why or None for why in rows.unreadable] or nothing,
             },
             schema=_COLUMNS,
         )
@@ -160,13 +173,13 @@ class StretchWriter:
         check_content(self._temporary, manifest)
         path = manifest.path(self._archive)
         self._temporary.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         said = path.with_name(f"{_WRITING}{path.stem}.json")
         said.write_text(json.dumps(asdict(manifest), indent=1))
         with said.open("rb") as file:
             os.fsync(file.fileno())
         said.rename(path.with_suffix(".json"))
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return manifest
 
     def __enter__(self) -> "StretchWriter":
@@ -198,7 +211,8 @@ def rows_in(path: Path, first: int, end: int, most: int = 5000) -> Iterator[Rows
     """Yield the records of a file from one offset to before another; row groups that hold none are not read."""
     with pq.ParquetFile(path) as file:
         groups = [number for number in range(file.metadata.num_row_groups) if _may_hold(file, number, first, end)]
-        for batch in file.iter_batches(most, groups, columns=_COLUMNS.names[:5]) if groups else ():
+        columns_there = [name for name in _READ if name in file.schema_arrow.names]
+        for batch in file.iter_batches(most, groups, columns=columns_there) if groups else ():
             columns = batch.to_pydict()
             inside = [row for row, offset in enumerate(columns["offset"]) if first <= offset < end]
             if inside:
@@ -208,7 +222,10 @@ def rows_in(path: Path, first: int, end: int, most: int = 5000) -> Iterator[Rows
                 taken = {
                     name: [columns[name][row] for row in inside] for name in ("offset", "timestamp", "key", "value")
                 }
-                yield Rows(taken["offset"], taken["timestamp"], taken["key"], taken["value"], headers)
+                odd = columns.get("unreadable") or [None] * len(columns["offset"])
+                why = [odd[row] or "" for row in inside]
+                contents = taken["offset"], taken["timestamp"], taken["key"], taken["value"]
+                yield Rows(*contents, headers, why if any(why) else ())
 
 
 def _may_hold(file: pq.ParquetFile, group: int, first: int, end: int) -> bool:
@@ -232,15 +249,6 @@ def check_content(path: Path, of: Manifest) -> None:
         raise DamagedArchiveError(f"{path}: cannot be read ({type(error).__name__})") from error
     if (records, digest.hexdigest()) != (of.records, of.content):
         raise DamagedArchiveError(f"{path}: holds {records} records that are not the {of.records} of its manifest")
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def read_manifests(archive: Path, topic: str | None = None, partition: int | None = None) -> list[Manifest]:
@@ -271,27 +279,3 @@ def remove_leftovers(archive: Path) -> list[str]:
     for path in left:
         path.unlink()
     return sorted(str(path) for path in left)
-
-
-@contextmanager
-def alone(archive: Path) -> Iterator[None]:
-    """Let one run at a time write to an archive.
-
-    Raises:
-        RetryableError: another run is writing.
-    """
-    archive.mkdir(parents=True, exist_ok=True)
-    with (archive / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RetryableError(f"another run writes to the archive {archive}") from error
-        yield
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -8,6 +8,7 @@ from hub.intake.prepare import Polled
 from hub.operate.archive_reader import archived_until, read_archived
 from hub.operate.event_log import LogRange, Reader, read_ranges
 from hub.operate.log_ends import read_log_ends
+from hub.topology import is_closed
 
 Begins = Callable[[Sequence[LogRange]], Mapping[tuple[str, int], int]]
 """Tells where the topics begin, by (topic, partition)."""
@@ -42,7 +43,7 @@ def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:
         archived, rest = _told_apart(archive, ranges, begins(ranges))
         ended: dict[int, int] = {}
         for polled in _by_turns([_archived(archive, one, most) for one in archived]):
-            ended[polled.log] = polled.offsets[-1] + 1
+            ended[polled.log] = polled.next_offset
             yield [polled]
         async for several in topics(rest, most):
             yield [replace(polled, expected=ended.pop(polled.log, polled.expected)) for polled in several]
@@ -58,7 +59,8 @@ def _told_apart(
     rest: list[LogRange] = []
     for one in ranges:
         place = one.topic, one.partition
-        until = min(begins.get(place, one.first), one.end)
+        begin = begins.get(place, one.end if is_closed(one.topic) else one.first)
+        until = min(begin, one.end)
         if one.first < until <= archived_until(archive, *place, one.first):
             archived.append(replace(one, end=until))
             rest.append(replace(one, first=until))
@@ -68,10 +70,13 @@ def _told_apart(
 
 
 def _archived(archive: Path, of: LogRange, most: int) -> Iterator[Polled]:
-    expected = of.first
+    """Yield what the archive holds of a range, and last the places up to its end that hold no record."""
+    expected, place = of.first, (of.log, of.topic, of.partition)
     for rows in read_archived(archive, of.topic, of.partition, of.first, of.end, most):
-        yield Polled(of.log, of.topic, of.partition, expected, rows.offsets, rows.keys, rows.values)
+        yield Polled(*place, expected, rows.offsets, rows.keys, rows.values, unreadable=rows.by_offset())
         expected = rows.offsets[-1] + 1
+    if expected < of.end:
+        yield Polled(*place, expected, [], [], [], of.end)
 
 
 def _by_turns(readings: list[Iterator[Polled]]) -> Iterator[Polled]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Engine, func, inspect, select
 
+from hub.log.reader import log_reader
 from hub.operate.archive_reader import archived_until
-from hub.operate.log_ends import log_consumer
 from hub.operate.replay_store import ReplayState
 from hub.reconcile.ledger_accounts import Account, read_accounts
 from hub.warehouse.database import translated_errors
@@ -75,7 +75,7 @@ def plan_archive(
         accounts = [one for one in read_accounts(connection) if not topics or one.topic in topics]
         held = _held_by_replays(connection)
     until = datetime.now(UTC) - older_than
-    with log_consumer(bootstrap) as consumer:
+    with log_reader(bootstrap) as consumer:
         there = [one for one in accounts if one.partition in (consumer.partitions_for_topic(one.topic) or ())]
         places = {TopicPartition(one.topic, one.partition): one for one in there}
         begins = consumer.beginning_offsets(list(places)) if places else {}

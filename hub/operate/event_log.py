@@ -3,15 +3,21 @@
 A consumer of its own without a group: it moves nobody's offsets and commits none.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from hub.intake.log import FETCH_BYTES, FETCH_BYTES_PER_PARTITION, RETRY_MS
+from hub.intake.log import FETCH_BYTES, FETCH_BYTES_PER_PARTITION, RETRY_MS, taken
 from hub.intake.prepare import Polled
+from hub.log.odd import OddRecord
+from hub.log.reader import log_reader, written_ends
+from hub.log.stream import LogConsumer, stream_consumer
 from hub.model.errors import LostRangeError, UnreachableError
+from hub.topology import is_closed
+from hub.warehouse.offsets import Position
 
 _POLL_MS = 500
 
@@ -44,11 +50,10 @@ async def read_ranges(bootstrap: str, ranges: Sequence[LogRange], most: int) -> 
     wanted = {TopicPartition(one.topic, one.partition): one for one in ranges if one.first < one.end}
     if not wanted:
         return
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+    await asyncio.to_thread(_check_held, bootstrap, list(wanted.values()))
+    consumer = stream_consumer(
+        bootstrap,
         group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
         max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
         fetch_max_bytes=FETCH_BYTES,
         retry_backoff_ms=RETRY_MS,
@@ -68,50 +73,47 @@ async def read_ranges(bootstrap: str, ranges: Sequence[LogRange], most: int) -> 
 
 
 async def _read(
-    consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, LogRange], most: int
+    consumer: LogConsumer, wanted: dict[TopicPartition, LogRange], most: int
 ) -> AsyncIterator[list[Polled]]:
     consumer.assign(list(wanted))
-    await _check(consumer, wanted)
     places = {partition: one.first for partition, one in wanted.items()}
     for partition, first in places.items():
         consumer.seek(partition, first)
     while places:
         records = await consumer.getmany(*places, timeout_ms=_POLL_MS, max_records=most)
         polled = []
-        for partition, of_partition in records.items():
-            one = wanted[partition]
-            inside = [record for record in of_partition if record.offset < one.end]
-            if inside:
-                polled.append(_polled(one, places[partition], inside))
-                places[partition] = inside[-1].offset + 1
-            if len(inside) < len(of_partition):
-                places[partition] = one.end
-        if polled:
-            yield polled
         for partition in list(places):
-            if places[partition] >= wanted[partition].end or (
-                not polled and await consumer.position(partition) >= wanted[partition].end
-            ):
+            one, reached = wanted[partition], consumer.reached(partition)
+            inside = [record for record in records.get(partition, ()) if record.offset < one.end]
+            if inside or reached > places[partition]:
+                part = _polled(one, places[partition], inside, min(reached, one.end))
+                polled.append(part)
+                places[partition] = part.next_offset
+            if places[partition] >= one.end:
                 del places[partition]
                 consumer.pause(partition)
+        if polled:
+            yield polled
 
 
-def _polled(one: LogRange, expected: int, records: Sequence[ConsumerRecord]) -> Polled:
-    return Polled(
-        one.log,
-        one.topic,
-        one.partition,
-        expected,
-        [record.offset for record in records],
-        [record.key for record in records],
-        [record.value for record in records],
-    )
+def _polled(one: LogRange, expected: int, records: Sequence[ConsumerRecord | OddRecord], reached: int) -> Polled:
+    """Return records as they are prepared, without damage: what the hub read past has its outcome on record."""
+    position = Position(one.log, one.topic, one.partition, one.first, expected)
+    return replace(taken(position, records).polled, after=reached)
 
 
-async def _check(consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, LogRange]) -> None:
-    begins, ends = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
-    for partition, one in wanted.items():
-        place = f"{one.topic}/{one.partition}"
+def _check_held(bootstrap: str, ranges: Sequence[LogRange]) -> None:
+    places = [TopicPartition(one.topic, one.partition) for one in ranges]
+    if closed := next((one for one in ranges if is_closed(one.topic)), None):
+        raise LostRangeError(
+            f"{closed.topic}/{closed.partition}: this log was closed when its topic was made anew; offsets "
+            f"{closed.first} to {closed.end - 1} can be replayed only from an archive that holds them"
+        )
+    with log_reader(bootstrap) as reader:
+        begins = reader.beginning_offsets(places)
+    ends = written_ends(bootstrap, places)
+    for one in ranges:
+        partition, place = TopicPartition(one.topic, one.partition), f"{one.topic}/{one.partition}"
         if one.first < begins[partition]:
             raise LostRangeError(
                 f"{place}: the log begins at {begins[partition]}, and offsets {one.first} to {begins[partition] - 1} "

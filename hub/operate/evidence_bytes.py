@@ -5,18 +5,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.content_hash import content_hash
 from hub.intake.decoder import GuardedDecoder
+from hub.log.odd import is_damage
+from hub.log.reader import open_reader
 from hub.model.errors import UnreachableError
 from hub.operate.evidence_findings import Finding, Wrong
 from hub.reconcile.touch import JOB_LOG
-from hub.retry import FIRST_ANSWER_MS
-from hub.topology import subject_of
+from hub.topology import is_closed, subject_of
 from hub.warehouse.tables import audit, dead_letter, log_partition
 
 _ROWS_AT_ONCE = 10_000
@@ -39,17 +40,8 @@ class BytesCheck:
         self._progress = progress
         self._records = 0
         self._gone = 0
-        try:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=bootstrap.split(","),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                max_poll_records=_ROWS_AT_ONCE,
-                bootstrap_timeout_ms=FIRST_ANSWER_MS,
-            )
-        except KafkaError as error:
-            raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+        self._damaged: set[int] = set()
+        self._consumer = open_reader(bootstrap, auto_offset_reset="earliest", max_poll_records=_ROWS_AT_ONCE)
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -76,6 +68,9 @@ class BytesCheck:
 
     def _of_log(self, connection: Connection, log: Any) -> Iterator[Finding]:
         place = TopicPartition(log.topic, log.partition)
+        if is_closed(log.topic):
+            self._gone += log.next_offset - log.first_offset
+            return
         if log.partition not in (self._consumer.partitions_for_topic(log.topic) or ()):
             yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}", "the log has no such partition")
             return
@@ -94,11 +89,18 @@ class BytesCheck:
     def _read(self, place: TopicPartition, first: int, end: int) -> dict[int, Any]:
         self._consumer.seek(place, first)
         found: dict[int, Any] = {}
-        while self._consumer.position(place) < end:
-            polled = self._consumer.poll(timeout_ms=_QUIET_LIMIT_MS)
-            if not polled:
+        self._damaged = set()
+        at = first
+        while at < end:
+            records = self._consumer.poll(timeout_ms=_QUIET_LIMIT_MS).get(place, [])
+            if not records and self._consumer.position(place) <= at:
                 break
-            found |= {record.offset: record for record in polled[place] if record.offset < end}
+            at = self._consumer.position(place)
+            for record in records:
+                if is_damage(record):
+                    self._damaged |= set(range(record.offset, min(record.end, end)))
+                elif record.offset < end:
+                    found[record.offset] = record
         return found
 
     def _compare(
@@ -115,7 +117,10 @@ class BytesCheck:
             yield Finding(
                 Wrong.NOT_AUDITED, f"{where}{place}", "a record of the log without a row that says its outcome"
             )
-        for place in sorted(rows.keys() - records.keys()):
+        for place in sorted(self._damaged - rows.keys()):
+            yield Finding(Wrong.NOT_AUDITED, f"{where}{place}", "bytes that make no record, without a row for them")
+        self._gone += len(self._damaged & rows.keys())
+        for place in sorted(rows.keys() - records.keys() - self._damaged):
             yield Finding(Wrong.NOT_IN_LOG, f"{where}{place}", "the log has no record here")
         both = sorted(records.keys() & rows.keys())
         said = self._contents(subject_of(log.topic), both, records)

@@ -17,6 +17,7 @@ from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
 from hub.embedded.kafka import broker_answers
+from hub.log.reader import open_reader
 from hub.model.errors import PoisonError, UnreachableError
 from hub.model.evidence import ChainEnd, Head, document_digest, key_id_of
 from hub.operate.evidence_keys import SigningKey
@@ -160,17 +161,7 @@ def published_heads(bootstrap: str) -> list[SignedHead]:
     Raises:
         UnreachableError: no broker answers, or not in time.
     """
-    _check_broker(bootstrap)
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-    except KafkaError as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+    consumer = open_reader(bootstrap, auto_offset_reset="earliest")
     try:
         return _all_heads(consumer)
     except KafkaError as error:
@@ -196,7 +187,9 @@ def _all_heads(consumer: KafkaConsumer) -> list[SignedHead]:
     return found
 
 
-def _decoded(value: bytes) -> SignedHead | None:
+def _decoded(value: bytes | None) -> SignedHead | None:
+    if value is None:
+        return None
     try:
         version, fields = decode(value)
         if version.subject != HEAD_SUBJECT:

@@ -26,8 +26,8 @@ from hub.operate.actions import Action, note
 from hub.operate.history import Place
 from hub.operate.letters import Letter, State, Wanted, among, at, place_text, read_letters
 from hub.operate.publish import producer
-from hub.operate.redrive_log import copies_since, ends_of, origin_header, send_all
-from hub.topology import MAX_SHARED_BYTES
+from hub.operate.redrive_log import Sought, copies_since, ends_of, origin_header, send_all
+from hub.topology import MAX_SHARED_BYTES, is_closed
 from hub.warehouse.database import translated_errors
 from hub.warehouse.letter_tables import letter, letter_edit, redrive
 
@@ -97,6 +97,8 @@ def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
 
 def _why_not(one: Letter, is_named: bool) -> str | None:
     """Say why a letter cannot be redriven; None when it can."""
+    if is_closed(one.place.topic):
+        return "its log was closed when the topic was made anew: its source must send it again; or discard it"
     match one.state:
         case State.EDITED:
             return "its edit waits for a second person: hub deadletters approve"
@@ -312,11 +314,14 @@ def _finish_interrupted(
         return 0, 0
     youngest_s = min(float(row.age_s) for row in intents.values())
     time.sleep(max(0.0, settle_s - youngest_s))
-    copies = copies_since(where.bootstrap, {origin: int(row.end_offset) for origin, row in intents.items()})
+    with translated_errors("reading interrupted redrives"), engine.connect() as connection:
+        wanted = Wanted(places=tuple(intents), states=(), limit=len(intents))
+        letters = read_letters(connection, wanted, with_bytes=True)
+        returning = [_returning(connection, one) for one in letters]
+    firsts = {origin: int(row.end_offset) for origin, row in intents.items()}
+    sought = {one.origin: Sought(firsts[one.origin], one.key, one.value) for one in returning}
+    copies = copies_since(where.bootstrap, sought)
     mark(engine, copies)
     done(len(copies))
-    with translated_errors("reading interrupted redrives"), engine.connect() as connection:
-        wanted = Wanted(places=tuple(set(intents) - set(copies)), states=(), limit=len(intents))
-        letters = read_letters(connection, wanted, with_bytes=True) if wanted.places else []
-        returning = [_returning(connection, one) for one in letters]
-    return len(copies), _send_and_mark(engine, where, returning, done)
+    unsent = [one for one in returning if one.origin not in copies]
+    return len(copies), _send_and_mark(engine, where, unsent, done)

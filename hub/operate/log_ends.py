@@ -4,18 +4,14 @@ A consumer of its own without a group: it moves nobody's offsets.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
-from hub.embedded.kafka import broker_answers
-from hub.model.errors import UnreachableError
-from hub.retry import FIRST_ANSWER_MS
+from hub.log.reader import log_reader, written_ends
+from hub.log.times import time_of
 
 _OLDEST_LIMIT_S = 5.0
 _PEEK_BYTES = 4096
@@ -28,13 +24,20 @@ class LogEnd:
     """One partition of the log.
 
     Fields:
-        begin, end: the first offset it holds, and the one that the next record will have.
+        begin, end: the first offset it holds, and up to where it may be read: before the first open transaction.
         unread_since: when the record at the stored offset was appended; None: everything is read, or it was not told.
+        written_end: the offset that the next record will have.
     """
 
     begin: int
     end: int
     unread_since: datetime | None = None
+    written_end: int = 0
+
+    @property
+    def held_back(self) -> int:
+        """Offsets that nobody may read yet: all behind the first record of an open transaction waits for its end."""
+        return max(0, self.written_end - self.end)
 
     def lag(self, next_offset: int) -> int:
         """Return how many offsets of the log are not read yet."""
@@ -48,38 +51,9 @@ class LogEnd:
         """Say what is wrong between the log and the stored offset; empty when nothing is."""
         if next_offset < self.begin:
             return f"lost: the log begins at {self.begin}, after the stored offset {next_offset}"
-        if next_offset > self.end:
-            return f"another log: it ends at {self.end}, before the stored offset {next_offset}"
+        if next_offset > max(self.end, self.written_end):
+            return f"another log: it ends at {max(self.end, self.written_end)}, before the stored offset {next_offset}"
         return ""
-
-
-@contextmanager
-def log_consumer(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
-    """Yield a consumer without a group, for reading by coordinates.
-
-    Raises:
-        UnreachableError: no broker answers, or it stops answering.
-    """
-    if not broker_answers(bootstrap):
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
-    consumer = None
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-            **options,
-        )
-        yield consumer
-    except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
-    except KafkaError as error:
-        raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
-    finally:
-        if consumer is not None:
-            consumer.close()
 
 
 def read_log_ends(
@@ -95,7 +69,7 @@ def read_log_ends(
     Raises:
         UnreachableError: no broker answers.
     """
-    with log_consumer(bootstrap, max_partition_fetch_bytes=_PEEK_BYTES) as consumer:
+    with log_reader(bootstrap, max_partition_fetch_bytes=_PEEK_BYTES) as consumer:
         places = [TopicPartition(*place) for place in stored if _is_there(consumer, place)]
         if not places:
             return {}
@@ -105,10 +79,12 @@ def read_log_ends(
             for place in places
             if max(stored[tuple(place)], begins[place]) < ends[place]
         }
-        times = _times_at(consumer, behind, clock)
-        return {
-            (place.topic, place.partition): LogEnd(begins[place], ends[place], times.get(place)) for place in places
-        }
+        times = _times_at(consumer, behind, ends, clock)
+    written = written_ends(bootstrap, places)
+    return {
+        (place.topic, place.partition): LogEnd(begins[place], ends[place], times.get(place), written[place])
+        for place in places
+    }
 
 
 def _is_there(consumer: KafkaConsumer, place: Place) -> bool:
@@ -116,9 +92,15 @@ def _is_there(consumer: KafkaConsumer, place: Place) -> bool:
 
 
 def _times_at(
-    consumer: KafkaConsumer, wanted: Mapping[TopicPartition, int], clock: Callable[[], float]
+    consumer: KafkaConsumer,
+    wanted: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    clock: Callable[[], float],
 ) -> dict[TopicPartition, datetime]:
-    """Return when the first record at or after an offset was appended, for as many partitions as answer in time."""
+    """Return when the first record at or after an offset was appended, for as many partitions as answer in time.
+
+    One that has nothing but markers of transactions from there on has none.
+    """
     found: dict[TopicPartition, datetime] = {}
     if not wanted:
         return found
@@ -126,17 +108,16 @@ def _times_at(
     for place, offset in wanted.items():
         consumer.seek(place, offset)
     deadline = clock() + _OLDEST_LIMIT_S
-    while len(found) < len(wanted) and clock() < deadline:
-        for place, records in consumer.poll(timeout_ms=500, max_records=max(500, len(wanted))).items():
-            if records and place not in found:
-                found[place] = appended_at(records[0])
-                consumer.pause(place)
+    left = set(wanted)
+    while left and clock() < deadline:
+        polled = consumer.poll(timeout_ms=500, max_records=max(500, len(wanted)))
+        for place, records in polled.items():
+            if place in left and (at := time_of(records[0].timestamp)):
+                found[place] = at
+        for place in [one for one in left if one in polled or consumer.position(one) >= ends[one]]:
+            left.discard(place)
+            consumer.pause(place)
     return found
-
-
-def appended_at(record: Any) -> datetime:
-    """Return a record's timestamp as the log has it."""
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 def earliest(times: Collection[datetime | None]) -> datetime | None:

@@ -3,24 +3,23 @@
 A consumer of its own without a group: it moves nobody's offsets and commits none.
 """
 
-import socket
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
+from hub.log.reader import log_reader
+from hub.log.times import time_of
 from hub.model.errors import PoisonError, UnreachableError
 from hub.operate.archive_reader import read_places
 from hub.operate.history import Place
-from hub.retry import FIRST_ANSWER_MS
 
 QUIET_LIMIT_S = 10.0
 """How long the log may give nothing of what is wanted before it counts as away."""
@@ -28,7 +27,6 @@ QUIET_LIMIT_S = 10.0
 _NEAR = 1000
 """Wanted records no further apart than this are read through to; beyond, the reader seeks."""
 
-_CONNECT_LIMIT_S = 3.0
 _FETCH_BYTES = 256 * 1024
 
 
@@ -59,25 +57,9 @@ def read_values(bootstrap: str, places: Collection[Place], archive: Path | None 
     """
     if not places:
         return LogValues({})
-    if not any(_listens(address) for address in bootstrap.split(",")):
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}")
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-    except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
-    try:
+    # What was deleted from the log meanwhile is passed over: the next record that is there tells that it is gone.
+    with log_reader(bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         read = _Reading(consumer, places).run()
-    except KafkaError as error:
-        raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
-    finally:
-        consumer.close()
     return read if archive is None or not read.gone else _with_archived(read, archive)
 
 
@@ -89,21 +71,12 @@ def _with_archived(read: LogValues, archive: Path) -> LogValues:
     for (topic, partition), offsets in wanted.items():
         for offset, time_ms, value in read_places(archive, topic, partition, offsets):
             place = Place(topic, partition, offset)
-            appended[place] = datetime.fromtimestamp(time_ms / 1000, UTC)
+            if (at := time_of(time_ms)) is not None:
+                appended[place] = at
             if value is not None:
                 values[place] = value
                 gone.discard(place)
     return LogValues(values, frozenset(gone), appended)
-
-
-def _listens(address: str) -> bool:
-    """Ask before the client does: one that finds nobody tries for long and leaves its sockets open."""
-    host, _, port = address.strip().rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), _CONNECT_LIMIT_S):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 class _Reading:
@@ -130,6 +103,8 @@ class _Reading:
             for partition, records in polled.items():
                 if self._take(partition, records):
                     last_found = time.monotonic()
+            if self._pass_over():
+                last_found = time.monotonic()
             if time.monotonic() - last_found > QUIET_LIMIT_S:
                 raise UnreachableError("the log does not give the records that the audit log names")
         return LogValues(self._values, frozenset(self._gone), self._appended)
@@ -163,16 +138,30 @@ class _Reading:
                 self._drop(partition, deque([wanted.popleft()]))
             if wanted and wanted[0] == last:
                 place = Place(partition.topic, partition.partition, wanted.popleft())
-                self._appended[place] = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                if (at := time_of(record.timestamp)) is not None:
+                    self._appended[place] = at
                 if record.value is None:
                     self._gone.add(place)
                 else:
                     self._values[place] = record.value
-        if not wanted:
-            self._consumer.pause(partition)
-        elif wanted[0] - last > _NEAR:
-            self._consumer.seek(partition, wanted[0])
         return len(wanted) < before
+
+    def _pass_over(self) -> bool:
+        """Give up what the log was read past without a record: markers, what was aborted, damage; tell whether any was.
+
+        Then seek to what is wanted next where that is far.
+        """
+        is_any = False
+        for partition, wanted in self._wanted.items():
+            at = self._consumer.position(partition)
+            while wanted and wanted[0] < at:
+                self._drop(partition, deque([wanted.popleft()]))
+                is_any = True
+            if not wanted:
+                self._consumer.pause(partition)
+            elif wanted[0] - at > _NEAR:
+                self._consumer.seek(partition, wanted[0])
+        return is_any
 
 
 def event_values(value: bytes) -> dict[str, Any] | None:

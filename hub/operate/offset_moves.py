@@ -14,11 +14,12 @@ import polars as pl
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
+from hub.log.odd import OddRecord
+from hub.log.reader import log_reader, written_ends
 from hub.model.errors import ConfigError, HubError
 from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.operate.actions import Action, note
-from hub.operate.log_ends import log_consumer
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
 from hub.warehouse.batch import AUDIT_SCHEMA, Advance, Batch
@@ -26,6 +27,7 @@ from hub.warehouse.database import translated_errors
 from hub.warehouse.ledger_tables import offset_plan
 from hub.warehouse.offsets import Position, read_positions
 from hub.warehouse.sources import digest_in_force
+from hub.warehouse.stops import let_go_on
 
 MOVE = "offset_move"
 """A stored offset was moved past records; the detail says how many, and by which plan."""
@@ -64,11 +66,15 @@ class OffsetPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Skipped:
-    """Records that would be skipped: offsets and keys; ``lost``: offsets before them that the log lost."""
+    """Records that would be skipped: offsets, keys and why each cannot be read, empty where it can.
+
+    ``lost``: offsets before them that the log lost.
+    """
 
     lost: range
     offsets: list[int]
     keys: list[bytes | None] = field(repr=False)
+    whys: list[str]
     digest: str
 
 
@@ -88,8 +94,8 @@ def plan_move(engine: Engine, bootstrap: str, place: tuple[str, int], to: str, p
     """
     with translated_errors("reading the stored offsets"), engine.connect() as connection:
         stored = _stored(connection, place)
-    with log_consumer(bootstrap) as consumer:
-        target = _target(consumer, stored, to)
+    with log_reader(bootstrap) as consumer:
+        target = _target(consumer, bootstrap, stored, to)
         skipped = _read(consumer, stored, target)
     name = hashlib.sha256(f"{skipped.digest} {planner}".encode()).hexdigest()[:_ID_DIGITS]
     records, lost = len(skipped.offsets), len(skipped.lost)
@@ -129,7 +135,7 @@ def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: st
         stored = _stored(connection, (plan.topic, plan.partition))
     if stored.next_offset != plan.from_offset:
         raise HubError(f"the stored offset is {stored.next_offset} by now, not {plan.from_offset}: plan anew")
-    with log_consumer(bootstrap) as consumer:
+    with log_reader(bootstrap) as consumer:
         skipped = _read(consumer, stored, plan.to_offset)
     if skipped.digest != plan.digest:
         raise HubError(f"{plan.place}: the log does not hold what it held when this was planned: plan anew")
@@ -143,6 +149,7 @@ def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: st
             "lost": plan.lost,
         }
         note(connection, Action(mover, MOVE, reason, detail=detail))
+        let_go_on(connection, (plan.topic, plan.partition), plan.to_offset, mover, f"plan {plan.id}: {reason}")
         connection.execute(update(offset_plan).where(offset_plan.c.id == name).values(applied_at=func.now()))
     return plan
 
@@ -172,7 +179,8 @@ def _audit_rows(log: int, plan: str, skipped: _Skipped) -> pl.DataFrame:
         {
             "log_offset": [*skipped.lost, *skipped.offsets],
             "key": [None] * len(skipped.lost) + keys,
-            "detail": [f"plan {plan}; the log had lost it"] * len(skipped.lost) + [f"plan {plan}"] * len(keys),
+            "detail": [f"plan {plan}; the log had lost it"] * len(skipped.lost)
+            + [f"plan {plan}; {why}" if why else f"plan {plan}" for why in skipped.whys],
         },
         schema={"log_offset": pl.Int64, "key": pl.Binary, "detail": pl.String},
     ).with_columns(
@@ -196,7 +204,7 @@ def _plan(connection: Connection, name: str) -> OffsetPlan | None:
     return None if row is None else OffsetPlan(**row)
 
 
-def _target(consumer: KafkaConsumer, stored: Position, to: str) -> int:
+def _target(consumer: KafkaConsumer, bootstrap: str, stored: Position, to: str) -> int:
     place = TopicPartition(stored.topic, stored.partition)
     if stored.partition not in (consumer.partitions_for_topic(stored.topic) or ()):
         raise ConfigError([f"there is no {stored.topic}/{stored.partition} on this Kafka"])
@@ -215,6 +223,14 @@ def _target(consumer: KafkaConsumer, stored: Position, to: str) -> int:
     if target == stored.next_offset:
         raise ConfigError([f"{name}: the stored offset is {target} already"])
     if target > end:
+        written = written_ends(bootstrap, [place])[stored.topic, stored.partition]
+        if target <= written:
+            raise ConfigError(
+                [
+                    f"{name}: a transaction is open from {end} on; what it holds can be skipped when it has ended: "
+                    "end its producer, or wait for transaction.timeout.ms"
+                ]
+            )
         raise ConfigError([f"{name}: the log ends at {end}; records that do not exist cannot be skipped"])
     return target
 
@@ -227,6 +243,7 @@ def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
     digest = hashlib.sha256(f"{stored.topic}/{stored.partition} {stored.next_offset} {target} {len(lost)}".encode())
     offsets: list[int] = []
     keys: list[bytes | None] = []
+    whys: list[str] = []
     consumer.assign([place])
     at = max(begin, stored.next_offset)
     consumer.seek(place, at)
@@ -235,12 +252,17 @@ def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
         records = consumer.poll(timeout_ms=250, max_records=5000).get(place, [])
         quiet = 0 if records else quiet + 1
         for record in records:
-            if record.offset < target:
-                offsets.append(record.offset)
+            why = record.why if isinstance(record, OddRecord) else ""
+            # Damage may hold a record at each of its places: each gets its outcome.
+            end = record.end if why else record.offset + 1
+            for offset in range(record.offset, min(end, target)):
+                offsets.append(offset)
                 keys.append(record.key)
+                whys.append(why)
+            if record.offset < target:
                 value = hashlib.sha256(record.value or b"").digest()
-                digest.update(record.offset.to_bytes(8, "big") + (record.key or b"") + value)
+                digest.update(record.offset.to_bytes(8, "big") + (record.key or b"") + value + why.encode())
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
     if at < target:
         raise HubError(f"{stored.topic}/{stored.partition}@{at}: the log gives nothing more before {target}")
-    return _Skipped(lost, offsets, keys, digest.hexdigest())
+    return _Skipped(lost, offsets, keys, whys, digest.hexdigest())

@@ -1,19 +1,22 @@
 """The log as a redrive uses it: where partitions end, records sent and confirmed, copies looked for by their origin."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from hub.log.odd import is_damage
+from hub.log.reader import log_reader, written_ends
 from hub.model.errors import HubError, UnreachableError
 from hub.operate.history import Place
 from hub.operate.publish import FLUSH_LIMIT_S
-from hub.retry import FIRST_ANSWER_MS
 from hub.topology import HEADER_ORIGIN
 
 _POLL_MS = 500
+_QUIET_LIMIT_S = 10.0
 
 
 def origin_header(origin: Place) -> tuple[str, bytes]:
@@ -27,9 +30,8 @@ def ends_of(bootstrap: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple
     Raises:
         UnreachableError: no broker answers.
     """
-    wanted = [TopicPartition(*partition) for partition in sorted(partitions)]
-    with _reader(bootstrap) as reader:
-        return {(place.topic, place.partition): end for place, end in reader.end_offsets(wanted).items()}
+    wanted = sorted(partitions)
+    return written_ends(bootstrap, wanted)
 
 
 def send_all(out: KafkaProducer, sending: Sequence[Any], origins: Sequence[Place]) -> dict[Place, int]:
@@ -50,33 +52,46 @@ def send_all(out: KafkaProducer, sending: Sequence[Any], origins: Sequence[Place
         ) from error
 
 
-def copies_since(bootstrap: str, ends: Mapping[Place, int]) -> dict[Place, int]:
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A copy that may stand in the log: the first offset at which it can, and what was to be sent."""
+
+    first: int
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+
+
+def copies_since(bootstrap: str, sought: Mapping[Place, Sought]) -> dict[Place, int]:
     """Look for records of some origins in their partitions, each from an offset on to the end; return where they stand.
 
-    Args:
-        bootstrap: Kafka brokers.
-        ends: by origin, the first offset at which a copy can stand.
+    The header alone proves nothing, since anybody can write it: a copy has the key and the bytes that were intended.
 
     Raises:
-        UnreachableError: no broker answers.
+        UnreachableError: no broker answers, or an open transaction of a producer hides the end of a partition.
         HubError: a partition no longer holds what has to be looked through.
     """
     firsts: dict[TopicPartition, int] = {}
-    for origin, end in ends.items():
+    for origin, one in sought.items():
         partition = TopicPartition(origin.topic, origin.partition)
-        firsts[partition] = min(end, firsts.get(partition, end))
-    wanted = {origin_header(origin)[1]: origin for origin in ends}
+        firsts[partition] = min(one.first, firsts.get(partition, one.first))
+    wanted = {origin_header(origin)[1]: origin for origin in sought}
     found: dict[Place, int] = {}
-    with _reader(bootstrap) as reader:
-        for header, offset in _origins(reader, firsts):
-            if header in wanted:
-                found.setdefault(wanted[header], offset)
+    with log_reader(bootstrap) as reader:
+        for header, record in _with_origin(reader, bootstrap, firsts):
+            if (named := wanted.get(header)) is not None:
+                one = sought[named]
+                if record.offset >= one.first and (record.key, record.value) == (one.key, one.value):
+                    found.setdefault(named, record.offset)
+            if len(found) == len(sought):
+                break
     return found
 
 
-def _origins(reader: KafkaConsumer, firsts: Mapping[TopicPartition, int]) -> Iterator[tuple[bytes, int]]:
-    """Read partitions to where they end now; yield origin and offset of every record that has an origin."""
-    begins, ends = reader.beginning_offsets(list(firsts)), reader.end_offsets(list(firsts))
+def _with_origin(
+    reader: KafkaConsumer, bootstrap: str, firsts: Mapping[TopicPartition, int]
+) -> Iterator[tuple[bytes, Any]]:
+    """Read partitions to where they end now; yield origin and record of every record that has an origin."""
+    begins, ends = reader.beginning_offsets(list(firsts)), written_ends(bootstrap, list(firsts))
     left = {partition for partition, first in firsts.items() if first < ends[partition]}
     for partition in left:
         if begins[partition] > firsts[partition]:
@@ -87,31 +102,21 @@ def _origins(reader: KafkaConsumer, firsts: Mapping[TopicPartition, int]) -> Ite
     reader.assign(sorted(left))
     for partition in left:
         reader.seek(partition, firsts[partition])
+    heard_at = time.monotonic()
     while left:
-        for partition, records in reader.poll(timeout_ms=_POLL_MS).items():
+        at = {partition: reader.position(partition) for partition in left}
+        for records in reader.poll(timeout_ms=_POLL_MS).values():
             for record in records:
-                if origin := dict(record.headers).get(HEADER_ORIGIN):
-                    yield origin, record.offset
-            if reader.position(partition) >= ends[partition]:
-                left.discard(partition)
-                reader.pause(partition)
-
-
-@contextmanager
-def _reader(bootstrap: str) -> Iterator[KafkaConsumer]:
-    try:
-        reader = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-    except KafkaError as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
-    try:
-        yield reader
-    except KafkaError as error:
-        raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
-    finally:
-        reader.close()
+                if not is_damage(record) and (origin := dict(record.headers).get(HEADER_ORIGIN)):
+                    yield origin, record
+        if any(reader.position(partition) > at[partition] for partition in left):
+            heard_at = time.monotonic()
+        for partition in [one for one in left if reader.position(one) >= ends[one]]:
+            left.discard(partition)
+            reader.pause(partition)
+        if time.monotonic() - heard_at > _QUIET_LIMIT_S:
+            hidden = ", ".join(f"{one.topic}/{one.partition}@{reader.position(one)}" for one in sorted(left))
+            raise UnreachableError(
+                f"{hidden}: the log gives nothing more before its end: a producer's transaction is open there, and "
+                "what an interrupted redrive sent cannot be told before it ends; redrive again then"
+            )

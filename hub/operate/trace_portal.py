@@ -15,7 +15,8 @@ from uuid import UUID
 from aiokafka.partitioner import DefaultPartitioner
 from kafka import KafkaConsumer, TopicPartition
 
-from hub.operate.log_ends import appended_at, log_consumer
+from hub.log.reader import log_reader
+from hub.log.times import time_of
 
 _MOST_READ = 50_000
 _LIMIT_S = 15.0
@@ -39,7 +40,7 @@ def publications(bootstrap: str, topic: str, key: UUID, since: Collection[dateti
     Raises:
         UnreachableError: no broker answers.
     """
-    with log_consumer(bootstrap, isolation_level="read_committed") as consumer:
+    with log_reader(bootstrap) as consumer:
         numbers = sorted(consumer.partitions_for_topic(topic) or ())
         if not numbers:
             return []
@@ -68,6 +69,7 @@ def _first_since(
         records: list[Any] = consumer.poll(timeout_ms=250).get(place, [])
         read, quiet = read + len(records), 0 if records else quiet + 1
         for record in records:
-            if record.key == key.bytes and appended_at(record) >= since:
-                return Published(place.topic, place.partition, record.offset, appended_at(record), record.value is None)
+            at = time_of(record.timestamp)
+            if record.key == key.bytes and at is not None and at >= since:
+                return Published(place.topic, place.partition, record.offset, at, record.value is None)
     return None

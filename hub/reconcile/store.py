@@ -15,7 +15,7 @@ from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
 from hub.reconcile.staging import ensure_stages_of
 from hub.warehouse.batch import Batch
 from hub.warehouse.database import translated_errors
-from hub.warehouse.offsets import Position, ensure_positions
+from hub.warehouse.offsets import LogFound, Position, placed
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class WarehouseStore:
         self._parking_deadline = parking_deadline
         self._most_refused = most_refused
 
-    def place(self, begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+    def place(self, found: Mapping[tuple[str, int], LogFound]) -> Mapping[tuple[str, int], Position]:
         """Return the stored positions of partitions; those never seen begin where the log begins.
 
         Raises:
             UnreachableError: the database does not answer.
         """
         with translated_errors("reading the stored offsets"), self._engine.begin() as connection:
-            return ensure_positions(connection, dict(begins))
+            return placed(connection, found)
 
     def commit(self, batch: Batch) -> Merged:
         """Make a batch durable. A row that PostgreSQL refuses becomes a dead letter and the rest is committed.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError
+from kafka import TopicPartition
 
 from hub.codec.decode import decode, masked
-from hub.model.errors import HubError, UnreachableError
-from hub.retry import FIRST_ANSWER_MS
+from hub.log.odd import is_damage
+from hub.log.reader import open_reader
+from hub.model.errors import HubError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
         UnreachableError: no broker answers.
         HubError: the topic is not there.
     """
-    consumer = _consumer(bootstrap)
+    consumer = open_reader(bootstrap, auto_offset_reset="earliest")
     try:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         if not partitions:
@@ -51,26 +51,14 @@ def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[
             polled = consumer.poll(timeout_ms=500)
             for records in polled.values():
                 for record in records:
-                    yield _shown(record, unmask)
+                    if not is_damage(record):
+                        yield _shown(record, unmask)
             if polled:
                 quiet_since = time.monotonic()
             elif until_end and time.monotonic() - quiet_since > _QUIET_S:
                 return
     finally:
         consumer.close()
-
-
-def _consumer(bootstrap: str) -> KafkaConsumer:
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-    except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
 
 
 _QUIET_S = 5.0

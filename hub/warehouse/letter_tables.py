@@ -136,7 +136,8 @@ partition_stop = Table(
     Column("resumed_by", Text),
     Column("purpose", Text),
     Column("accept_poison", Integer, nullable=False, server_default=text("0")),
+    Column("cause", Text, nullable=False, server_default=text("'STORM'")),
     PrimaryKeyConstraint("topic", "partition"),
 )
-"""The latest stop of a partition by the breaker. ``stop_offset``: the stored offset, from which it goes on;
+"""The latest stop of a partition; ``cause`` is a ``StopCause``. ``stop_offset``: the stored offset, where it goes on;
 ``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null."""

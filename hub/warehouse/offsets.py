@@ -1,8 +1,9 @@
 """Where the hub stands in the log; a batch moves it on only from where it began (I1, hub.reconcile.fence)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -13,26 +14,71 @@ from hub.warehouse.tables import log_partition
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The stored place in one log partition. ``next_offset`` is the first offset not yet durable."""
+    """The stored place in one log partition.
+
+    Fields:
+        next_offset: the first offset not yet durable.
+        topic_id: Kafka's id of the topic whose offset that is; None: it was never told.
+    """
 
     log: int
     topic: str
     partition: int
     first_offset: int
     next_offset: int
+    topic_id: UUID | None = None
 
 
-def ensure_positions(connection: Connection, begins: dict[tuple[str, int], int]) -> dict[tuple[str, int], Position]:
+@dataclass(frozen=True, slots=True)
+class LogFound:
+    """A log partition as it is on Kafka: the first offset it holds, the one the next record will have, its topic's id.
+
+    ``topic_id`` is None when the cluster does not tell it.
+    """
+
+    begin: int
+    end: int
+    topic_id: UUID | None = None
+
+
+def placed(connection: Connection, found: Mapping[tuple[str, int], LogFound]) -> dict[tuple[str, int], Position]:
+    """Return the stored positions of partitions; those seen for the first time begin where the log begins.
+
+    A warehouse that does not know a topic's id yet learns it, if the log holds the stored offset.
+    """
+    ids = {topic: one.topic_id for (topic, _), one in found.items() if one.topic_id is not None}
+    stored = ensure_positions(connection, {place: one.begin for place, one in found.items()}, ids)
+    learned = {}
+    for place, position in stored.items():
+        one = found[place]
+        if position.topic_id is None and one.topic_id and one.begin <= position.next_offset <= one.end:
+            mine = log_partition.c.id == position.log, log_partition.c.topic_id.is_(None)
+            connection.execute(update(log_partition).values(topic_id=one.topic_id).where(*mine))
+            learned[place] = replace(position, topic_id=one.topic_id)
+    return stored | learned
+
+
+def ensure_positions(
+    connection: Connection, begins: Mapping[tuple[str, int], int], ids: Mapping[str, UUID] | None = None
+) -> dict[tuple[str, int], Position]:
     """Return the stored positions of partitions, storing where the log begins for those seen for the first time.
 
     Args:
         connection: in a transaction of its own.
         begins: first offset that the log holds, by (topic, partition).
+        ids: Kafka's ids of topics, by name; stored with what is seen for the first time.
     """
+    known = ids or {}
     stored = read_positions(connection)
     # An insert that does nothing uses up a number all the same, and a small number lasts for 32,767 of them.
     rows = [
-        {"topic": topic, "partition": partition, "first_offset": first, "next_offset": first}
+        {
+            "topic": topic,
+            "partition": partition,
+            "first_offset": first,
+            "next_offset": first,
+            "topic_id": known.get(topic),
+        }
         for (topic, partition), first in sorted(begins.items())
         if (topic, partition) not in stored
     ]
@@ -51,6 +97,7 @@ def read_positions(connection: Connection) -> dict[tuple[str, int], Position]:
             log_partition.c.partition,
             log_partition.c.first_offset,
             log_partition.c.next_offset,
+            log_partition.c.topic_id,
         )
     )
     return {(row.topic, row.partition): Position(*row) for row in rows}

@@ -1,4 +1,4 @@
-"""Partitions that the breaker stopped: written when it trips, read when a worker places its partitions.
+"""Partitions that were stopped: written when that happens, read when a worker places its partitions.
 
 A stop is durable, so that a worker which takes the partition over, or starts anew, does not go on where another was
 stopped. Each function runs in the caller's transaction, which must not be that of a batch.
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.alerts import PARTITION_STOPPED
 from hub.model.breaker_limits import BreakerLimits
+from hub.model.stop_causes import StopCause
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.letter_tables import partition_stop as table
@@ -29,7 +30,7 @@ class Stop:
 
     Fields:
         stop_offset: stored offset, from which it goes on.
-        poison_offset: the record that was too many.
+        poison_offset: the record that was too many, or the first place that cannot be read.
         why: in words; ``reasons``: poison records among those that were polled, by reason.
         limits: those that were reached.
         resumed_at: None while it stands.
@@ -49,6 +50,7 @@ class Stop:
     resumed_by: str | None = None
     purpose: str | None = None
     accept_poison: int = 0
+    cause: StopCause = StopCause.STORM
 
     @property
     def place(self) -> str:
@@ -97,6 +99,7 @@ def read_stops(connection: Connection, standing_only: bool = False) -> list[Stop
             row.resumed_by,
             row.purpose,
             row.accept_poison,
+            StopCause(row.cause),
         )
         for row in connection.execute(query)
     ]
@@ -113,6 +116,7 @@ def write_stop(connection: Connection, stop: Stop) -> None:
         "limit_window": stop.limits.window,
         "limit_share": stop.limits.share,
         "stopped_by": stop.stopped_by,
+        "cause": stop.cause.value,
     }
     again = {"stopped_at": func.now(), "resumed_at": null(), "resumed_by": null(), "purpose": null()}
     connection.execute(
@@ -120,12 +124,17 @@ def write_stop(connection: Connection, stop: Stop) -> None:
         .values(topic=stop.topic, partition=stop.partition, **values)
         .on_conflict_do_update(index_elements=["topic", "partition"], set_={**values, **again, "accept_poison": 0})
     )
+    raise_alert(connection, PARTITION_STOPPED, stop.place, _detail(stop))
+
+
+def _detail(stop: Stop) -> str:
+    if stop.cause is not StopCause.STORM:
+        return f"{stop.cause.value}: {stop.why}; it stands at {stop.stop_offset}"
     counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stop.reasons.items()))
-    detail = (
+    return (
         f"{stop.why}, at {stop.place}@{stop.poison_offset} ({counts}); it stands at {stop.stop_offset}: "
         f"mend the cause, then hub partitions resume {stop.place}"
     )
-    raise_alert(connection, PARTITION_STOPPED, stop.place, detail)
 
 
 def resume(connection: Connection, partition: Partition, by: str, purpose: str, accept_poison: int = 0) -> bool:
@@ -140,6 +149,13 @@ def resume(connection: Connection, partition: Partition, by: str, purpose: str, 
     return bool(resumed)
 
 
+def let_go_on(connection: Connection, partition: Partition, next_offset: int, by: str, purpose: str) -> None:
+    """Resume a partition whose stored offset was moved past what stopped it; a storm is resumed by its own command."""
+    stop = next((one for one in read_stops(connection, True) if (one.topic, one.partition) == partition), None)
+    if stop is not None and stop.cause is not StopCause.STORM and next_offset > stop.poison_offset:
+        resume(connection, partition, by, purpose)
+
+
 def read_pasts(
     connection: Connection, positions: Mapping[Partition, Position], limits: BreakerLimits, worker: str
 ) -> dict[Partition, Past]:
@@ -149,7 +165,8 @@ def read_pasts(
     """
     stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection)}
     for partition in stops.keys() & positions.keys():
-        if stops[partition].is_standing and limits.is_looser_than(stops[partition].limits):
+        stop = stops[partition]
+        if stop.is_standing and stop.cause is StopCause.STORM and limits.is_looser_than(stop.limits):
             resume(connection, partition, worker, "the policy's limits were raised")
     stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection)}
     poison = _recent_poison(connection, positions.values(), limits.window, stops)

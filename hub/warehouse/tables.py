@@ -61,9 +61,13 @@ log_partition = Table(
     Column("first_offset", BigInteger, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
     Column("consumed", BigInteger, nullable=False, server_default=text("0")),
+    Column("topic_id", Uuid),
+    Column("chain", Text),
     UniqueConstraint("topic", "partition"),
 )
-"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records."""
+"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records;
+``topic_id`` is Kafka's id of the topic whose offsets these are, null until it was told; ``chain`` what the seals of its
+rows are filed under, null for ``topic/partition``."""
 
 batch = Table(
     "batch",

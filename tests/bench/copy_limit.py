@@ -19,7 +19,7 @@ from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
 from hub.warehouse.entity_tables import aspect_tables
-from hub.warehouse.offsets import Position, ensure_positions
+from hub.warehouse.offsets import LogFound, Position, placed
 from tests.bench.events import SUBJECT, TOPIC
 from tests.bench.fence import advance_positions
 
@@ -63,9 +63,9 @@ def main() -> None:
     with engine.begin() as connection:
         connection.execute(CreateTable(PLAIN))
 
-    def place(begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+    def place(found: Mapping[tuple[str, int], LogFound]) -> Mapping[tuple[str, int], Position]:
         with engine.begin() as connection:
-            return ensure_positions(connection, dict(begins))
+            return placed(connection, found)
 
     def commit(batch: Batch) -> None:
         assert isinstance(batch, DecodedBatch)

@@ -25,7 +25,7 @@ from hub.topology import subject_of
 from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
-from hub.warehouse.offsets import Position, ensure_positions
+from hub.warehouse.offsets import LogFound, Position, placed
 from tests.bench.events import TOPIC
 from tests.bench.fence import advance_positions
 from tests.bench.peers.target import KEY, newest_table
@@ -115,9 +115,9 @@ def main() -> None:
     with engine.begin() as connection:
         connection.execute(CreateTable(CITIZEN))
 
-    def place(begins: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], Position]:
+    def place(found: Mapping[tuple[str, int], LogFound]) -> Mapping[tuple[str, int], Position]:
         with engine.begin() as connection:
-            return ensure_positions(connection, dict(begins))
+            return placed(connection, found)
 
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         options = IntakeOptions(

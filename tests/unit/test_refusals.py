@@ -9,6 +9,7 @@ from hub.model.refusals import Refusal, Stage, refusal
 @pytest.mark.parametrize(
     ("reason", "detail", "expected"),
     [
+        ("UNREADABLE_RECORD", "the name of header 1", Refusal(Stage.LOG, "the name of header 1")),
         ("EMPTY", "no bytes", Refusal(Stage.FRAME, "no bytes")),
         ("UNKNOWN_SCHEMA_ID", "schema id 7", Refusal(Stage.SCHEMA, "schema id 7")),
         (

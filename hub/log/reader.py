@@ -1,0 +1,122 @@
+"""The consumer of commands that look into the log: committed records only, and no record that makes it fail.
+
+One home for how the hub reads by coordinates: without a group, so that it moves nobody's offsets; by the codecs that
+the worker has; with ``OddRecord`` where a record cannot be read (hub.log.unpacking).
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord, Fetcher
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from kafka.protocol.consumer import IsolationLevel
+
+from hub.embedded.kafka import broker_answers
+from hub.log.odd import OddRecord
+from hub.log.unpacking import Unpacking
+from hub.model.errors import UnreachableError
+from hub.retry import FIRST_ANSWER_MS
+
+READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
+_FETCH_BYTES = 4 * 1_048_576
+
+
+def open_reader(bootstrap: str, **options: Any) -> KafkaConsumer:
+    """Return a consumer without a group; whoever opens it closes it.
+
+    Args:
+        bootstrap: Kafka brokers.
+        options: settings of ``KafkaConsumer`` that are to be other ones.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    # Asked before the client does: one that finds nobody tries for long and leaves its sockets open.
+    if not broker_answers(bootstrap):
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    settings = {
+        "auto_offset_reset": "none",
+        "isolation_level": READ_COMMITTED,
+        "max_partition_fetch_bytes": _FETCH_BYTES,
+        "bootstrap_timeout_ms": FIRST_ANSWER_MS,
+        **options,
+    }
+    try:
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap.split(","), group_id=None, enable_auto_commit=False, **settings
+        )
+    except (KafkaConnectionError, KafkaTimeoutError) as error:
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+    consumer._fetcher.PartitionRecords = _PartitionRecords
+    return consumer
+
+
+@contextmanager
+def log_reader(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
+    """Yield a consumer of ``open_reader``; errors of the log inside become UnreachableError.
+
+    Raises:
+        UnreachableError: no broker answers, or it stops answering.
+    """
+    consumer = open_reader(bootstrap, **options)
+    try:
+        yield consumer
+    except (KafkaConnectionError, KafkaTimeoutError) as error:
+        raise UnreachableError(f"no Kafka broker answers at {bootstrap}") from error
+    except KafkaError as error:
+        raise UnreachableError(f"the log at {bootstrap} cannot be read: {type(error).__name__}") from error
+    finally:
+        consumer.close()
+
+
+def written_ends(bootstrap: str, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Return where partitions end, by (topic, partition), records of open transactions among them.
+
+    Raises:
+        UnreachableError: the broker does not say.
+    """
+    with log_reader(bootstrap, isolation_level=READ_UNCOMMITTED) as reader:
+        ends = reader.end_offsets([TopicPartition(*one) for one in partitions])
+        return {(one.topic, one.partition): end for one, end in ends.items()}
+
+
+class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """Records of a fetch, unpacked by the hub."""
+
+    def _unpack_records(
+        self, tp: TopicPartition, records: Any, key_deserializer: Any, value_deserializer: Any
+    ) -> Iterator[Any]:
+        aborted = [(one.producer_id, one.first_offset) for one in self.aborted_transactions]
+        is_committed = self.isolation_level == IsolationLevel.READ_COMMITTED
+        content = bytes(records._buffer)
+        unpacking = Unpacking((tp.topic, tp.partition), content, self.fetch_offset, aborted, is_committed)
+        self.bytes_read = len(content)
+        for record in unpacking:
+            self.next_fetch_offset = unpacking.next_offset
+            self.records_read += 1
+            is_odd = isinstance(record, OddRecord) and record.why
+            yield record if is_odd else _consumer_record(tp, record)
+        self.next_fetch_offset = unpacking.next_offset
+        self.drain()
+
+
+def _consumer_record(tp: TopicPartition, record: Any) -> ConsumerRecord:
+    sizes = (-1 if part is None else len(part) for part in (record.key, record.value))
+    time_type = getattr(record, "timestamp_type", 0)
+    headers = tuple(record.headers)
+    return ConsumerRecord(
+        tp.topic,
+        tp.partition,
+        -1,
+        record.offset,
+        record.timestamp,
+        time_type,
+        record.key,
+        record.value,
+        headers,
+        None,
+        *sizes,
+        -1,
+    )

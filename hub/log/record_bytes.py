@@ -1,0 +1,139 @@
+"""The records of one batch read by hand, each by itself, when the client library refuses the batch.
+
+Kafka's record format, version 2: each record begins with its length, so that one that contradicts itself does not hide
+the next. See "Record" in Kafka's documentation of its message format.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
+
+from hub.log.odd import Headers
+
+_CODECS: Mapping[int, tuple[str, Callable[[bytes], bytes]]] = {
+    1: ("gzip", gzip_decode),
+    2: ("snappy", snappy_decode),
+    3: ("lz4", lz4_decode),
+    4: ("zstd", zstd_decode),
+}
+_CODEC_MASK = 0x07
+_VARINT_BITS = 64
+
+
+class DamageError(Exception):
+    """Records of a batch cannot be told apart from here on; the message says why."""
+
+
+class _RecordError(Exception):
+    """A record contradicts itself; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A record: offset and timestamp count from the batch's; ``why``: what is wrong with it, empty when nothing is."""
+
+    offset_delta: int
+    timestamp_delta: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    why: str = ""
+
+
+def decompressed(attributes: int, payload: bytes) -> bytes:
+    """Return a batch's records as they were before compression; raises DamageError."""
+    codec = attributes & _CODEC_MASK
+    if codec == 0:
+        return payload
+    if codec not in _CODECS:
+        raise DamageError(f"it is compressed by a codec of number {codec}, which nobody knows")
+    name, decode = _CODECS[codec]
+    try:
+        return bytes(decode(payload))
+    except BaseException as error:
+        # The codecs' errors have no common base, and a panic of one written in Rust is no Exception.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise DamageError(f"it cannot be decompressed as {name}") from error
+        raise
+
+
+def records_in(content: bytes, count: int) -> Iterator[ByHand]:
+    """Yield so many records of a batch's decompressed content.
+
+    Raises:
+        DamageError: where the next record begins or ends cannot be told.
+    """
+    at = 0
+    for number in range(count):
+        try:
+            length, at = _varint(content, at, len(content))
+        except _RecordError as error:
+            raise DamageError(f"record {number + 1} of {count} has no length") from error
+        if not 0 <= length <= len(content) - at:
+            raise DamageError(f"record {number + 1} of {count} says a length that the batch does not have")
+        yield _record(content, at, at + length, number)
+        at += length
+    if at < len(content):
+        raise DamageError(f"bytes stand behind its {count} records")
+
+
+def _record(content: bytes, at: int, end: int, number: int) -> ByHand:
+    timestamp = 0
+    offset = number
+    key: bytes | None = None
+    value: bytes | None = None
+    try:
+        timestamp, at = _varint(content, at + 1, end)
+        offset, at = _varint(content, at, end)
+        key, at = _bytes(content, at, end, "key")
+        value, at = _bytes(content, at, end, "value")
+        headers, odd = _headers(content, at, end)
+    except _RecordError as error:
+        return ByHand(offset, timestamp, key, value, (), str(error))
+    return ByHand(offset, timestamp, key, value, headers, odd)
+
+
+def _headers(content: bytes, at: int, end: int) -> tuple[Headers, str]:
+    """Return the headers, and which of them has a name that is none."""
+    count, at = _varint(content, at, end)
+    if not 0 <= count <= end - at:
+        raise _RecordError("it says a number of headers that it does not have")
+    headers: list[tuple[str, bytes | None]] = []
+    odd = ""
+    for number in range(count):
+        name, at = _bytes(content, at, end, "header's name")
+        if name is None:
+            raise _RecordError(f"header {number + 1} has no name")
+        value, at = _bytes(content, at, end, "header's value")
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            text = name.decode(errors="backslashreplace")
+            odd = odd or f"the name of header {number + 1} is not UTF-8"
+        headers.append((text, value))
+    if at != end:
+        odd = odd or "bytes stand behind its headers"
+    return tuple(headers), odd
+
+
+def _bytes(content: bytes, at: int, end: int, what: str) -> tuple[bytes | None, int]:
+    length, at = _varint(content, at, end)
+    if length < 0:
+        return None, at
+    if length > end - at:
+        raise _RecordError(f"its {what} says a length that the record does not have")
+    return content[at : at + length], at + length
+
+
+def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return a number of Kafka's variable length, and where it ends."""
+    raw = shift = 0
+    while at < end and shift < _VARINT_BITS:
+        byte = content[at]
+        at += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (raw >> 1) ^ -(raw & 1), at
+        shift += 7
+    raise _RecordError("a number in it does not end")

@@ -1,0 +1,141 @@
+"""The asynchronous consumer of the hub: committed records only, and no record that makes it fail.
+
+aiokafka ends a poll with an exception when it cannot turn bytes into a record, for ever at the same place. Here the
+bytes of such a fetch are unpacked again (hub.log.unpacking), and ``OddRecord`` stands where a record cannot. What the
+library can read goes its own way, at its own speed.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from types import FunctionType
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer import consumer as _consumer
+from aiokafka.consumer import fetcher as _fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
+
+from hub.log.odd import OddRecord
+from hub.log.unpacking import Aborted, Unpacking
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+READ_COMMITTED = "read_committed"
+
+
+def stream_consumer(bootstrap: str, **options: Any) -> "LogConsumer":
+    """Return a consumer, not started, that commits nothing and begins nowhere by itself.
+
+    Args:
+        bootstrap: Kafka brokers.
+        options: further settings of ``AIOKafkaConsumer``.
+    """
+    return LogConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level=READ_COMMITTED,
+        **options,
+    )
+
+
+def is_odd(records: Collection[ConsumerRecord | OddRecord]) -> bool:
+    """Tell whether any of some records is none; the price for those that all are is next to nothing."""
+    return OddRecord in set(map(type, records))
+
+
+class _Kept:
+    """The batches of a fetch as the library reads them, with the bytes they are read from."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._is_begun = False
+        try:
+            self._records = MemoryRecords(content)
+        except Exception:  # noqa: BLE001 - the first batch has no length that makes sense
+            self._records = None
+
+    def size_in_bytes(self) -> int:
+        return len(self.content)
+
+    def has_next(self) -> bool:
+        """Tell whether a batch follows; what has bytes is never taken for empty."""
+        if self._records is not None and self._records.has_next():
+            return True
+        return not self._is_begun and bool(self.content)
+
+    def next_batch(self) -> Any:
+        self._is_begun = True
+        batch = None if self._records is None else self._records.next_batch()
+        if batch is None:
+            raise CorruptRecordException("the first batch of a fetch has a false length")
+        return batch
+
+
+class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
+    """The library's records of a fetch; where it fails, those that are unpacked again."""
+
+    _records_iterator: Iterator[ConsumerRecord | OddRecord] | None
+    next_fetch_offset: int
+
+    def __init__(
+        self, tp: TopicPartition, records: _Kept, aborted: list[Aborted] | None, fetch_offset: int, *rest: Any
+    ) -> None:
+        self._content = records.content
+        self._told_aborted = list(aborted or ())
+        super().__init__(tp, records, aborted, fetch_offset, *rest)
+
+    def __next__(self) -> ConsumerRecord | OddRecord:
+        try:
+            return next(self._records_iterator)  # type: ignore[arg-type] # never None before its end
+        except StopIteration:
+            self._records_iterator = None
+            raise
+        except BaseException as error:
+            # A codec written in Rust panics with what is no Exception.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            self._records_iterator = self._unpacked()
+            return next(self)
+
+    def _unpacked(self) -> Iterator[ConsumerRecord | OddRecord]:
+        place = self._tp.topic, self._tp.partition
+        is_committed = self._isolation_level == _fetcher.READ_COMMITTED
+        unpacking = Unpacking(place, self._content, self.next_fetch_offset, self._told_aborted, is_committed)
+        for record in unpacking:
+            self.next_fetch_offset = unpacking.next_offset
+            if not isinstance(record, OddRecord):
+                yield self._consumer_record(self._tp, record)
+            else:
+                yield record if record.why else _sound(record)
+        self.next_fetch_offset = unpacking.next_offset
+
+
+def _sound(record: OddRecord) -> ConsumerRecord:
+    """Return the library's form of a record that stood beside one that it refuses."""
+    sizes = (-1 if part is None else len(part) for part in (record.key, record.value))
+    content = record.timestamp, 0, record.key, record.value, None
+    return ConsumerRecord(record.topic, record.partition, record.offset, *content, *sizes, record.headers)
+
+
+def _with(function: _Function, **names: Any) -> _Function:
+    """Return a copy of a library's function that finds other classes under some names; the library stays as it is."""
+    code, known = function.__code__, function.__globals__
+    return FunctionType(code, known | names, function.__name__, function.__defaults__, function.__closure__)  # type: ignore[return-value]
+
+
+class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
+    _proc_fetch_request = _with(
+        _fetcher.Fetcher._proc_fetch_request, MemoryRecords=_Kept, PartitionRecords=_PartitionRecords
+    )
+
+
+class LogConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """The library's consumer, whose fetches are unpacked again where the library fails."""
+
+    def reached(self, partition: TopicPartition) -> int:
+        """Return where the next fetch of a partition begins; -1 when that is not known, or it is not assigned."""
+        assignment = getattr(self._subscription.subscription, "assignment", None)
+        state = None if assignment is None else assignment.state_value(partition)
+        return int(state.position) if state is not None and state.has_valid_position else -1
+
+    start = _with(_consumer.AIOKafkaConsumer.start, Fetcher=_Fetcher)

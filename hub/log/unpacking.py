@@ -1,0 +1,201 @@
+"""Records out of the bytes of one fetch: nothing that stands in them makes it fail, and every place is accounted for.
+
+A batch is read by the client library's own parser; when that refuses it, record by record, by hand
+(hub.log.record_bytes). What remains unreadable comes as ``OddRecord``. Nothing is read behind damage: it may hide the
+marker that ends a transaction, and a fetch that begins behind it is told anew what was aborted.
+"""
+
+import struct
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.record.util import calc_crc32c
+
+from hub.log.odd import OddRecord
+from hub.log.record_bytes import ByHand, DamageError, decompressed, records_in
+
+_START = struct.Struct(">qi")
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_MAGIC_AT = 16
+_CRC_FROM = 21
+_V2 = 2
+_LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
+_NO_PRODUCER = -1
+Aborted = tuple[int, int]
+"""A producer's id and the first offset of a transaction of its that was aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The header of a batch of version 2, and all its bytes."""
+
+    base: int
+    attributes: int
+    next_offset: int
+    first_timestamp: int
+    max_timestamp: int
+    producer: int
+    count: int
+    content: bytes
+
+    @property
+    def is_control(self) -> bool:
+        return bool(self.attributes & _CONTROL)
+
+    @property
+    def is_transactional(self) -> bool:
+        return bool(self.attributes & _TRANSACTIONAL)
+
+
+class Unpacking:
+    """Iterates over the records of one fetch of one partition: the library's records, and ``OddRecord``.
+
+    Fields:
+        next_offset: where to read on, when what was yielded so far is taken; also past markers and aborted records.
+    """
+
+    def __init__(
+        self, place: tuple[str, int], content: bytes, first: int, aborted: Collection[Aborted], is_committed: bool
+    ) -> None:
+        """Take the bytes.
+
+        Args:
+            place: topic and partition.
+            content: batches as the broker gave them; the last may be cut off.
+            first: the offset that was asked for.
+            aborted: transactions that were aborted, as the broker tells them.
+            is_committed: leave out what aborted transactions hold.
+        """
+        self.next_offset = first
+        self._place = place
+        self._content = content
+        self._aborted = sorted(aborted, key=lambda one: one[1])
+        self._aborted_producers: set[int] = set()
+        self._is_committed = is_committed
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what stands from the wanted offset on."""
+        at, size = 0, len(self._content)
+        while at + _START.size <= size:
+            base, length = _START.unpack_from(self._content, at)
+            end = at + _START.size + length
+            if length < _MAGIC_AT + 1 - _START.size or (at == 0 and end > size):
+                # Where the next batch begins cannot be told; the first one is never cut off.
+                yield self._damage(base, base + 1, "its length is false")
+                return
+            if end > size:
+                return
+            try:
+                yield from self._of_batch(base, self._content[at:end])
+            except _Stop as stop:
+                yield self._damage(stop.first, self._until(stop.end, end), stop.why)
+                return
+            at = end
+
+    def _until(self, end: int, at: int) -> int:
+        """Return where damage ends: never behind the beginning of the next batch."""
+        if at + _START.size <= len(self._content):
+            return min(end, int(_START.unpack_from(self._content, at)[0]))
+        return end
+
+    def _of_batch(self, base: int, content: bytes) -> Iterator[Any]:
+        if content[_MAGIC_AT] < _V2:
+            yield from self._of_legacy(base, content)
+            return
+        batch = _header(content)
+        if self._is_committed and batch.producer != _NO_PRODUCER and self._is_left_out(batch):
+            self.next_offset = max(self.next_offset, batch.next_offset)
+            return
+        if not batch.is_control:
+            yield from self._wanted(self._records(batch))
+        self.next_offset = max(self.next_offset, batch.next_offset)
+
+    def _wanted(self, records: Iterator[Any]) -> Iterator[Any]:
+        for record in records:
+            if record.offset >= self.next_offset:
+                self.next_offset = record.offset + 1
+                yield record
+
+    def _is_left_out(self, batch: _Batch) -> bool:
+        """Tell whether a batch was aborted; take note of where aborted transactions begin and end."""
+        while self._aborted and self._aborted[0][1] <= batch.base:
+            self._aborted_producers.add(self._aborted.pop(0)[0])
+        if batch.is_control:
+            if _is_abort(batch):
+                self._aborted_producers.discard(batch.producer)
+            return True
+        return batch.is_transactional and batch.producer in self._aborted_producers
+
+    def _records(self, batch: _Batch) -> Iterator[Any]:
+        if batch.next_offset <= self.next_offset:
+            return
+        try:
+            read = list(DefaultRecordBatch(batch.content))
+        except Exception:  # noqa: BLE001 - whatever the library refuses is read by hand
+            yield from self._by_hand(batch)
+        else:
+            yield from read
+
+    def _by_hand(self, batch: _Batch) -> Iterator[OddRecord]:
+        expected = batch.base
+        try:
+            content = decompressed(batch.attributes, batch.content[_HEADER.size :])
+            for record in records_in(content, batch.count):
+                offset = batch.base + record.offset_delta
+                if not expected <= offset < batch.next_offset:
+                    raise DamageError("a record in it says an offset that is not its own")
+                yield self._odd(batch, offset, record)
+                expected = offset + 1
+        except DamageError as error:
+            if expected < batch.next_offset:
+                raise _Stop(max(expected, self.next_offset), batch.next_offset, str(error)) from error
+
+    def _odd(self, batch: _Batch, offset: int, record: ByHand) -> OddRecord:
+        is_append_time = batch.attributes & _LOG_APPEND_TIME
+        time = batch.max_timestamp if is_append_time else batch.first_timestamp + record.timestamp_delta
+        return OddRecord(*self._place, offset, offset + 1, time, record.why, record.key, record.value, record.headers)
+
+    def _of_legacy(self, base: int, content: bytes) -> Iterator[Any]:
+        """Yield the records of a batch of an older version, whose offset is that of its last record."""
+        try:
+            batch = LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
+            if not batch.validate_crc():
+                raise DamageError("its checksum does not fit")
+            read = list(batch)
+        except Exception as error:
+            raise _Stop(self.next_offset, base + 1, "it is of an old version and cannot be read") from error
+        yield from self._wanted(iter(read))
+
+    def _damage(self, first: int, end: int, why: str) -> OddRecord:
+        first = max(first, self.next_offset)
+        end = max(end, first + 1)
+        self.next_offset = end
+        return OddRecord(*self._place, first, end, -1, f"the batch from {first} to {end - 1}: {why}", is_damage=True)
+
+
+class _Stop(Exception):
+    def __init__(self, first: int, end: int, why: str) -> None:
+        super().__init__(why)
+        self.first, self.end, self.why = first, end, why
+
+
+def _header(content: bytes) -> _Batch:
+    base = int(_START.unpack_from(content)[0])
+    if len(content) < _HEADER.size:
+        raise _Stop(base, base + 1, "it is shorter than its header")
+    _, _, _, _, crc, attributes, last, first_time, max_time, producer, _, _, count = _HEADER.unpack_from(content)
+    end = base + last + 1 if last >= 0 else base + 1
+    if calc_crc32c(content[_CRC_FROM:]) != crc:
+        raise _Stop(base, end, "its checksum does not fit")
+    return _Batch(base, attributes, end, first_time, max_time, producer, count, content)
+
+
+def _is_abort(batch: _Batch) -> bool:
+    try:
+        return bool(ControlRecord.parse(next(iter(DefaultRecordBatch(batch.content))).key) == ABORT_MARKER)
+    except Exception as error:
+        raise _Stop(batch.base, batch.next_offset, "it is a marker of a transaction and cannot be read") from error
