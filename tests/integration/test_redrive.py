@@ -59,7 +59,7 @@ def ground(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def open_letters(ground: Ground) -> list[Letter]:
     with ground.database.connect() as connection:
-        return [one for one in read_letters(connection, Wanted(limit=500)) if one.origin is None]
+        return [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.origin is None]
 
 
 def places_of(ground: Ground) -> Endpoints:
@@ -134,7 +134,7 @@ def test_redrive_killed_at_any_step_loses_nothing_and_sends_nothing_twice(ground
 
     ground.consume()
     with ground.database.connect() as connection:
-        again = [one for one in read_letters(connection, Wanted(limit=500)) if one.origin is not None]
+        again = [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.origin is not None]
         landings = [landing_of(connection, one.place) for one in originals]
     assert sorted(place_text(one.origin) for one in again if one.origin) == sorted(found)
     assert {one.attempt for one in again} == {1}
@@ -145,7 +145,7 @@ def test_redrive_killed_at_any_step_loses_nothing_and_sends_nothing_twice(ground
     assert finish(ground, again[:1]).sent == 1
     ground.consume()
     with ground.database.connect() as connection:
-        (third,) = [one for one in read_letters(connection, Wanted(limit=500)) if one.attempt == 2]
+        (third,) = [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.attempt == 2]
     assert third.origin == again[0].place
     assert all(row.balanced for row in ground.ledger())
 
