@@ -5,7 +5,7 @@ the next. See "Record" in Kafka's documentation of its message format.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 
@@ -35,9 +35,9 @@ class ByHand:
 
     offset_delta: int
     timestamp_delta: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
     why: str = ""
 
 

@@ -7,7 +7,7 @@ marker that ends a transaction, and a fetch that begins behind it is told anew w
 
 import struct
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
@@ -40,7 +40,7 @@ class _Batch:
     max_timestamp: int
     producer: int
     count: int
-    content: bytes
+    content: bytes = field(repr=False)
 
     @property
     def is_control(self) -> bool:
