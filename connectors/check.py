@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.declaration import Declaration, FieldRule, Kind, LateRows, Stream
+from connectors.doubts import order_doubts
 from connectors.faults import translated
 from connectors.mapping import RowMapper
 from connectors.reasons import Unmappable
@@ -106,12 +107,18 @@ def _fits(word: str | bool | int, spec: FieldSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How one row of a stream maps. Personal values are masked; ``problem`` says why it would be a reject."""
+    """How one row of a stream maps. Personal values are masked.
+
+    Fields:
+        problem: why it would be a reject.
+        warnings: what may go wrong with other rows, and what to do about it.
+    """
 
     stream: str
     subject: str
     fields: Mapping[str, str]
     problem: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def sample(context: Context, stream: Stream) -> Sample:
@@ -127,18 +134,19 @@ def sample(context: Context, stream: Stream) -> Sample:
     with translated(table.what), table.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
         rows = table.with_children(connection, found)
+    warnings = order_doubts(context.declaration, table)
     if not rows:
-        return Sample(stream.name, stream.subject, {}, None)
+        return Sample(stream.name, stream.subject, {}, None, warnings)
     try:
         event = mapper.event(rows[0], datetime.now(UTC))
         encoder = Encoder(stream.subject, context.secret, context.catalogue)
         encoder.key(event)
         encoder.encode(event)
     except Unmappable as problem:
-        return Sample(stream.name, stream.subject, {}, str(problem))
+        return Sample(stream.name, stream.subject, {}, str(problem), warnings)
     except PoisonError as problem:
-        return Sample(stream.name, stream.subject, {}, problem.detail)
-    return Sample(stream.name, stream.subject, _masked(event, version))
+        return Sample(stream.name, stream.subject, {}, problem.detail, warnings)
+    return Sample(stream.name, stream.subject, _masked(event, version), None, warnings)
 
 
 def _masked(event: Mapping[str, Any], version: SchemaVersion) -> dict[str, str]:

@@ -83,7 +83,8 @@ def check_command(
 ) -> int:
     """Check a declaration against the schemas and the source, and show how one row of each stream maps.
 
-    Personal values are masked. Every problem is listed at once, with exit code 2.
+    Personal values are masked. Every problem is listed at once, with exit code 2. Warnings say what of the source may
+    put changes into a wrong order (coarse times, now(), ids taken ahead), and what to do; they do not fail.
 
     **Examples**
 
@@ -167,12 +168,20 @@ def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) ->
         if one.problem:
             console.print()
             console.print(plain(f"{one.stream}: the first row would be a reject: {one.problem}"))
+            print_warnings(console, one)
             continue
         table = Table("field", "value", title=f"{one.stream} -> {one.subject}", title_justify="left")
         for name, value in one.fields.items():
             table.add_row(name, plain(value))
         console.print()
         console.print(table if one.fields else f"{one.stream}: no row yet")
+        print_warnings(console, one)
+
+
+def print_warnings(console: Screen, one: Sample) -> None:
+    """Print what may go wrong with other rows of a stream."""
+    for warning in one.warnings:
+        console.print(plain(f"{one.stream}: warning: {warning}"))
 
 
 def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> None:
