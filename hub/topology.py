@@ -95,6 +95,19 @@ def record_topics() -> dict[str, str]:
     }
 
 
+_LETTERS = ".dlq"
+
+
+def shared_topics() -> dict[str, str]:
+    """Return every topic that share writes to, by what its content is called: ``citizen``, ``citizen.changed.dlq``."""
+    return record_topics() | {f"{subject}{_LETTERS}": dead_letter_topic(event_topic(subject)) for subject in SUBJECTS}
+
+
+def topic_of_letters(name: str) -> str:
+    """Return the event topic whose dead letters a name of ``shared_topics`` stands for."""
+    return event_topic(name.removesuffix(_LETTERS))
+
+
 def all_subjects() -> tuple[str, ...]:
     """Return every subject that has a schema."""
     return tuple(SUBJECTS)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.operate.ledger import LedgerRow
     from hub.operate.log_ends import LogEnd, Place
     from hub.reconcile.ledger_accounts import Loss
+    from hub.share.report import ShareReport
 
 _Check = Annotated[
     bool, typer.Option("--check", help="Look for everything the audit rows name, and name what is missing.")
@@ -38,9 +39,10 @@ def ledger(
     """Show what was consumed, what became of it, and how far behind the log's end the hub is.
 
     Exit code 1 when something is unaccounted for or a process is missing (`hub status`), 3 when the warehouse cannot
-    be reached. Without Kafka the ledger is shown all the same, without the lag. With `--check` every audit row is
-    counted, and the claims, records, parked records and dead letters that audit rows speak of are looked for: what was
-    removed behind the hub's back is named by topic, partition and offset.
+    be reached. Without Kafka the ledger is shown all the same, without the lag. What share has still to publish is
+    shown by record topic, and does not change the exit code. With `--check` every audit row is counted, and the claims,
+    records, parked records and dead letters that audit rows speak of are looked for: what was removed behind the hub's
+    back is named by topic, partition and offset.
 
     **Examples**
 
@@ -52,12 +54,14 @@ def ledger(
     from hub.operate.ledger import is_large, read_ledger  # heavy: the tables
     from hub.operate.ledger_search import every_loss
     from hub.operate.processes import look_at_processes
+    from hub.share.report import read_report
 
     settings, places = located()
     engine = warehouse(settings, places, "hub ledger")
     with translated_errors("reading the ledger"), engine.connect() as connection:
         exact = check or not is_large(connection)
         rows = read_ledger(connection, exact)
+        sharing = read_report(connection, limits_of(settings))
     losses: list[Loss] = []
     if check:
         with progress_bar("stretches of the log looked at") as progress:
@@ -66,14 +70,26 @@ def ledger(
     processes = look_at_processes(engine, limits_of(settings))
     balanced = all(row.balanced for row in rows) and not losses
     if as_json:
-        told = {"balanced": balanced, "kafka": away or "answers"} | processes_json(processes)
-        say_json(_as_json(rows, ends, losses, exact) | told)
+        told = {"balanced": balanced, "kafka": away or "answers", "share": sharing.as_json()}
+        say_json(_as_json(rows, ends, losses, exact) | told | processes_json(processes))
     else:
         _print(rows, ends, losses, partitions)
+        _print_share(sharing)
         _conclude(away, exact, balanced, check)
         say_out_of_order(screen(), processes)
     if not balanced or processes.out_of_order:
         raise typer.Exit(1)
+
+
+def _print_share(sharing: "ShareReport") -> None:
+    """Say how far share is behind, and what an operator must know of it."""
+    from hub.cli.share_view import delay_table, troubles
+
+    console = screen()
+    table = delay_table(sharing.delays)
+    console.print(table if table.row_count else "share is not behind: all that is merged was looked at")
+    for trouble in troubles(sharing):
+        console.print(trouble)
 
 
 def _conclude(away: str, exact: bool, balanced: bool, checked: bool) -> None:

@@ -1,6 +1,7 @@
 """``hub share`` publishes golden records; ``hub portal tail`` consumes them as the portal would."""
 
 import asyncio
+import logging
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
@@ -8,10 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from hub.cli import share_desk
 from hub.cli.context import located
 from hub.cli.lean import give_way, serve_evenly
 from hub.cli.screen import Screen, plain, say_json, styled
-from hub.config import load_settings
+from hub.config import Settings, load_settings
+from hub.embedded.locate import Endpoints
 from hub.model.visible import log_to_stderr
 from hub.share.tail import PortalRecord, tail
 from hub.topology import record_topics
@@ -29,13 +32,17 @@ class Records(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    app.command("share")(share)
+    sharing = typer.Typer(invoke_without_command=True)
+    sharing.callback()(share)
+    share_desk.register(sharing)
+    app.add_typer(sharing, name="share")
     portal = typer.Typer(no_args_is_help=True, help="The portal's side.")
     portal.command("tail")(portal_tail)
     app.add_typer(portal, name="portal")
 
 
 def share(
+    context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Publish what there is and end.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --once: print how many records were published.")
@@ -43,17 +50,24 @@ def share(
 ) -> None:
     """Follow the audit log and publish golden records (and dead letters) to their topics, until stopped.
 
-    A second instance waits for its turn.
+    A second instance waits for its turn. Tables that are not there yet are waited for, and brokers and a database that
+    are away; the log and `hub share status` say what is waited for, and since when. A record that cannot be published
+    is set aside (`hub share set-aside`), and all others go on.
 
     **Examples**
 
     - `hub share`
     - `hub share --once --json`
     """
+    if context.invoked_subcommand is not None:
+        return
     from hub.share.share import Share  # heavy: only this command needs a producer and the codec
 
     log_to_stderr(load_settings().log_level)
+    for library in ("kafka", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     settings, places = located()
+    _with_tables(settings, places, once)
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
     sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
     serve_evenly()
@@ -61,6 +75,17 @@ def share(
     asyncio.run(sharing.run(once))
     if as_json:
         say_json({"published": sharing.published})
+
+
+def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:
+    """Wait for the warehouse's tables; what runs once says that they are missing instead."""
+    from hub.warehouse.await_tables import wait_until_migrated  # heavy: the migrations
+
+    looking = open_database(places.database_url, settings.database_schema, "hub share")
+    try:
+        wait_until_migrated(looking, settings.database_schema, for_tables=not once)
+    finally:
+        looking.dispose()
 
 
 def portal_tail(

@@ -87,6 +87,24 @@ CONNECTOR_BEHIND = Alert(
     "a source's connector runs, and what it has still to read is older than the limit",
     "hub status",
 )
+RECORD_SET_ASIDE = Alert(
+    "record_set_aside",
+    Severity.TICKET,
+    "single records could not be published: the portal has an older state of their keys, or none; all others go on",
+    "hub share set-aside",
+)
+RECORD_TOPIC_ANEW = Alert(
+    "record_topic_anew",
+    Severity.PAGE,
+    "a topic that share writes to was deleted and made anew: the portal lacks what was published before",
+    "hub share status",
+)
+SHARE_WAITS = Alert(
+    "share_waits",
+    Severity.PAGE,
+    "share waits and publishes nothing: the portal does not see what changes",
+    "hub share status",
+)
 
 ALERTS = tuple(declared for declared in list(globals().values()) if isinstance(declared, Alert))
 """Every alert there is."""

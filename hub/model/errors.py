@@ -88,3 +88,15 @@ class ConfigError(HubError):
 
     def __reduce__(self) -> tuple[type["ConfigError"], tuple[tuple[str, ...]]]:
         return (type(self), (self.problems,))
+
+
+class NotMigratedError(ConfigError):
+    """The tables or the first policy are not there, which an owner must make: whoever runs until stopped waits."""
+
+    code = "NOT_MIGRATED"
+
+
+class NothingComposedError(RetryableError):
+    """No record at all can be composed: the fault is the hub's or the warehouse's, so that share waits."""
+
+    code = "NOTHING_COMPOSED"

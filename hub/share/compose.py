@@ -5,7 +5,7 @@ the same bytes. A key whose aspects are held by nobody any more gives None: a to
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,20 @@ class Composer:
         self._encoder = Encoder(f"{entity.name}.record", secret)
 
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
-        """Return each key's encoded record, or None when nobody holds any aspect of it.
+        """Return each key's encoded record, or None when nobody holds any aspect of it; see ``records``.
+
+        Raises:
+            PoisonError: the schema refuses a value of one of them.
+        """
+        found = self.records(connection, keys)
+        return {key: None if record is None else self.encode(record) for key, record in found.items()}
+
+    def encode(self, record: Mapping[str, Any]) -> bytes:
+        """Return one record's framed bytes; raises PoisonError."""
+        return self._encoder.encode(record)
+
+    def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
+        """Return each key's record by its fields, or None when nobody holds any aspect of it.
 
         Keys of one thing give one record, under the key the group is published under; the others give None.
         """
@@ -61,7 +74,7 @@ class Composer:
                 claims[key].append(more)
         for key, record in records.items():
             record["revision"] = _revision(claims[key])
-        return {key: self._encoder.encode(records[key]) if key in records else None for key in wanted}
+        return {key: records.get(key) for key in wanted}
 
     def _add(self, records: dict[UUID, dict[str, Any]], aspect: Aspect, row: dict[str, Any]) -> None:
         key = row.pop("key")

@@ -1,6 +1,6 @@
 """Compose the records of standing flags for the portal: what is doubted and because of whom, by key only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -20,10 +20,19 @@ class FlagComposer:
         self._encoder = Encoder(f"{FLAG_RECORDS}.record", secret)
 
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
-        """Return each flag's encoded record, or None when it does not stand any more."""
+        """Return each flag's encoded record, or None when it does not stand any more; raises PoisonError."""
+        found = self.records(connection, keys)
+        return {key: None if record is None else self.encode(record) for key, record in found.items()}
+
+    def encode(self, record: Mapping[str, Any]) -> bytes:
+        """Return one record's framed bytes; raises PoisonError."""
+        return self._encoder.encode(record)
+
+    def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
+        """Return each flag's record by its fields, or None when it does not stand any more."""
         rows = connection.execute(open_flags(), {"keys": list(keys)}).mappings()
-        records = {row["key"]: self._encoder.encode(dict(row)) for row in rows}
-        return {key: records.get(key) for key in keys}
+        found = {row["key"]: dict(row) for row in rows}
+        return {key: found.get(key) for key in keys}
 
 
 @cache

@@ -141,7 +141,7 @@ def _parameters(spans: Sequence[Span]) -> dict[str, list[Any]]:
         "logs": [span.log for span in spans],
         "firsts": [span.first for span in spans],
         "ends": [span.end for span in spans],
-        "entities": [_published_entity(span.topic) for span in spans],
+        "entities": [published_entity(span.topic) for span in spans],
     }
 
 
@@ -150,7 +150,7 @@ def _within(table: Table, spans: TableValuedAlias) -> Any:
     return and_(table.c.log == spans.c.log, place >= spans.c.first, place < spans.c.end)
 
 
-def _published_entity(topic: str) -> str | None:
+def published_entity(topic: str) -> str | None:
     """Return the entity that a topic's events change, if its records are published."""
     if topic == JOB_LOG:
         return None

@@ -2,34 +2,34 @@
 
 One instance publishes at a time: an advisory lock in PostgreSQL chooses it, and Kafka's transactional id fences one
 that lost the lock without noticing, so that an old record can never follow a newer one. Positions move after the
-broker confirmed; a step that is repeated publishes the same bytes again.
+broker confirmed; a step that is repeated publishes the same bytes again. One record that cannot be published is set
+aside (hub.share.set_aside); a broker or database that is away is waited for.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
-from uuid import UUID
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, text
 
+from hub.log.topic_ids import TopicIds
 from hub.model.entities import ENTITIES
-from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
+from hub.model.errors import ConcurrentUpdateError, RetryableError
 from hub.retry import ENVIRONMENT
 from hub.share.compose import Composer
+from hub.share.composing import Composes
 from hub.share.flags import FlagComposer
-from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
-from hub.topology import (
-    FLAG_RECORDS,
-    HEADER_ORIGIN,
-    HEADER_REASON,
-    MAX_SHARED_BYTES,
-    dead_letter_topic,
-    record_topics,
-)
+from hub.share.heartbeat import Heartbeat, other_share
+from hub.share.publisher import Publisher
+from hub.share.republish import open_requests
+from hub.share.set_aside import count_asides
+from hub.share.step import KEYS_AT_ONCE, Step, clock_of, next_step, step_done
+from hub.share.topics import compare_ids
+from hub.topology import FLAG_RECORDS, shared_topics
+from hub.waiting import Waiting
 from hub.warehouse.database import translated_errors
 
 _log = logging.getLogger(__name__)
@@ -41,18 +41,9 @@ FIRST_IDLE_S, MOST_IDLE_S = 0.005, 0.05
 _REST_S = 0.05
 """Between two steps: what comes close together goes in one, and a step costs both servers the same, large or small."""
 _TURN_EVERY_S = 0.5
+_LOOK_EVERY_S = 5.0
+"""How often share asks for its topics' ids and for requests."""
 _LOCK = 0x4855_4222
-_KEYS_AT_ONCE = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to produce; ``value`` None is a tombstone."""
-
-    topic: str
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Share:
@@ -61,20 +52,29 @@ class Share:
     def __init__(self, engine: Engine, bootstrap: str, secret: str, schema: str) -> None:
         self._engine = engine
         self._bootstrap = bootstrap
-        self._composers: dict[str, Composer | FlagComposer] = {FLAG_RECORDS: FlagComposer(secret)}
+        self._composers: dict[str, Composes] = {FLAG_RECORDS: FlagComposer(secret)}
         self._composers |= {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
-        self._topics = record_topics()
         self._lock = f"{_LOCK}:{schema}"
-        self.published = 0
+        self._missing: frozenset[str] = frozenset()
+        self._any_request = False
         self._steps = 0
+        self.waiting = Waiting()
+        self._heartbeat = Heartbeat(engine, self.waiting)
+        self.published = 0
 
     async def run(self, once: bool = False) -> None:
         """Publish what is there and what comes; with ``once``, return when nothing is left.
 
         An environment that is away is waited for; another instance's turn too.
         """
-        while not await self._turn(once):
-            pass
+        beating = asyncio.create_task(self._heartbeat.run())
+        try:
+            while not await self._turn(once):
+                pass
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            self._heartbeat.beat(ended=True)
 
     async def _turn(self, once: bool) -> bool:
         """Share until there is a reason to begin anew (False) or, with ``once``, nothing is left (True).
@@ -82,7 +82,7 @@ class Share:
         The backoff is for sessions that fail one after another; one that has shared something begins it anew.
         """
         try:
-            async for attempt in ENVIRONMENT.retrying_async():
+            async for attempt in ENVIRONMENT.retrying_async(before_sleep=self.waiting.note_retry):
                 with attempt:
                     before = self._steps
                     try:
@@ -90,7 +90,7 @@ class Share:
                     except RetryableError as error:
                         if self._steps == before:
                             raise
-                        _log.warning("paused: %s", error)
+                        self.waiting.waits(str(error))
                         return False
         except ConcurrentUpdateError as error:
             _log.warning("%s; starting over", error)
@@ -103,89 +103,95 @@ class Share:
             connection = await asyncio.to_thread(self._engine.connect)
         try:
             await self._take_turn(connection)
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                transactional_id=TRANSACTIONAL_ID,
-                acks="all",
-                compression_type="lz4",
-                linger_ms=5,
-                max_request_size=MAX_SHARED_BYTES,
-            )
-            try:
-                await self._started(producer)
-                await self._follow(connection, producer, once)
-            finally:
-                await producer.stop()
+            async with Publisher(self._bootstrap, TRANSACTIONAL_ID) as publisher:
+                with TopicIds(self._bootstrap) as ids:
+                    await self._follow(connection, publisher, ids, once)
         finally:
             connection.invalidate()
             connection.close()
 
-    async def _started(self, producer: AIOKafkaProducer) -> None:
-        try:
-            await producer.start()
-        except (KafkaConnectionError, KafkaError) as error:
-            raise UnreachableError(f"no Kafka broker answers share ({type(error).__name__})") from error
-
-    async def _follow(self, connection: Connection, producer: AIOKafkaProducer, once: bool) -> None:
-        idle_s = FIRST_IDLE_S
+    async def _follow(self, connection: Connection, publisher: Publisher, ids: TopicIds, once: bool) -> None:
+        idle_s, looked_at = FIRST_IDLE_S, -_LOOK_EVERY_S
+        try_again: datetime | None
+        try_again, any_aside = await self._in_thread(self._begun, connection)
         while True:
-            spans, outgoing = await self._in_thread(self._next, connection)
-            if not spans:
+            if time.monotonic() - looked_at >= _LOOK_EVERY_S:
+                await self._in_thread(self._look, connection, ids)
+                looked_at = time.monotonic()
+            step = await self._in_thread(self._next, connection, try_again)
+            if not step.tried_again:
+                try_again = None
+            if step.is_empty:
+                self._turned()
                 if once:
+                    await self._in_thread(self._look, connection, ids)
                     return
                 await asyncio.sleep(idle_s)
                 idle_s = min(2 * idle_s, MOST_IDLE_S)
                 continue
             idle_s = FIRST_IDLE_S
-            await self._produce(producer, outgoing)
-            await self._in_thread(self._moved, connection, spans)
-            self.published += len(outgoing)
-            self._steps += 1
-            if len(outgoing) < _KEYS_AT_ONCE:
+            await self._in_thread(self._check_topics, ids, step)
+            step.refused += await publisher.publish(step.outgoing)
+            any_aside = await self._in_thread(self._done, connection, step, any_aside)
+            self._turned()
+            if step.page is not None and step.page.is_last:
+                looked_at = -_LOOK_EVERY_S
+            if len(step.outgoing) < KEYS_AT_ONCE:
                 await asyncio.sleep(_REST_S)
 
-    async def _produce(self, producer: AIOKafkaProducer, outgoing: Sequence[Outgoing]) -> None:
-        """Send all of it in one Kafka transaction."""
-        if not outgoing:
-            return
-        try:
-            async with producer.transaction():
-                sent = [
-                    await producer.send(item.topic, item.value, key=item.key, headers=list(item.headers))
-                    for item in outgoing
-                ]
-                await asyncio.gather(*sent)
-        except (ProducerFenced, IllegalOperation) as error:
-            raise ConcurrentUpdateError("another instance shares now") from error
-        except KafkaError as error:
-            raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
+    def _begun(self, connection: Connection) -> tuple[datetime, bool]:
+        with translated_errors("beginning to share"), connection.begin():
+            return clock_of(connection), bool(count_asides(connection))
 
-    def _next(self, connection: Connection) -> tuple[list[Span], list[Outgoing]]:
-        """Return the next spans and what is to be published of them, composed from what is stored now."""
+    def _next(self, connection: Connection, try_again_before: datetime | None) -> Step:
         with translated_errors("following the audit log"), connection.begin():
-            spans = open_spans(connection)
-            return spans, self._outgoing(connection, spans, changes_in(connection, spans))
+            return next_step(connection, self._composers, try_again_before, self._any_request)
 
-    def _outgoing(self, connection: Connection, spans: Sequence[Span], changes: Changes) -> list[Outgoing]:
-        places = {span.log: span for span in spans}
-        outgoing = [_dead_letter(places, letter) for letter in changes.dead_letters]
-        for name, keys in changes.keys.items():
-            for first in range(0, len(keys), _KEYS_AT_ONCE):
-                outgoing += self._records(connection, name, keys[first : first + _KEYS_AT_ONCE])
-        return outgoing
-
-    def _records(self, connection: Connection, entity: str, keys: Sequence[UUID]) -> list[Outgoing]:
-        composed = self._composers[entity].compose(connection, keys)
-        return [Outgoing(self._topics[entity], key.bytes, value) for key, value in composed.items()]
-
-    def _moved(self, connection: Connection, spans: Sequence[Span]) -> None:
+    def _done(self, connection: Connection, step: Step, any_aside: bool) -> bool:
         with translated_errors("moving share's positions"), connection.begin():
-            move_positions(connection, spans)
+            any_aside = step_done(connection, step, any_aside)
+        unsent = {(item.topic, item.item) for item, _ in step.refused}
+        self.published += sum((item.topic, item.item) not in unsent for item in step.outgoing)
+        self._steps += 1
+        return any_aside
+
+    def _look(self, connection: Connection, ids: TopicIds) -> None:
+        """Compare the topics' ids with those known, and look for requests."""
+        wanted = shared_topics().values()
+        found = ids.read(list(wanted))
+        self._missing = frozenset(wanted) - set(found)
+        with translated_errors("looking at share's topics"), connection.begin():
+            compare_ids(connection, found)
+            self._any_request = bool(open_requests(connection))
+
+    def _check_topics(self, ids: TopicIds, step: Step) -> None:
+        """Refuse to send to a topic that is not there, which the producer would wait for without a word."""
+        missing = {item.topic for item in step.outgoing} & self._missing
+        if missing:
+            missing -= set(ids.read(list(missing)))
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise RetryableError(f"not on Kafka: {names}; `hub topics ensure --execute` makes what is missing")
 
     async def _take_turn(self, connection: Connection) -> None:
         """Wait for the turn, cancellably: ask now and then. The lock lives as long as the connection."""
         while not await self._in_thread(self._is_lock_taken, connection):
+            self._heartbeat.is_second = True
+            self.waiting.waits(await self._in_thread(self._whose_turn, connection))
             await asyncio.sleep(_TURN_EVERY_S)
+        if self._heartbeat.is_second:
+            self._heartbeat.is_second = False
+            self.waiting.goes_on()
+
+    def _whose_turn(self, connection: Connection) -> str:
+        with translated_errors("waiting for the turn to share"), connection.begin():
+            other = other_share(connection, self._heartbeat.name)
+        return f"another instance shares ({other or 'not heard of yet'}); this one takes over when it ends"
+
+    def _turned(self) -> None:
+        """Note that share has done something, or found nothing to do."""
+        self.waiting.goes_on()
+        self._heartbeat.turned()
 
     def _is_lock_taken(self, connection: Connection) -> bool:
         with translated_errors("waiting for the turn to share"), connection.begin():
@@ -194,13 +200,3 @@ class Share:
 
     async def _in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.to_thread(call, *arguments)
-
-
-def _dead_letter(places: dict[int, Span], letter: Row[tuple[object, ...]]) -> Outgoing:
-    place = places[letter.log]
-    origin = f"{place.topic}/{place.partition}/{letter.log_offset}"
-    headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()))
-    # A client refuses to send neither key nor value, which is what a keyless tombstone is.
-    is_nothing = letter.record_key is None and letter.record_value is None
-    value = b"" if is_nothing else letter.record_value
-    return Outgoing(dead_letter_topic(place.topic), letter.record_key, value, headers)

@@ -19,7 +19,7 @@ from hub.intake.intake import Intake, Store
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.storms import Storms
-from hub.model.errors import UnreachableError
+from hub.model.errors import NotMigratedError, RetryableError, UnreachableError
 from hub.model.policy import Policy, load_policy
 from hub.model.visible import logging_config
 from hub.operate.evidence_keeper import EvidenceGate
@@ -34,6 +34,7 @@ from hub.streams.evidence import evidence_chores, evidence_shown
 from hub.streams.heartbeat import Heartbeat
 from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
+from hub.waiting import Waiting
 from hub.warehouse.alerts import open_alerts
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
@@ -115,15 +116,23 @@ def _intake_options(settings: Settings, places: Endpoints) -> IntakeOptions:
 
 
 def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy) -> dict[str, int]:
-    """Wait until database and broker are there and the warehouse is complete; return the sources' numbers."""
+    """Wait until database and broker are there and the warehouse is complete; return the sources' numbers.
+
+    Tables, and a first policy, that only the tables' owner may make are waited for.
+    """
     working_days = load_calendar(settings.calendar)
-    for attempt in ENVIRONMENT.retrying():
+    waiting = Waiting()
+    for attempt in ENVIRONMENT.retrying(before_sleep=waiting.note_retry):
         with attempt:
-            report = migrate(engine, settings.database_schema, working_days)
-            with translated_errors("storing the sources"), engine.begin() as connection:
-                numbers = store_sources(connection, policy)
+            try:
+                report = migrate(engine, settings.database_schema, working_days)
+                with translated_errors("storing the sources"), engine.begin() as connection:
+                    numbers = store_sources(connection, policy)
+            except NotMigratedError as error:
+                raise RetryableError(str(error)) from error
             if not broker_answers(places.bootstrap):
                 raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    waiting.goes_on()
     made = f", {len(report.added)} tables and columns added" if report.added else ""
     _log.info("warehouse: schema %s at revision %s%s", settings.database_schema, report.revision, made)
     _log.info("policy %s: %d sources", policy.digest[:12], len(numbers))

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.schema import SchemaItem
 
-from hub.model.errors import ConfigError
+from hub.model.errors import NotMigratedError
 from hub.model.working_time import Calendar
 from hub.reference.holidays import default_calendar
 from hub.warehouse.audit_months import ensure_months
@@ -52,7 +52,8 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
     Raises:
         UnreachableError: the database does not answer.
         ConfigError: the server is too old, a role is missing (hub.warehouse.roles), the calendar's version is stored
-            with other content, or the warehouse is incomplete and this user does not own it.
+            with other content.
+        NotMigratedError: the warehouse is incomplete and this user does not own it.
     """
     with translated_errors("migrating"), engine.connect() as connection:
         check_server(connection)
@@ -88,7 +89,7 @@ def _complete_already(connection: Connection, schema: str) -> MigrationReport:
     revision, newest = _revisions(connection)
     lacking = pending(connection) if revision == newest else [f"migration {newest}, after {revision}"]
     if lacking:
-        raise ConfigError(
+        raise NotMigratedError(
             [
                 f"the schema {schema} is not complete ({', '.join(lacking[:5])}) and this user does not own it: "
                 "run `hub db migrate` with HUB_DATABASE_URL of its owner first"
@@ -101,7 +102,7 @@ def check_migrated(engine: Engine, schema: str) -> None:
     """Refuse a schema that is not what this version of the hub needs.
 
     Raises:
-        ConfigError: nobody has migrated it, or an older version has.
+        NotMigratedError: nobody has migrated it, or an older version has.
         UnreachableError: the database does not answer.
     """
     with translated_errors("looking at the tables"), engine.connect() as connection:
@@ -114,7 +115,7 @@ def check_migrated(engine: Engine, schema: str) -> None:
             problem = f"the schema {schema} lacks {', '.join(lacking[:5])}"
         else:
             return
-    raise ConfigError([f"{problem}: run `hub db migrate`"])
+    raise NotMigratedError([f"{problem}: run `hub db migrate`"])
 
 
 def _revisions(connection: Connection) -> tuple[str | None, str | None]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, delete, insert, select, text, tuple_, update
 
-from hub.model.errors import ConfigError
+from hub.model.errors import ConfigError, NotMigratedError
 from hub.model.policy import Policy, parse_policy
 from hub.model.policy_changes import RANK_IN, VALID_UNTIL, Change, policy_changes
 from hub.model.ranks import policy_problems, ranks
@@ -48,8 +48,8 @@ def store_sources(connection: Connection, of: Policy) -> dict[str, int]:
     The first policy of a warehouse is applied here.
 
     Raises:
-        ConfigError: the policy is not the one in force, with the differences; it gives a source no authority; or none
-            is in force and this user may not apply one.
+        ConfigError: the policy is not the one in force, with the differences; or it gives a source no authority.
+        NotMigratedError: none is in force and this user may not apply one.
     """
     applied = applied_policy(connection)
     if applied is None:
@@ -89,7 +89,7 @@ def write_policy(connection: Connection, of: Policy, by: str) -> None:
 
 def _check_may_apply(connection: Connection) -> None:
     if not connection.execute(text("SELECT has_table_privilege('policy', 'INSERT')")).scalar_one():
-        raise ConfigError(
+        raise NotMigratedError(
             [
                 "no policy is in force, and this user may not apply one: "
                 "run `hub policy apply FILE --execute --reason TEXT` with HUB_DATABASE_URL of the tables' owner first"

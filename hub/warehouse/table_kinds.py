@@ -18,6 +18,7 @@ from hub.warehouse import (
     person_tables,
     process_tables,
     replay_tables,
+    share_tables,
     unit_tables,
 )
 from hub.warehouse.entity_tables import all_aspect_tables
@@ -31,6 +32,7 @@ _LOADED = (
     person_tables,
     process_tables,
     replay_tables,
+    share_tables,
     unit_tables,
 )
 """Modules whose tables must be in the metadata."""
@@ -68,6 +70,9 @@ _EVIDENCE = frozenset(
     {
         "log_partition",
         "share_position",
+        "set_aside",
+        "share_topic",
+        "republication",
         "batch",
         "audit",
         "release",

@@ -155,6 +155,7 @@ touched = Table(
     Column("log_offset", BigInteger, nullable=False),
     Column("entity", Text, nullable=False),
     Column("key", Uuid, nullable=False),
+    Column("noted_at", utc_time, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("log", "log_offset", "entity", "key"),
 )
 """Keys whose published record changed without an event of their own, at a place of the log that share will pass."""

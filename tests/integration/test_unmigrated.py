@@ -1,19 +1,28 @@
 """Commands on a database that nobody has migrated, or long ago: what is missing and what to do, not a traceback."""
 
 import importlib
+import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
+from hub.config import Settings
+from hub.embedded.locate import endpoints
 from hub.model.errors import ConfigError
+from hub.streams.worker import _ready
+from hub.warehouse.await_tables import wait_until_migrated
 from hub.warehouse.database import open_database
 from hub.warehouse.migrate import alembic_config, check_migrated, migrate
 from hub.warehouse.roles import ensure_roles
+from hub.warehouse.sources import store_sources
 from tests.conftest import RunningEngine
+from tests.merge_world import POLICY
 
 pytestmark = pytest.mark.engine
 
@@ -36,6 +45,10 @@ COMMANDS = (
     "offsets show",
     "units show 00001",
     "citizen show 001299000123",
+    "share --once",
+    "share status",
+    "share set-aside",
+    "share republish citizen",
 )
 
 
@@ -117,3 +130,76 @@ def test_statement_that_is_wrong_on_a_complete_warehouse_is_a_bug(
     assert code == 1
     assert "bug: UndefinedTable, SQLSTATE 42P01" in said
     engine.dispose()
+
+
+def test_process_that_runs_until_stopped_waits_for_the_tables_and_says_so(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    looking = open_database(database_url, "hub", "test")
+    found: list[str] = []
+
+    def wait() -> None:
+        wait_until_migrated(looking, "hub")
+        found.append("there")
+
+    waiting = threading.Thread(target=wait)
+    with caplog.at_level(logging.WARNING):
+        waiting.start()
+        _until(lambda: "the schema hub has no tables of the hub" in caplog.text)
+        assert "waits (since 20" in caplog.text
+        assert "run `hub db migrate`" in caplog.text
+        assert found == []
+        migrate(looking, "hub")
+        waiting.join(60)
+    assert found == ["there"]
+    assert "goes on after" in caplog.text
+    looking.dispose()
+
+
+def test_worker_whose_user_may_make_no_tables_waits_for_them(
+    engine: RunningEngine, database_url: str, unique: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    owner = open_database(database_url, "hub", "test")
+    with owner.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {unique} LOGIN PASSWORD 'x'"))
+        connection.execute(text("CREATE SCHEMA hub"))
+        connection.execute(text(f"GRANT USAGE ON SCHEMA hub TO {unique}"))
+    url = make_url(database_url).set(username=unique, password="x")  # noqa: S106 - of this test
+    settings = Settings(
+        kafka_bootstrap=engine.bootstrap,
+        database_url=url.render_as_string(hide_password=False),
+        key_secret=engine.key_secret,
+        data_dir=tmp_path,
+    )
+    mine = open_database(str(settings.database_url), "hub", "test")
+    done: list[object] = []
+
+    def wait() -> None:
+        done.append(_ready(settings, endpoints(settings), mine, POLICY))
+
+    waiting = threading.Thread(target=wait)
+    try:
+        with caplog.at_level(logging.WARNING):
+            waiting.start()
+            _until(lambda: "the schema hub is not complete" in caplog.text)
+            migrate(owner, "hub")
+            with owner.begin() as connection:
+                connection.execute(text(f"GRANT hub_worker TO {unique}"))
+            _until(lambda: "may not apply one" in caplog.text)
+            with owner.begin() as connection:
+                store_sources(connection, POLICY)
+            waiting.join(60)
+        assert len(done) == 1
+    finally:
+        mine.dispose()
+        with owner.begin() as connection:
+            connection.execute(text(f"DROP OWNED BY {unique}"))
+            connection.execute(text(f"DROP ROLE {unique}"))
+        owner.dispose()
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -34,6 +34,8 @@ def _problem_of(words: list[str]) -> str | None:
         return f"{words[0]} is not the hub"
     rest = words[1:]
     while hasattr(command, "commands"):
+        if not rest and command.invoke_without_command:
+            break
         if not rest or rest[0] not in command.commands:
             return f"no command {' '.join(words)}"
         command = command.commands[rest.pop(0)]

@@ -28,6 +28,8 @@ NOT_BUILT: set[int] = set()
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[str]:
     for name, found in getattr(command, "commands", {}).items():
+        if getattr(found, "invoke_without_command", False):
+            yield " ".join((*path, name))
         if getattr(found, "commands", None):
             yield from _commands(found, (*path, name))
         else:

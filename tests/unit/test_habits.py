@@ -41,6 +41,8 @@ LONGEST = "hub.health_insurance.linked.v1"
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name, found in getattr(command, "commands", {}).items():
+        if getattr(found, "invoke_without_command", False):
+            yield " ".join((*path, name)), found
         if getattr(found, "commands", None):
             yield from _commands(found, (*path, name))
         else:

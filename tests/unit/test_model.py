@@ -21,6 +21,8 @@ EVERY_ERROR: list[errors.HubError] = [
     errors.DeadLetterLimitError("said", [(1, 7, "INVALID_VALUE")]),
     errors.LostRangeError("said"),
     errors.ConfigError(["one", "two"]),
+    errors.NotMigratedError(["one"]),
+    errors.NothingComposedError("said", 3.5),
 ]
 
 

@@ -1,0 +1,26 @@
+"""Why share sets a single record aside: all others go on, and an operator is told which one it is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SetAside(StrEnum):
+    """Reasons, with what each means in ``docs/operator.md``."""
+
+    TOO_LARGE = "TOO_LARGE"
+    """The record is larger than its topic takes."""
+    NOT_ENCODABLE = "NOT_ENCODABLE"
+    """The record's schema refuses a value."""
+    NOT_COMPOSED = "NOT_COMPOSED"
+    """Composing the record failed: a fault of the hub, or a damaged row."""
+    REFUSED_BY_BROKER = "REFUSED_BY_BROKER"
+    """The broker refuses the record, and takes others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one record is set aside; ``detail`` has sizes, names of fields and places in the code, and no value (I8)."""
+
+    reason: SetAside
+    detail: str
+    value_bytes: int | None = None

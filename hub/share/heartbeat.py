@@ -1,0 +1,115 @@
+"""Share's heartbeat: that it runs, what it waits for and since when, how far it is behind.
+
+Written every two seconds by a task of its own, so that a long step is no silence. What PostgreSQL cannot be told while
+it is away, the log says.
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
+
+from hub.model.alerts import SHARE_WAITS
+from hub.model.errors import HubError
+from hub.model.processes import Beat, Role, hub_version
+from hub.share.delay import read_delays
+from hub.waiting import Waiting
+from hub.warehouse.alerts import clear_alert, raise_alert
+from hub.warehouse.database import translated_errors
+from hub.warehouse.process_tables import process
+from hub.warehouse.processes import keep_beats
+
+BEAT_EVERY_S = 2.0
+ALERT_AFTER_S = 60.0
+"""A wait that lasts longer is an alert."""
+_DELAY_EVERY = 5
+"""How many heartbeats are left between two counts of what is behind."""
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """Tells the warehouse how this share is.
+
+    Fields:
+        engine: of the warehouse.
+        waiting: what share waits for.
+        doing: what it does, in a few words.
+        progress_at: when its loop turned last.
+        is_second: another instance publishes, and this one waits for its turn.
+    """
+
+    engine: Engine = field(repr=False)
+    waiting: Waiting
+    doing: str = "publishes"
+    is_second: bool = False
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    progress_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    _behind: tuple[int, float] | None = None
+    _beats: int = 0
+
+    def turned(self) -> None:
+        """Note that share's loop has turned."""
+        self.progress_at = datetime.now(UTC)
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await asyncio.to_thread(self.beat)
+            await asyncio.sleep(BEAT_EVERY_S)
+
+    def beat(self, ended: bool = False) -> None:
+        """Write one heartbeat, and open or close the alert of a long wait; nothing when the warehouse is away."""
+        doing = translated_errors("writing share's heartbeat")
+        with suppress(HubError, DBAPIError), doing, self.engine.begin() as connection:
+            if self._beats % _DELAY_EVERY == 0:
+                self._behind = _behind(connection)
+            self._beats += 1
+            own = self._own()
+            keep_beats(connection, [replace(own, ended_at=own.beat_at) if ended else own], heard_now=True)
+            if not self.is_second:
+                self._settle(connection, ended)
+
+    def _settle(self, connection: Connection, ended: bool) -> None:
+        if ended or not self.waiting.why:
+            clear_alert(connection, SHARE_WAITS)
+        elif self.waiting.seconds >= ALERT_AFTER_S and self.waiting.since is not None:
+            since = f"since {self.waiting.since:%Y-%m-%d %H:%M:%S} UTC"
+            raise_alert(connection, SHARE_WAITS, "hub", f"{self.name} waits {since}: {self.waiting.why}")
+
+    def _own(self) -> Beat:
+        now = datetime.now(UTC)
+        behind, behind_s = self._behind or (None, None)
+        return Beat(
+            role=Role.SHARE,
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=hub_version(),
+            began_at=self.began_at,
+            beat_at=now,
+            progress_at=self.progress_at,
+            doing=self.doing,
+            waits_for=self.waiting.why or None,
+            waits_since=self.waiting.since,
+            behind=None if self.is_second else behind,
+            behind_s=None if self.is_second else behind_s,
+        )
+
+
+def _behind(connection: Connection) -> tuple[int, float]:
+    delays = read_delays(connection)
+    return sum(one.rows for one in delays), max((one.delay_s for one in delays), default=0.0)
+
+
+def other_share(connection: Connection, name: str) -> str | None:
+    """Return the share that was heard of last, other than this one; None when none was."""
+    others = select(process.c.name).where(
+        process.c.role == Role.SHARE.value, process.c.name != name, process.c.ended_at.is_(None)
+    )
+    return connection.execute(others.order_by(process.c.beat_at.desc()).limit(1)).scalar()

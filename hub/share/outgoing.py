@@ -1,0 +1,52 @@
+"""What share sends: one record to one topic, and what it is called when it has to be set aside."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from hub.topology import HEADER_ORIGIN, HEADER_REASON, dead_letter_topic
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to produce; ``value`` None is a tombstone.
+
+    Fields:
+        item: what the record is called within its topic: a golden record's key, a dead letter's origin.
+        of_key: the golden record's key; None for a dead letter.
+    """
+
+    topic: str
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    item: str
+    of_key: UUID | None = None
+    headers: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+def golden_record(topic: str, key: UUID, value: bytes | None) -> Outgoing:
+    """Return the record of a key; ``value`` None is a tombstone."""
+    return Outgoing(topic, key.bytes, value, str(key), key)
+
+
+def copy_of_letter(topic: str, partition: int, letter: Row[tuple[object, ...]]) -> Outgoing:
+    """Return the copy of a dead letter for the topic beside its own.
+
+    Args:
+        topic: where the dead letter was read.
+        partition: of that topic.
+        letter: a row of ``dead_letter``.
+    """
+    origin = f"{topic}/{partition}/{letter.log_offset}"
+    headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()))
+    # A client refuses to send neither key nor value, which is what a keyless tombstone is.
+    is_nothing = letter.record_key is None and letter.record_value is None
+    value = b"" if is_nothing else letter.record_value
+    return Outgoing(dead_letter_topic(topic), letter.record_key, value, origin, None, headers)

@@ -1,0 +1,72 @@
+"""How share is: who publishes, what it waits for, how far it is behind, what is set aside, what is asked for again."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from hub.model.alerts import RECORD_TOPIC_ANEW
+from hub.model.processes import Condition, Judged, Limits, Role
+from hub.share.delay import Delay, read_delays
+from hub.share.republish import Republication, open_requests
+from hub.share.set_aside import count_asides
+from hub.warehouse.alerts import read_alerts
+from hub.warehouse.processes import read_processes
+
+
+@dataclass(frozen=True, slots=True)
+class ShareReport:
+    """What commands say of share.
+
+    Fields:
+        processes: the shares that were heard of, and how they are.
+        delays: by what is published.
+        set_aside: how many records, by topic.
+        anew: topics that were made anew, and what to do.
+        requests: what is to be published again.
+    """
+
+    processes: tuple[Judged, ...]
+    delays: tuple[Delay, ...]
+    set_aside: dict[str, int]
+    anew: dict[str, str]
+    requests: tuple[Republication, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a share publishes, and every record is where it should be."""
+        publishes = any(one.condition is Condition.RUNS for one in self.processes)
+        return publishes and not self.set_aside and not self.anew
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return {
+            "processes": [one.as_json() for one in self.processes],
+            "topics": [asdict(one) | {"since": one.since and one.since.isoformat()} for one in self.delays],
+            "set_aside": self.set_aside,
+            "made_anew": self.anew,
+            "republications": [
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "total": one.total,
+                    "done": one.done,
+                    "actor": one.actor,
+                    "reason": one.reason,
+                    "asked_at": one.asked_at.isoformat(),
+                }
+                for one in self.requests
+            ],
+        }
+
+
+def read_report(connection: Connection, limits: Limits) -> ShareReport:
+    """Return the report; ``limits``: when a process is gone or behind."""
+    anew = {one.place: one.detail for one in read_alerts(connection) if one.name == RECORD_TOPIC_ANEW.name}
+    return ShareReport(
+        tuple(one for one in read_processes(connection, limits) if one.beat.role is Role.SHARE),
+        tuple(read_delays(connection)),
+        count_asides(connection),
+        anew,
+        tuple(open_requests(connection)),
+    )
