@@ -146,6 +146,20 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class CompareEvery:
+    """When a running connector compares its source with the warehouse, and whether it mends what differs.
+
+    Fields:
+        every_s: seconds from one comparison to the next.
+        allow_gone: how many keys of a subject may be taken back at once; None: few.
+    """
+
+    every_s: float
+    repair: bool = False
+    allow_gone: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """One source: where it is, how it speaks, and its streams.
 
@@ -168,6 +182,7 @@ class Declaration:
     page_rows: int = 5_000
     state: Location = field(default_factory=Location)
     state_schema: str = "hub_connector"
+    compare: CompareEvery | None = None
 
 
 def columns_of(stream: Stream) -> tuple[str, ...]:

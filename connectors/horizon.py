@@ -12,9 +12,10 @@ reads the whole table again. A server that was restored from a copy gives ids an
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, cast, literal_column, text
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, literal_column, text
 from sqlalchemy.types import NullType, UserDefinedType
 
 from connectors.faults import translated
@@ -26,6 +27,7 @@ from connectors.source import SourceTable
 
 ROUND = 2**32
 WIDEST_WINDOW = 2**31
+_SOON = 2**20
 _HORIZON = text(
     """SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
               pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
@@ -50,7 +52,7 @@ class HorizonReading:
         self._table = table
         self._page_rows = page_rows
         self._first_end: int | None = None
-        self._last_low = 0
+        self._last_low = self._last_end = 0
         self._is_stuck = False
         self._origin = Origin(table)
 
@@ -107,12 +109,21 @@ class HorizonReading:
         witnesses = self._origin.witnesses(origin[WITNESSES])
         yield [], {**origin, PHASE: CHANGES, "low": high, "system": system, WITNESSES: witnesses}
 
+    def unread(self, position: Position, since: datetime) -> Select[Any] | None:
+        """Select the rows of writers at or above the position's horizon; None: all, as it is of another server."""
+        _, system = self._horizon()
+        low = whole_number_of(position["low"])
+        if position.get("system") != system or low > self._last_end:
+            return None
+        # far above what is open now: a row written a moment later counts too
+        return self._table.rows().where(self._window(low, self._last_end + _SOON))
+
     def _horizon(self) -> tuple[int, str]:
         with translated(self._table.what), self._table.engine.connect() as connection:
             low, end, system = connection.execute(_HORIZON).one()
         # busy servers always have somebody under way; the oldest of them stays only when it takes long
         self._is_stuck = int(low) == self._last_low and int(end) > int(low)
-        self._last_low = int(low)
+        self._last_low, self._last_end = int(low), int(end)
         self._first_end = self._first_end or int(end)
         return self._last_low, str(system)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, func, literal, or_, select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, or_, select, type_coerce
 from sqlalchemy.types import NullType
 
 from connectors.dates import moment_or_none
@@ -40,7 +40,7 @@ class OverlapReading:
         self._column = column
         self._zone = now().tzinfo or UTC
         self._has_zone = bool(getattr(column.type, "timezone", False))
-        self._timeless = _timeless(column, table.engine.dialect.name)
+        self._timeless = timeless(column, table.engine.dialect.name)
         self._place = [column.name for column in table.columns].index(column.name)
 
     def begin(self) -> Position:
@@ -118,6 +118,14 @@ class OverlapReading:
         """Nobody: see ``is_held_back``."""
         return "nothing"
 
+    def unread(self, position: Position, since: datetime) -> Select[Any] | None:
+        """Select the rows later than the mark, and those so young that a poll may not have met them; None: all."""
+        mark = position.get(MARK)
+        if not isinstance(mark, str):
+            return None
+        latest, young = self._as_kept(self._moment(mark)), self._as_kept(since - self._overlap)
+        return self._table.rows().where(or_(self._column > latest, self._column >= young))
+
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
         """Say whether a poll from ``position`` may meet a row of that time again."""
         mark = position.get(MARK)
@@ -133,8 +141,10 @@ class OverlapReading:
 
     def _since(self, mark: str) -> datetime:
         """Return where a poll begins, as the column has its times."""
-        since = self._moment(mark) - self._overlap
-        return since if self._has_zone else since.astimezone(self._zone).replace(tzinfo=None)
+        return self._as_kept(self._moment(mark) - self._overlap)
+
+    def _as_kept(self, moment: datetime) -> datetime:
+        return moment if self._has_zone else moment.astimezone(self._zone).replace(tzinfo=None)
 
     def _later(self, mark: JsonValue, value: Any) -> JsonValue:
         """Return the later time, but none to come: a row dated ahead would hide all that follow."""
@@ -145,7 +155,7 @@ class OverlapReading:
         return latest.isoformat() if not isinstance(mark, str) or latest > self._moment(mark) else mark
 
 
-def _timeless(column: Column[Any], dialect: str) -> ColumnElement[bool] | None:
+def timeless(column: Column[Any], dialect: str) -> ColumnElement[bool] | None:
     """Return the condition of rows whose time is none that the others could be compared with; None: all have one."""
     if dialect == "sqlite":
         # a number or bytes may stand in any column, before or after all text

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from connectors.compare_every import compare_every
 from connectors.declaration import (
     Child,
     Declaration,
@@ -272,7 +273,7 @@ def declaration_of(document: _Table, name: str) -> Declaration:
     reader = _Reader(name, document.get("words", {}))
     reader.unknown("top level", document, {"source", "state", "words", "stream"})
     source, state = document.get("source", {}), document.get("state", {})
-    reader.unknown("source", source, _SOURCE)
+    reader.unknown("source", source, {*_SOURCE, "compare"})
     reader.unknown("state", state, {"url", "url_env", "schema"})
     streams = tuple(reader.stream(number, entry) for number, entry in enumerate(document.get("stream", []), 1))
     if not streams:
@@ -301,6 +302,7 @@ def declaration_of(document: _Table, name: str) -> Declaration:
         page_rows=int(reader.number("source", source, "page_rows", 5_000, 1)),
         state=reader.location("state", state, needed=False),
         state_schema=reader.text("state", state, "schema", "hub_connector") or "hub_connector",
+        compare=compare_every(source.get("compare"), lambda text: reader.problem("source", text)),
     )
     if reader.problems:
         raise ConfigError(reader.problems)

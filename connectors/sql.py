@@ -162,14 +162,9 @@ class SqlConnector:
         self._context.state.close()
 
     def _open(self) -> Reading:
-        declaration, stream = self._context.declaration, self._stream
-        table = SourceTable(self._context.engine, stream)
+        table = SourceTable(self._context.engine, self._stream)
         self._sorts = _has_ids_out_of_order(table)
-        late = stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
-        if late is LateRows.HORIZON:
-            return HorizonReading(table, declaration.page_rows)
-        zone = ZoneInfo(declaration.time_zone)
-        return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))
+        return reading_of(self._context.declaration, table)
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
@@ -252,3 +247,12 @@ def _has_ids_out_of_order(table: SourceTable) -> bool:
     with translated(table.what), table.engine.connect() as connection:
         numbers = numbers_of(connection, table.key[0])
     return numbers is not None and not numbers.are_in_order
+
+
+def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
+    """Return the way in which a stream's table is read."""
+    late = table.stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
+    if late is LateRows.HORIZON:
+        return HorizonReading(table, declaration.page_rows)
+    zone = ZoneInfo(declaration.time_zone)
+    return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))

@@ -101,6 +101,21 @@ class StateStore:
         )
         self._is_made = False
 
+    @property
+    def engine(self) -> Engine:
+        """Where the tables are."""
+        return self._engine
+
+    @property
+    def schema(self) -> str | None:
+        """Their schema; None where the database has none."""
+        return self._schema
+
+    @property
+    def source(self) -> str:
+        """Code of the source."""
+        return self._source
+
     def make(self) -> None:
         """Create what is missing; nothing is written when all is there."""
         if self._is_made:
@@ -136,6 +151,17 @@ class StateStore:
                 select(reject.c.row_hash).where(reject.c.source == self._source, reject.c.stream == stream)
             ).scalars()
             return (Stored(json.loads(found[0]), int(found[1])) if found else None), set(rejected)
+
+    def position(self, stream: str) -> Position | None:
+        """Return a stream's stored position, None where none is kept here; makes no table."""
+        table = self._checkpoint
+        with translated(_WHAT), self._engine.connect() as connection:
+            if not connection.dialect.has_table(connection, table.name, schema=self._schema):
+                return None
+            found = connection.execute(
+                select(table.c.position).where(table.c.source == self._source, table.c.stream == stream)
+            ).scalar_one_or_none()
+        return None if found is None else dict(json.loads(found))
 
     def save(self, stream: str, page: Page) -> None:
         """Store a page's position and rejects, and count its events, in one transaction.

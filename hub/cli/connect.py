@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.check import Sample, sample
+from connectors.compared import ComparisonStore, LastComparison
 from connectors.load import load_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context
 from connectors.state import StreamState
+from hub.cli.connect_compare import compare_command
 from hub.cli.options import AsJson
 from hub.cli.screen import Screen, plain, say_json
 from hub.config import load_settings
@@ -38,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Sources: run a connector, check a declaration, show positions.")
     group.command("run")(run_command)
     group.command("check")(check_command)
+    group.command("compare")(compare_command)
     group.command("status")(status_command)
     app.add_typer(group, name="connect")
 
@@ -63,15 +66,18 @@ def run_command(
     `hub connect run hanam.toml --once --json`  catch up and print the counts
     """
     from connectors.publisher import KafkaPublisher  # heavy: only a run needs the client and polars
+    from hub.cli.compare_schedule import compared_by_schedule
 
-    where = endpoints(load_settings())
+    settings = load_settings()
+    where = endpoints(settings)
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
     with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
         options = RunOptions(
             once=once, patience_s=ONCE_PATIENCE_S, poll_s=context.declaration.poll_s, stop=stop, progress=show
         )
-        counts = run(connectors_of(context), publisher, options)
+        with compared_by_schedule(declaration, settings, where, once):
+            counts = run(connectors_of(context), publisher, options)
     print_counts(context.declaration.code, counts, as_json)
     return 128 + signals[0] if signals else 0
 
@@ -114,8 +120,8 @@ def status_command(declaration: Declared, as_json: AsJson = False) -> int:
     context = open_context(load_declaration(declaration), _OFFLINE_SECRET, os.environ)
     for attempt in SHORT_COMMAND.retrying():
         with attempt:
-            states = context.state.summary()
-    print_states(context.declaration.code, states, as_json)
+            states, compared = context.state.summary(), ComparisonStore(context.state).last()
+    print_states(context.declaration.code, states, as_json, compared)
     return 0
 
 
@@ -184,14 +190,16 @@ def print_warnings(console: Screen, one: Sample) -> None:
         console.print(plain(f"{one.stream}: warning: {warning}"))
 
 
-def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> None:
-    """Print where a source's streams stand."""
+def print_states(
+    source: str, states: Sequence[StreamState], as_json: bool, compared: LastComparison | None = None
+) -> None:
+    """Print where a source's streams stand, and what came of its last comparison by schedule."""
     if as_json:
         times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
         streams = [
             {**asdict(state), "position": _shown(state.position), **at} for state, at in zip(states, times, strict=True)
         ]
-        say_json({"source": source, "streams": streams})
+        say_json({"source": source, "streams": streams, "compared": compared and compared.as_json()})
         return
     table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
     for state in states:
@@ -203,6 +211,9 @@ def print_states(source: str, states: Sequence[StreamState], as_json: bool) -> N
     for state in states:
         if state.waits_for:
             console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))
+    if compared is not None:
+        said = {None: "failed", True: "equal", False: "they differ"}[compared.equal]
+        console.print(f"compared {_time(compared.at)}: {said} {json.dumps(compared.counts)} {compared.problem}")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -105,6 +105,12 @@ SHARE_WAITS = Alert(
     "share waits and publishes nothing: the portal does not see what changes",
     "hub share status",
 )
+COMPARE_DIFFERS = Alert(
+    "compare_differs",
+    Severity.TICKET,
+    "a source and what the hub holds of it are not the same: keys are missing, left over or other",
+    "hub connect compare DECLARATION",
+)
 
 ALERTS = tuple(declared for declared in list(globals().values()) if isinstance(declared, Alert))
 """Every alert there is."""

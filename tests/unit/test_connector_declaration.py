@@ -1,5 +1,6 @@
 """Declarations: every problem at once; every example fits the schemas; windows of transactions; partitions."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAut
 from kafka.partitioner.default import murmur2
 
 from connectors.check import problems
+from connectors.compare_every import compare_every
+from connectors.declaration import CompareEvery
 from connectors.horizon import ROUND, WIDEST_WINDOW, is_in_window
 from connectors.load import load_declaration, parse_declaration
 from connectors.publisher import PublishError, partition_of
@@ -108,3 +111,27 @@ def test_broker_errors_are_waited_for_unless_the_broker_refuses() -> None:
     assert type(broker_meaning(KafkaTimeoutError(), "t")) is UnreachableError
     assert type(broker_meaning(NotLeaderForPartitionError(), "t")) is RetryableError
     assert type(broker_meaning(TopicAuthorizationFailedError(), "t")) is PublishError
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{ every_s = 3600 }", CompareEvery(3600.0)),
+        ("{ every_s = 3600, repair = true, allow_gone = 7 }", CompareEvery(3600.0, True, 7)),
+        ("{ repair = true }", "every_s"),
+        ("{ every_s = 0 }", "1 or more"),
+        ("{ every_s = true }", "1 or more"),
+        ('{ every_s = 60, repair = "yes" }', "true or false"),
+        ("{ every_s = 60, allow_gone = -1 }", "0 or more"),
+        ("{ every_s = 60, often = true }", "with repair and allow_gone"),
+        ('"daily"', "every_s"),
+    ],
+)
+def test_schedule_of_comparisons_is_read_or_refused(given: str, expected: object) -> None:
+    problems: list[str] = []
+    found = compare_every(tomllib.loads(f"compare = {given}")["compare"], problems.append)
+    if isinstance(expected, str):
+        assert found is None
+        assert expected in problems[0]
+    else:
+        assert (found, problems) == (expected, [])

@@ -1,0 +1,28 @@
+"""When a source is to be compared by schedule: what a declaration says of it."""
+
+from collections.abc import Callable, Mapping
+
+from connectors.declaration import CompareEvery
+
+_FIELDS = {"every_s", "repair", "allow_gone"}
+LEAST_EVERY_S = 1.0
+
+
+def compare_every(given: object, problem: Callable[[str], None]) -> CompareEvery | None:
+    """Return the schedule of a declaration; ``problem`` is told what is wrong with it."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or set(given) - _FIELDS or "every_s" not in given:
+        problem("compare must be { every_s = SECONDS }, with repair and allow_gone if wanted")
+        return None
+    every, repair, gone = given["every_s"], given.get("repair", False), given.get("allow_gone")
+    if isinstance(every, bool) or not isinstance(every, int | float) or every < LEAST_EVERY_S:
+        problem(f"compare.every_s must be a number, {LEAST_EVERY_S:g} or more")
+        return None
+    if not isinstance(repair, bool):
+        problem("compare.repair must be true or false")
+        return None
+    if gone is not None and (isinstance(gone, bool) or not isinstance(gone, int) or gone < 0):
+        problem("compare.allow_gone must be a whole number, 0 or more")
+        return None
+    return CompareEvery(float(every), repair, gone)

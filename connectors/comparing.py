@@ -1,0 +1,172 @@
+"""A source's side of a comparison: all rows of the streams of one subject, as the events that they would be now.
+
+Rows go through the same table, mapper and encoder as in the connector, so that both say the same of a row. On
+PostgreSQL one reading is one snapshot of the database: a row that changes its key meanwhile is read once.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, text
+
+from connectors.ahead import read_ahead
+from connectors.columns import ColumnEncoder
+from connectors.declaration import Kind, Stream
+from connectors.faults import translated
+from connectors.mapping import RowMapper
+from connectors.port import Position, Record
+from connectors.reading import PHASE, SNAPSHOT, Rows, all_pages
+from connectors.reasons import Unmappable
+from connectors.rows import record_of_row
+from connectors.source import SourceTable
+from connectors.sql import Context, reading_of
+from hub.codec.encode import Encoder
+from hub.model.compared import SourceRows, Unmapped
+from hub.model.errors import ConfigError, PoisonError
+from hub.topology import MAX_RECORD_BYTES
+
+ROWS_AT_ONCE = 20_000
+
+
+class ComparedStreams:
+    """The streams of a source that feed one subject; see ``hub.model.compared.SourceStreams``."""
+
+    def __init__(self, context: Context, subject: str) -> None:
+        """Take the table streams of a subject; the first contact with the source.
+
+        Raises:
+            ConfigError: the subject has no stream, or none that holds a state; or a table is not as declared.
+        """
+        streams = [stream for stream in context.declaration.streams if stream.subject == subject]
+        tables = [stream for stream in streams if stream.kind is Kind.TABLE]
+        if not tables:
+            raise ConfigError([f"{subject}: {cannot_compare(streams)}"])
+        self.source = context.declaration.code
+        self.subject = subject
+        self.says_all = len(tables) == len(streams)
+        self._streams = [_ComparedStream(context, stream) for stream in tables]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the streams."""
+        return [stream.name for stream in self._streams]
+
+    def begin(self) -> None:
+        """Note up to where the connector has read each stream."""
+        for stream in self._streams:
+            stream.begin()
+
+    def rows(self) -> Iterator[SourceRows]:
+        """Read everything that the streams hold now."""
+        for stream in self._streams:
+            yield from stream.rows()
+
+    def unread(self) -> Iterator[SourceRows]:
+        """Read the rows that may have been written since ``begin``."""
+        for stream in self._streams:
+            yield from stream.unread()
+
+    def unknown(self) -> Sequence[str]:
+        """Return the streams of which it is not known how far the connector has read."""
+        return [stream.name for stream in self._streams if not stream.is_position_known]
+
+
+def compared_subjects(streams: Sequence[Stream]) -> list[str]:
+    """Return the subjects that can be compared: those with a stream that holds a state."""
+    return list(dict.fromkeys(stream.subject for stream in streams if stream.kind is Kind.TABLE))
+
+
+def cannot_compare(streams: Sequence[Stream]) -> str:
+    """Say why the streams of a subject cannot be compared."""
+    names = ", ".join(stream.name for stream in streams)
+    if not streams:
+        return "no stream of the declaration feeds it"
+    return f"{names}: an outbox tells changes and holds no state, so there is nothing to compare"
+
+
+class _ComparedStream:
+    """One table stream."""
+
+    def __init__(self, context: Context, stream: Stream) -> None:
+        self.name = stream.name
+        self._context = context
+        self._stream = stream
+        version = context.catalogue.latest(stream.subject)
+        self._mapper = RowMapper(context.declaration, stream, version, context.secret)
+        self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        self._columns = ColumnEncoder(self._mapper, self._encoder)
+        self._table = SourceTable(context.engine, stream)
+        self._reading = reading_of(context.declaration, self._table)
+        self._position: Position | None = None
+        self._since = datetime.now(UTC)
+
+    @property
+    def is_position_known(self) -> bool:
+        return self._position is not None
+
+    def begin(self) -> None:
+        self._position, self._since = self._context.state.position(self.name), datetime.now(UTC)
+
+    def rows(self) -> Iterator[SourceRows]:
+        for rows in read_ahead(_all_rows(self._table, self._table.rows())):
+            yield self._page(rows)
+
+    def unread(self) -> Iterator[SourceRows]:
+        if self._position is None:
+            return
+        wanted = None if self._position.get(PHASE) == SNAPSHOT else self._reading.unread(self._position, self._since)
+        for rows in _all_rows(self._table, self._table.rows() if wanted is None else wanted):
+            yield self._page(rows)
+
+    def _page(self, rows: Rows) -> SourceRows:
+        now = datetime.now(UTC)
+        encoded = self._columns.encode(rows, now)
+        records: list[Record] = []
+        mapped: list[Sequence[Any]] = []
+        unmapped: list[Unmapped] = []
+        for row, record in zip(rows, encoded.records, strict=True):
+            try:
+                if record is None or len(record[1]) > MAX_RECORD_BYTES:
+                    record, _ = record_of_row(self._mapper, self._encoder, row, now)
+            except Unmappable as problem:
+                name = self._mapper.row_hash(row)
+                unmapped.append(Unmapped(name, problem.reason.value, problem.field or "", self._key(row)))
+            else:
+                records.append(record)
+                mapped.append(row)
+        return SourceRows(self.name, records, unmapped, self._place_of(mapped), self._raised_of(mapped, now))
+
+    def _place_of(self, rows: Sequence[Sequence[Any]]) -> Callable[[int], str]:
+        return lambda number: json.dumps(self._table.place(rows[number]), ensure_ascii=False)
+
+    def _raised_of(self, rows: Sequence[Sequence[Any]], now: datetime) -> Callable[[int, int], Record]:
+        def raised(number: int, version: int) -> Record:
+            record, _ = record_of_row(self._mapper, self._encoder, rows[number], now, version)
+            return record
+
+        return raised
+
+    def _key(self, row: Sequence[Any]) -> bytes | None:
+        """Return the key of a row that has no record: its key fields may be right all the same."""
+        steps = {step.field: step for step in self._mapper.steps}
+        (opened,), _ = self._mapper.opened([row])
+        try:
+            return self._encoder.key({name: steps[name].value(opened) for name in self._encoder.key_names})
+        except (Unmappable, PoisonError, KeyError):
+            return None
+
+
+def _all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
+    """Read the rows of a select: on PostgreSQL in one snapshot, by a cursor of the server; else page by page."""
+    if not table.is_postgresql:
+        yield from all_pages(table, wanted, ROWS_AT_ONCE)
+        return
+    with translated(table.what), table.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        # all of it is wanted, not its first rows soon
+        connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
+        options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
+        for page in options.execute(wanted).partitions(ROWS_AT_ONCE):
+            yield table.with_children(connection, [tuple(row) for row in page])

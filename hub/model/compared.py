@@ -1,0 +1,80 @@
+"""What a comparison of source and warehouse reads of the source: rows as the events that they would be now.
+
+Shared by connectors, which read the source, and ``hub.operate.compare``, which knows the warehouse; neither knows the
+other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Record = tuple[bytes, bytes]
+"""Key (16 bytes) and value (framed Avro) of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A row that cannot become an event. No personal data.
+
+    Fields:
+        row: keyed hash of the row's primary key, hex: its name among the connector's rejects.
+        reason: why, a word of ``connectors.reasons``.
+        field: where it failed.
+        key: the key of the thing that it speaks of, None where that cannot be told either.
+    """
+
+    row: str
+    reason: str
+    field: str
+    key: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """Rows of one stream, read together.
+
+    Fields:
+        stream: its name.
+        records: what the rows would be published as now, in their order.
+        unmapped: the rows that have no record.
+        place: gives the source's own key of a record, by its number in ``records``. It may be personal.
+        raised: makes a record anew under a higher version than its row's own, by number and version.
+    """
+
+    stream: str
+    records: Sequence[Record] = field(repr=False)
+    unmapped: Sequence[Unmapped]
+    place: Callable[[int], str]
+    raised: Callable[[int, int], Record]
+
+
+class SourceStreams(Protocol):
+    """The streams of a source that feed one subject."""
+
+    @property
+    def source(self) -> str:
+        """Code of the source."""
+
+    @property
+    def subject(self) -> str:
+        """The subject."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the streams."""
+
+    @property
+    def says_all(self) -> bool:
+        """Whether a key that no stream holds is gone: not so where another stream tells changes and holds no state."""
+
+    def begin(self) -> None:
+        """Note up to where the connector has read, for ``unread``."""
+
+    def rows(self) -> Iterator[SourceRows]:
+        """Read everything that the streams hold now; raises RetryableError when the source is away."""
+
+    def unread(self) -> Iterator[SourceRows]:
+        """Read the rows that may have been written since ``begin``; none where it is not known (``unknown``)."""
+
+    def unknown(self) -> Sequence[str]:
+        """Return the streams of which it is not known how far the connector has read."""

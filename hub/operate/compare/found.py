@@ -1,0 +1,115 @@
+"""What a comparison found: keys and counts, as values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+
+
+class Kind(StrEnum):
+    """What is wrong, or only seems so, with a key."""
+
+    MISSING = "missing"
+    """The source has it, the warehouse does not."""
+    DIFFERS = "differs"
+    """Both have it, with other content."""
+    LEFT_OVER = "left_over"
+    """The warehouse has it and the source no longer: deleted, re-keyed, gone from ``where``."""
+    ACCOUNTED = "accounted"
+    """It was published, and the hub says what became of it: refused, parked, a dead letter."""
+    MOVING = "moving"
+    """It changed while it was compared, or is on its way."""
+
+
+DIFFERENCES = (Kind.MISSING, Kind.DIFFERS, Kind.LEFT_OVER)
+"""What is an error, and what a repair mends."""
+
+KEYS = pl.Schema(
+    {
+        "kind": pl.String(),
+        "key": pl.Binary(),
+        "part": pl.String(),
+        "why": pl.String(),
+        "epoch": pl.Int32(),
+        "version": pl.Int64(),
+        "content_hash": pl.Int64(),
+        "revoked": pl.Boolean(),
+        "there_epoch": pl.Int32(),
+        "there_version": pl.Int64(),
+        "stream": pl.String(),
+        "place": pl.String(),
+    }
+)
+"""Keys in which the sides differ. Order and content at the source, order ``there``, in the warehouse.
+
+``revoked``: whether the source says that it took the key back; null where it says nothing.
+``place``: the source's own key, only where it was asked for: it may be personal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The comparison of one subject.
+
+    Fields:
+        streams: whose rows were read.
+        source_rows: records of the source that stand. claims: the warehouse's that stand.
+        buckets: how many differed and were looked at row by row.
+        unmapped: rows of the source that cannot become events, by reason; ``unnamed`` of them have no key either.
+        caught_up: whether the hub had merged its log in time; if not, all that differs counts as moving.
+        says_all: whether a key that no stream holds is gone.
+        unknown: streams of which nobody knows here how far the connector has read.
+        keys: see ``KEYS``; personal only in ``place``.
+    """
+
+    subject: str
+    streams: Sequence[str]
+    source_rows: int
+    claims: int
+    buckets: int
+    unmapped: Mapping[str, int]
+    unnamed: int
+    caught_up: bool
+    says_all: bool
+    unknown: Sequence[str] = ()
+    keys: pl.DataFrame = field(default_factory=KEYS.to_frame, repr=False)
+
+    @property
+    def counts(self) -> dict[Kind, int]:
+        """Return how many keys there are of each kind."""
+        found = dict(self.keys.group_by("kind").len().iter_rows())
+        return {kind: int(found.get(kind.value, 0)) for kind in Kind}
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs but what moves or is accounted for."""
+        return not any(self.counts[kind] for kind in DIFFERENCES)
+
+    def of_kind(self, *kinds: Kind) -> pl.DataFrame:
+        """Return the keys of some kinds."""
+        return self.keys.filter(pl.col("kind").is_in([kind.value for kind in kinds]))
+
+    def as_json(self, most_keys: int) -> dict[str, Any]:
+        """Return counts, and the first keys of each kind by their keyed hash."""
+        return {
+            "subject": self.subject,
+            "streams": list(self.streams),
+            "equal": self.is_equal,
+            "source_rows": self.source_rows,
+            "claims": self.claims,
+            "differing_buckets": self.buckets,
+            "unmapped": dict(self.unmapped),
+            "caught_up": self.caught_up,
+            "says_all": self.says_all,
+            "unknown": list(self.unknown),
+            **{kind.value: count for kind, count in self.counts.items()},
+            "keys": [key_as_json(row) for kind in Kind for row in self.of_kind(kind).head(most_keys).to_dicts()],
+        }
+
+
+def key_as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one key as commands print it."""
+    told = {"kind": row["kind"], "key": str(UUID(bytes=row["key"])), "part": row["part"], "why": row["why"]}
+    return told if row["place"] is None else told | {"stream": row["stream"], "source_key": row["place"]}
