@@ -19,13 +19,13 @@ class Unmapped:
     Fields:
         row: keyed hash of the row's primary key, hex: its name among the connector's rejects.
         reason: why, a word of ``connectors.reasons``.
-        field: where it failed.
+        at: the field where it failed.
         key: the key of the thing that it speaks of, None where that cannot be told either.
     """
 
     row: str
     reason: str
-    field: str
+    at: str
     key: bytes | None = field(repr=False)
 
 
