@@ -38,6 +38,10 @@ HEADER_ORIGIN = "hub.origin"
 """``<topic>/<partition>/<offset>`` of the record a dead letter or redriven event came from."""
 
 
+CLOSED_MARK = "~"
+"""``<topic>~<part of its id>``: what the warehouse calls the log of a topic that was deleted and made anew since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic as the hub wants it: name, partitions and topic-level configuration."""
@@ -50,10 +54,6 @@ class Topic:
 def event_topic(subject: str) -> str:
     """Return the topic of a subject: ``citizen.changed`` travels on ``hub.citizen.changed.v1``."""
     return f"hub.{subject}.v1"
-
-
-CLOSED_MARK = "~"
-"""``<topic>~<part of its id>``: what the warehouse calls the log of a topic that was deleted and made anew since."""
 
 
 def subject_of(topic: str) -> str:
@@ -73,7 +73,7 @@ def is_closed(topic: str) -> bool:
 
 def dead_letter_topic(topic: str) -> str:
     """Return where copies of a topic's dead letters go."""
-    return f"{topic}.dlq"
+    return f"{topic.partition(CLOSED_MARK)[0]}.dlq"
 
 
 def record_topic(entity: Entity) -> str:

@@ -1,14 +1,16 @@
 """What others may write to the log, or do to it: batches of any bytes, transactions, damage on the disk."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from hub.log.topic_ids import topic_ids
+from hub.operate.topics import create_topics
+from hub.topology import topics
 from tests.event_set import Outgoing
 from tests.log_bytes import Said, batch
 
@@ -81,14 +83,14 @@ def bend_on_disk(data_dir: Path, topic: str, partition: int, needle: bytes) -> N
 
 
 def made_anew(bootstrap: str, topic: str, partitions: int) -> None:
-    """Delete a topic and make it again under its name."""
+    """Delete a topic of the topology and make it again under its name."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         admin.delete_topics([topic])
         while topic_ids(bootstrap, [topic]):
-            pass
-        admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])
+            time.sleep(0.1)
+        create_topics(bootstrap, tuple(one for one in topics(partitions) if one.name == topic), 1)
         while not topic_ids(bootstrap, [topic]):
-            pass
+            time.sleep(0.1)
     finally:
         admin.close()

@@ -1,4 +1,4 @@
-"""Commands of stored offsets: ``hub offsets show``, ``plan`` and ``apply``."""
+"""Commands of stored offsets: ``hub offsets show``, ``plan``, ``apply`` and ``accept``."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,9 +11,10 @@ from hub.cli.context import located, warehouse
 from hub.cli.options import AsJson, Execute, Officer, Reason
 from hub.cli.screen import Screen, say_json, screen, styled
 from hub.model.errors import ConfigError
-from hub.topology import subject_of
+from hub.topology import CLOSED_MARK, is_closed, subject_of
 
 if TYPE_CHECKING:
+    from hub.operate.new_log import NewLog
     from hub.operate.offset_moves import OffsetPlan
     from hub.operate.offsets import StoredOffset
 
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("plan")(plan)
     group.command("apply")(apply)
+    group.command("accept")(accept)
     app.add_typer(group, name="offsets")
 
 
@@ -149,6 +151,79 @@ def apply(
     with Screen(stderr=True).status("reading again what is skipped, and moving"):
         done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
     _print(done, as_json, executed=True)
+
+
+def accept(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic that was made anew, or its subject.")],
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    archived_as: Annotated[
+        str | None, typer.Option("--archived-as", help="Only move archived files to this closed log's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accept the log of a topic that was deleted and made anew, from its beginning. A plan until `--execute`.
+
+    The old log is closed: its audit rows, letters and evidence stay under the topic's name with a part of its id
+    behind it, its archived files are moved there (run this where `HUB_ARCHIVE_DIR` is set), and the new log gets
+    numbers of its own. What is sent again is a duplicate. Partitions that stood still go on; who did it and why is in
+    the table `action`.
+
+    **Examples**
+
+    - `hub offsets accept hub.inspection.changed.v1`
+    - `hub offsets accept inspection.changed --execute --reason "disk lost, incident 12" --officer H42-017`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.archive_closing import move_archived
+    from hub.operate.letters import topic_of
+    from hub.operate.new_log import accept_new_log, plan_new_log
+
+    settings, places = located()
+    if archived_as is not None:
+        if not execute or settings.archive_dir is None:
+            raise ConfigError(["--archived-as moves files: it needs HUB_ARCHIVE_DIR and --execute"])
+        name = topic_of(topic)
+        if archived_as.partition(CLOSED_MARK)[0] != name or not is_closed(archived_as):
+            raise ConfigError([f"{archived_as} is no closed log of {name}: `hub ledger --partitions` shows them"])
+        moved = move_archived(settings.archive_dir, name, None, archived_as)
+        screen().print(f"{len(moved)} files moved")
+        return
+    engine = warehouse(settings, places, "hub offsets accept")
+    planned = plan_new_log(engine, places.bootstrap, topic)
+    if execute:
+        if not (reason or "").strip():
+            raise ConfigError(["--execute needs --reason: why the topic was made anew"])
+        if settings.archive_dir is not None:
+            move_archived(settings.archive_dir, planned.topic, {one.partition for one in planned.old}, planned.closed)
+        accept_new_log(engine, planned, actor(officer), reason or "")
+    _print_new_log(planned, as_json, execute)
+
+
+def _print_new_log(planned: "NewLog", as_json: bool, executed: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "topic": planned.topic,
+                "old_id": planned.old_id and str(planned.old_id),
+                "new_id": str(planned.new_id),
+                "closed": planned.closed,
+                "read_until": {str(one.partition): one.next_offset for one in planned.old},
+                "begins": {str(number): begin for number, begin in planned.begins.items()},
+                "executed": executed,
+            }
+        )
+        return
+    console = screen()
+    console.print(f"{planned.topic}: id {planned.new_id}, was {planned.old_id or 'not known'}", soft_wrap=True)
+    console.print(f"the old log {'is' if executed else 'would be'} closed as {planned.closed}", soft_wrap=True)
+    for one in planned.old:
+        begin = planned.begins.get(one.partition)
+        new = "is not there any more" if begin is None else f"is read from {begin} on"
+        console.print(f"  partition {one.partition}: the old one was read up to {one.next_offset}, the new one {new}")
+    if not executed:
+        console.print("nothing is done; add --execute and --reason")
 
 
 def _place(text: str) -> tuple[str, int]:

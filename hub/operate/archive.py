@@ -92,7 +92,7 @@ def _files(consumer: KafkaConsumer, archive: Path, of: ArchiveStretch, per_file:
     while first < of.end:
         end = min(of.end, first + per_file)
         consumer.seek(place, first)
-        with StretchWriter(archive, of.topic, of.partition, first) as writer:
+        with StretchWriter(archive, of.topic, of.partition, first, of.topic_id) as writer:
             for group in _groups(consumer, place, first, end):
                 writer.add(group)
                 if writer.bytes >= _MOST_BYTES:

@@ -80,6 +80,7 @@ class Manifest:
         sha256: of the file.
         content: digest of offsets, timestamps, keys and values in their order, independent of the file's form.
         schema_ids: number of records by schema id; those that name none count under "none".
+        topic_id: Kafka's id of the topic that the records are of; None in files that older versions wrote.
     """
 
     topic: str
@@ -95,6 +96,7 @@ class Manifest:
     schema_ids: dict[str, int]
     written_at: str
     format: int = FORMAT
+    topic_id: str | None = None
 
     def path(self, archive: Path) -> Path:
         """Return where the file is."""
@@ -109,8 +111,9 @@ def stretch_path(archive: Path, topic: str, partition: int, first: int, end: int
 class StretchWriter:
     """Writes one stretch; memory holds one row group. ``finish`` makes it count, leaving the context does not."""
 
-    def __init__(self, archive: Path, topic: str, partition: int, first: int) -> None:
+    def __init__(self, archive: Path, topic: str, partition: int, first: int, topic_id: str | None = None) -> None:
         self._archive, self._topic, self._partition, self._first = archive, topic, partition, first
+        self._topic_id = topic_id
         folder = archive / topic / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         self._temporary = folder / f"{_WRITING}{first:0{_DIGITS}d}.parquet"
@@ -169,6 +172,7 @@ class StretchWriter:
             self._times[1] if self._times else None,
             self._schema_ids,
             datetime.now(UTC).isoformat(),
+            topic_id=self._topic_id,
         )
         check_content(self._temporary, manifest)
         path = manifest.path(self._archive)

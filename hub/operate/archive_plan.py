@@ -4,8 +4,8 @@ Only what the live warehouse has made durable is archived, and only what is arch
 may be deleted: never beyond the stored offset.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +13,14 @@ from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Engine, func, inspect, select
 
 from hub.log.reader import log_reader
+from hub.model.errors import ConfigError
+from hub.operate.archive_files import read_manifests
 from hub.operate.archive_reader import archived_until
 from hub.operate.replay_store import ReplayState
 from hub.reconcile.ledger_accounts import Account, read_accounts
+from hub.topology import CLOSED_MARK, is_closed
 from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import read_positions
 from hub.warehouse.replay_tables import replay, replay_position
 
 _CLOSED = (ReplayState.SWITCHED, ReplayState.UNDONE, ReplayState.CANCELLED, ReplayState.DROPPED)
@@ -33,6 +37,7 @@ class ArchiveStretch:
         stored: the stored offset of the live warehouse.
         held_by: the offset before which an open replay lets nothing be deleted; None: there is none.
         lost: offsets between the archive's end and the topic's beginning, which neither holds.
+        topic_id: Kafka's id of the topic whose offsets these are; None: the hub never learned it.
     """
 
     topic: str
@@ -43,6 +48,7 @@ class ArchiveStretch:
     stored: int
     held_by: int | None = None
     lost: int = 0
+    topic_id: str | None = None
 
     @property
     def place(self) -> str:
@@ -70,17 +76,37 @@ def plan_archive(
     Raises:
         UnreachableError: Kafka or the database does not answer.
         DamagedArchiveError: a manifest cannot be read.
+        ConfigError: it holds files of a log that was closed since, under the name of the new one.
     """
     with translated_errors("planning what to archive"), engine.connect() as connection:
         accounts = [one for one in read_accounts(connection) if not topics or one.topic in topics]
         held = _held_by_replays(connection)
+        ids = _checked_ids(connection, archive, accounts)
     until = datetime.now(UTC) - older_than
     with log_reader(bootstrap) as consumer:
         there = [one for one in accounts if one.partition in (consumer.partitions_for_topic(one.topic) or ())]
         places = {TopicPartition(one.topic, one.partition): one for one in there}
         begins = consumer.beginning_offsets(list(places)) if places else {}
         aged = _ends_of_age(consumer, places, until)
-        return [_stretch(one, begins[place], aged[place], archive, held) for place, one in places.items()]
+        stretches = [_stretch(one, begins[place], aged[place], archive, held) for place, one in places.items()]
+        return [replace(one, topic_id=ids.get((one.topic, one.partition))) for one in stretches]
+
+
+def _checked_ids(connection: Connection, archive: Path, accounts: Sequence[Account]) -> dict[tuple[str, int], str]:
+    """Return topics' ids; raise ConfigError when the archive holds files of another log under a name of today."""
+    ids = {place: str(one.topic_id) for place, one in read_positions(connection).items() if one.topic_id}
+    closed = {(place[0].partition(CLOSED_MARK)[0], place[1]): place[0] for place in ids if is_closed(place[0])}
+    for one in accounts:
+        place = one.topic, one.partition
+        written = {of.topic_id for of in read_manifests(archive, *place)} if place in closed else set()
+        if written - {ids.get(place)}:
+            raise ConfigError(
+                [
+                    f"the archive {archive} holds files of {one.place} from before its topic was made anew: move them "
+                    f"with `hub offsets accept {one.topic} --archived-as {closed[place]} --execute`"
+                ]
+            )
+    return ids
 
 
 def _stretch(account: Account, begin: int, aged: int, archive: Path, held: Mapping[int, int]) -> ArchiveStretch:

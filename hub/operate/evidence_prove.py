@@ -39,7 +39,9 @@ def prove(connection: Connection, event_id: UUID) -> dict[str, Any]:
     proofs = []
     for row in rows:
         log = connection.execute(select(log_partition).where(log_partition.c.id == row["log"])).one()
-        proofs.append(_proof(connection, Chain(f"{log.topic}/{log.partition}", "audit", log.id), row["log_offset"]))
+        proofs.append(
+            _proof(connection, Chain(log.chain or f"{log.topic}/{log.partition}", "audit", log.id), row["log_offset"])
+        )
         same = (release.c.log == row["log"], release.c.log_offset == row["log_offset"])
         for number in connection.execute(select(release.c.id).where(*same)).scalars():
             proofs.append(_proof(connection, RELEASE_CHAIN, number))

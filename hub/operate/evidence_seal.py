@@ -79,7 +79,7 @@ def open_logs(connection: Connection) -> list[Open]:
     )
     return [
         Open(
-            Chain(f"{row.topic}/{row.partition}", "audit", row.id),
+            Chain(row.chain or f"{row.topic}/{row.partition}", "audit", row.id),
             row.first_offset if row.end_place is None else row.end_place,
             row.next_offset,
             NO_LINK if row.link is None else bytes(row.link),

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, fun
 from hub.model.evidence import MARK_BYTES, NO_LINK, Stretch, root_of
 from hub.operate.evidence_findings import Finding, Wrong, row_findings
 from hub.reconcile.touch import JOB_LOG
+from hub.topology import CLOSED_MARK
 from hub.warehouse.audit_months import Month
 from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
 from hub.warehouse.evidence_tables import retired, seal
@@ -34,7 +35,11 @@ class Range:
     def holds(self, row: Any) -> bool:
         """Tell whether a seal is in the range."""
         day = row.sealed_at.date()
-        of_chain = self.chain is None or row.chain == self.chain or row.chain.rpartition("/")[0] == self.chain
+        of_chain = (
+            self.chain is None
+            or row.chain == self.chain
+            or row.chain.rpartition("/")[0].partition(CLOSED_MARK)[0] == self.chain
+        )
         return of_chain and (self.since is None or day >= self.since) and (self.until is None or day <= self.until)
 
 

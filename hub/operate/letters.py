@@ -15,7 +15,7 @@ from hub.model.entities import SUBJECTS
 from hub.model.errors import ConfigError
 from hub.model.refusals import refusal
 from hub.operate.history import Place
-from hub.topology import event_topic
+from hub.topology import CLOSED_MARK, event_topic
 from hub.warehouse.letter_tables import letter, redrive
 from hub.warehouse.roles import may_read
 from hub.warehouse.tables import audit, batch, dead_letter, log_partition, release, source
@@ -237,7 +237,7 @@ def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.source is not None:
         conditions.append(source.c.code == wanted.source)
     if wanted.topic is not None:
-        conditions.append(log_partition.c.topic == topic_of(wanted.topic))
+        conditions.append(func.split_part(log_partition.c.topic, CLOSED_MARK, 1) == topic_of(wanted.topic))
     if wanted.since is not None:
         conditions.append(dead_letter.c.recorded_at >= wanted.since)
     if wanted.until is not None:

@@ -16,7 +16,7 @@ from hub.operate.history import Event, Place
 from hub.operate.log_reader import LogValues, event_values
 from hub.operate.show_claims import Speaker
 from hub.operate.show_decisions import Decided, decision_of
-from hub.topology import event_topic, subject_of
+from hub.topology import CLOSED_MARK, event_topic, subject_of
 from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.evidence_find import rows_naming, sought
 from hub.warehouse.tables import audit, authority, batch, late_flag, log_partition, release, source
@@ -29,7 +29,7 @@ def audit_rows_of_keys() -> Select[Any]:
     The rows are found first (hub.warehouse.evidence_find): joined at once, the planner would read whole log partitions.
     """
     of_topics = select(log_partition.c.id).where(
-        log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text)))
+        func.split_part(log_partition.c.topic, CLOSED_MARK, 1) == func.any(bindparam("topics", type_=ARRAY(Text)))
     )
     of_key = rows_naming(audit.c.key, logs=of_topics).cte("of_key").prefix_with("MATERIALIZED")
     released_in = batch.alias("released_in")

@@ -20,7 +20,7 @@ from hub.operate.log_reader import LogValues, read_values
 from hub.operate.review_rows import CONFLICT, REVIEW
 from hub.operate.trace_find import Found, find
 from hub.operate.trace_portal import Published, publications
-from hub.topology import record_topics
+from hub.topology import CLOSED_MARK, record_topics
 from hub.warehouse.database import translated_errors
 from hub.warehouse.replay_tables import replay, replay_position
 from hub.warehouse.tables import conflict, log_partition, parked, review, same_key, source
@@ -206,7 +206,9 @@ def replays_of_logs() -> Select[Any]:
         )
         .join_from(replay_position, replay, replay.c.id == replay_position.c.replay)
         .join(log_partition, log_partition.c.id == replay_position.c.log)
-        .where(log_partition.c.topic == func.any(bindparam("topics", type_=ARRAY(Text))))
+        .where(
+            func.split_part(log_partition.c.topic, CLOSED_MARK, 1) == func.any(bindparam("topics", type_=ARRAY(Text)))
+        )
         .order_by(replay.c.id)
     )
 
