@@ -16,6 +16,7 @@ from hub.model.errors import RetryableError
 from hub.operate.evidence_bytes import BytesCheck
 from hub.operate.evidence_heads import published_heads, stored_heads
 from hub.operate.evidence_keys import read_public_key
+from hub.operate.evidence_outcomes import Derivation
 from hub.operate.evidence_verify import Range, Verification, verify_rows
 from hub.operate.evidence_verify_heads import verify_heads
 from hub.warehouse.alerts import clear_alert, raise_alert
@@ -78,7 +79,9 @@ def _add_bytes(
     found, chain = into
     with (
         GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder,
-        closing(BytesCheck(places.bootstrap, decoder, progress)) as comparing,
+        closing(
+            BytesCheck(places.bootstrap, Derivation(connection, decoder, places.key_secret), progress)
+        ) as comparing,
     ):
         found.findings += comparing.findings(connection, chain)
         found.records, found.gone = comparing.compared.records, comparing.compared.gone

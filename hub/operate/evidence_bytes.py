@@ -9,15 +9,13 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Connection, select
 
-from hub.codec.catalogue import load_catalogue
-from hub.codec.content_hash import content_hash
-from hub.intake.decoder import GuardedDecoder
 from hub.log.odd import is_damage
 from hub.log.reader import open_reader
 from hub.model.errors import UnreachableError
 from hub.operate.evidence_findings import Finding, Wrong
+from hub.operate.evidence_outcomes import Derivation, Derived, outcome_difference
 from hub.reconcile.touch import JOB_LOG
-from hub.topology import is_closed, subject_of
+from hub.topology import is_closed
 from hub.warehouse.tables import audit, dead_letter, log_partition
 
 _ROWS_AT_ONCE = 10_000
@@ -35,8 +33,8 @@ class Compared:
 class BytesCheck:
     """Reads log partitions with a consumer of its own; moves nobody's offsets."""
 
-    def __init__(self, bootstrap: str, decoder: GuardedDecoder, progress: Callable[[int], None]) -> None:
-        self._decoder = decoder
+    def __init__(self, bootstrap: str, derivation: Derivation, progress: Callable[[int], None]) -> None:
+        self._derivation = derivation
         self._progress = progress
         self._records = 0
         self._gone = 0
@@ -123,33 +121,28 @@ class BytesCheck:
         for place in sorted(rows.keys() - records.keys() - self._damaged):
             yield Finding(Wrong.NOT_IN_LOG, f"{where}{place}", "the log has no record here")
         both = sorted(records.keys() & rows.keys())
-        said = self._contents(subject_of(log.topic), both, records)
+        said = self._derivation.derive(log, rows, {place: records[place] for place in both})
         for place in both:
             if words := _difference(rows[place], records[place], said.get(place)):
                 yield Finding(Wrong.BYTES_DIFFER, f"{where}{place}", words)
+            elif place in said and (words := outcome_difference(rows[place], said[place])):
+                yield Finding(Wrong.OUTCOME_DIFFERS, f"{where}{place}", words)
         self._records += len(both)
         self._progress(len(both))
 
-    def _contents(self, subject: str, places: list[int], records: dict[int, Any]) -> dict[int, tuple[int, bytes]]:
-        """Return content hash and event id of the records that can be read."""
-        version = load_catalogue().latest(subject)
-        frame = self._decoder.decode(subject, [records[place].value for place in places]).frame
-        found = frame.select("row", content_hash(version), "event_id").iter_rows()
-        return {places[row]: (hashed, event_id) for row, hashed, event_id in found}
 
-
-def _difference(row: Any, record: Any, said: tuple[int, bytes] | None) -> str:
+def _difference(row: Any, record: Any, said: Derived | None) -> str:
     """Say in which way a row differs from its record; empty when it does not."""
     if row.key is not None and record.key != row.key.bytes:
         return "the row names another key than the record"
     if row.value_sha256 is not None and hashlib.sha256(record.value or b"").digest() != bytes(row.value_sha256):
         return "the dead letter was made of other bytes"
-    if row.content_hash is None:
+    if row.content_hash is None or said is None:
         return ""
-    if said is None:
+    if said.content_hash is None or said.event_id is None:
         return "the row tells of contents, and the record cannot be read"
-    if said[0] != row.content_hash:
+    if said.content_hash != row.content_hash:
         return "the record's contents have another hash"
-    if row.event_id is not None and bytes(said[1]) != row.event_id.bytes:
+    if row.event_id is not None and said.event_id != row.event_id.bytes:
         return "the row names another event than the record"
     return ""

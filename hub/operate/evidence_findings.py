@@ -21,6 +21,8 @@ class Wrong(StrEnum):
     NOT_AUDITED = "not_audited"
     NOT_IN_LOG = "not_in_log"
     BYTES_DIFFER = "bytes_differ"
+    OUTCOME_DIFFERS = "outcome_differs"
+    NOT_RETIRED = "not_retired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,27 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, cast, func, literal, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
 
 from hub.model.evidence import MARK_BYTES, NO_LINK, Stretch, root_of
 from hub.operate.evidence_findings import Finding, Wrong, row_findings
 from hub.reconcile.touch import JOB_LOG
 from hub.topology import CLOSED_MARK
-from hub.warehouse.audit_months import Month
+from hub.warehouse.audit_months import Month, months_there
 from hub.warehouse.evidence_rows import ACTION_CHAIN, RELEASE_CHAIN, Chain, Rows, parts_of, read_rows
-from hub.warehouse.evidence_tables import retired, seal
+from hub.warehouse.evidence_tables import BY_MONTH, retired, seal
 from hub.warehouse.tables import action, audit, log_partition
 
 RETIRE = "audit.retire"
@@ -108,8 +120,14 @@ def _relation(row: Any) -> str:
 
 
 def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list[Finding]]:
-    """Return the months that were dropped after their time, and those for which nobody answers in ``action``."""
-    months = {(relation, month) for relation, month in connection.execute(select(retired.c.relation, retired.c.month))}
+    """Return the months that were dropped after their time, and what is wrong with rows that say so.
+
+    A month whose partition is still there was not dropped: its rows are verified as all others.
+    """
+    counted = select(retired.c.relation, retired.c.month, func.sum(retired.c.records)).group_by("relation", "month")
+    counts = {(relation, month): int(records) for relation, month, records in connection.execute(counted)}
+    there = {(one.relation, one.first_day) for relation in BY_MONTH for one in months_there(connection, relation)}
+    months = counts.keys() - there
     said = select(action.c.detail["partition"].astext).where(action.c.action == RETIRE)
     names = set(connection.execute(said).scalars())
     findings = [
@@ -117,7 +135,24 @@ def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list
         for relation, month in sorted(months)
         if Month(relation, month).name not in names
     ]
+    findings += [
+        Finding(Wrong.NOT_RETIRED, f"{relation} {month:%Y-%m}", "is noted as retired, and its partition is there")
+        for relation, month in sorted(counts.keys() & there)
+    ]
+    findings += _counts_findings(connection, {month: counts[month] for month in months})
     return months, findings
+
+
+def _counts_findings(connection: Connection, counts: Mapping[tuple[str, date], int]) -> Iterator[Finding]:
+    """Yield months of which ``retired`` counts other rows than their seals: only a verified month is dropped."""
+    relation = case((seal.c.log.is_not(None), "audit"), else_="release")
+    query = select(relation, seal.c.month, func.sum(seal.c.rows)).where(seal.c.chain != ACTION_CHAIN.name)
+    rows = connection.execute(query.group_by(relation, seal.c.month))
+    sealed = {(name, month): int(number) for name, month, number in rows}
+    for (name, month), number in sorted(counts.items()):
+        if sealed.get((name, month), 0) != number:
+            words = f"retired counts {number:,} rows, its seals {sealed.get((name, month), 0):,}"
+            yield Finding(Wrong.NOT_RETIRED, f"{name} {month:%Y-%m}", words)
 
 
 def _seals() -> Select[Any]:

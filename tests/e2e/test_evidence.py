@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hub.model.flags import Flag
 from hub.operate.evidence_heads import oldest_unproven
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, run_hub, wait_until
@@ -67,7 +68,30 @@ def test_worker_waits_for_its_key_and_what_it_wrote_then_is_proven_or_named(fiel
     assert sorted(one["wrong"] for one in said["findings"]) == ["altered", "bytes_differ", "deleted", "not_audited"]
     shown = run_hub(field.environment(), "audit", "verify")
     assert shown.returncode == 1
+    _outcomes_are_compared(field)
     assert "the row that was sealed here is gone" in shown.stdout
+
+
+def _outcomes_are_compared(field: Field) -> None:
+    """Change outcome, reason and flags behind the hub's back: what follows from the bytes is named."""
+    applied = "SELECT log, log_offset FROM audit WHERE outcome = 'applied' ORDER BY log, log_offset LIMIT 1 OFFSET"
+    letter = "SELECT log, log_offset FROM audit WHERE outcome = 'dead_lettered' ORDER BY log, log_offset LIMIT 1"
+    refused = "outcome = 'rejected', reason = 'SOURCE_NOT_ALLOWED'"
+    changes = (
+        (f"flags = COALESCE(flags, 0) # {Flag.PLACEHOLDER_TEXT.value}", f"{applied} 30"),
+        (refused, f"{applied} 31"),
+        ("reason = CASE reason WHEN 'TOMBSTONE' THEN 'EMPTY' ELSE 'TOMBSTONE' END", letter),
+        ("outcome = 'applied', reason = NULL", f"{letter} OFFSET 1"),
+        ("outcome = 'superseded'", f"{applied} 40"),
+    )
+    for change, where in changes:
+        field.execute(f"UPDATE audit SET {change} WHERE (log, log_offset) = ({where})")
+    findings = _json(field, "verify", "--bytes")[1]["findings"]
+    found = [one["what"] for one in findings if one["wrong"] == "outcome_differs"]
+    assert len(found) == 4, found
+    assert sum("the bytes are refused" in words for words in found) == 2
+    assert sum("the bytes pass every check" in words for words in found) == 1
+    assert sum(Flag.PLACEHOLDER_TEXT.name in words and "the bytes give" in words for words in found) == 1
 
 
 def _beside_audit(field: Field) -> int:

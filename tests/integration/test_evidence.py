@@ -129,6 +129,41 @@ def test_keys_are_rotated_and_an_auditor_may_trust_some(
     assert found == {key.key_id: (1, 1), other.key_id: (2, 3)}
 
 
+def test_month_that_is_noted_as_retired_and_is_there_hides_nothing(
+    world: World, working: Engine, key: SigningKey
+) -> None:
+    world.commit(people(1, 4))
+    head = seal_and_sign(working, key)
+    (found,) = world.rows("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-01') AS month")
+    month = found.month
+    execute(
+        world,
+        "DELETE FROM audit WHERE log_offset = 2",
+        "INSERT INTO retired (relation, month, log, first_place, end_place, outcome, records) "
+        f"VALUES ('audit', '{month}', {world.logs[0]}, 0, 4, 'applied', 4)",
+        "INSERT INTO action (actor, action, purpose, detail) VALUES ('x', 'audit.retire', 'x', "
+        f"""'{{"partition": "audit_{month[:7].replace("-", "_")}"}}')""",
+    )
+    wrong, done = verified(world, [head])
+    assert wrong == [f"not_retired audit {month[:7]}", "deleted @2"]
+    assert done.retired_seals == 0
+
+
+def test_month_that_was_dropped_without_its_counts_is_named(world: World, working: Engine, key: SigningKey) -> None:
+    world.commit(people(1, 4))
+    seal_and_sign(working, key)
+    with world.engine.connect() as connection:
+        plan = plan_retirement(connection, -1)
+    try:
+        retire(world.engine, plan, "admin", "retention")
+        assert verified(world)[0] == []
+        execute(world, "UPDATE retired SET records = records - 1")
+        (wrong,) = verified(world)[0]
+        assert wrong.startswith("not_retired audit ")
+    finally:
+        migrate(world.engine, "hub")
+
+
 def test_month_is_dropped_when_it_verifies_and_the_ledger_balances_after(
     world: World, working: Engine, key: SigningKey
 ) -> None:
