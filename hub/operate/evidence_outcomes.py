@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
 from hub.intake.prepare import Polled, Preparer
+from hub.log.odd import OddRecord
 from hub.model.flags import flags_in
 from hub.model.outcomes import OUTCOME_OF_REASON, Outcome, Reason
 from hub.model.policy import parse_policy
@@ -24,6 +25,7 @@ from hub.warehouse.tables import batch, policy
 
 DERIVED = frozenset(
     {
+        Reason.UNREADABLE_RECORD,
         Reason.TOMBSTONE,
         Reason.EMPTY,
         Reason.TOO_LARGE,
@@ -49,7 +51,7 @@ OF_THE_MERGE = frozenset({Reason.VERSION_REUSED, Reason.REFERENCE_MISSING})
 NOT_DERIVED = (
     "which of applied, superseded, duplicate, stale and parked a record became: that is what the warehouse held then",
     "UNKNOWN_SCHEMA_ID, when the schema has been published since",
-    "DECODER_TIMEOUT and DECODER_CRASH, what a client library could not read, and what PostgreSQL refused",
+    "DECODER_TIMEOUT and DECODER_CRASH, and what PostgreSQL refused",
     "what people decided: SKIPPED_BY_OPERATOR, DISCARDED",
 )
 """What ``--bytes`` takes as the row says it."""
@@ -120,6 +122,7 @@ def _derived(preparer: Preparer, log: Any, places: list[int], records: Mapping[i
         offsets=places,
         keys=[records[place].key for place in places],
         values=[records[place].value for place in places],
+        unreadable={place: one.why for place in places if isinstance(one := records[place], OddRecord)},
     )
     prepared = preparer.prepare([polled])
     found: dict[int, Derived] = {}

@@ -23,7 +23,7 @@ from hub.cli.screen import plain, say, screen
 from tests.faults.expected import CASES, ROOT, Case, all_cases
 
 HUB = (sys.executable, "-m", "hub.cli")
-_START_S = 180.0
+_START_S = 300.0
 _STOP_S = 60.0
 
 
@@ -40,9 +40,11 @@ class Seen:
 class Ground:
     """An engine in a folder of its own, with its tables and topics, and a worker while one is wanted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience: float) -> None:
         self.folder = folder
+        self.patience = patience
         self.environment = os.environ | {
+            "CASE_PATIENCE": str(patience),
             "HUB_DATA_DIR": str(folder),
             "HUB_POLICY": str(CASES / "policy.toml"),
             "CASE_CLONE": str(ROOT),
@@ -96,7 +98,7 @@ class Ground:
             script = [sys.executable, str(CASES / case.name / "repro.py")]
             process = subprocess.Popen(script, env=self.environment, stdout=file, stderr=file, start_new_session=True)
             try:
-                code: int | None = process.wait(case.timeout_s)
+                code: int | None = process.wait(case.timeout_s * self.patience)
             except subprocess.TimeoutExpired:
                 code = None
             with contextlib.suppress(ProcessLookupError):
@@ -108,10 +110,10 @@ class Ground:
 
 
 @contextlib.contextmanager
-def ground() -> Iterator[Ground]:
+def ground(patience: float) -> Iterator[Ground]:
     """Yield a running ground, and leave nothing of it behind."""
     folder = Path(tempfile.mkdtemp(prefix="hub-faults-"))
-    made = Ground(folder)
+    made = Ground(folder, patience)
     try:
         made.start()
         yield made
@@ -127,11 +129,11 @@ def groups(cases: Sequence[Case]) -> list[list[Case]]:
     return [group for group in (shared, *([case] for case in cases if case.needs == "own")) if group]
 
 
-def see_all(cases: Sequence[Case], out: Path) -> list[Seen]:
+def see_all(cases: Sequence[Case], out: Path, patience: float) -> list[Seen]:
     """Run cases; each one's output goes to a file of its name."""
     found = []
     for group in groups(cases):
-        with ground() as here:
+        with ground(patience) as here:
             for case in group:
                 seen = here.run(case)
                 (out / f"{case.name}.txt").write_text(seen.output, "utf-8")
@@ -155,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.seen", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, e.g. 01; none: all")
     parser.add_argument("--out", type=Path, help="folder for what each case prints; else a new one")
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times longer to wait, on a slow machine")
     options = parser.parse_args(arguments)
     cases = all_cases()
     unknown = set(options.cases) - {case.number for case in cases}
@@ -162,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     out = options.out or Path(tempfile.mkdtemp(prefix="hub-faults-seen-"))
     out.mkdir(parents=True, exist_ok=True)
-    found = see_all([case for case in cases if not options.cases or case.number in options.cases], out)
+    wanted = [case for case in cases if not options.cases or case.number in options.cases]
+    found = see_all(wanted, out, options.patience)
     show(found, out)
     return 1 if any(one.missed for one in found) else 0
 

@@ -5,6 +5,7 @@ import json, os, signal, sqlite3, subprocess, sys, tempfile, time
 from pathlib import Path
 import psycopg
 CLONE = Path(os.environ.get("CASE_CLONE") or Path(__file__).resolve().parents[3]); DATA = Path(os.environ["HUB_DATA_DIR"]); WORK = Path(tempfile.mkdtemp())
+PATIENCE = float(os.environ.get("CASE_PATIENCE", "1")); _sleep = time.sleep; time.sleep = lambda s: _sleep(s * PATIENCE)  # a slow machine
 _s = json.loads((DATA / "engine.json").read_text())["parts"]; _x = json.loads((DATA / "secrets.json").read_text())
 PORT, PASSWORD, BOOT, SECRET = _s["postgres"]["ports"][0], _x["postgres_password"], _s["kafka"]["url"], _x["key_secret"]
 def pg(db="hub", **o): return psycopg.connect(host="127.0.0.1", port=PORT, user="hub", password=PASSWORD, dbname=db, autocommit=True, **o)
@@ -19,7 +20,7 @@ def wh(q):
     with pg() as c: c.execute("SET search_path TO hub"); return c.execute(q).fetchall()
 def hub(*a, timeout=45):
     p = subprocess.Popen([str(CLONE / ".venv/bin/hub"), *a], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try: out, err = p.communicate(timeout=timeout); rc = p.returncode
+    try: out, err = p.communicate(timeout=timeout * PATIENCE); rc = p.returncode
     except subprocess.TimeoutExpired: p.kill(); out, err = p.communicate(); rc = f"still running after {timeout} s"
     print(f"$ hub {' '.join(a)}\n  rc: {rc}\n  out: {out.strip()[-400:]}\n  err: {([x for x in err.strip().splitlines() if not x.startswith('(Background')] or [''])[-1][-400:]}"); return rc, out, err
 def toml(source, body, head='url_env = "SRC_URL"'):
