@@ -18,11 +18,12 @@ from hub.operate.replay_plan import claims_in_scope
 from hub.reconcile.decide import redecide
 from hub.reconcile.links import MERGED, regroup
 from hub.reconcile.releasing import REFERENCE_MISSING
+from hub.reconcile.reused import VERSION_REUSED
 from hub.reconcile.touch import Place, job_place
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.tables import identity_link, parked, review
 
-_ABOUT_CLAIMS = (ReviewKind.AMBIGUOUS_UNIT.value, ReviewKind.BACKWARD_STATUS.value, REFERENCE_MISSING)
+_ABOUT_CLAIMS = (ReviewKind.AMBIGUOUS_UNIT.value, ReviewKind.BACKWARD_STATUS.value, REFERENCE_MISSING, VERSION_REUSED)
 """Kinds of questions that one claim raises; the others are brought in line by the merge's own steps."""
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.dml import ReturningInsert
 
 from hub.reconcile.identity import same_identity
+from hub.reconcile.reused import are_asked
 from hub.warehouse.aspect_columns import new_value, old_value
 from hub.warehouse.entity_tables import AspectTables
 
@@ -37,8 +38,8 @@ def claims_written(tables: AspectTables) -> Select[Any]:
     Rows: one per (identity, source), the newest of the batch. Ties on (source_epoch, source_version) keep the stored
     claim. The record is held by the claim that brought it; a key that has one is left alone: contested.
 
-    Counts what was written: all, newly inserted, contested, newly so, with sensitive fields before, watched; and how
-    many records are new.
+    Counts what was written: all, newly inserted, contested, newly so, with sensitive fields before, watched; how many
+    records are new; and whether a question about a reused version is open.
     """
     merged, record = tables.merged, tables.record
     written = _newer_than_stored(tables).cte("written")
@@ -61,6 +62,7 @@ def claims_written(tables: AspectTables) -> Select[Any]:
         func.count().filter(noted.c.had_sensitive) if tables.sensitive is not None else literal(0),
         func.count().filter(or_(*(noted.c[name].is_not(None) for name in watched))) if watched else literal(0),
         select(func.count()).select_from(given).scalar_subquery(),
+        are_asked(tables),
     ).select_from(noted)
 
 

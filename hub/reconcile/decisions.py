@@ -40,6 +40,11 @@ from hub.warehouse.tables import review, source
 LOCK = 0x4855_4225
 """Advisory lock between decisions (exclusive) and the claims they are about (shared)."""
 
+_ABOUT_THEIR_DETAIL = tuple(
+    kind.value for kind in (ReviewKind.BACKWARD_STATUS, ReviewKind.VERSION_REUSED, ReviewKind.TIME_IN_FUTURE)
+)
+"""Kinds of questions about more than what a claim says: a decision stands while the question's detail does."""
+
 _DECISION = (
     "review_key",
     "kind",
@@ -161,7 +166,7 @@ def hash_of_review() -> ColumnElement[int]:
     The content hash of its claim; of a question about many versions, the digest of its detail.
     """
     branches: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
-        (review.c.kind == ReviewKind.BACKWARD_STATUS.value, _digest(cast(review.c.detail, Text)))
+        (review.c.kind.in_(_ABOUT_THEIR_DETAIL), _digest(cast(review.c.detail, Text)))
     ]
     for tables in all_aspect_tables():
         claim = tables.claim.alias("asked")

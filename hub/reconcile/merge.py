@@ -77,7 +77,7 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
     """Write claims, their companions, records and conflicts."""
     companions.keep_versions_before(connection, tables)
     counts = connection.execute(claims.claims_written(tables)).one()
-    written, inserted, contested, newly, had_sensitive, watched, given = (int(count) for count in counts)
+    written, inserted, contested, newly, had_sensitive, watched, given, asked = (int(count) for count in counts)
     has_sensitive = tables.sensitive is not None and bool(accepted.frame["sensitive"].any())
     companions.keep_after(connection, tables, has_sensitive, had_sensitive)
     if given < inserted:
@@ -88,7 +88,7 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
         newly += connection.execute(claims.contested_with_rivals(tables)).rowcount
         decided = decide(connection, tables, are_any_new=newly > 0)
     place = job or (accepted.frame["log"][0], accepted.frame["log_offset"][0])
-    return Merge(tables, accepted, written, *decided, watched, place)
+    return Merge(tables, accepted, written, *decided, watched, bool(asked), place)
 
 
 def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> None:

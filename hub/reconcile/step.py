@@ -17,6 +17,7 @@ class Merge:
         superseded: how many of them do not hold their record.
         moved: how many of them are of records that another claim holds than before.
         watched: how many of them replaced a claim in which a watched field had a value.
+        are_versions_asked: whether a question about a reused version of the aspect is open.
         place: where to note keys that are touched without an event of their own.
     """
 
@@ -26,4 +27,5 @@ class Merge:
     superseded: int
     moved: int
     watched: int
+    are_versions_asked: bool
     place: Place

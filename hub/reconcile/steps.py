@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from hub.reconcile import decision_steps, dossier_steps, links, person_steps, reviews, unit_steps
+from hub.reconcile import decision_steps, dossier_steps, links, person_steps, reused, reviews, unit_steps
 from hub.reconcile.step import Merge
 
 STEPS: tuple[Callable[[Connection, Merge], None], ...] = (
     unit_steps.step,
     reviews.step,
+    reused.step,
     decision_steps.step,
     links.step,
     dossier_steps.step,
