@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 _STATEMENTS: tuple[str, ...] = (
     "CREATE INDEX review_version_reused ON review (aspect, key) WHERE kind = 'VERSION_REUSED' AND closed_at IS NULL",
