@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         ("verify", verify),
         ("prove", prove),
         ("check", check),
+        ("checker", checker),
         ("search", search),
         ("keygen", keygen),
         ("keys", keys),
@@ -63,6 +64,28 @@ def status(as_json: AsJson = False) -> None:
         show_status(found, problems)
     if problems:
         raise typer.Exit(1)
+
+
+def checker(
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("check_evidence.py"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the program that checks a bundle where this package is not installed: one file; and print its SHA-256.
+
+    It needs Python 3.11 or newer and the package `cryptography`.
+
+    **Examples**
+
+    - `hub audit checker`
+    - `hub audit checker --out /tmp/check_evidence.py --json`
+    """
+    from hub.operate.evidence_checker import checker_digest, checker_source  # heavy: cryptography
+
+    out.write_text(checker_source(), "utf-8")
+    if as_json:
+        say_json({"file": str(out), "sha256": checker_digest()})
+    else:
+        Screen().print(f"{out}\nsha256 {checker_digest()}", soft_wrap=True)
 
 
 def verify(

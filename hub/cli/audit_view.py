@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hub.cli.screen import Screen, styled
+from hub.cli.screen import Screen, plain, stacked, styled
+from hub.topology import subject_of
 
 if TYPE_CHECKING:
     from hub.operate.evidence_check import Step
@@ -112,13 +113,14 @@ def show_found(found: "Found") -> None:
     console = _console()
     if found.events:
         table = Table(box=None, pad_edge=False, title="events", title_justify="left")
-        for heading in ("recorded (UTC)", "place", "outcome", "source", "key"):
-            table.add_column(heading, overflow="fold", no_wrap=heading in {"recorded (UTC)", "key"})
+        for heading in ("event, place", "key, outcome", "recorded (UTC)", "source"):
+            table.add_column(heading)
         for row in found.events:
             outcome = row["outcome"] + (f" {row['reason']}" if row["reason"] else "")
-            place = f"{row['topic']}/{row['partition']}@{row['log_offset']}"
-            recorded = f"{row['recorded_at']:%y-%m-%d %H:%M:%S}"
-            table.add_row(recorded, place, outcome, row["source"] or "", str(row["key"] or ""))
+            place = f"{subject_of(row['topic'])}/{row['partition']}@{row['log_offset']}"
+            event = stacked([plain(row["event_id"] or "event id unknown"), plain(place, style="dim")])
+            key = stacked([plain(row["key"] or "no key"), plain(outcome, style="dim")])
+            table.add_row(event, key, f"{row['recorded_at']:%y-%m-%d %H:%M:%S}", row["source"] or "")
         console.print(table)
     if found.actions:
         table = Table(box=None, pad_edge=False, title="actions", title_justify="left")
@@ -133,14 +135,15 @@ def show_found(found: "Found") -> None:
 
 
 def show_keys(found: Sequence["KnownKey"]) -> None:
-    """Print the keys that signed heads."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("key", "public key", "first used (UTC)", "heads"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"key", "first used (UTC)"})
+    """Print the keys that signed heads, two lines each: a public key is as long as most terminals are wide."""
+    console = _console()
     for one in found:
+        heads = f"{one.first_head:,}" if one.first_head == one.last_head else f"{one.first_head:,}-{one.last_head:,}"
         used = f"{one.first_used_at:%Y-%m-%d %H:%M}"
-        table.add_row(one.key_id, one.public_key, used, f"{one.first_head}-{one.last_head}")
-    _console().print(table if found else "no head was signed yet")
+        console.print(styled("key [bold]{}[/bold]  first used {} UTC, heads {}", one.key_id, used, heads))
+        console.print(f"public {one.public_key}", soft_wrap=True)
+    if not found:
+        console.print("no head was signed yet")
 
 
 def show_retirements(plan: Sequence["Retirement"], executed: bool) -> None:

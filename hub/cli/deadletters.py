@@ -1,5 +1,6 @@
 """Commands of dead letters: ``hub deadletters list``, ``show``, ``redrive``, ``edit``, ``approve`` and ``discard``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -271,7 +272,7 @@ def discard(
     """
     from hub.cli import deadletters_view as view  # heavy: the warehouse
     from hub.operate.letter_edit import discard_letters, plan_discard
-    from hub.operate.letters import place_text
+    from hub.operate.letters import State, place_text
 
     wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
     settings, places = located()
@@ -279,8 +280,10 @@ def discard(
     found = plan_discard(engine, wanted)
     if execute:
         discard_letters(engine, found, by_whom(officer, reason))
+        found = [replace(one, state=State.DISCARDED) for one in found]
     if as_json:
-        say_json({"letters": [place_text(one.place) for one in found], "executed": execute})
+        letters = [place_text(one.place) for one in found]
+        say_json({"letters": letters, "state": found[0].state.value if found else None, "executed": execute})
         return
     console = view.console()
     if found:

@@ -13,7 +13,9 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Column, Table
 from rich.text import Text
 
 from hub.model.visible import STEERS, visible
@@ -64,10 +66,58 @@ class Screen(Console):
         """Render a string; what steers is shown, before its width is measured."""
         return super().render_str(visible(text, lines=True), **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; what does not fit the width is not cut off."""
+        super().print(*objects, **{"crop": False, **options})
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render anything; only the console's own control codes stay as they are."""
+        """Render anything; only the console's own control codes stay as they are. A table breaks at spaces alone."""
+        if isinstance(renderable, Table):
+            options = _fitted(self, renderable, options or self.options)
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text, lines=True), segment.style)
+
+
+def _fitted(console: Console, table: Table, options: ConsoleOptions) -> ConsoleOptions:
+    """Give a table's columns widths at which no word is broken: a key, an id or a place can be copied whole.
+
+    Columns with more than one word give way first. Where the longest words alone need more than the width, the table
+    is wider. Columns whose width or share is declared keep it.
+    """
+    if any(column.ratio or column.width for column in table.columns) or not table.columns:
+        return options
+    wide = options.update(width=_UNLIMITED)
+    ranges = [_range(console, column, wide) for column in table.columns]
+    edges = Measurement.get(console, wide, table).maximum - sum(most for _, most in ranges)
+    widths = _shared(ranges, options.max_width - edges)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    return options.update(width=max(options.max_width, sum(widths) + edges))
+
+
+_UNLIMITED = 100_000
+
+
+def _range(console: Console, column: Column, options: ConsoleOptions) -> tuple[int, int]:
+    """Return the width of a column's longest word, and of its longest cell."""
+    sizes = [Measurement.get(console, options, cell) for cell in (column.header, column.footer, *column.cells)]
+    most = max(size.maximum for size in sizes)
+    least = most if column.no_wrap else max(size.minimum for size in sizes)
+    limit = column.max_width or most
+    return min(least, limit), min(most, limit)
+
+
+def _shared(ranges: list[tuple[int, int]], room: int) -> list[int]:
+    """Return widths within their ranges that fill the room, or the least ones if even they need more."""
+    widths = [least for least, _ in ranges]
+    left = room - sum(widths)
+    while left > 0 and (growing := [at for at, (_, most) in enumerate(ranges) if widths[at] < most]):
+        share = max(1, left // len(growing))
+        for at in growing:
+            grown = min(share, ranges[at][1] - widths[at], left)
+            widths[at] += grown
+            left -= grown
+    return widths
 
 
 def screen() -> Screen:

@@ -131,7 +131,8 @@ def _refusal(applied: Policy, of: Policy) -> list[str]:
     more = [f"... and {len(changes) - _MOST_NAMED} more"] if len(changes) > _MOST_NAMED else []
     return [
         f"the policy file ({of.digest[:12]}) is not the policy in force ({applied.digest[:12]}): "
-        "see `hub policy plan FILE`, then `hub policy apply FILE --execute`, or start with the policy in force",
+        "see `hub policy plan FILE`, then `hub policy apply FILE --execute --reason TEXT`, "
+        "or start with the policy in force",
         *(changes[:_MOST_NAMED] or ["they differ only in words: remarks or layout"]),
         *more,
     ]

@@ -1,5 +1,6 @@
 """What an auditor asks of evidence: a bundle for one event, what was done about a person, who looked."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -51,10 +52,30 @@ def test_bundle_of_an_event_is_checked_by_a_command_without_any_setting(
     assert [said["row"][0][name] for name in ("event_id", "outcome")] == [str(event), "applied"]
     assert all(step["holds"] for step in said["steps"])
     assert not all(step.holds for step in check_bundle(bundle, make_key(tmp_path / "k").public))
+    assert _checked(file, key.public.hex()) == (0, "proven")
+    assert _checked(file, make_key(tmp_path / "other").public.hex()) == (1, "not proven")
+    assert _checked(file, "no key")[0] == 2
     for name, value in (("outcome", "stale"), ("recorded_at", "2026-01-01T00:00:00+00:00"), ("batch", 99)):
         forged = json.loads(json.dumps(bundle))
         forged["proofs"][0]["row"][name] = value
         assert not all(step.holds for step in check_bundle(forged, key.public))
+        file.write_text(json.dumps(forged), "utf-8")
+        assert _checked(file, key.public.hex()) == (1, "not proven")
+    file.write_text('{"format": "evidence bundle 1", "proofs": [{}], "event_id": 1}', "utf-8")
+    assert _checked(file, key.public.hex())[0] == 2
+
+
+CHECKER = Path(__file__).parents[2] / "docs" / "check_evidence.py"
+
+
+def _checked(bundle: Path, key: str) -> tuple[int, str]:
+    """Run the auditor's one file with nothing of the hub beside it; return its exit code and its last word."""
+    command = [sys.executable, "-I", str(CHECKER), str(bundle), "--key", key]
+    done = subprocess.run(command, cwd=bundle.parent, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    first, last = done.stdout.splitlines()[0], done.stdout.splitlines()[-1]
+    assert first.endswith(hashlib.sha256(CHECKER.read_bytes()).hexdigest())
+    return done.returncode, last.split(":")[0]
 
 
 def test_keys_and_events_are_found_in_stretches_and_behind_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """Evidence without a server: what differs between marks, heads as text, keys, the gate, bundles that are none."""
 
+import ast
 import base64
+import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from hub.model.errors import ConfigError, RetryableError
 from hub.model.evidence import ChainEnd, Head, Part, Stretch, document_digest, key_id_of, node_of, row_bytes
 from hub.operate.evidence_check import check_bundle
+from hub.operate.evidence_checker import checker_source
 from hub.operate.evidence_findings import row_findings
 from hub.operate.evidence_heads import SignedHead
 from hub.operate.evidence_keeper import EvidenceGate
@@ -143,3 +147,24 @@ def test_gate_holds_batches_back_and_says_why() -> None:
 def test_what_is_no_bundle_is_refused(bundle: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="evidence bundle"):
         check_bundle(bundle, bytes(32))
+
+
+def test_checker_for_auditors_is_made_of_the_code_that_the_hub_runs_and_needs_nothing_of_it() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "check_evidence.py").read_text("utf-8")
+    assert text == checker_source(), (
+        "make it anew: hub audit checker --out docs/check_evidence.py, and its hash into docs/evidence.md"
+    )
+    names = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(text))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    assert names - set(sys.stdlib_module_names) == {"cryptography"}
+    assert hashlib.sha256(text.encode()).hexdigest() in (docs / "evidence.md").read_text("utf-8")

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.progress import Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 import hub
@@ -37,7 +39,7 @@ def steering_in(text: str) -> set[str]:
 
 def printed(*things: object, **options: object) -> str:
     screen = Screen(file=io.StringIO(), force_terminal=True, color_system=None, width=400)
-    screen.print(*things, **options)  # type: ignore[arg-type]
+    screen.print(*things, **options)
     return screen.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -210,3 +212,32 @@ def test_markup_stands_in_templates_only() -> None:
             and any(f"[/{style}]" in node.value for style in ("bold", "dim", "red", "green", "yellow", "cyan"))
         ]  # fmt: skip
     assert found == []
+
+
+_WORDS = st.text(st.sampled_from("abcdef0123456789./@-"), min_size=1, max_size=70)
+_CELLS = st.lists(_WORDS, min_size=1, max_size=4).map(" ".join)
+
+
+@given(
+    rows=st.lists(st.lists(_CELLS, min_size=4, max_size=4), min_size=1, max_size=4), width=st.sampled_from([80, 100])
+)
+def test_no_table_breaks_a_word_so_keys_ids_and_places_can_be_copied(rows: list[list[str]], width: int) -> None:
+    table = Table("one", "two", Column("three", overflow="fold"), "four", box=None)
+    for row in rows:
+        table.add_row(*row)
+    file = io.StringIO()
+    Screen(file=file, width=width).print(table)
+    shown = file.getvalue().split()
+    assert sorted(shown) == sorted(
+        ["one", "two", "three", "four", *(word for row in rows for c in row for word in c.split())]
+    )
+
+
+def test_table_that_fits_by_breaking_at_spaces_keeps_within_the_width() -> None:
+    table = Table("id", "meaning", box=None)
+    table.add_row("5f0e7c4a-8f7c-4a54-9a53-0f8f7a0f4f11", "one word after another " * 8)
+    file = io.StringIO()
+    Screen(file=file, width=80).print(table)
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "5f0e7c4a-8f7c-4a54-9a53-0f8f7a0f4f11" in file.getvalue()
