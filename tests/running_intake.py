@@ -13,11 +13,12 @@ from hub.cli.context import policy_path
 from hub.config import Settings
 from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
-from hub.intake.intake import Intake, Store
+from hub.intake.intake import Intake
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.status import IntakeStatus
 from hub.intake.storms import Storms
+from hub.intake.warehouse_port import Store
 from hub.model.policy import load_policy
 from hub.operate.ledger import LedgerRow, read_ledger
 from hub.operate.topics import create_topics, plan_topics
@@ -25,6 +26,7 @@ from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.share.share import Share
 from hub.topology import all_subjects, dead_letter_topic, event_topic, merged_topics, topics
+from hub.warehouse.bugs import BugStore
 from hub.warehouse.database import open_database
 from hub.warehouse.fingerprint import TableState, warehouse_state
 from hub.warehouse.migrate import migrate
@@ -77,8 +79,9 @@ class Ground:
         store = WarehouseStore(self.working, Stamp("test", self._policy.digest), most_refused=self.limits.run)
         storms = Storms(StopStore(self.working, self.limits, "test"))
         with GuardedDecoder(20.0, 2048) as decoder:
+            notes = BugStore(self.working, "test")
             preparer = Preparer(decoder, SourceRules.of(self._policy, self._numbers), self.secret)
-            intake = Intake(options, preparer, Store(store.place, store.commit, store.releasable), storms)
+            intake = Intake(options, preparer, _store_of(store, notes), storms)
             self.status = intake.status
             running = asyncio.create_task(intake.run())
             try:
@@ -147,6 +150,10 @@ class Ground:
             return [_copy(record) for record in consumer]
         finally:
             consumer.close()
+
+
+def _store_of(store: WarehouseStore, notes: BugStore) -> Store:
+    return Store(store.place, store.commit, store.releasable, store.attempt, notes)
 
 
 def _copy(record: Any) -> Copy:

@@ -7,8 +7,8 @@ concurrent update) starts a new generation: batches of older generations are dro
 from the stored offsets.
 
 A partition that is stopped stays paused until somebody resumes it, and the others flow: by a storm of poison records
-(hub.intake.storms), by bytes that are no records, or because its log is not the one of its stored offset
-(hub.intake.placing).
+(hub.intake.storms), by bytes that are no records or another log than before (hub.intake.placing), or by a bug
+(hub.intake.guard).
 
 An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
 group keeps this member (docs/invariants.md).
@@ -19,48 +19,33 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.broker_talk import GroupOffsets, watch
+from hub.intake.bugs import is_bug, ranges_of, ranges_polled
+from hub.intake.guard import Guard
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
 from hub.intake.log import IntakeOptions, new_consumer, start, taken_on
 from hub.intake.patience import Patience
-from hub.intake.placing import Place, Placer
+from hub.intake.placing import Placer
 from hub.intake.polling import Polling
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
+from hub.intake.standing import Standing
 from hub.intake.status import Errand, IntakeStatus
 from hub.intake.storms import NoStops, Storms
+from hub.intake.warehouse_port import Store
 from hub.log.stream import LogConsumer
-from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError
-from hub.reconcile.releasing import Releasable
+from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, PoisonError
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
-from hub.warehouse.stops import Stop
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-
-RESUME_LOOK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The warehouse as the intake needs it; both block and are called in a thread of their own.
-
-    Fields:
-        place: stored positions of partitions, given the log as it is; raises UnreachableError.
-        commit: makes a batch durable; raises RetryableError or ConcurrentUpdateError.
-        releasable: parked records that may go (hub.intake.release).
-    """
-
-    place: Place
-    commit: Callable[[Batch], object]
-    releasable: Callable[[int, bool], Sequence[Releasable]]
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -80,6 +65,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group_offsets = GroupOffsets()
         self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
+        self._standing = Standing(self._storms, self._patience, self.status, self._lanes.express.in_thread)
+        self._guard = Guard(store.notes, self._storms, self._patience, self._lanes.express.in_thread)
         self._polling = Polling(self._lanes, options.poll_ms)
         self._placer = Placer(options.bootstrap, store.place, self._storms, self._lanes, self._patience)
         self._consumer: LogConsumer | None = None
@@ -97,7 +84,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             *(self._commit_loop(lane) for lane in self._lanes.all),
             self._group_offsets.run(consumer),
             watch(consumer, self._patience),
-            self._resume_loop(),
+            self._standing.resume_loop(lambda: not self._unplaced, self._new_generation),
             self._placer.watch(self._flowing, self._new_generation),
             release_loop(
                 self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread, self._patience
@@ -131,6 +118,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         self._unplaced = True
 
+    def _place_anew(self, why: ConcurrentUpdateError) -> None:
+        _log.warning("another worker was here, placing again: %s", why)
+        self._new_generation()
+
     def _hold_still(self, consumer: LogConsumer) -> None:
         for partition in consumer.assignment():
             consumer.pause(partition)
@@ -155,16 +146,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 if generation != self._generation:
                     break
                 taken_now = taken_on(self._next, records, consumer.reached)
-                parts = [one.polled for one in taken_now]
-                batch = await self._prepare(consumer, parts)
+                parts = await self._without_suspects(consumer, [one.polled for one in taken_now])
+                batch = await self._prepared(consumer, parts)
                 stops = self._placer.damaged(taken_now)
                 if generation == self._generation and (storms := self._storms.look(parts, batch)):
                     stops += storms
                     stormed = {(stop.topic, stop.partition) for stop in storms}
                     flowing = [part for part in parts if (part.topic, part.partition) not in stormed]
-                    batch = await self._prepare(consumer, flowing)
-                if stops:
-                    await self._stand_still(consumer, stops)
+                    batch = await self._prepared(consumer, flowing)
+                await self._standing.stop(consumer, stops)
                 if batch.advances:
                     self._lanes.put(lane, Prepared(generation, batch, tuple(records)))
 
@@ -188,6 +178,25 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 behind += left
         self.status.turned(behind)
         return {partition for partition in assigned if (partition.topic, partition.partition) not in standing}
+
+    async def _prepared(self, consumer: LogConsumer, parts: list[Polled]) -> Batch:
+        """Prepare a batch; a bug in it ends the worker."""
+        try:
+            return await self._prepare(consumer, parts)
+        except BaseException as error:
+            if is_bug(error):
+                await self._guard.end(error, ranges_polled(parts))
+            raise
+
+    async def _without_suspects(self, consumer: LogConsumer, parts: list[Polled]) -> list[Polled]:
+        """Try what ended workers before piece by piece, in the express lane; return the other parts."""
+        generation, prepare = self._generation, partial(self._prepare, consumer)
+        steps = self._guard.steps(self._store, prepare, lambda: generation == self._generation, self._count)
+        try:
+            return await self._guard.without_suspects(parts, steps, lambda stops: self._standing.stop(consumer, stops))
+        except ConcurrentUpdateError as error:
+            self._place_anew(error)
+            return []
 
     async def _prepare(self, consumer: LogConsumer, polled: list[Polled]) -> Batch:
         batch = await self._in_decode_thread(self._preparer.prepare, polled)
@@ -229,7 +238,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._next = dict(placed.positions)
         for partition, position in self._next.items():
             consumer.seek(partition, position.next_offset)
-        await self._stand_still(consumer, placed.wrong)
+        await self._standing.stop(consumer, placed.wrong)
+        await self._guard.look_again()
         for partition in self._next.keys() - self._storms.standing.keys():
             consumer.resume(partition)
         self.status.partitions = len(assigned)
@@ -242,32 +252,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._unplaced:
             return {}
         return {partition: self._next[partition] for partition in self._next.keys() - self._storms.standing.keys()}
-
-    async def _stand_still(self, consumer: LogConsumer, stops: Sequence[Stop]) -> None:
-        """Stop partitions, durably; what was polled of them is polled again when somebody resumes them."""
-        self._storms.standing |= {(stop.topic, stop.partition): stop for stop in stops}
-        for stop in stops:
-            _log.warning("%s stops at %d: %s", stop.place, stop.stop_offset, stop.why)
-            if (partition := TopicPartition(stop.topic, stop.partition)) in consumer.assignment():
-                consumer.pause(partition)
-        if stops:
-            express = self._lanes.express
-            await self._patience.until_done(Errand.STOP, lambda: express.in_thread(self._storms.store.write, stops))
-        self.status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}
-
-    async def _resume_loop(self) -> None:
-        """Place anew when somebody has resumed a partition that stands still here."""
-        while True:
-            await asyncio.sleep(RESUME_LOOK_S)
-            if self._storms.standing and not self._unplaced:
-                express = self._lanes.express
-                is_over = await self._patience.until_done(
-                    Errand.STOP,
-                    lambda: express.in_thread(self._storms.is_any_over),  # noqa: B023 - awaited at once
-                )
-                if is_over:
-                    _log.info("a stopped partition was resumed")
-                    self._new_generation()
 
     async def _commit_loop(self, lane: Lane) -> None:
         while True:
@@ -286,15 +270,26 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 lane.number,
             )
         except ConcurrentUpdateError as error:
-            _log.warning("another worker was here, placing again: %s", error)
-            self._new_generation()
+            self._place_anew(error)
             return
         except DeadLetterLimitError as error:
             if self._consumer is not None:
-                await self._stand_still(self._consumer, self._storms.stops_of(error, batch))
+                await self._standing.stop(self._consumer, self._storms.stops_of(error, batch))
             self._new_generation()
             return
+        except PoisonError as error:
+            await self._guard.suspect(error, ranges_of(batch.advances))
+            self._new_generation()
+            return
+        except BaseException as error:
+            if is_bug(error):
+                await self._guard.end(error, ranges_of(batch.advances))
+            raise
         lane.size.took(batch.consumed, time.monotonic() - began)
+        self._count(batch)
+        await self._guard.look_again(batch.advances)
+
+    def _count(self, batch: Batch) -> None:
         self.status.consumed += batch.consumed
         self.status.batches += 1
         self._group_offsets.note(batch.advances)

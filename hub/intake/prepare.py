@@ -142,6 +142,16 @@ class Preparer:
         return _Rows(accepted, refused, letters)
 
 
+def set_aside(part: Polled, reason: Reason, detail: str) -> Batch:
+    """Return the batch in which every record of a partition is a dead letter, for a reason that no check found."""
+    places = _places([part])
+    poison = [Poison(row, reason, None, detail) for row in range(len(part.offsets))]
+    refused = _poison_rows(poison, places)
+    letters = dead_letters(refused, places, part.values, {})
+    advance = Advance(part.log, part.topic, part.partition, part.expected, part.next_offset, len(part.offsets))
+    return Batch((advance,), (), refused, letters)
+
+
 def _check_columns(subject: str, catalogue: Catalogue) -> None:
     """Refuse to go on where a new version's fields would be left out in silence."""
     version = catalogue.latest(subject)

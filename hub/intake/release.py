@@ -1,6 +1,7 @@
 """Now and then let parked records go: look for those that may, prepare them like any others, commit them.
 
-Works in the intake's own threads, between its batches, so that a worker has one decoder and one writer.
+Works in the intake's own threads, between its batches, so that a worker has one decoder and one writer. Records at
+which a bug shows are halved until it is one: that one, and what stands behind it, stays parked while this worker lives.
 """
 
 import asyncio
@@ -9,10 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from hub.intake.bugs import is_bug
 from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.status import Errand
-from hub.model.errors import ConcurrentUpdateError, RetryableError
+from hub.model.bug import Bug
+from hub.model.errors import ConcurrentUpdateError, PoisonError, RetryableError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
 
@@ -34,12 +37,18 @@ class Release:
         commit: as ``hub.intake.intake.Store`` has it.
         most: records released in one transaction.
         released: how many this worker has released.
+        aside: topic and key of records at which a bug shows: they and those behind them stay parked.
     """
 
     find: Callable[[int, bool], Sequence[Releasable]]
     commit: Callable[[Batch], object]
     most: int
     released: int = field(default=0)
+    aside: set[tuple[str, bytes | None]] = field(default_factory=set)
+
+    def without_aside(self, found: Sequence[Releasable]) -> list[Releasable]:
+        """Return the records at whose key no bug showed."""
+        return [record for record in found if (record.topic, record.key) not in self.aside]
 
 
 async def release_loop(
@@ -67,10 +76,8 @@ async def release_loop(
             patience.goes_on(Errand.RELEASE)
             if thorough:
                 thorough_at = time.monotonic() + THOROUGH_EVERY_S
-            if isinstance(found, list) and found:
-                batch = await decoding(preparer.prepare_released, found)
-                await committing(release.commit, batch)
-                release.released += len(found)
+            if isinstance(found, list) and (records := release.without_aside(found)):
+                await _let_go(release, records, lambda part: decoding(preparer.prepare_released, part), committing)
                 thorough_at = 0.0
                 continue
         except RetryableError as error:
@@ -78,3 +85,30 @@ async def release_loop(
         except ConcurrentUpdateError as error:
             _log.info("parked records are left to another worker: %s", error)
         await asyncio.sleep(max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))
+
+
+async def _let_go(
+    release: Release,
+    records: list[Releasable],
+    preparing: Callable[[list[Releasable]], Awaitable[Batch]],
+    committing: Callable[..., Awaitable[object]],
+) -> None:
+    """Release records, in halves where a bug shows; one that fails alone is put aside with its key."""
+    pieces = [records]
+    while pieces:
+        piece = release.without_aside(pieces.pop())
+        if not piece:
+            continue
+        try:
+            await committing(release.commit, await preparing(piece))
+            release.released += len(piece)
+        except BaseException as error:
+            if not (is_bug(error) or isinstance(error, PoisonError)):
+                raise
+            if len(piece) > 1:
+                pieces += [piece[len(piece) // 2 :], piece[: len(piece) // 2]]
+                continue
+            record = piece[0]
+            release.aside.add((record.topic, record.key))
+            place = f"{record.topic}/{record.partition}@{record.log_offset}"
+            _log.error("a bug of the hub: the parked record %s stays parked: %s", place, Bug.of(error))

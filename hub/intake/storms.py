@@ -13,7 +13,10 @@ import polars as pl
 from hub.intake.breaker import Breaker, Trip
 from hub.intake.prepare import Polled
 from hub.model.breaker_limits import DEFAULT_LIMITS, BreakerLimits
+from hub.model.bug import Bug
 from hub.model.errors import DeadLetterLimitError
+from hub.model.outcomes import Reason
+from hub.model.stop_causes import StopCause
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
 from hub.warehouse.stops import Partition, Past, Stop
@@ -106,6 +109,16 @@ class Storms:
                 found.append(Stop(*partition, advance.expected, last, why, counts, store.limits, store.worker))
         self.standing |= {(stop.topic, stop.partition): stop for stop in found}
         return found
+
+    def stop_for(self, part: Polled, bug: Bug) -> Stop:
+        """Return the stop of a partition at its first record, for a bug; it stands still from now on."""
+        place, at, store = (part.topic, part.partition), part.offsets[0], self.store
+        why = f"a bug of the hub: {bug.title}"
+        reasons = {Reason.WORKER_BUG.value: 1}
+        said = store.limits, store.worker
+        stop = Stop(*place, part.expected, at, why, reasons, *said, cause=StopCause.WORKER_BUG, bug=str(bug))
+        self.standing[place] = stop
+        return stop
 
     def is_any_over(self) -> bool:
         """Tell whether somebody resumed a partition that stands still here. Blocks."""

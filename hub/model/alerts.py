@@ -39,6 +39,12 @@ PARTITION_STOPPED = Alert(
     "a partition stands still: too many poison records, bytes that are no records, or not the log of its stored offset",
     "hub partitions list",
 )
+WORKER_BUG = Alert(
+    "worker_bug",
+    Severity.PAGE,
+    "a bug of the hub ended a worker at a batch of this partition, or stopped the partition; the others flow",
+    "hub partitions list",
+)
 EVIDENCE_NOT_WRITTEN = Alert(
     "evidence_not_written",
     Severity.PAGE,

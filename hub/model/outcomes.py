@@ -36,6 +36,8 @@ class Reason(StrEnum):
     # read, but contradicts itself
     INVALID_VALUE = "INVALID_VALUE"
     KEY_MISMATCH = "KEY_MISMATCH"
+    # could be read, but for a bug of the hub
+    WORKER_BUG = "WORKER_BUG"
     # policy says no
     SOURCE_UNKNOWN = "SOURCE_UNKNOWN"
     SOURCE_NOT_ALLOWED = "SOURCE_NOT_ALLOWED"

@@ -50,6 +50,7 @@ _STAGE_OF: Mapping[str, Stage] = {
     Reason.DECODER_CRASH: Stage.DECODE,
     Reason.INVALID_VALUE: Stage.RULES,
     Reason.KEY_MISMATCH: Stage.KEY,
+    Reason.WORKER_BUG: Stage.STORE,
 }
 _SQLSTATE = re.compile(r"SQLSTATE (\w{5})")
 _FIELD = re.compile(r"([a-z][a-z0-9_]*): (.+)", re.DOTALL)

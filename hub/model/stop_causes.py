@@ -8,6 +8,8 @@ class StopCause(StrEnum):
 
     STORM = "STORM"
     """Too many poison records in a row, or in a window, or rows that PostgreSQL refuses by the dozen."""
+    WORKER_BUG = "WORKER_BUG"
+    """A bug of the hub that shows at whatever record of the partition; the stop tells where in the code."""
     LOST_RANGE = "LOST_RANGE"
     """The log does not hold the stored offset."""
     TOPIC_MADE_ANEW = "TOPIC_MADE_ANEW"

@@ -70,6 +70,16 @@ class WarehouseStore:
                 if self._most_refused and not batch.released and len(refused) >= self._most_refused:
                     raise DeadLetterLimitError(f"PostgreSQL refuses {len(refused)} rows of a batch", refused) from error
 
+    def attempt(self, batch: Batch) -> None:
+        """Do all that ``commit`` does with a batch, and roll it back; raises what ``commit_batch`` raises."""
+        with translated_errors("trying a batch"), self._engine.connect() as connection:
+            ensure_stages_of(connection, batch)
+            transaction = connection.begin()
+            try:
+                commit_batch(connection, batch, self._stamp)
+            finally:
+                transaction.rollback()
+
     def releasable(self, most: int, thorough: bool) -> list[Releasable]:
         """Return parked records that may go; ask officers about those that have waited longer than the deadline.
 

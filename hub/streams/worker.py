@@ -15,10 +15,11 @@ from hub.embedded.kafka import broker_answers
 from hub.embedded.locate import Endpoints
 from hub.intake.check import SourceRules
 from hub.intake.decoder import GuardedDecoder
-from hub.intake.intake import Intake, Store
+from hub.intake.intake import Intake
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.storms import Storms
+from hub.intake.warehouse_port import Store
 from hub.model.errors import NotMigratedError, RetryableError, UnreachableError
 from hub.model.policy import Policy, load_policy
 from hub.model.visible import logging_config
@@ -36,6 +37,7 @@ from hub.streams.hush import hush_repetitions
 from hub.topology import merged_topics
 from hub.waiting import Waiting
 from hub.warehouse.alerts import open_alerts
+from hub.warehouse.bugs import BugStore
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
 from hub.warehouse.roles import WORKER
@@ -76,11 +78,12 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         gate = EvidenceGate()
+        notes = BugStore(working, stamp.worker)
         storms = Storms(StopStore(working, policy.breaker, stamp.worker))
         intake = Intake(
             _intake_options(settings, places),
             preparer,
-            Store(store.place, gate.guarded(store.commit), store.releasable),
+            Store(store.place, gate.guarded(store.commit), store.releasable, store.attempt, notes),
             storms,
         )
         gate.on_change = evidence_shown(intake.status)

@@ -137,7 +137,24 @@ partition_stop = Table(
     Column("purpose", Text),
     Column("accept_poison", Integer, nullable=False, server_default=text("0")),
     Column("cause", Text, nullable=False, server_default=text("'STORM'")),
+    Column("bug", Text),
     PrimaryKeyConstraint("topic", "partition"),
 )
 """The latest stop of a partition; ``cause`` is a ``StopCause``. ``stop_offset``: the stored offset, where it goes on;
-``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null."""
+``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null. ``bug``: what a bug of
+the hub was and where in the code, where that is the cause (hub.model.bug)."""
+
+worker_bug = Table(
+    "worker_bug",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("ends", Integer, nullable=False),
+    Column("bug", Text, nullable=False),
+    Column("noted_at", utc_time, nullable=False, server_default=func.now()),
+    Column("noted_by", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+"""The last batch of a partition at which a bug ended a worker, until it is durable (hub.warehouse.bugs)."""

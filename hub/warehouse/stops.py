@@ -11,10 +11,11 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, and_, func, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.alerts import PARTITION_STOPPED
+from hub.model.alerts import PARTITION_STOPPED, WORKER_BUG
 from hub.model.breaker_limits import BreakerLimits
 from hub.model.stop_causes import StopCause
 from hub.warehouse.alerts import clear_alert, raise_alert
+from hub.warehouse.bugs import forget_passed
 from hub.warehouse.database import translated_errors
 from hub.warehouse.letter_tables import partition_stop as table
 from hub.warehouse.offsets import Position
@@ -35,6 +36,7 @@ class Stop:
         limits: those that were reached.
         resumed_at: None while it stands.
         accept_poison: so many poison records from ``stop_offset`` on may become dead letters without being counted.
+        bug: what a bug of the hub was and where in the code, without values; None for other causes.
     """
 
     topic: str
@@ -51,6 +53,7 @@ class Stop:
     purpose: str | None = None
     accept_poison: int = 0
     cause: StopCause = StopCause.STORM
+    bug: str | None = None
 
     @property
     def place(self) -> str:
@@ -100,6 +103,7 @@ def read_stops(connection: Connection, standing_only: bool = False) -> list[Stop
             row.purpose,
             row.accept_poison,
             StopCause(row.cause),
+            row.bug,
         )
         for row in connection.execute(query)
     ]
@@ -117,6 +121,7 @@ def write_stop(connection: Connection, stop: Stop) -> None:
         "limit_share": stop.limits.share,
         "stopped_by": stop.stopped_by,
         "cause": stop.cause.value,
+        "bug": stop.bug,
     }
     again = {"stopped_at": func.now(), "resumed_at": null(), "resumed_by": null(), "purpose": null()}
     connection.execute(
@@ -124,7 +129,8 @@ def write_stop(connection: Connection, stop: Stop) -> None:
         .values(topic=stop.topic, partition=stop.partition, **values)
         .on_conflict_do_update(index_elements=["topic", "partition"], set_={**values, **again, "accept_poison": 0})
     )
-    raise_alert(connection, PARTITION_STOPPED, stop.place, _detail(stop))
+    alert = WORKER_BUG if stop.cause is StopCause.WORKER_BUG else PARTITION_STOPPED
+    raise_alert(connection, alert, stop.place, _detail(stop))
 
 
 def _detail(stop: Stop) -> str:
@@ -145,7 +151,10 @@ def resume(connection: Connection, partition: Partition, by: str, purpose: str, 
         .where(table.c.topic == topic, table.c.partition == number, table.c.resumed_at.is_(None))
         .values(resumed_at=func.now(), resumed_by=by, purpose=purpose, accept_poison=accept_poison)
     ).rowcount
-    clear_alert(connection, PARTITION_STOPPED, [stop.place for stop in read_stops(connection, standing_only=True)])
+    standing = read_stops(connection, standing_only=True)
+    others = [stop.place for stop in standing if stop.cause is not StopCause.WORKER_BUG]
+    clear_alert(connection, PARTITION_STOPPED, others)
+    forget_passed(connection)
     return bool(resumed)
 
 

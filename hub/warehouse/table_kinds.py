@@ -94,6 +94,7 @@ _EVIDENCE = frozenset(
         "discarded",
         "operator",
         "partition_stop",
+        "worker_bug",
         "seal",
         "head",
         "head_published",

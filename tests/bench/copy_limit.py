@@ -11,9 +11,10 @@ from sqlalchemy.schema import CreateTable
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
 from hub.intake.decoder import GuardedDecoder
-from hub.intake.intake import Intake, Store
+from hub.intake.intake import Intake
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
+from hub.intake.warehouse_port import Store
 from hub.topology import subject_of
 from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows

@@ -1,0 +1,32 @@
+"""The warehouse as the intake needs it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hub.intake.bugs import BugNotes, NoNotes
+from hub.intake.placing import Place
+from hub.reconcile.releasing import Releasable
+from hub.warehouse.batch import Batch
+
+
+def _no_attempt(batch: Batch) -> None:
+    raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The warehouse as the intake needs it; all block and are called in a thread of their own.
+
+    Fields:
+        place: stored positions of partitions, given the log as it is; raises UnreachableError.
+        commit: makes a batch durable; raises RetryableError or ConcurrentUpdateError.
+        releasable: parked records that may go (hub.intake.release).
+        attempt: does what ``commit`` does and rolls it back; by default nothing can be tried.
+        notes: what is durable about bugs.
+    """
+
+    place: Place
+    commit: Callable[[Batch], object]
+    releasable: Callable[[int, bool], Sequence[Releasable]]
+    attempt: Callable[[Batch], object] = _no_attempt
+    notes: BugNotes = field(default_factory=NoNotes)
