@@ -20,7 +20,9 @@ _WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Partitions that a storm of poison records has stopped.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Partitions that stand still: a storm of poison records, a bug, another log."
+    )
     group.command("list")(list_)
     group.command("resume")(resume)
     app.add_typer(group, name="partitions")
@@ -118,4 +120,6 @@ def _as_json(stop: "Stop") -> dict[str, Any]:
         "resumed_at": stop.resumed_at and stop.resumed_at.isoformat(),
         "resumed_by": stop.resumed_by,
         "purpose": stop.purpose,
+        "cause": stop.cause.value,
+        "bug": stop.bug,
     }
