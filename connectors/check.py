@@ -10,6 +10,7 @@ from connectors.doubts import order_doubts
 from connectors.faults import translated
 from connectors.mapping import RowMapper
 from connectors.reasons import Unmappable
+from connectors.sight import unseen
 from connectors.source import SourceTable
 from connectors.sql import Context
 from hub.codec.catalogue import Catalogue, SchemaVersion
@@ -112,6 +113,7 @@ class Sample:
     Fields:
         problem: why it would be a reject.
         warnings: what may go wrong with other rows, and what to do about it.
+        unseen: what happens in the table that the connector does not see.
     """
 
     stream: str
@@ -119,6 +121,7 @@ class Sample:
     fields: Mapping[str, str]
     problem: str | None = None
     warnings: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def sample(context: Context, stream: Stream) -> Sample:
@@ -134,19 +137,19 @@ def sample(context: Context, stream: Stream) -> Sample:
     with translated(table.what), table.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
         rows = table.with_children(connection, found)
-    warnings = order_doubts(context.declaration, table)
+    told = order_doubts(context.declaration, table), unseen(context.declaration, table)
     if not rows:
-        return Sample(stream.name, stream.subject, {}, None, warnings)
+        return Sample(stream.name, stream.subject, {}, None, *told)
     try:
         event = mapper.event(rows[0], datetime.now(UTC))
         encoder = Encoder(stream.subject, context.secret, context.catalogue)
         encoder.key(event)
         encoder.encode(event)
     except Unmappable as problem:
-        return Sample(stream.name, stream.subject, {}, str(problem), warnings)
+        return Sample(stream.name, stream.subject, {}, str(problem), *told)
     except PoisonError as problem:
-        return Sample(stream.name, stream.subject, {}, problem.detail, warnings)
-    return Sample(stream.name, stream.subject, _masked(event, version), None, warnings)
+        return Sample(stream.name, stream.subject, {}, problem.detail, *told)
+    return Sample(stream.name, stream.subject, _masked(event, version), None, *told)
 
 
 def _masked(event: Mapping[str, Any], version: SchemaVersion) -> dict[str, str]:

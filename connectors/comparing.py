@@ -5,7 +5,7 @@ PostgreSQL one reading is one snapshot of the database: a row that changes its k
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,8 @@ from connectors.columns import ColumnEncoder
 from connectors.declaration import Kind, Stream
 from connectors.faults import translated
 from connectors.mapping import RowMapper
-from connectors.port import Position, Record
+from connectors.order import OrderMemory
+from connectors.port import Position, Record, Said
 from connectors.reading import PHASE, SNAPSHOT, Rows, all_pages
 from connectors.reasons import Unmappable
 from connectors.rows import record_of_row
@@ -28,6 +29,8 @@ from hub.model.errors import ConfigError, PoisonError
 from hub.topology import MAX_RECORD_BYTES
 
 ROWS_AT_ONCE = 20_000
+FOR_EVER_US = 253_402_300_799_999_999
+"""The end of the year 9999: a version that a repair has used up stays used up."""
 
 
 class ComparedStreams:
@@ -97,6 +100,7 @@ class _ComparedStream:
         self._mapper = RowMapper(context.declaration, stream, version, context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
         self._columns = ColumnEncoder(self._mapper, self._encoder)
+        self._order = OrderMemory(self._mapper, self._encoder, context.secret, 0.0, lambda things: {})
         self._table = SourceTable(context.engine, stream)
         self._reading = reading_of(context.declaration, self._table)
         self._position: Position | None = None
@@ -136,7 +140,14 @@ class _ComparedStream:
             else:
                 records.append(record)
                 mapped.append(row)
-        return SourceRows(self.name, records, unmapped, self._place_of(mapped), self._raised_of(mapped, now))
+        return SourceRows(
+            self.name,
+            records,
+            unmapped,
+            self._place_of(mapped),
+            self._raised_of(mapped, now),
+            self._remember_of(mapped, records, now),
+        )
 
     def _place_of(self, rows: Sequence[Sequence[Any]]) -> Callable[[int], str]:
         return lambda number: json.dumps(self._table.place(rows[number]), ensure_ascii=False)
@@ -147,6 +158,22 @@ class _ComparedStream:
             return record
 
         return raised
+
+    def _remember_of(
+        self, rows: Sequence[Sequence[Any]], records: Sequence[Record], now: datetime
+    ) -> Callable[[Mapping[int, int]], None]:
+        def remember(raised: Mapping[int, int]) -> None:
+            said = {}
+            for number, version in raised.items():
+                row, own = rows[number], self._mapper.version(rows[number])
+                event_id = self._mapper.event_id(row, own, self._mapper.operation(row))
+                content = self._order.content(records[number][1], event_id, now)
+                said[self._mapper.row_hash(row)] = Said(own, version, content, None, FOR_EVER_US)
+            # without a checkpoint there is no connector here that could be told
+            if said and self._context.state.position(self.name) is not None:
+                self._context.state.remember(self.name, said)
+
+        return remember
 
     def _key(self, row: Sequence[Any]) -> bytes | None:
         """Return the key of a row that has no record: its key fields may be right all the same."""

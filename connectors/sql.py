@@ -249,10 +249,14 @@ def _has_ids_out_of_order(table: SourceTable) -> bool:
     return numbers is not None and not numbers.are_in_order
 
 
+def late_rows_of(table: SourceTable) -> LateRows:
+    """Return how rows that are committed late are caught: as declared, else as the database allows."""
+    return table.stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
+
+
 def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
     """Return the way in which a stream's table is read."""
-    late = table.stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
-    if late is LateRows.HORIZON:
+    if late_rows_of(table) is LateRows.HORIZON:
         return HorizonReading(table, declaration.page_rows)
     zone = ZoneInfo(declaration.time_zone)
     return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))

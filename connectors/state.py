@@ -7,7 +7,7 @@ be. Who reads a position to go on from it holds the source's lock (``connectors.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -162,6 +162,11 @@ class StateStore:
                 select(table.c.position).where(table.c.source == self._source, table.c.stream == stream)
             ).scalar_one_or_none()
         return None if found is None else dict(json.loads(found))
+
+    def remember(self, stream: str, said: Mapping[str, Said]) -> None:
+        """Remember what another than the connector has sent, so that what it sends next comes after that."""
+        with translated(_WHAT), self._engine.begin() as connection:
+            self._said.keep(connection, stream, said, datetime.now(UTC))
 
     def save(self, stream: str, page: Page) -> None:
         """Store a page's position and rejects, and count its events, in one transaction.

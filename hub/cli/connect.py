@@ -185,9 +185,11 @@ def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) ->
 
 
 def print_warnings(console: Screen, one: Sample) -> None:
-    """Print what may go wrong with other rows of a stream."""
+    """Print what may go wrong with other rows of a stream, and what its connector does not see."""
     for warning in one.warnings:
         console.print(plain(f"{one.stream}: warning: {warning}"))
+    for text in one.unseen:
+        console.print(plain(f"{one.stream}: does not see {text}"))
 
 
 def print_states(

@@ -4,7 +4,7 @@ Shared by connectors, which read the source, and ``hub.operate.compare``, which 
 other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,6 +39,8 @@ class SourceRows:
         unmapped: the rows that have no record.
         place: gives the source's own key of a record, by its number in ``records``. It may be personal.
         raised: makes a record anew under a higher version than its row's own, by number and version.
+        remember: tells the connector that rows were published under such versions, by number; else their next change
+            could bear a version that is used.
     """
 
     stream: str
@@ -46,6 +48,7 @@ class SourceRows:
     unmapped: Sequence[Unmapped]
     place: Callable[[int], str]
     raised: Callable[[int, int], Record]
+    remember: Callable[[Mapping[int, int]], None]
 
 
 class SourceStreams(Protocol):

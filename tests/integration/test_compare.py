@@ -1,6 +1,7 @@
 """Source and warehouse compared by key: what a polling connector cannot see is found, told apart and mended."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ FIVE = "INSERT INTO ho_so (id, ma) SELECT n, 'D-' || n FROM generate_series(1, 5
 MANY = "INSERT INTO ho_so (id, ma) SELECT n, 'D-' || n FROM generate_series(6, 100) n"
 
 
+Patch = pytest.MonkeyPatch
 Open = Callable[..., ComparedWorld]
 
 
@@ -24,10 +26,10 @@ Open = Callable[..., ComparedWorld]
 def opened(engine: RunningEngine, whole: Whole, unique: str) -> Iterator[Open]:
     """Open a source in an empty database: its declaration, and the subject to compare."""
     name = f"source_{unique}"
-    url = engine.create_database(name)
+    source = engine.create_database(name)
     worlds: list[ComparedWorld] = []
 
-    def open_source(declaration: str, subject: str = PROGRESS) -> ComparedWorld:
+    def open_source(declaration: str, subject: str = PROGRESS, url: str = source) -> ComparedWorld:
         worlds.append(ComparedWorld(whole, url, declaration, subject))
         return worlds[-1]
 
@@ -114,6 +116,17 @@ def test_other_content_under_the_same_version_is_published_under_the_next(unseei
     done = unseeing.carry_out(plan)
     assert (done.published, done.left) == (1, 0)
     assert unseeing.claims()["D-1"] == ("RESULT_READY", 2, False)
+
+
+def test_change_after_a_repair_under_a_raised_version_wins_over_it(unseeing: ComparedWorld) -> None:
+    unseeing.sql("UPDATE ho_so SET tt = '4' WHERE ma = 'D-1'")
+    unseeing.run()
+    assert unseeing.repair().left == 0
+    assert unseeing.claims()["D-1"] == ("RESULT_READY", 2, False)
+    unseeing.sql("UPDATE ho_so SET tt = '1', ban = 2, luc = now() WHERE ma = 'D-1'")
+    unseeing.run()
+    assert unseeing.claims()["D-1"] == ("REGISTERED", 3, False)
+    assert unseeing.compare().is_equal
 
 
 def test_row_that_comes_back_with_a_lower_version_is_published_above_the_one_taken_back(world: ComparedWorld) -> None:
@@ -274,6 +287,39 @@ def test_i8_findings_show_no_key_of_the_source_unless_asked(unseeing: ComparedWo
     assert "D-1" not in repr(told)
     (asked,) = unseeing.comparing(places=True).compare().as_json(10)["keys"]
     assert asked["source_key"] == "[1]"
+
+
+SMALL = """
+[[stream]]
+name = "progress"
+connector = "table"
+subject = "dossier.progressed"
+table = "ho_so"
+key = ["ma"]
+version = "ban"
+changed_at = "luc"
+[stream.fields]
+dossier_code = "ma"
+status = { column = "tt", words = { "1" = "REGISTERED", "4" = "RESULT_READY" } }
+"""
+
+
+def test_source_without_snapshots_is_compared_in_pages(opened: Open, tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("connectors.comparing.ROWS_AT_ONCE", 7)
+    state = f'[state]\nurl = "sqlite:///{tmp_path}/state.db"\n'
+    world = opened(HEAD + state + SMALL, url=f"sqlite:///{tmp_path}/small.db")
+    put = "INSERT INTO ho_so WITH RECURSIVE n(i) AS (SELECT {} UNION ALL SELECT i + 1 FROM n WHERE i < {})"
+    put += " SELECT 'S-' || i, 1, '{}', '1' FROM n"
+    world.sql(
+        "CREATE TABLE ho_so (ma TEXT PRIMARY KEY, ban INT, luc TIMESTAMP, tt TEXT)", put.format(1, 60, "2025-06-01")
+    )
+    world.run()
+    assert world.compare().is_equal
+    world.sql("DELETE FROM ho_so WHERE ma IN ('S-1', 'S-33')", put.format(61, 64, "2025-01-01"))
+    world.run()
+    assert world.differences() == {"left_over": 2, "missing": 4}
+    assert world.repair().left == 0
+    assert world.compare().is_equal
 
 
 TWO_STREAMS = """

@@ -207,6 +207,7 @@ class Repairing:
         ]
         if records:
             self.publisher.publish(event_topic(self.comparing.claims.subject), records)
+            page.remember(dict(planned.select("row", "raise_to").drop_nulls().iter_rows()))
         return len(records)
 
     def _revoke(self, gone: pl.DataFrame) -> tuple[int, Counter[str]]:
