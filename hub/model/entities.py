@@ -74,6 +74,8 @@ class Aspect:
         authority: roles, highest first. Among equal roles the later ``occurred_at`` wins, then the source's code.
         part: data fields that tell several values of one aspect apart (a person's permanent and temporary residence).
         not_compared: data fields in which a difference between sources is no conflict.
+        names: data fields that hold names of people, places or things: the place of a tone is no difference in them
+            (hòa and hoà). In every text composed and decomposed letters are equal (hub.model.letters).
         units: fields that name administrative units.
         indexes: sets of data fields to index, for look-ups other than by key.
         persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
@@ -90,6 +92,7 @@ class Aspect:
     authority: tuple[Role, ...]
     part: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     units: tuple[UnitField, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     persons: tuple[str, ...] = ()
@@ -139,17 +142,36 @@ CITIZEN = Entity(
             "person",
             "citizen.changed",
             (Role.POPULATION, Role.CIVIL_STATUS, Role.PROVINCE),
+            names=(
+                "family_name",
+                "middle_name",
+                "given_name",
+                "full_name",
+                "other_name",
+                "birth_place",
+                "birth_registration_place",
+                "native_place",
+                "father_name",
+                "mother_name",
+                "spouse_name",
+                "representative_name",
+            ),
             indexes=(("cmnd9",),),
             same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
             watched=("cmnd9", "life_status"),
             described=("full_name", "birth_year", "gender"),
         ),
-        Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION)),
+        Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION), names=("issue_place",)),
         Aspect(
             "residence",
             "residence.changed",
             (Role.RESIDENCE, Role.POPULATION, Role.PROVINCE),
             part=("kind",),
+            names=(
+                "detail_text",
+                "head_name",
+                "absence_destination",
+            ),
             units=(UnitField("commune_code"),),
             indexes=(("commune_code",),),
             references=(Reference("commune_code", "admin_unit"),),
@@ -159,6 +181,7 @@ CITIZEN = Entity(
             "insurance",
             "health_insurance.linked",
             (Role.SOCIAL_SECURITY, Role.PROVINCE),
+            names=("initial_care_facility_name",),
             indexes=(("si_number_legacy",),),
             watched=("si_number_legacy",),
         ),
@@ -174,19 +197,34 @@ DOSSIER = Entity(
             "dossier.submitted",
             (Role.PORTAL, Role.PROVINCE),
             persons=("applicant_pin", "submitter_pin"),
+            names=(
+                "procedure_name",
+                "field_name",
+                "applicant_name",
+                "applicant_address_detail",
+                "submitter_name",
+            ),
             references=(
                 Reference("procedure_code", "procedure"),
                 Reference("linked_parent_code", "dossier", by_key=True),
             ),
             same_as=(SameAs("alt_codes", "ALT_CODE", member="code"),),
         ),
-        Aspect("progress", "dossier.progressed", (Role.PROVINCE, Role.PORTAL), history=True),
+        Aspect(
+            "progress",
+            "dossier.progressed",
+            (Role.PROVINCE, Role.PORTAL),
+            names=("step_name", "step_officer_name"),
+            history=True,
+        ),
     ),
 )
 PROCEDURE = Entity(
     "procedure",
     key=("procedure_code",),
-    aspects=(Aspect("catalogue", "procedure.changed", (Role.PORTAL,)),),
+    aspects=(
+        Aspect("catalogue", "procedure.changed", (Role.PORTAL,), names=("name", "field_name", "executing_agency_name")),
+    ),
 )
 ADMIN_UNIT = Entity(
     "admin_unit",
@@ -197,6 +235,7 @@ ADMIN_UNIT = Entity(
             "admin_unit.changed",
             (Role.STATISTICS_OFFICE,),
             part=("valid_from",),
+            names=("name", "name_en", "full_name"),
             indexes=(("scheme", "unit_code"),),
         ),
     ),
@@ -211,6 +250,7 @@ SOCIAL_PAYMENT = Entity(
             (Role.PAYING_AGENCY,),
             units=(UnitField("commune_code"),),
             persons=("beneficiary_pin", "recipient_pin"),
+            names=("beneficiary_name", "recipient_name"),
             references=(Reference("commune_code", "admin_unit"),),
         ),
     ),
@@ -218,7 +258,7 @@ SOCIAL_PAYMENT = Entity(
 INSPECTION = Entity(
     "inspection",
     key=("inspection_id",),
-    aspects=(Aspect("inspection", "inspection.changed", (Role.INSPECTORATE,)),),
+    aspects=(Aspect("inspection", "inspection.changed", (Role.INSPECTORATE,), names=("team_head_name",)),),
 )
 REVIEW = Entity(
     "review",

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from hub.model.entities import Aspect, Entity
 from hub.model.envelope import Operation
+from hub.model.letters import same_letters
 from hub.operate.show_decisions import NEVER_TAKEN, Decided, is_kept, is_passed_over, taken_at
 
 
@@ -185,7 +186,7 @@ def disagreements(
         no_units = {unit.code for unit in aspect.units} if claim.unit_scheme != holder.unit_scheme else set()
         found += [
             Disagreement(name, claim.source, holder.source)
-            for name in sorted(_differing(claim.fields, holder.fields) - left_out - no_units)
+            for name in sorted(_differing(aspect, claim.fields, holder.fields) - left_out - no_units)
             if not is_kept(decisions, name, claim.source, claim.content_hash)
         ]
     return found
@@ -202,11 +203,15 @@ def side_of(of: Identity, claims: Collection[Claim], won: Won, conflicts: Iterab
     """Return the side as it is shown: the holder's claim first, then by precedence, those taken back last."""
     held = next((claim.fields for claim in claims if claim.source == won.holder), {})
     ordered = sorted(claims, key=lambda claim: (claim.source != won.holder, not claim.is_standing, _precedence(claim)))
-    marked = [replace(claim, differs=_differing(claim.fields, held)) for claim in ordered]
+    marked = [replace(claim, differs=_differing(of.aspect, claim.fields, held)) for claim in ordered]
     return Side(of.key, of.aspect, of.part, won, tuple(marked), tuple(conflicts))
 
 
-def _differing(fields: Mapping[str, Any], held: Mapping[str, Any]) -> frozenset[str]:
+def _differing(aspect: Aspect, fields: Mapping[str, Any], held: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(
-        name for name, value in fields.items() if value is not None and held.get(name) not in (None, value)
+        name
+        for name, value in fields.items()
+        if value is not None
+        and (other := held.get(name)) is not None
+        and not same_letters(value, other, name in aspect.names)
     )

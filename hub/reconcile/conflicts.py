@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql
 from hub.reconcile.decisions import is_kept, is_passed_over
 from hub.reconcile.identity import contested_keys, part_text
 from hub.warehouse.entity_tables import AspectTables, WholeClaim, whole_claim
+from hub.warehouse.letters import values_differ
 from hub.warehouse.tables import conflict, source
 
 _IDENTITY = ("key", "part", "field", "source")
@@ -90,12 +91,16 @@ _Values = Mapping[str, ColumnElement[Any]]
 
 
 def _differences(tables: AspectTables, held: _Values, rival: _Values) -> list[tuple[str, ColumnElement[bool]]]:
-    """Return each compared field with the condition that the two claims contradict each other in it."""
+    """Return each compared field with the condition that the two claims contradict each other in it.
+
+    How a text is written is no contradiction: composed or decomposed letters, and in names the place of a tone.
+    """
     units = {unit.code for unit in tables.aspect.units}
     left_out = {*tables.aspect.part, *tables.aspect.not_compared, *tables.entity.key}
     found = []
-    for name in (field.name for field in tables.data if field.name not in left_out):
-        differs = held[name] != rival[name]
+    for field in (field for field in tables.data if field.name not in left_out):
+        name = field.name
+        differs = values_differ(field, held[name], rival[name], name in tables.aspect.names)
         if name in units:
             differs = and_(differs, held["unit_scheme"] == rival["unit_scheme"])
         found.append((name, differs))

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
 from hub.model.entities import DOSSIER, Aspect, Entity
+from hub.model.letters import compose_all
 from hub.reconcile.unit_said import resolution_of
 from hub.share.dossier_fields import dossier_fields
 from hub.share.groups import groups_of
@@ -48,7 +49,8 @@ class Composer:
     def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
         """Return each key's record by its fields, or None when nobody holds any aspect of it.
 
-        Keys of one thing give one record, under the key the group is published under; the others give None.
+        Keys of one thing give one record, under the key the group is published under; the others give None. Texts are
+        in composed letters (NFC), however a source wrote them; its claim keeps what it said.
         """
         groups = groups_of(connection, self.entity.name, keys)
         wanted = sorted({*keys, *groups.members, *groups.canonical.values()})
@@ -74,6 +76,7 @@ class Composer:
                 claims[key].append(more)
         for key, record in records.items():
             record["revision"] = _revision(claims[key])
+            compose_all(record)
         return {key: records.get(key) for key in wanted}
 
     def _add(self, records: dict[UUID, dict[str, Any]], aspect: Aspect, row: dict[str, Any]) -> None:
