@@ -28,7 +28,10 @@ from hub.operate.replay_run import run_replay
 from hub.warehouse.replay_tables import replay, replay_position
 from hub.warehouse.tables import log_partition
 from tests.conftest import RunningEngine
+from tests.event_set import Outgoing
+from tests.log_bytes import Said
 from tests.merge_world import World
+from tests.odd_log import OpenTransaction, send_batch
 from tests.replay_world import by, open_replay_world, unwatched
 
 COUNT = 25
@@ -179,3 +182,64 @@ def _write(folder: Path, topic: str, partition: int, records: list[tuple[bytes |
     with StretchWriter(folder, topic, partition, 0) as writer:
         writer.add(rows)
         writer.finish(count)
+
+
+def test_record_that_the_bytes_do_not_make_is_one_from_the_topic_and_from_the_archive(
+    world: World, engine: RunningEngine, kafka_topic: str, log: int, tmp_path: Path
+) -> None:
+    odd = Said(b"k", b"v", [(b"\xe9", b"x")])
+    first = send_batch(engine.bootstrap, kafka_topic, 0, [Said(), odd, Said()])
+    assert first == COUNT
+    with world.engine.begin() as connection:
+        connection.execute(text(f"UPDATE log_partition SET next_offset = {COUNT + 3} WHERE id = {log}"))
+    stretch = planned(world, engine, kafka_topic, tmp_path)
+    run_archive(engine.bootstrap, tmp_path, [stretch])
+    assert verify_archive(tmp_path)[1] == []
+    whole = LogRange(log, kafka_topic, 0, 0, COUNT + 3)
+    why = {COUNT + 1: "the name of header 1 is not UTF-8"}
+
+    def unreadable(folder: Path | None) -> dict[int, str]:
+        async def all_of_it() -> dict[int, str]:
+            found: dict[int, str] = {}
+            async for several in whole_log_reader(engine.bootstrap, folder)([whole], 10):
+                for polled in several:
+                    found |= polled.unreadable
+            return found
+
+        return asyncio.run(all_of_it())
+
+    assert unreadable(None) == why
+    nothing = planned(world, engine, kafka_topic, tmp_path)
+    delete_archived(world.engine, engine.bootstrap, tmp_path, [nothing], Action("x", DELETE, "a test"))
+    assert unreadable(tmp_path) == why
+
+
+def test_places_of_markers_are_passed_over_to_the_end_of_a_range(
+    world: World, engine: RunningEngine, kafka_topic: str, log: int, tmp_path: Path
+) -> None:
+    transaction = OpenTransaction(engine.bootstrap, kafka_topic)
+    try:
+        transaction.send([Outgoing(kafka_topic, b"k", b"aborted")], 0)
+        transaction.end(commit=False)
+    finally:
+        transaction.close()
+    with world.engine.begin() as connection:
+        connection.execute(text(f"UPDATE log_partition SET next_offset = {COUNT + 2} WHERE id = {log}"))
+    whole = LogRange(log, kafka_topic, 0, 0, COUNT + 2)
+
+    def ends(folder: Path | None) -> tuple[int, int]:
+        async def all_of_it() -> tuple[int, int]:
+            records = end = 0
+            async for several in whole_log_reader(engine.bootstrap, folder)([whole], 10):
+                for polled in several:
+                    records, end = records + len(polled.offsets), polled.next_offset
+            return records, end
+
+        return asyncio.run(all_of_it())
+
+    assert ends(None) == (COUNT, COUNT + 2)
+    run_archive(engine.bootstrap, tmp_path, [planned(world, engine, kafka_topic, tmp_path)])
+    nothing = planned(world, engine, kafka_topic, tmp_path)
+    assert (nothing.first, nothing.end) == (COUNT + 2, COUNT + 2)
+    delete_archived(world.engine, engine.bootstrap, tmp_path, [nothing], Action("x", DELETE, "a test"))
+    assert ends(tmp_path) == (COUNT, COUNT + 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from sqlalchemy import text
 
 from hub.config import Settings
@@ -189,3 +189,30 @@ def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(
     with ground.database.begin() as connection:
         letter_redrive.set_states(connection, [one.place], State.DISCARDED, BY)
     assert redrive_letters(ground.database, places_of(ground), plan, BY) == Redriven(0, 0)
+
+
+def test_outsiders_record_with_the_hubs_origin_header_is_not_taken_for_a_redriven_one(ground: Ground) -> None:
+    events = EventSet(ground.secret, seed=77)
+    whole = [
+        events.record(CITIZEN, events.fields("dancu", 1, pin=pin_of(3900 + number), full_name=f"Người {number}"))
+        for number in range(2)
+    ]
+    send(ground.bootstrap, [Outgoing(one.topic, one.key, (one.value or b"")[:-4]) for one in whole])
+    ground.consume()
+    mine = [one for one in open_letters(ground) if one.key in {record.key for record in whole}]
+    assert len(letter_redrive.intend(ground.database, places_of(ground), mine, BY)) == 2
+    forger = KafkaProducer(bootstrap_servers=ground.bootstrap)
+    for one, key, value in ((mine[0], mine[0].key, b"another value"), (mine[1], b"another key", mine[1].value)):
+        header = redrive_log.origin_header(one.place)
+        forger.send(one.place.topic, key=key, value=value, partition=one.place.partition, headers=[header])
+    forger.flush()
+    forger.close()
+    assert finish(ground, mine) == Redriven(2, 0)
+    ground.consume()
+    for one in mine:
+        true = [record for record in copies(ground)[place_text(one.place)] if record.key == one.key]
+        assert one.value in [record.value for record in true]
+        with ground.database.connect() as connection:
+            landing = landing_of(connection, one.place)
+        assert landing is not None
+        assert landing.place.offset in [record.offset for record in true if record.value == one.value]
