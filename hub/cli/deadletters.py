@@ -109,7 +109,8 @@ def show(
         raise ConfigError(["--unmask needs --reason: why the bytes are looked at"])
     settings, places = located()
     unmasking = Unmasking(actor(officer), reason or "") if unmask else None
-    found = show_letter(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
+    engine = warehouse(settings, places, _APPLICATION)
+    found = show_letter(engine, place_of(place), unmasking, places.bootstrap)
     if as_json:
         say_json(view.shown_as_json(found))
     else:

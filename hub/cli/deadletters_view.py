@@ -87,6 +87,8 @@ def _facts(of: ShownLetter) -> list[tuple[str, str]]:
     one = of.letter
     facts = [
         ("refused for", f"{one.reason}: {one.detail}"),
+        ("on the log", _on_the_log(of)),
+        *((f"header {name}", text) for name, text in _headers(of).items()),
         ("read by", f"{one.worker or '?'} at {one.recorded_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("source", one.source or "cannot be told"),
         ("schema id", "none" if one.schema_id is None else str(one.schema_id)),
@@ -103,6 +105,17 @@ def _facts(of: ShownLetter) -> list[tuple[str, str]]:
         why = f" ({of.landing.reason})" if of.landing.reason else ""
         facts.append(("went to", f"{place_text(of.landing.place)}: {became}{why}"))
     return facts
+
+
+def _on_the_log(of: ShownLetter) -> str:
+    if of.record is None:
+        return of.record_missing or "not asked"
+    at = of.record.appended_at
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC, Kafka's time" if at else "without a time"
+
+
+def _headers(of: ShownLetter) -> Mapping[str, str]:
+    return of.record.headers_as_text(of.is_masked) if of.record else {}
 
 
 def key_text(key: bytes | None, is_masked: bool) -> str:
@@ -183,6 +196,8 @@ def shown_as_json(of: ShownLetter) -> dict[str, Any]:
     landing = of.landing
     found = as_json(of.letter) | {
         "masked": of.is_masked,
+        "appended_at": of.record and of.record.appended_at and of.record.appended_at.isoformat(),
+        "headers": dict(_headers(of)),
         "edits": [edit_as_json(one) for one in of.edits],
         "fields": of.fields and {name: str(value) for name, value in of.fields.items() if value is not None},
         "landing": landing

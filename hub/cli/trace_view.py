@@ -13,6 +13,7 @@ from hub.cli.screen import plain, stacked, styled
 from hub.model.outcomes import Outcome
 from hub.operate.history import Event
 from hub.operate.trace import Passage, Trace
+from hub.operate.trace_place import PlaceStory
 from hub.topology import subject_of
 
 _GOOD = {Outcome.APPLIED: "green", Outcome.DEAD_LETTERED: "red", Outcome.REJECTED: "red", Outcome.PARKED: "yellow"}
@@ -108,6 +109,22 @@ def _after(before: datetime | None, at: datetime | None) -> str | None:
         return None
     seconds = (at - before).total_seconds()
     return f"+{duration(seconds)}" if seconds >= 0 else f"-{duration(-seconds)} (clocks)"
+
+
+def story_view(story: PlaceStory) -> RenderableType:
+    """Render what is known of a place of the log, and which commands say more."""
+    place = story.place
+    lines = [styled("[bold]{}/{}@{}[/bold]", place.topic, place.partition, place.offset)]
+    if story.outcome is not None:
+        reason = f" {story.reason}: {story.detail}" if story.reason else ""
+        lines.append(plain(f"{story.outcome}{reason}, decided {_time(story.decided_at)} UTC"))
+    if story.record is not None:
+        record = story.record
+        size = "no value" if record.value_bytes is None else f"{record.value_bytes:,} bytes"
+        lines.append(plain(f"on the log since {_time(record.appended_at)} UTC, {size}"))
+        lines += [plain(f"header {name}: {value}") for name, value in record.headers_as_text(is_masked=True).items()]
+    lines += [plain(one) for one in story.said]
+    return stacked([*lines, *(plain(f"see: {command}", style="dim") for command in story.do)])
 
 
 def trace_json(of: Trace) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select
+from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.decisions import SUBJECT as DECIDED
@@ -29,7 +29,8 @@ def audit_rows_of_keys() -> Select[Any]:
     The rows are found first (hub.warehouse.evidence_find): joined at once, the planner would read whole log partitions.
     """
     of_topics = select(log_partition.c.id).where(
-        func.split_part(log_partition.c.topic, CLOSED_MARK, 1) == func.any(bindparam("topics", type_=ARRAY(Text)))
+        type_coerce(func.split_part(log_partition.c.topic, CLOSED_MARK, 1), Text)
+        == func.any(bindparam("topics", type_=ARRAY(Text)))
     )
     of_key = rows_naming(audit.c.key, logs=of_topics).cte("of_key").prefix_with("MATERIALIZED")
     released_in = batch.alias("released_in")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Select, Text, bindparam, func, inspect, select
+from sqlalchemy import Connection, Engine, Select, Text, bindparam, func, inspect, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.errors import UnreachableError
@@ -207,7 +207,8 @@ def replays_of_logs() -> Select[Any]:
         .join_from(replay_position, replay, replay.c.id == replay_position.c.replay)
         .join(log_partition, log_partition.c.id == replay_position.c.log)
         .where(
-            func.split_part(log_partition.c.topic, CLOSED_MARK, 1) == func.any(bindparam("topics", type_=ARRAY(Text)))
+            type_coerce(func.split_part(log_partition.c.topic, CLOSED_MARK, 1), Text)
+            == func.any(bindparam("topics", type_=ARRAY(Text)))
         )
         .order_by(replay.c.id)
     )

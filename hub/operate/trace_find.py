@@ -3,7 +3,6 @@
 What was typed is hashed or looked up and never repeated: it may be a person's number.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,12 +18,16 @@ from hub.operate.history import Event, Place
 from hub.operate.show_events import events_on
 from hub.operate.show_key import keys_meant
 from hub.operate.show_request import NoSuchThingError
+from hub.operate.trace_place import place_named
 from hub.topology import event_topic, merged_topics, subject_of
 from hub.warehouse.evidence_find import rows_naming, sought
 from hub.warehouse.tables import audit, log_partition
 
-_PLACE = re.compile(r"^(?P<topic>[\w.\-]+)/(?P<partition>\d+)[@/](?P<offset>\d+)$")
 _FIRST_LOOKED_FOR = (DOSSIER, CITIZEN)
+
+
+class NoKeyError(NoSuchThingError):
+    """A place of the log was named of which the hub knows no key: ``hub.operate.trace_place`` tells what it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,10 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
     if entity is not None and entity not in {one.name for one in ENTITIES}:
         raise ConfigError([f"there is no entity {entity}; there are {', '.join(one.name for one in ENTITIES)}"])
     text = who.strip()
-    place = _PLACE.match(text)
+    place = place_named(text)
     if place is not None:
-        return _at(connection, Place(place["topic"], int(place["partition"]), int(place["offset"])))
+        topic, partition, offset = place
+        return _at(connection, Place(topic, partition, -1 if offset is None else offset))
     for of, keys in _meant(connection, text, secret, entity):
         topics = merged_topics() if of is None else [event_topic(aspect.subject) for aspect in of.aspects]
         for key in keys:
@@ -115,12 +119,7 @@ def _at(connection: Connection, place: Place) -> Found:
             audit.c.log_offset == place.offset,
         )
     ).first()
-    if row is None:
-        raise NoSuchThingError(f"the hub has read no record at {place.topic}/{place.partition}@{place.offset}")
-    if row.key is None:
-        raise NoSuchThingError(
-            f"the record at {place.topic}/{place.partition}@{place.offset} has no key of the hub's: "
-            "it could not be read, see `hub deadletters list`"
-        )
+    if row is None or row.key is None:
+        raise NoKeyError(f"no event is known at {place.topic}/{place.partition}@{place.offset}")
     events = tuple(events_on(connection, [place.topic], [row.key]))
     return Found(_entity_of(place.topic), row.key, events, place)

@@ -6,14 +6,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from kafka import KafkaProducer
 
+from hub.cli.deadletters_view import shown_as_json
 from hub.cli.trace_view import trace_json
 from hub.config import Settings
 from hub.model.errors import ConfigError, UnreachableError
 from hub.model.outcomes import Outcome
+from hub.operate.history import Place
+from hub.operate.letter_show import show_letter
 from hub.operate.log_ends import read_log_ends
 from hub.operate.show_request import NoSuchThingError
 from hub.operate.trace import Passage, Trace, trace
+from hub.operate.trace_find import NoKeyError
+from hub.operate.trace_place import place_named, story_of
 from hub.topology import event_topic
 from tests.conftest import RunningEngine
 from tests.event_set import EventSet, Outgoing, pin_of, send
@@ -142,3 +148,37 @@ def test_lag_is_counted_from_the_stored_offset_and_the_oldest_unread_record(grou
     assert "another log" in ends[topic, other].problem(10**9)
     with pytest.raises(UnreachableError):
         read_log_ends(NOWHERE, {(topic, partition): 0})
+
+
+def test_place_that_could_not_be_read_is_told_with_what_is_known_and_with_the_next_command(
+    ground: Ground, story: list[Outgoing]
+) -> None:
+    topic = event_topic("citizen.changed")
+    producer = KafkaProducer(bootstrap_servers=ground.bootstrap)
+    kept = producer.send(topic, key=b"k", value=b"no event", partition=0, headers=[("who", b"someone"), ("x", b"\xff")])
+    offset = kept.get(30).offset
+    producer.close()
+    with pytest.raises(NoKeyError):
+        traced(ground, f"citizen.changed/0@{offset}")
+    named = place_named("citizen.changed/0")
+    assert named == (topic, 0, None)
+    unread = story_of(ground.database, ground.bootstrap, (topic, 0, offset))
+    assert unread.outcome is None
+    assert "it is not decided yet: 0 places stand before it" in unread.said
+    assert unread.record is not None
+    assert unread.record.value_bytes == 8
+    assert unread.record.headers_as_text(is_masked=True) == {"who": "7 bytes", "x": "1 bytes"}
+    assert unread.record.headers_as_text(is_masked=False) == {"who": "someone", "x": "\\xff"}
+    assert story_of(ground.database, ground.bootstrap, named).place == unread.place
+    ground.consume()
+    decided = story_of(ground.database, NOWHERE, (topic, 0, offset))
+    assert (decided.outcome, decided.reason) == ("dead_lettered", "BAD_MAGIC")
+    assert decided.do == (f"hub deadletters show {topic}/0/{offset}",)
+    assert any(one.startswith("the log cannot be asked") for one in decided.said)
+    never = story_of(ground.database, ground.bootstrap, (topic, 99, 5))
+    assert never.said == ("the hub has never read this partition", "the log holds no record here now")
+    shown = show_letter(ground.database, Place(topic, 0, offset), None, ground.bootstrap)
+    told = shown_as_json(shown)
+    assert told["headers"] == {"who": "7 bytes", "x": "1 bytes"}
+    assert told["appended_at"] is not None
+    assert "someone" not in repr(shown)
