@@ -134,10 +134,11 @@ def sample(context: Context, stream: Stream) -> Sample:
     version = context.catalogue.latest(stream.subject)
     mapper = RowMapper(context.declaration, stream, version, context.secret)
     table = SourceTable(context.engine, stream)
+    proof = table.prove_key()
     with translated(table.what), table.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
         rows = table.with_children(connection, found)
-    told = order_doubts(context.declaration, table), unseen(context.declaration, table)
+    told = (*proof.doubts, *order_doubts(context.declaration, table)), unseen(context.declaration, table)
     if not rows:
         return Sample(stream.name, stream.subject, {}, None, *told)
     try:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, literal_column, text
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, cast, literal_column, or_, text
 from sqlalchemy.types import NullType, UserDefinedType
 
 from connectors.faults import translated
@@ -24,6 +24,7 @@ from connectors.origin import EVERYTHING, WITNESSES, Origin
 from connectors.port import Position
 from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of
 from connectors.source import SourceTable
+from connectors.tables.streaming import streamed
 
 ROUND = 2**32
 WIDEST_WINDOW = 2**31
@@ -96,16 +97,17 @@ class HorizonReading:
         if not everything:
             statement = statement.where(self._window(low, high))
         if isinstance(after, list):
-            statement = statement.where(self._table.after(after))
+            # rows without a key have no place: they are met again
+            statement = statement.where(or_(self._table.after(after), self._table.without_key()))
         with translated(self._table.what), self._table.engine.connect() as connection:
+            self._table.look_for_shared(connection, statement.order_by(None))
             # all of the window is wanted, not its first rows soon
             connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-            options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
-            for page in options.execute(statement).partitions(self._page_rows):
-                found = [tuple(row[:-1]) for row in page]
+            for page in streamed(connection, statement, self._page_rows):
+                found = [row[:-1] for row in page]
                 self._origin.meet(found, [row[-1] for row in page], high)
-                rows = self._table.with_children(connection, found)
-                yield rows, {**inside, AFTER: self._table.place(rows[-1])}
+                after = next((place for row in reversed(page) if None not in (place := self._table.place(row))), after)
+                yield self._table.with_children(connection, found), {**inside, AFTER: after}
         witnesses = self._origin.witnesses(origin[WITNESSES])
         yield [], {**origin, PHASE: CHANGES, "low": high, "system": system, WITNESSES: witnesses}
 

@@ -116,6 +116,10 @@ class RowMapper:
         """Return the keyed hash of the row's primary key, hex: how a reject names its row."""
         return self._digest(f"{self.stream.table}\x1f{self._key_text(row)}").hex()
 
+    def content_hash(self, row: Row) -> str:
+        """Return the keyed hash of all that the row holds, hex: how a reject names a row that its key does not name."""
+        return self._digest(f"{self.stream.table}\x1f{row!r}").hex()
+
     def place(self, row: Row) -> str:
         """Return where the row stands, if saying so betrays nobody: the id of an outbox row."""
         text = self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""

@@ -8,6 +8,7 @@ that is as it was, everything is read again; when none is, the whole table.
 """
 
 import heapq
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Origin:
 
     def __init__(self, table: SourceTable) -> None:
         self._table = table
-        self._met: dict[tuple[JsonValue, ...], int] = {}
+        self._met: dict[str, int] = {}
 
     def writer(self) -> ColumnElement[int]:
         """Return the transaction that wrote a row: 64 bits of the declared column, else the 32 of ``xmin``."""
@@ -111,7 +112,9 @@ class Origin:
         """Remember the newest rows of a page; ``high``: an id above every writer's."""
         written = ((high - (high - int(writer)) % _ROUND, place) for place, writer in enumerate(writers))
         for number, place in heapq.nlargest(_NEWEST, written):
-            self._met[tuple(self._table.place(rows[place]))] = number
+            key = self._table.place(rows[place])
+            if None not in key:  # a row without a key cannot be looked up
+                self._met[json.dumps(key)] = number
 
     def witnesses(self, before: object) -> list[JsonValue]:
         """Return the witnesses after a window: the newest rows met in it and before it."""
@@ -119,7 +122,7 @@ class Origin:
         self._met = {}
         in_order = sorted(known.items(), key=lambda pair: -pair[1])
         chosen = in_order[:_NEWEST] + in_order[_NEWEST:][-_OLDEST:]
-        return [[list(key), number] for key, number in chosen]
+        return [[json.loads(key), number] for key, number in chosen]
 
     def witnesses_of_all(self, low: int) -> list[JsonValue]:
         """Return the witnesses after a first full read: the newest rows of the table below a transaction."""
@@ -147,7 +150,7 @@ class Origin:
         """
         low, is_lost = position["low"], False
         for key, number in sorted(_pairs(position.get(WITNESSES)), key=lambda pair: -pair[1]):
-            statement = select(self.writer()).where(self._table.at(key))
+            statement = select(self.writer()).where(self._table.at(json.loads(key)))
             with translated(self._table.what), self._table.engine.connect() as connection:
                 found = connection.execute(statement).scalars().first()
             if found is not None and int(found) % _ROUND == number % _ROUND:
@@ -157,5 +160,6 @@ class Origin:
         return None, True
 
 
-def _pairs(witnesses: object) -> list[tuple[tuple[JsonValue, ...], int]]:
-    return [(tuple(key), number) for key, number in witnesses] if isinstance(witnesses, list) else []
+def _pairs(witnesses: object) -> list[tuple[str, int]]:
+    """Return the witnesses that a position keeps: each key as JSON writes it, with the transaction."""
+    return [(json.dumps(key), number) for key, number in witnesses] if isinstance(witnesses, list) else []

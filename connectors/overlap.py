@@ -19,6 +19,7 @@ from connectors.origin import STEPPED_BACK
 from connectors.port import JsonValue, Position
 from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
 from connectors.source import SourceTable
+from connectors.tables.streaming import streamed
 from hub.model.errors import ConfigError
 
 MARK = "mark"
@@ -63,9 +64,9 @@ class OverlapReading:
         if isinstance(mark, str):
             statement = statement.where(self._column >= self._since(mark))
         with translated(self._table.what), self._table.engine.connect() as connection:
-            options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
-            for page in options.execute(statement).partitions(self._page_rows):
-                rows = self._table.with_children(connection, [tuple(row) for row in page])
+            self._table.look_for_shared(connection, statement.order_by(None))
+            for page in streamed(connection, statement, self._page_rows):
+                rows = self._table.with_children(connection, page)
                 mark = self._later(mark, rows[-1][self._place])
                 yield rows, {**kept, PHASE: CHANGES, MARK: mark}
             for rows in self._without_time(connection):
@@ -103,9 +104,8 @@ class OverlapReading:
         if self._timeless is None:
             return
         statement = self._table.rows().where(self._timeless).order_by(*self._table.key)
-        options = connection.execution_options(stream_results=True, max_row_buffer=self._page_rows)
-        for page in options.execute(statement).partitions(self._page_rows):
-            yield self._table.with_children(connection, [tuple(row) for row in page])
+        for page in streamed(connection, statement, self._page_rows):
+            yield self._table.with_children(connection, page)
 
     def is_held_back(self) -> bool:
         """No: what is committed late is found by reading the last seconds again."""

@@ -25,6 +25,8 @@ class RejectReason(StrEnum):
     NOT_ENCODABLE = "NOT_ENCODABLE"
     TOO_LARGE = "TOO_LARGE"
     TOO_LONG = "TOO_LONG"
+    KEY_MISSING = "KEY_MISSING"
+    KEY_SHARED = "KEY_SHARED"
 
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

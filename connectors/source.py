@@ -14,9 +14,10 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
-    bindparam,
     cast,
     false,
+    func,
+    not_,
     or_,
     select,
     type_coerce,
@@ -28,6 +29,8 @@ from connectors.declaration import Child, FieldRule, Stream, child_columns, colu
 from connectors.faults import translated
 from connectors.port import JsonValue
 from connectors.raw.place import bound, kept, key_problem
+from connectors.tables.children import Children
+from connectors.tables.proof import KeyProof, prove
 from hub.model.errors import ConfigError
 
 
@@ -40,18 +43,22 @@ class SourceTable:
         self.what = f"source, table {stream.table}"
         self.is_postgresql = engine.dialect.name == "postgresql"
         self.table = _reflected(engine, stream.table, self.what)
-        self._children: list[tuple[FieldRule, Child, Table]] = [
+        children = [
             (rule, rule.child, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
         ]
-        self._check()
+        self._check(children)
+        self._children = [Children(self, rule, table) for rule, _, table in children]
+        # until it is asked, nothing keeps the key
+        self.proof = KeyProof(None, frozenset(stream.key))
+        self.shared: frozenset[str] = frozenset()
         self.columns = [raw(self.table.c[name]) for name in columns_of(stream)]
         self.key = [self.table.c[name] for name in stream.key]
         self.changed_at = self.table.c[stream.changed_at] if stream.changed_at else None
 
-    def _check(self) -> None:
+    def _check(self, children: Sequence[tuple[FieldRule, Child, Table]]) -> None:
         wanted = [*columns_of(self.stream), *self.stream.where, *([self.stream.txid] if self.stream.txid else [])]
         problems = [f"{self.what}: there is no column {name!r}" for name in wanted if name not in self.table.c]
-        for rule, child, table in self._children:
+        for rule, child, table in children:
             problems += [
                 f"{self.what}: child table {table.name} has no column {name!r}"
                 for name in (*child_columns(rule), *child.on, *child.order)
@@ -73,49 +80,74 @@ class SourceTable:
             statement = statement.where(self.table.c[name].in_(values))
         return statement
 
+    def keys(self) -> Select[Any]:
+        """Return the select of the keys of all rows of the stream, with no order."""
+        return self.rows().with_only_columns(*self.key)
+
+    def without_key(self) -> ColumnElement[bool]:
+        """Return the condition of the rows that have a null in their key; nothing keeps such rows away."""
+        return or_(false(), *(self.table.c[name].is_(None) for name in sorted(self.proof.nullable)))
+
     def after(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
-        """Return the condition of the rows whose key comes after a place."""
-        columns = [type_coerce(column, NullType()) for column in self.key]
-        values = [bound(value, self.engine.dialect.name) for value in place]
-        condition: ColumnElement[bool] = false()
-        for column, value in reversed(list(zip(columns, values, strict=True))):
-            condition = or_(column > value, and_(column == value, condition))
+        """Return the condition of the rows whose key comes after a place; rows without a key come nowhere."""
+        pairs = self._pairs(place)
         # the first column alone lets the database use its index
-        return and_(columns[0] >= values[0], condition)
+        return and_(pairs[0][0] >= pairs[0][1], _is_later(pairs))
+
+    def up_to(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
+        """Return the condition of the rows whose key comes before a place or is there; rows without a key are not."""
+        pairs = self._pairs(place)
+        return and_(pairs[0][0] <= pairs[0][1], not_(_is_later(pairs)))
 
     def at(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
         """Return the condition of the rows whose key is at a place."""
+        return and_(*(column == value for column, value in self._pairs(place)))
+
+    def _pairs(self, place: Sequence[JsonValue]) -> list[tuple[ColumnElement[Any], ColumnElement[Any]]]:
+        columns = [type_coerce(column, NullType()) for column in self.key]
         values = [bound(value, self.engine.dialect.name) for value in place]
-        return and_(*(type_coerce(column, NullType()) == value for column, value in zip(self.key, values, strict=True)))
+        return list(zip(columns, values, strict=True))
 
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
         """Return a row's key as a position keeps it."""
         return [kept(value) for value in row[: len(self.key)]]
 
+    def selected(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return what selects a column of this table or of a child's."""
+        return raw(column)
+
     def with_children(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        """Return the rows with one list of child rows appended per child table; one query per child table and page."""
-        for rule, child, table in self._children:
-            place = columns_of(self.stream).index(next(iter(child.on.values())))
-            parents = sorted({row[place] for row in rows if row[place] is not None})
-            found = _child_rows(connection, _child_select(rule, child, table), parents)
-            rows = [(*row, found.get(row[place], [])) for row in rows]
+        """Return the rows with one list of child rows appended per child table."""
+        for children in self._children:
+            found = children.of_rows(connection, rows)
+            rows = [(*row, own) for row, own in zip(rows, found, strict=True)]
         return rows
 
+    def look_for_shared(self, connection: Connection, wanted: Select[Any]) -> None:
+        """Remember in ``shared`` which keys several of the wanted rows have; asked only where nothing keeps the key."""
+        if not self.proof.is_kept:
+            keys = wanted.with_only_columns(*map(self.selected, self.key)).group_by(*self.key)
+            rows = connection.execute(keys.having(func.count() > 1))
+            self.shared = frozenset(repr(self.place(tuple(row))) for row in rows)
 
-def _child_select(rule: FieldRule, child: Child, table: Table) -> Select[Any]:
-    """Return the select of child rows; the last column links to the parent and is bound to ``parents``."""
-    link = table.c[next(iter(child.on))]
-    columns = [raw(table.c[name]) for name in child_columns(rule)]
-    wanted = link.in_(bindparam("parents", expanding=True))
-    return select(*columns, link).where(wanted).order_by(link, *(table.c[name] for name in child.order))
+    def prove_key(self) -> KeyProof:
+        """Find out whether the declared key tells rows apart, and remember it.
+
+        Raises:
+            ConfigError: rows that are there share a key or have none.
+        """
+        self.proof = prove(self)
+        if self.proof.problems:
+            raise ConfigError(self.proof.problems)
+        return self.proof
 
 
-def _child_rows(connection: Connection, statement: Select[Any], parents: list[Any]) -> dict[Any, list[Sequence[Any]]]:
-    found: dict[Any, list[Sequence[Any]]] = {}
-    if parents:
-        for row in connection.execute(statement, {"parents": parents}):
-            found.setdefault(row[-1], []).append(tuple(row)[:-1])
-    return found
+def _is_later(pairs: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]) -> ColumnElement[bool]:
+    """Return the condition that columns, in their order, come after the values they are paired with."""
+    condition: ColumnElement[bool] = false()
+    for column, value in reversed(pairs):
+        condition = or_(column > value, and_(column == value, condition))
+    return condition
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:

@@ -5,6 +5,7 @@ an event of its own and its id its version, a table's row is a state whose versi
 change.
 """
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +30,12 @@ from connectors.rows import record_of_row
 from connectors.sequences import numbers_of
 from connectors.source import SourceTable
 from connectors.state import StateStore
+from connectors.tables.apart import REASONS, told_apart
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.codec.encode import Encoder
 from hub.topology import MAX_RECORD_BYTES, event_topic
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class SqlConnector:
             lambda things: context.state.said(stream.name, things),
         )
         self._reading: Reading | None = None
+        self._table: SourceTable | None = None
         self._sorts = False
         self._rejected: set[str] = set()
         self._from: Position = {}
@@ -93,7 +98,10 @@ class SqlConnector:
 
     def stored(self) -> Position | None:
         """Return the stored position and learn which rows are rejects."""
-        self._reading = self._reading or self._open()
+        reading, self._reading = self._reading, self._reading or self._open()
+        if reading is None and self._table is not None and not self._table.proof.is_doubtful:
+            self._context.state.take()
+            self._context.state.forget_rejects(self.name, REASONS)
         stored, self._rejected = self._context.state.load(self.name)
         return stored.position if stored else None
 
@@ -161,8 +169,16 @@ class SqlConnector:
         self._context.engine.dispose()
         self._context.state.close()
 
-    def _open(self) -> Reading:
+    def table(self) -> SourceTable:
+        """Return the stream's table, its key proved; see ``SourceTable.prove_key``."""
         table = SourceTable(self._context.engine, self._stream)
+        table.prove_key()
+        return table
+
+    def _open(self) -> Reading:
+        table = self._table = self.table()
+        for doubt in table.proof.doubts:
+            _log.warning("%s", doubt)
         self._sorts = _has_ids_out_of_order(table)
         return reading_of(self._context.declaration, table)
 
@@ -171,6 +187,9 @@ class SqlConnector:
         found, met = Mapped(), list[Met]()
         now = datetime.now(UTC)
         unconfirmed: _Sent = {}
+        table = self._table
+        if table is not None and not table.proof.is_kept:
+            rows, found.rejects = told_apart(rows, table, table.shared, self._mapper.content_hash, self._rejected)
         if changed is not None:
             rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
         rows = self._order.by_time(rows) if self._sorts else rows

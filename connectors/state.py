@@ -132,14 +132,22 @@ class StateStore:
             ) from None
         self._is_made = True
 
-    def load(self, stream: str) -> tuple[Stored | None, set[str]]:
-        """Return what is stored of a stream, and the hashes of its rejected rows; the source is this process's now.
+    def take(self) -> None:
+        """Make the source this process's, and its tables where they are missing.
 
         Raises:
             AnotherConnectorError: another connector of this source runs.
         """
         self._lock.take()
         self.make()
+
+    def load(self, stream: str) -> tuple[Stored | None, set[str]]:
+        """Return what is stored of a stream, and the hashes of its rejected rows; the source is this process's now.
+
+        Raises:
+            AnotherConnectorError: another connector of this source runs.
+        """
+        self.take()
         table, reject = self._checkpoint, self._reject
         with translated(_WHAT), self._engine.connect() as connection:
             found = connection.execute(
@@ -226,6 +234,14 @@ class StateStore:
                     for reject in rejects.values()
                 ],
             )
+
+    def forget_rejects(self, stream: str, reasons: Collection[str]) -> None:
+        """Remove a stream's rejects of some reasons: what they said of the table is no longer so."""
+        reject = self._reject
+        mine = (reject.c.source == self._source, reject.c.stream == stream, reject.c.reason.in_(map(str, reasons)))
+        with translated(_WHAT), self._lock.transaction() as connection:
+            if connection.execute(select(reject.c.row_hash).where(*mine).limit(1)).first():
+                connection.execute(delete(reject).where(*mine))
 
     def wait(self, stream: str, waits_for: str | None, since: datetime) -> None:
         """Keep what a stream waits for, where ``summary`` finds it; None: for nothing any more."""

@@ -1,0 +1,38 @@
+"""Rows of a page that their declared key does not tell apart: set aside with a reason, never published as one thing."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from connectors.port import Reject
+from connectors.reasons import RejectReason
+from connectors.tables.shape import Shape
+
+Row = Sequence[Any]
+REASONS = (RejectReason.KEY_MISSING, RejectReason.KEY_SHARED)
+
+
+def told_apart(
+    rows: Sequence[Row], shape: Shape, shared: Collection[str], name_of: Callable[[Row], str], known: Collection[str]
+) -> tuple[list[Row], list[Reject]]:
+    """Return the rows that have a key of their own, and a reject for each other row.
+
+    Args:
+        rows: each begins with its key.
+        shape: of the stream's table.
+        shared: keys that rows of other pages have, too, as ``repr`` shows their places.
+        name_of: gives the hash that names a row by all it holds.
+        known: hashes that are rejects already: not named again.
+    """
+    places = [shape.place(row) for row in rows]
+    times = Counter(map(repr, places))
+    good: list[Row] = []
+    rejects: list[Reject] = []
+    for row, place in zip(rows, places, strict=True):
+        is_missing = None in place
+        if not is_missing and times[repr(place)] == 1 and repr(place) not in shared:
+            good.append(row)
+        elif (name := name_of(row)) not in known:
+            reason = RejectReason.KEY_MISSING if is_missing else RejectReason.KEY_SHARED
+            rejects.append(Reject(name, "", reason, ", ".join(shape.stream.key)))
+    return good, rejects

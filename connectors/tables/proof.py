@@ -1,0 +1,125 @@
+"""Does the declared key tell rows apart? By a constraint for ever, else by a query for the rows that are there now.
+
+Rows that share a key, or have none, have no place in the order of pages and are one thing to the hub: such a table is
+refused. Where no constraint keeps the key, later rows may break it: they are set aside (``KEY_MISSING``,
+``KEY_SHARED``), and every start asks again.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, or_, select, text
+
+from connectors.declaration import Stream
+from connectors.faults import LimitError, translated
+from connectors.tables.constraints import never_null, unique_by
+from connectors.tables.shape import Shape
+
+LIMIT_S = 60.0
+"""A proof by query takes no longer than this."""
+
+_MANY = 1_000
+_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProof:
+    """What is known of a key.
+
+    Fields:
+        kept_by: the constraint or index that keeps it unique; None: nothing does.
+        nullable: columns of the key that may be null in a row to come.
+        problems: rows that are there contradict it; the line to change.
+        doubts: what could not be proved, or nothing keeps.
+        is_doubtful: whether rows that are there may contradict it.
+    """
+
+    kept_by: str | None
+    nullable: frozenset[str]
+    problems: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    is_doubtful: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether the database itself keeps every row's key present and its own."""
+        return self.kept_by is not None and not self.nullable
+
+
+def prove(shape: Shape, limit_s: float = LIMIT_S) -> KeyProof:
+    """Find out whether the key holds; asks the table itself only for what no constraint says.
+
+    Raises:
+        RetryableError, ConfigError: as any reading of the source.
+    """
+    stream = shape.stream
+    with translated(shape.what), shape.engine.connect() as connection:
+        kept_by = unique_by(connection, shape.table, stream.key)
+        nullable = frozenset(stream.key) - never_null(connection, shape.table, stream.key)
+        primary = [column.name for column in shape.table.primary_key.columns]
+    if kept_by and not nullable:
+        return KeyProof(kept_by, nullable)
+    try:
+        with translated(shape.what), _limited(shape.engine, limit_s) as connection:
+            problems = _problems(connection, shape, nullable, kept_by is None)
+    except LimitError:
+        doubt = f"whether it tells rows apart could not be found out in {limit_s:g} s"
+        return KeyProof(kept_by, nullable, (), (_told(stream, doubt, primary),), is_doubtful=True)
+    told = tuple(f"{shape.what}: {_told(stream, problem, primary)}" for problem in problems)
+    doubt = "no constraint keeps it: later rows may have none, or share one, and are rejects then"
+    return KeyProof(kept_by, nullable, told, () if told else (_told(stream, doubt, primary),))
+
+
+def _problems(connection: Connection, shape: Shape, nullable: frozenset[str], is_shared: bool) -> list[str]:
+    key = [shape.table.c[name] for name in shape.stream.key]
+    found = []
+    some_null: list[ColumnElement[bool]] = [column.is_(None) for column in key if column.name in nullable]
+    if some_null and (rows := _count(connection, shape.keys().where(or_(*some_null)))):
+        found.append(f"{rows} {'row has' if rows == '1' else 'rows have'} no value in {', '.join(sorted(nullable))}")
+    if is_shared:
+        no_null: list[ColumnElement[bool]] = [column.is_not(None) for column in key if column.name in nullable]
+        shared = shape.keys().where(*no_null).group_by(*key).having(func.count() > 1)
+        if values := _count(connection, shared):
+            found.append(f"{values} {'value is' if values == '1' else 'values are'} in more than one row")
+    return found
+
+
+def _count(connection: Connection, rows: Select[Any]) -> str | None:
+    few = rows.limit(_MANY).subquery()
+    count = connection.execute(select(func.count()).select_from(few)).scalar() or 0
+    return f"{count} or more" if count == _MANY else str(count) if count else None
+
+
+def _told(stream: Stream, problem: str, primary: list[str]) -> str:
+    names = ", ".join(f'"{name}"' for name in primary)
+    primary_key = f", such as the primary key: key = [{names}]" if primary and primary != list(stream.key) else ""
+    given = ", ".join(f'"{name}"' for name in stream.key)
+    wanted = f"let key name columns that are never null and together unique{primary_key}"
+    return f"stream {stream.name}: key = [{given}]: {problem}; {wanted}"
+
+
+@contextmanager
+def _limited(engine: Engine, limit_s: float) -> Iterator[Connection]:
+    """Yield a connection whose statements take no longer than the limit, where its database has one."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL statement_timeout = {int(limit_s * 1000)}"))
+            yield connection
+        elif engine.dialect.name == "sqlite":
+            driver: Any = connection.connection.driver_connection
+            give_up = time.monotonic() + limit_s
+            driver.set_progress_handler(lambda: time.monotonic() > give_up, _STEPS)
+            try:
+                yield connection
+            finally:
+                driver.set_progress_handler(None, 0)
+        elif engine.dialect.name in ("mysql", "mariadb") and getattr(connection.dialect, "is_mariadb", False):
+            before = connection.execute(text("SELECT @@SESSION.max_statement_time")).scalar()
+            connection.execute(text("SET SESSION max_statement_time = :limit"), {"limit": limit_s})
+            yield connection
+            connection.execute(text("SET SESSION max_statement_time = :before"), {"before": before})
+        else:
+            yield connection

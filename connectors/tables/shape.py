@@ -1,0 +1,41 @@
+"""What the questions of this package need to know of a stream's table."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Column, ColumnElement, Engine, Select, Table
+
+from connectors.declaration import Stream
+from connectors.port import JsonValue
+
+
+class Shape(Protocol):
+    """A stream's table; ``connectors.source.SourceTable`` is one."""
+
+    @property
+    def engine(self) -> Engine:
+        """Where it is."""
+
+    @property
+    def stream(self) -> Stream:
+        """What is declared of it."""
+
+    @property
+    def table(self) -> Table:
+        """Its columns, as reflected."""
+
+    @property
+    def what(self) -> str:
+        """Its name in messages."""
+
+    def keys(self) -> Select[Any]:
+        """Return the select of the keys of all rows of the stream."""
+
+    def selected(self, column: Column[Any]) -> ColumnElement[Any]:
+        """Return what selects a column of this table or of a child's."""
+
+    def place(self, row: Sequence[Any]) -> list[JsonValue]:
+        """Return a row's key as a position keeps it; the row begins with its key."""
+
+    def at(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
+        """Return the condition of the rows whose key is at a place."""
