@@ -23,6 +23,9 @@ Number = int | float | Decimal
 _UNDECLARED = re.compile(r"-?\d+(\.\d+)?")
 _MAY_BE_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _SEPARATED = re.compile(r"-?\d[\d.,'\u2019 \u00a0\u202f]*\d", re.ASCII)
+_EXACT = 2**53
+"""Beyond it a double has no last digits: which whole number the source meant is lost."""
+
 _LARGEST_EXPONENT = 18
 """A whole number of a longer one fits no field; it is not worked out."""
 
@@ -35,7 +38,7 @@ def to_whole(form: NumberFormat | None, limit: int) -> Callable[[Any], int | Non
         number = value if value is None or value.__class__ is int else read(value)
         if number is None:
             return None
-        whole = number if number.__class__ is int else _whole(number)
+        whole = number if isinstance(number, int) else _whole(number)
         if not -limit <= whole < limit:
             raise Unmappable(RejectReason.BAD_NUMBER)
         return int(whole)
@@ -64,6 +67,8 @@ def to_double(form: NumberFormat | None) -> Callable[[Any], float | None]:
 
 def _whole(number: Number) -> int:
     exact = Decimal(number)
+    if isinstance(number, float) and abs(number) > _EXACT:
+        raise Unmappable(RejectReason.BAD_NUMBER)
     if not exact.is_finite() or exact.adjusted() > _LARGEST_EXPONENT or exact != exact.to_integral_value():
         raise Unmappable(RejectReason.BAD_NUMBER)
     return int(exact)

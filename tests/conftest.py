@@ -12,6 +12,7 @@ from hub.config import Settings
 
 if TYPE_CHECKING:
     from hub.embedded.engine import Engine
+    from tests.mariadb import RunningMariaDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,44 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
         yield RunningEngine(embedded, settings, endpoints.bootstrap, endpoints.key_secret)
     finally:
         embedded.down()
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[RunningMariaDB]":
+    """A MariaDB server of the session; its tests are left out, and named at the end, where it is not installed."""
+    from tests.mariadb import HOW, programs, running
+
+    if programs() is None:
+        pytest.skip(f"{LEFT_OUT}: MariaDB's server is not installed; {HOW}")
+    with running(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb: "RunningMariaDB", unique: str) -> Iterator[str]:
+    """URL of a fresh, empty database of MariaDB, dropped after the test."""
+    name = f"test_{unique}"
+    yield mariadb.create_database(name)
+    mariadb.drop_database(name)
+
+
+LEFT_OUT = "LEFT OUT"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly which tests did not run because a part is not installed."""
+    left_out = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and LEFT_OUT in report.longrepr[2]
+    ]
+    if left_out:
+        terminalreporter.section("TESTS LEFT OUT: A PART IS NOT INSTALLED", sep="!", red=True, bold=True)
+        for reason in sorted({str(report.longrepr[2]) for report in left_out}):
+            terminalreporter.line(reason.removeprefix("Skipped: "), red=True, bold=True)
+        for name in sorted({report.nodeid for report in left_out}):
+            terminalreporter.line(f"  {name}", red=True)
+        terminalreporter.line(f"{len(left_out)} tests did not run.", red=True, bold=True)
 
 
 @pytest.fixture

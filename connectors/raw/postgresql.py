@@ -15,9 +15,13 @@ from psycopg.types.range import RangeInfo
 
 from connectors.json_text import json_or_unreadable
 
-_SESSION = "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'"
-_MOMENTS = ("date", "time", "timetz", "timestamp", "timestamptz")
-_AS_PRINTED = ("interval", "inet", "cidr")
+_SESSION = (
+    "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET timezone TO 'UTC'"
+)
+"""What a server or a role has for its default must not change what an event says, or its id."""
+
+_MOMENTS = ("date", "timestamp", "timestamptz")
+_AS_PRINTED = ("time", "timetz", "interval", "inet", "cidr")
 _TEXTS = ("text", "varchar", "bpchar", "name", '"char"')
 _UNKNOWN_TYPE = 0
 
