@@ -21,6 +21,7 @@ from hub.operate.archive_plan import plan_archive
 from hub.operate.archive_reader import read_places
 from hub.operate.event_log import LogRange
 from hub.operate.evidence_bytes import BytesCheck
+from hub.operate.evidence_outcomes import Derivation
 from hub.operate.history import Place
 from hub.operate.log_ends import read_log_ends
 from hub.operate.log_reader import read_values
@@ -154,9 +155,9 @@ def replay(sent: Sent) -> None:
 
 
 def evidence(sent: Sent) -> None:
-    with GuardedDecoder(20.0, 2048) as decoder:
-        check = BytesCheck(sent.ground.bootstrap, decoder, lambda _: None)
-        with closing(check), sent.ground.database.connect() as connection:
+    with GuardedDecoder(20.0, 2048) as decoder, sent.ground.database.connect() as connection:
+        derivation = Derivation(connection, decoder, sent.ground.secret)
+        with closing(BytesCheck(sent.ground.bootstrap, derivation, lambda _: None)) as check:
             found = [one for one in check.findings(connection, f"{CITIZEN}/0")]
             mine = {f"{CITIZEN}/0@{place.offset}" for place in sent.places}
             assert [one for one in found if one.where in mine] == []
