@@ -13,6 +13,7 @@ from connectors.reasons import Unmappable
 from connectors.sight import unseen
 from connectors.source import SourceTable
 from connectors.sql import Context
+from connectors.unclear import unclear_words
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
@@ -24,6 +25,7 @@ OPTIONAL_ENVELOPE = {"occurred_at", "correlation_id", "causation_id", "actor", "
 """Fields of the envelope that a declaration may fill; the connector fills the rest."""
 
 _DATES = {FieldKind.DATE, FieldKind.TIMESTAMP, FieldKind.STRING}
+_NUMBERS = {FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE}
 _OPEN = {DataClass.PUBLIC, DataClass.INTERNAL}
 MASK = "•••"
 
@@ -77,6 +79,8 @@ def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
             )
     if rule.part and spec.kind not in (FieldKind.INT, FieldKind.LONG):
         yield f"part is for numbers, the schema wants {spec.kind}"
+    if rule.number and (rule.part or spec.kind not in _NUMBERS):
+        yield f"number is for numbers, the schema wants {spec.kind}" if not rule.part else "part takes no number"
     if rule.formats and not rule.part and spec.kind not in _DATES:
         yield f"formats are for dates and times, the schema wants {spec.kind}"
     if rule.pad and spec.kind is not FieldKind.STRING:
@@ -128,13 +132,15 @@ def sample(context: Context, stream: Stream) -> Sample:
     """Map the first row of a stream.
 
     Raises:
-        ConfigError: tables or columns the source does not have.
+        ConfigError: tables or columns the source does not have, words that are neither true nor false.
         RetryableError: the source is away.
     """
     version = context.catalogue.latest(stream.subject)
     mapper = RowMapper(context.declaration, stream, version, context.secret)
     table = SourceTable(context.engine, stream)
     proof = table.prove_key()
+    if unclear := list(unclear_words(table, version)):
+        raise ConfigError(unclear)
     with translated(table.what), table.engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
         rows = table.with_children(connection, found)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from connectors.raw import mysql, postgresql, sqlite
@@ -18,7 +18,7 @@ _DRIVERS = {
     "mysql": {"pymysql": "hub[mysql]"},
     "mariadb": {"pymysql": "hub[mysql]"},
     "oracle": {"oracledb": "hub[oracle]"},
-    "mssql": {"pyodbc": "hub[sqlserver]", "mssqlpython": "hub[sqlserver]"},
+    "mssql": {"pyodbc": "hub[sqlserver]", "mssqlpython": "mssql-python"},
 }
 """By database: the drivers that a URL may name, each with what brings it; the first is meant where it names none."""
 
@@ -32,13 +32,15 @@ def open_engine(url: str) -> Engine:
     known = _url(url)
     options: dict[str, Any] = {"pool_size": 2}
     if known.get_backend_name() == "postgresql":
-        arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
+        arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
+        if "client_encoding" not in known.query:
+            arguments["client_encoding"] = "utf8"  # what SQLAlchemy asks first it cannot read in SQL_ASCII
         options |= {"connect_args": arguments, "pool_reset_on_return": "rollback"}
     if known.get_backend_name() == "sqlite":
         options = {"poolclass": NullPool}
     try:
         engine = create_engine(known, hide_parameters=True, **options)
-    except ImportError as error:
+    except (ImportError, NoSuchModuleError) as error:
         raise ConfigError([_missing(known, error)]) from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(["the database's URL has an option that its driver does not know"]) from error
@@ -81,10 +83,10 @@ def _url(text: str) -> URL:
     return url.set(drivername=f"{backend}+{driver or next(iter(drivers))}")
 
 
-def _missing(url: URL, error: ImportError) -> str:
+def _missing(url: URL, error: ImportError | NoSuchModuleError) -> str:
     backend, driver = url.get_backend_name(), url.get_driver_name()
     extra = _DRIVERS[backend].get(driver) or "hub"
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError | NoSuchModuleError):
         return f"the driver {driver} of {backend} is not installed: pip install '{extra}'"
     return f"the driver {driver} of {backend} does not load: {error}"
 
