@@ -29,7 +29,7 @@ from hub.intake.broker_talk import GroupOffsets, watch
 from hub.intake.bugs import is_bug, ranges_of, ranges_polled
 from hub.intake.guard import Guard
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
-from hub.intake.log import IntakeOptions, new_consumer, start, taken_on
+from hub.intake.log import IntakeOptions, let_go, new_consumer, start, taken_on
 from hub.intake.patience import Patience
 from hub.intake.placing import Placer
 from hub.intake.polling import Polling
@@ -99,7 +99,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self.status.ended_by = first if isinstance(first, HubError) else None
             raise first from None
         finally:
-            await consumer.stop()
+            await let_go(consumer)
             self._decode_thread.shutdown(wait=False, cancel_futures=True)
             self._lanes.close()
             self._placer.close()

@@ -1,5 +1,7 @@
 """The log as the intake reads it: a consumer that is told where to read, and whether the log holds that place."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +13,10 @@ from hub.log.odd import OddRecord
 from hub.log.stream import LogConsumer, is_odd, stream_consumer
 from hub.model.errors import UnreachableError
 from hub.warehouse.offsets import Position
+
+_log = logging.getLogger(__name__)
+
+LEAVE_S = 10.0
 
 FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
 FETCH_BYTES = 32 * 1_048_576
@@ -78,6 +84,15 @@ async def start(consumer: AIOKafkaConsumer) -> None:
     except KafkaConnectionError as error:
         await consumer.stop()
         raise UnreachableError("no Kafka broker answers; is it up, and is HUB_KAFKA_BOOTSTRAP right?") from error
+
+
+async def let_go(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group, and wait no longer for that than ``LEAVE_S``: whoever ends must not stay for a slow broker."""
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await consumer.stop()
+    except TimeoutError:
+        _log.warning("left the group without the broker's word: it did not answer for %.0f s", LEAVE_S)
 
 
 Offsets = dict[TopicPartition, int]

@@ -86,7 +86,8 @@ def test_text_of_the_envelope_is_refused_when_it_is_too_long() -> None:
 @pytest.mark.parametrize("over", [0, 1])
 def test_text_inside_a_list_is_refused_when_it_has_too_many_characters(character: str, over: int) -> None:
     listed = f'[{{"system":"a","code":"b"}},{{"system":"a","code":"{character * (50 + over)}"}}]'
-    rows = DOSSIER, DOSSIER | {"alt_codes": listed}, DOSSIER | {"alt_codes": '[{"system":"a","code":"b"}]'}
+    whole = f'[{{"system":"a","code":"{character * 50}"}}]'
+    rows = DOSSIER, DOSSIER | {"alt_codes": listed}, DOSSIER | {"alt_codes": whole}
     refused = [(1, "INVALID_VALUE", "alt_codes: code longer than 50 characters")]
     assert refusals("dossier.submitted", *rows) == refused * over
 
