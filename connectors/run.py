@@ -43,7 +43,7 @@ class StreamCounts:
 REST_SHARE = 4
 """A pause lasts so many times as long as the round before it took."""
 
-LIMIT_TRIES = 5
+LIMIT_TRIES = 3
 """So many times in a row a limit of the source is met before it is taken for configuration."""
 
 HELD_BACK_S = 5.0

@@ -103,6 +103,12 @@ class SourceTable:
         """Return the condition of the rows whose key is at a place."""
         return and_(*(column == value for column, value in self._pairs(place)))
 
+    def at_any(self, places: Sequence[Sequence[JsonValue]]) -> ColumnElement[bool]:
+        """Return the condition of the rows whose key is at one of some places."""
+        if len(self.key) > 1:
+            return or_(*map(self.at, places))
+        return type_coerce(self.key[0], NullType()).in_([bound(value, self.engine.dialect.name) for (value,) in places])
+
     def _pairs(self, place: Sequence[JsonValue]) -> list[tuple[ColumnElement[Any], ColumnElement[Any]]]:
         columns = [type_coerce(column, NullType()) for column in self.key]
         values = [bound(value, self.engine.dialect.name) for value in place]

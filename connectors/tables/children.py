@@ -7,13 +7,14 @@ named by their keys, in parts: every protocol has a limit of values in a stateme
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, or_, select
+from sqlalchemy import Connection, Table, and_, select
 
 from connectors.declaration import FieldRule, child_columns
 from connectors.tables.shape import Shape
 
-VALUES_PER_STATEMENT = 500
-"""Under the least limit that a database has: 999 of old SQLite, 1,000 in a list of Oracle, 2,100 of SQL Server."""
+VALUES_PER_STATEMENT = {"postgresql": 5_000, "mysql": 5_000, "mariadb": 5_000}
+LEAST_VALUES = 500
+"""For any other: under 999 of old SQLite, 1,000 in a list of Oracle, 2,100 of SQL Server."""
 
 Row = Sequence[Any]
 
@@ -40,10 +41,11 @@ class Children:
         """Return each row's child rows, in their order; a row begins with its key."""
         found: dict[str, list[Row]] = {}
         places = [self._shape.place(row) for row in rows]
-        step = max(1, VALUES_PER_STATEMENT // len(self._key))
+        most = LEAST_VALUES if len(self._key) > 1 else VALUES_PER_STATEMENT.get(connection.dialect.name, LEAST_VALUES)
+        step = max(1, most // len(self._key))
         whole = [place for place in places if None not in place]
         for first in range(0, len(whole), step):
-            some = or_(*(self._shape.at(place) for place in whole[first : first + step]))
+            some = self._shape.at_any(whole[first : first + step])
             for row in connection.execute(self._statement.where(some)):
                 values = tuple(row)
                 found.setdefault(repr(self._shape.place(values[self._count :])), []).append(values[: self._count])

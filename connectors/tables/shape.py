@@ -37,5 +37,5 @@ class Shape(Protocol):
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
         """Return a row's key as a position keeps it; the row begins with its key."""
 
-    def at(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
-        """Return the condition of the rows whose key is at a place."""
+    def at_any(self, places: Sequence[Sequence[JsonValue]]) -> ColumnElement[bool]:
+        """Return the condition of the rows whose key is at one of some places."""
