@@ -7,6 +7,7 @@ time with other content are then a reused version.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 
 import polars as pl
@@ -30,6 +31,7 @@ from hub.model.rules import (
     Rule,
     rule_texts,
 )
+from hub.reconcile.ahead import is_ahead
 from hub.warehouse.copy import filled
 
 _DEFAULT_QUALITY = QualityRules()
@@ -78,7 +80,7 @@ class SourceRules:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Rows that pass (with source, content_hash, revoked, flags), and the others (with source, reason, detail)."""
+    """Rows that pass (with source, content_hash, revoked, flags, ahead); the others (with source, reason, detail)."""
 
     passed: pl.DataFrame
     refused: pl.DataFrame
@@ -112,7 +114,8 @@ def check(
     for name in ("_allowed", "_from", "_until", "_wrong"):
         passed.drop_in_place(name)
         refused.drop_in_place(name)
-    return Checked(with_flags(passed, version, sources.quality), refused)
+    passed = with_flags(passed, version, sources.quality)
+    return Checked(passed.with_columns(is_ahead(sources.quality.ahead, datetime.now(UTC))), refused)
 
 
 @lru_cache(maxsize=1024)

@@ -111,6 +111,12 @@ SHARE_WAITS = Alert(
     "share waits and publishes nothing: the portal does not see what changes",
     "hub share status",
 )
+DATED_AHEAD = Alert(
+    "dated_ahead",
+    Severity.TICKET,
+    "records are dated far ahead, by their time or version: each waits for an officer, others of its key go on",
+    "hub parked list",
+)
 COMPARE_DIFFERS = Alert(
     "compare_differs",
     Severity.TICKET,

@@ -46,6 +46,7 @@ TAKEN: Mapping[ReviewKind, str] = {
     ReviewKind.AMBIGUOUS_UNIT: "the chosen unit is the unit of today",
     ReviewKind.POSSIBLE_DUPLICATE_PERSON: "both numbers are one person",
     ReviewKind.REFERENCE_MISSING: "what waits counts without what it refers to",
+    ReviewKind.TIME_IN_FUTURE: "the event counts with its time; what is older stays stale until then",
 }
 """What TAKE does, by kind; the other kinds leave nothing to take."""
 

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     DISCARDED = "DISCARDED"
     # waits
     REFERENCE_MISSING = "REFERENCE_MISSING"
+    TIME_IN_FUTURE = "TIME_IN_FUTURE"
 
 
 _REJECTED = frozenset(
@@ -68,5 +69,6 @@ OUTCOME_OF_REASON: dict[Reason, Outcome] = {
     **dict.fromkeys(Reason, Outcome.DEAD_LETTERED),
     **dict.fromkeys(_REJECTED, Outcome.REJECTED),
     Reason.REFERENCE_MISSING: Outcome.PARKED,
+    Reason.TIME_IN_FUTURE: Outcome.PARKED,
 }
 """Which outcome a reason belongs to; every reason has one."""

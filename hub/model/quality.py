@@ -3,6 +3,7 @@
 [quality]
 late_after_hours = 72            # an event published longer than this after it happened is LATE
 future_tolerance_seconds = 300   # by how much a source's clock may be ahead before it is TIME_IN_FUTURE
+ahead_hours = 24                 # an event dated further ahead than this is parked for an officer
 invented_pins = false            # true: numbers of invented people pass; for tests and demos only
 off = ["PARTIAL_BIRTH_DATE"]     # flags that are not set
 """
@@ -17,8 +18,9 @@ from hub.model.flags import Flag
 
 LATE_AFTER_HOURS = 72
 FUTURE_TOLERANCE_S = 300
+AHEAD_HOURS = 24
 _NONE = Flag(0)
-_KNOWN = {"late_after_hours", "future_tolerance_seconds", "invented_pins", "off"}
+_KNOWN = {"late_after_hours", "future_tolerance_seconds", "ahead_hours", "invented_pins", "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class QualityRules:
     Fields:
         late_after: an event published longer than this after it happened is late.
         future_tolerance: by how much a source's clock may be ahead.
+        ahead: an event dated further ahead is parked for an officer.
         invented_pins: numbers of invented people pass (prefix 000 or 099, birth years to come): for tests and demos,
             whose numbers must not be able to hit a living person.
         off: flags that are not set.
@@ -35,6 +38,7 @@ class QualityRules:
 
     late_after: timedelta = timedelta(hours=LATE_AFTER_HOURS)
     future_tolerance: timedelta = timedelta(seconds=FUTURE_TOLERANCE_S)
+    ahead: timedelta = timedelta(hours=AHEAD_HOURS)
     invented_pins: bool = False
     off: Flag = _NONE
 
@@ -54,6 +58,7 @@ def quality_rules(table: Mapping[str, Any]) -> QualityRules:
     return QualityRules(
         late_after=timedelta(hours=table.get("late_after_hours", LATE_AFTER_HOURS)),
         future_tolerance=timedelta(seconds=table.get("future_tolerance_seconds", FUTURE_TOLERANCE_S)),
+        ahead=timedelta(hours=table.get("ahead_hours", AHEAD_HOURS)),
         invented_pins=table.get("invented_pins", False),
         off=off,
     )
@@ -63,7 +68,7 @@ def quality_problems(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a table ``[quality]``."""
     for name in sorted(set(table) - _KNOWN):
         yield f"unknown field {name!r}"
-    for name in ("late_after_hours", "future_tolerance_seconds"):
+    for name in ("late_after_hours", "future_tolerance_seconds", "ahead_hours"):
         value = table.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             yield f"{name} must be a number above 0"

@@ -25,6 +25,7 @@ from hub.operate.letters import place_text
 from hub.operate.parked import Queue
 from hub.operate.publish import publish
 from hub.operate.reviews import NO_DESK, officers_desk
+from hub.reconcile.ahead import WAITS
 from hub.reconcile.fence import Stamp, go_among_batches
 from hub.reconcile.merge import commit_batch
 from hub.warehouse.batch import AUDIT_SCHEMA, Batch
@@ -53,15 +54,10 @@ def release_queues(engine: Engine, where: Endpoints, queues: Sequence[Queue], by
         raise ConfigError([NO_DESK])
     now = datetime.now(UTC)
     decisions = [
-        Decision(
-            ReviewId(ReviewKind.REFERENCE_MISSING, queue.aspect, queue.key, "", "", source),
-            Verdict.TAKE,
-            by.actor,
-            by.purpose,
-            now,
-        )
+        Decision(ReviewId(kind, queue.aspect, queue.key, "", field, source), Verdict.TAKE, by.actor, by.purpose, now)
         for queue in queues
         for source in queue.sources
+        for kind, field in _questions_of(queue)
     ]
     publish(where, SUBJECT, [decision.event(desk.code, desk.agency) for decision in decisions])
     with translated_errors("noting a decision"), engine.begin() as connection:
@@ -69,6 +65,13 @@ def release_queues(engine: Engine, where: Endpoints, queues: Sequence[Queue], by
             detail = {"first": place_text(queue.first), "records": queue.records, "waits_for": list(queue.waits_for)}
             note(connection, Action(by.actor, RELEASE, by.purpose, queue.aspect.split(".")[0], queue.key, detail))
     return len(decisions)
+
+
+def _questions_of(queue: Queue) -> list[tuple[ReviewKind, str]]:
+    """Return what a queue asks: about its references once, about each version that is dated ahead."""
+    ahead = [waits.removeprefix(WAITS) for waits in queue.waits_for if waits.startswith(WAITS)]
+    others = [(ReviewKind.REFERENCE_MISSING, "")] if len(ahead) < len(queue.waits_for) or not ahead else []
+    return [*others, *((ReviewKind.TIME_IN_FUTURE, version) for version in ahead)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN, REVIEW
 from hub.operate.replay_filters import Selection
 from hub.operate.replay_plan import claims_in_scope
+from hub.reconcile.ahead import TIME_IN_FUTURE
 from hub.reconcile.decide import redecide
 from hub.reconcile.links import MERGED, regroup
 from hub.reconcile.releasing import REFERENCE_MISSING
@@ -23,7 +24,13 @@ from hub.reconcile.touch import Place, job_place
 from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
 from hub.warehouse.tables import identity_link, parked, review
 
-_ABOUT_CLAIMS = (ReviewKind.AMBIGUOUS_UNIT.value, ReviewKind.BACKWARD_STATUS.value, REFERENCE_MISSING, VERSION_REUSED)
+_ABOUT_CLAIMS = (
+    ReviewKind.AMBIGUOUS_UNIT.value,
+    ReviewKind.BACKWARD_STATUS.value,
+    REFERENCE_MISSING,
+    VERSION_REUSED,
+    TIME_IN_FUTURE,
+)
 """Kinds of questions that one claim raises; the others are brought in line by the merge's own steps."""
 
 

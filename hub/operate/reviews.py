@@ -184,6 +184,8 @@ def _effect(question: Question, given: Given) -> str:
             return f"{who} goes on holding {of.aspect}; open again when {of.source} says something new"
         case Verdict.TAKE, ReviewKind.AMBIGUOUS_UNIT:
             return f"{of.field} is taken to be in {given.choose} today, while {of.source} says what it says now"
+        case Verdict.TAKE, ReviewKind.TIME_IN_FUTURE:
+            return f"the event of version {of.field} counts; what {of.source} says under a lower version is stale"
         case Verdict.TAKE, ReviewKind.REFERENCE_MISSING:
             return (
                 f"what {of.source} said, and says, of this key counts without what it refers to, with a flag; for good"

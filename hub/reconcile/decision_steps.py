@@ -10,6 +10,8 @@ from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.step import Merge
 from hub.warehouse.entity_tables import all_aspect_tables
 
+_LETS_IN = {ReviewKind.REFERENCE_MISSING.value, ReviewKind.TIME_IN_FUTURE.value}
+
 
 def step(connection: Connection, merge: Merge) -> None:
     """Decide anew what the batch's decisions are about; batches without decisions pay nothing."""
@@ -17,7 +19,7 @@ def step(connection: Connection, merge: Merge) -> None:
         return
     connection.execute(claims_settled())
     frame = merge.accepted.frame
-    if ReviewKind.REFERENCE_MISSING.value in set(frame["kind"]):
+    if _LETS_IN & set(frame["kind"]):
         let_in_decided(connection)
     named = set(frame.filter(frame["kind"] == ReviewKind.CONFLICT.value)["aspect"].unique())
     for tables in all_aspect_tables():

@@ -10,18 +10,25 @@ from sqlalchemy import Connection, Update, case, update
 
 from hub.model.decisions import ReviewKind, Verdict
 from hub.model.entities import SUBJECTS
+from hub.reconcile.ahead import is_decided_version, waits_for_officer
 from hub.reconcile.decisions import standing
 from hub.warehouse.tables import parked, source
 
 
 def let_in_decided(connection: Connection) -> int:
     """Mark the parked records that standing decisions let in; return how many were not marked before."""
-    return connection.execute(_parked_let_in(), execution_options={"preserve_rowcount": True}).rowcount
+    kept = {"preserve_rowcount": True}
+    return sum(
+        connection.execute(statement, execution_options=kept).rowcount
+        for statement in (_parked_let_in(ReviewKind.REFERENCE_MISSING), _parked_let_in(ReviewKind.TIME_IN_FUTURE))
+    )
 
 
 @cache
-def _parked_let_in() -> Update:
+def _parked_let_in(kind: ReviewKind) -> Update:
     decided = standing()
+    is_ahead = kind is ReviewKind.TIME_IN_FUTURE
+    which = is_decided_version(decided.c.field) if is_ahead else ~waits_for_officer(parked.c.waits_for)
     aspect = case(
         *((parked.c.subject == subject, f"{entity.name}.{of.name}") for subject, (entity, of) in SUBJECTS.items()),
         else_="",
@@ -29,8 +36,8 @@ def _parked_let_in() -> Update:
     return (
         update(parked)
         .values(let_in=True)
-        .where(decided.c.kind == ReviewKind.REFERENCE_MISSING.value, decided.c.decision == Verdict.TAKE.value)
+        .where(decided.c.kind == kind.value, decided.c.decision == Verdict.TAKE.value)
         .where(decided.c.subject_key == parked.c.key, decided.c.aspect == aspect)
         .where(source.c.id == parked.c.source, source.c.code == decided.c.source_code)
-        .where(~parked.c.let_in)
+        .where(~parked.c.let_in, which)
     )

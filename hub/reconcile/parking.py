@@ -1,4 +1,4 @@
-"""Hold back the events whose reference is not there yet, and every later event of their key.
+"""Hold back the events whose reference is not there yet, and every later event of their key; and those dated ahead.
 
 Runs between staging and the merge, in the batch's transaction, for aspects that declare references. What is held back
 leaves the stage and is kept whole in ``parked``, in the order of the log; its audit row says ``parked``. Other keys
@@ -28,6 +28,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     null,
     or_,
@@ -40,6 +41,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from hub.model.entities import Reference, entity_named
 from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
+from hub.reconcile.ahead import ask_about, rows_ahead, waits_for_officer
 from hub.reconcile.staging import stage
 from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.aspect_columns import other_key
@@ -80,8 +82,8 @@ def waits_for_text(
 
 
 def known_reference(tables: AspectTables, waits_for: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether the thing that such a text names is known by now."""
-    cases = []
+    """Return whether the thing that such a text names is known by now; an officer's word never is."""
+    cases: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(waits_for_officer(waits_for), false())]
     for reference in tables.aspect.references:
         entity = func.split_part(waits_for, ":", 1)
         rest = func.substr(waits_for, len(reference.entity) + 2)
@@ -113,6 +115,7 @@ def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | No
     behind = exists().where(
         parked.c.subject == tables.aspect.subject,
         parked.c.key == stage.c.key,
+        ~waits_for_officer(parked.c.waits_for),
         or_(parked.c.log != stage.c.log, parked.c.log_offset < stage.c.log_offset),
     )
     found = select(stage.c.log, stage.c.log_offset, waits_for.label("waits_for"), behind.label("behind")).subquery()
@@ -133,7 +136,12 @@ def hold_back(
     """
     tables = aspect_tables(accepted.subject)
     nothing = NO_AUDIT_ROWS
-    if not tables.aspect.references:
+    ahead = rows_ahead(accepted.frame, let_in)
+    if not ahead.is_empty():
+        nothing = _audit_rows(ahead, Reason.TIME_IN_FUTURE)
+        accepted = _without(connection, accepted, ahead)
+        ask_about(connection, accepted.subject, ahead)
+    if not tables.aspect.references or accepted.frame.is_empty():
         return accepted, nothing
     rows = connection.execute(rows_that_must_wait(tables)).all()
     accepted = _with_flags(connection, accepted, [row for row in rows if (row.log, row.log_offset) in let_in])
@@ -141,6 +149,12 @@ def hold_back(
     if not waiting:
         return accepted, nothing
     held = _held(accepted.frame, waiting)
+    return _without(connection, accepted, held), pl.concat([nothing, _audit_rows(held, Reason.REFERENCE_MISSING)])
+
+
+def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> Accepted:
+    """Park some staged rows; return the others, staged again where their turns change."""
+    tables = aspect_tables(accepted.subject)
     kept = accepted.frame.join(held, on=["log", "log_offset"], how="anti", maintain_order="left")
     _keep_parked(connection, accepted, held)
     again = kept.join(held.select("key").unique(), on="key", how="semi", maintain_order="left")
@@ -153,7 +167,7 @@ def hold_back(
         others = kept.join(again.select("key").unique(), on="key", how="anti", maintain_order="left")
         kept = pl.concat([others, again]).sort("row")
     links = accepted.links.join(kept.select("row"), on="row", how="semi")
-    return replace(accepted, frame=kept, staged=None, links=links), _audit_rows(held)
+    return replace(accepted, frame=kept, staged=None, links=links)
 
 
 def _with_flags(connection: Connection, accepted: Accepted, let_in: Sequence[Row[Any]]) -> Accepted:
@@ -233,9 +247,9 @@ def rows_at_places(tables: AspectTables) -> Delete:
     return delete(staged).where(staged.c.log == places.c.log, staged.c.log_offset == places.c.log_offset)
 
 
-def _audit_rows(held: pl.DataFrame) -> pl.DataFrame:
+def _audit_rows(held: pl.DataFrame, reason: Reason) -> pl.DataFrame:
     said = held.with_columns(
-        outcome=pl.lit(Outcome.PARKED.value), reason=pl.lit(Reason.REFERENCE_MISSING.value), detail=pl.col("waits_for")
+        outcome=pl.lit(Outcome.PARKED.value), reason=pl.lit(reason.value), detail=pl.col("waits_for")
     )
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in said.columns]
     return said.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())

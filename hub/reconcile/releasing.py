@@ -36,6 +36,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.model.entities import SUBJECTS
 from hub.model.errors import ConcurrentUpdateError
+from hub.reconcile.ahead import TIME_IN_FUTURE, still_asks, waits_for_officer
 from hub.reconcile.parking import known_reference
 from hub.warehouse.batch import Batch
 from hub.warehouse.entity_tables import aspect_tables
@@ -75,7 +76,7 @@ def releasable(connection: Connection, most: int, thorough: bool) -> list[Releas
     return [Releasable(**row) for row in rows]
 
 
-_SUBJECTS_THAT_WAIT = tuple(subject for subject, (_, aspect) in SUBJECTS.items() if aspect.references)
+_SUBJECTS_THAT_WAIT = tuple(SUBJECTS)
 
 
 @cache
@@ -112,6 +113,7 @@ def _free_rows(subject: str) -> Select[tuple[object, ...]]:
         earlier.c.key == parked.c.key,
         tuple_(earlier.c.log, earlier.c.log_offset) <= tuple_(parked.c.log, parked.c.log_offset),
         ~earlier.c.let_in,
+        or_(~waits_for_officer(earlier.c.waits_for), earlier.c.log_offset == parked.c.log_offset),
         earlier.c.waits_for.in_(select(still.c.waits_for)),
     )
     return (
@@ -175,7 +177,7 @@ def _questions() -> Insert:
             parked.c.source,
             func.jsonb_build_object("waits_for", func.min(parked.c.waits_for)),
         )
-        .where(parked.c.waits_for.is_not(None), ~parked.c.let_in)
+        .where(parked.c.waits_for.is_not(None), ~parked.c.let_in, ~waits_for_officer(parked.c.waits_for))
         .where(parked.c.parked_at < func.now() - bindparam("before", type_=Interval))
         .group_by(*one)
     )
@@ -189,9 +191,16 @@ def _questions() -> Insert:
 
 def _close_reviews(connection: Connection) -> None:
     """Close the questions about keys of which nothing waits any more."""
-    waits = exists().where(parked.c.key == review.c.key, parked.c.source == review.c.source)
+    waits = exists().where(
+        parked.c.key == review.c.key, parked.c.source == review.c.source, ~waits_for_officer(parked.c.waits_for)
+    )
     connection.execute(
         update(review)
         .values(closed_at=func.now())
         .where(review.c.kind == REFERENCE_MISSING, review.c.closed_at.is_(None), ~waits)
+    )
+    connection.execute(
+        update(review)
+        .values(closed_at=func.now())
+        .where(review.c.kind == TIME_IN_FUTURE, review.c.closed_at.is_(None), ~still_asks())
     )

@@ -26,6 +26,7 @@ from hub.intake.patience import Patience
 from hub.intake.status import Errand, IntakeStatus
 from hub.model.errors import PoisonError, RetryableError
 from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
+from hub.reconcile.ahead import settle_alert
 from hub.topology import HEARTBEAT_TOPIC
 from hub.warehouse.database import translated_errors
 from hub.warehouse.processes import keep_beats, settle_process_alerts
@@ -94,6 +95,7 @@ class Heartbeat:
         self._keep_heard([self.heard.pop(name) for name in list(self.heard)])
         with translated_errors("settling alerts of processes"), self.engine.begin() as connection:
             settle_process_alerts(connection, self.limits)
+            settle_alert(connection)
 
     def hear(self, said: Any, heard_at: datetime) -> None:
         """Take note of a connector's heartbeat; anything else on its topic is passed over."""
