@@ -45,7 +45,7 @@ DERIVED = frozenset(
 
 _OF_THE_MACHINE = frozenset({Reason.DECODER_TIMEOUT, Reason.DECODER_CRASH})
 
-OF_THE_MERGE = frozenset({Reason.VERSION_REUSED, Reason.REFERENCE_MISSING})
+OF_THE_MERGE = frozenset({Reason.VERSION_REUSED, Reason.REFERENCE_MISSING, Reason.TIME_IN_FUTURE})
 """Reasons of records that pass every check: what is stored beside them decides."""
 
 NOT_DERIVED = (
