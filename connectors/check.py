@@ -36,6 +36,8 @@ def problems(declaration: Declaration, catalogue: Catalogue) -> list[str]:
     for stream in declaration.streams:
         version = catalogue.latest(stream.subject)
         found += [f"stream {stream.name}: {problem}" for problem in _stream_problems(stream, version)]
+    if declaration.compare and all(stream.kind is Kind.OUTBOX for stream in declaration.streams):
+        found.append("compare: no stream reads a table; an outbox tells changes and holds no state to compare")
     return found
 
 

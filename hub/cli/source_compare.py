@@ -79,7 +79,7 @@ def subjects_of(context: Context, stream: str | None) -> tuple[list[str], dict[s
     """Return the subjects to compare, and those that cannot be compared with the reason.
 
     Raises:
-        ConfigError: there is no stream of that name, or it cannot be compared.
+        ConfigError: there is no stream of that name, or nothing can be compared.
     """
     streams = context.declaration.streams
     if stream is not None:
@@ -90,7 +90,7 @@ def subjects_of(context: Context, stream: str | None) -> tuple[list[str], dict[s
     wanted = compared_subjects(streams)
     others = dict.fromkeys(one.subject for one in streams if one.subject not in wanted)
     left = {subject: cannot_compare([one for one in streams if one.subject == subject]) for subject in others}
-    if stream is not None and not wanted:
+    if not wanted:
         raise ConfigError([*left.values()])
     return wanted, left
 

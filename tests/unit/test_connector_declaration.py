@@ -135,3 +135,27 @@ def test_schedule_of_comparisons_is_read_or_refused(given: str, expected: object
         assert expected in problems[0]
     else:
         assert (found, problems) == (expected, [])
+
+
+def test_schedule_of_comparisons_is_refused_where_only_outboxes_are_read() -> None:
+    declaration = parse_declaration(
+        b"""
+        [source]
+        code = "x"
+        agency = "H25"
+        unit_scheme = "GSO_2025"
+        url = "sqlite://"
+        compare = { every_s = 60 }
+        [[stream]]
+        name = "changes"
+        connector = "outbox"
+        subject = "dossier.progressed"
+        table = "hop_thu"
+        key = ["id"]
+        changed_at = "luc"
+        [stream.fields]
+        dossier_code = "ma"
+        status = "tt"
+        """
+    )
+    assert any("holds no state to compare" in problem for problem in problems(declaration, load_catalogue()))
