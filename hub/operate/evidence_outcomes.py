@@ -51,7 +51,7 @@ OF_THE_MERGE = frozenset({Reason.VERSION_REUSED, Reason.REFERENCE_MISSING, Reaso
 NOT_DERIVED = (
     "which of applied, superseded, duplicate, stale and parked a record became: that is what the warehouse held then",
     "UNKNOWN_SCHEMA_ID, when the schema has been published since",
-    "DECODER_TIMEOUT and DECODER_CRASH, and what PostgreSQL refused",
+    "DECODER_TIMEOUT and DECODER_CRASH, WORKER_BUG, and what PostgreSQL refused",
     "what people decided: SKIPPED_BY_OPERATOR, DISCARDED",
 )
 """What ``--bytes`` takes as the row says it."""
