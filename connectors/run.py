@@ -22,6 +22,7 @@ import tenacity
 from connectors.faults import LimitError
 from connectors.lock import AnotherConnectorError
 from connectors.port import Connector, Page, Position, Publisher
+from connectors.pulse import Pulse
 from connectors.waits import Waits
 from hub.model.errors import HubError, RetryableError
 from hub.retry import ENVIRONMENT, RetryPolicy
@@ -71,6 +72,7 @@ class RunOptions:
         poll_s: least pause after a round in which nothing was new; longer, by up to ``MORE_REST_S``, when the source
             takes long to answer, so that asking takes it a fifth of the time at most.
         progress: called after each confirmed page.
+        pulse: is told how the run gets on.
     """
 
     once: bool = False
@@ -79,6 +81,7 @@ class RunOptions:
     policy: RetryPolicy = ENVIRONMENT
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[StreamCounts], None] = lambda counts: None
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptions) -> tuple[StreamCounts, ...]:
@@ -97,6 +100,8 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
             began = time.monotonic()
             # every stream takes its turn, whatever the others found
             moved = [stream.turn() for stream in streams]
+            if not options.stop.is_set() and not any(connector.held_back_at() for connector in connectors):
+                options.pulse.caught_up()
             if not any(moved):
                 if options.once and not _is_worth_waiting(connectors, give_up):
                     break
@@ -187,6 +192,7 @@ class _StreamRun:
             self._waits.tell(place, self._connector.held_back_by, HELD_BACK_S)
 
     def _keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        self._options.pulse.waits(self._connector.name, waits_for, since)
         # it may be the state's own database that is waited for: then only the log tells
         with suppress(HubError):
             self._connector.keep_wait(waits_for, since)
@@ -245,6 +251,7 @@ class _StreamRun:
         self.counts.published += len(page.records)
         self.counts.rejected += len(page.rejects)
         self.counts.position = page.position
+        self._options.pulse.turned(len(page.records))
         self._options.progress(self.counts)
 
 

@@ -65,6 +65,7 @@ def run_command(
 
     `hub connect run hanam.toml --once --json`  catch up and print the counts
     """
+    from connectors.heartbeat import beating
     from connectors.publisher import KafkaPublisher  # heavy: only a run needs the client and polars
     from hub.cli.compare_schedule import compared_by_schedule
 
@@ -76,7 +77,11 @@ def run_command(
         options = RunOptions(
             once=once, patience_s=ONCE_PATIENCE_S, poll_s=context.declaration.poll_s, stop=stop, progress=show
         )
-        with compared_by_schedule(declaration, settings, where, once):
+        name = f"{context.declaration.code}/{declaration.name}"
+        with (
+            compared_by_schedule(declaration, settings, where, once),
+            beating(where.bootstrap, name, len(context.declaration.streams), options.pulse),
+        ):
             counts = run(connectors_of(context), publisher, options)
     print_counts(context.declaration.code, counts, as_json)
     return 128 + signals[0] if signals else 0

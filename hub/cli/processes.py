@@ -73,7 +73,7 @@ _HEARD_LATELY_S = 600
 
 def _what(one: Judged, now: datetime) -> str:
     beat = one.beat
-    if beat.waits_for is not None and one.condition is Condition.WAITS:
+    if beat.waits_for is not None and one.condition in (Condition.WAITS, Condition.BEHIND):
         since = f" for {(now - beat.waits_since).total_seconds():.0f} s" if beat.waits_since else ""
         return f"waits{since}: {beat.waits_for}"
     behind = [f"{beat.behind:,} records behind"] if beat.behind else []

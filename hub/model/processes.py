@@ -37,7 +37,7 @@ class Condition(StrEnum):
     WAITS = "waits"
     """For something that is away or held by another; ``Beat.waits_for`` says what."""
     BEHIND = "behind"
-    """It runs, and what it has still to do is older than the limit."""
+    """What it has still to do is older than the limit, whether it waits for something or not."""
     STANDS_STILL = "stands still"
     """It leaves heartbeats, but its main loop does not turn."""
     GONE = "gone"
@@ -151,12 +151,12 @@ def _condition(beat: Beat, silent_s: float, now: datetime, limits: Limits) -> Co
         return Condition.ENDED
     if silent_s > limits.gone_s:
         return Condition.GONE
+    if beat.behind_s is not None and beat.behind_s > limits.behind_s:
+        return Condition.BEHIND
     if beat.waits_for is not None:
         return Condition.WAITS
     if (now - beat.progress_at).total_seconds() > limits.still_s:
         return Condition.STANDS_STILL
-    if beat.behind_s is not None and beat.behind_s > limits.behind_s:
-        return Condition.BEHIND
     return Condition.RUNS
 
 

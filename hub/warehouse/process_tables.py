@@ -1,6 +1,6 @@
 """The last heartbeat of each process of the hub."""
 
-from sqlalchemy import BigInteger, Column, Float, Integer, PrimaryKeyConstraint, Table, Text, func
+from sqlalchemy import BigInteger, Column, Double, Integer, PrimaryKeyConstraint, Table, Text, func
 
 from hub.warehouse.tables import metadata, utc_time
 
@@ -19,7 +19,7 @@ process = Table(
     Column("waits_for", Text),
     Column("waits_since", utc_time),
     Column("behind", BigInteger),
-    Column("behind_s", Float),
+    Column("behind_s", Double),
     Column("ended_at", utc_time),
     PrimaryKeyConstraint("role", "name"),
 )

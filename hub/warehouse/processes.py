@@ -112,6 +112,7 @@ def detail_of(one: Judged) -> str:
             return f"process {beat.pid} on {beat.host} does nothing since {beat.progress_at:%Y-%m-%d %H:%M:%S} UTC"
         case Condition.BEHIND:
             records = "" if beat.behind is None else f", {beat.behind:,} records"
-            return f"{beat.behind_s or 0:.0f} s behind{records}"
+            waits = f"; it waits for: {beat.waits_for}" if beat.waits_for else ""
+            return f"{beat.behind_s or 0:.0f} s behind{records}{waits}"
         case _:
             return one.condition.value

@@ -2,16 +2,20 @@
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.grounds import Field
-from tests.e2e.hub_process import run_hub, wait_until
+from tests.e2e.hub_process import HUB, WorkerProcess, run_hub, wait_until
 
 pytestmark = pytest.mark.engine
 
-SOON = {"HUB_GONE_AFTER_S": "5"}
+SOON = {"HUB_GONE_AFTER_S": "12"}
+"""Above a connector's interval, with room for a machine that is slow."""
 
 
 def _status(field: Field) -> tuple[int, dict[str, Any]]:
@@ -102,3 +106,61 @@ def test_start_of_a_worker_is_told_in_a_few_lines(field: Field) -> None:
     start = lines[: next(number for number, line in enumerate(lines) if "placed" in line) + 1]
     assert len(start) <= 10, "\n".join(start)
     assert not [line for line in lines if " ERROR " in line]
+
+
+DECLARATION = """
+[source]
+code = "hanam.motcua"
+agency = "H25"
+unit_scheme = "GSO_2004"
+url = "sqlite:///{file}"
+
+[[stream]]
+name = "people"
+connector = "table"
+subject = "citizen.changed"
+table = "nguoi"
+key = ["so"]
+version = "ban"
+changed_at = "luc"
+[stream.fields]
+pin = "so"
+full_name = "ten"
+"""
+
+
+def test_killed_connector_is_missed_and_one_that_ends_in_order_is_not(field: Field, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "source.db")) as source, source:
+        source.execute("CREATE TABLE nguoi (so TEXT PRIMARY KEY, ten TEXT, ban INTEGER, luc TIMESTAMP NOT NULL)")
+        source.execute("INSERT INTO nguoi VALUES ('035800000001', 'Người Một', 1, '2025-03-01 08:00:00')")
+    declared = tmp_path / "hanam.toml"
+    declared.write_text(DECLARATION.format(file=tmp_path / "source.db"))
+    worker = field.worker(**SOON)
+
+    def connector() -> WorkerProcess:
+        command = (HUB, "connect", "run", str(declared))
+        return WorkerProcess(field.environment(SOON), tmp_path / "connector.log", command)
+
+    def condition() -> str:
+        found = [one["condition"] for one in _status(field)[1]["processes"] if one["role"] == "connector"]
+        return found[0] if found else "unheard"
+
+    first = connector()
+    try:
+        wait_until(lambda: condition() == "runs", lambda: first.output() + worker.output()[-3000:])
+        named = [one for one in _status(field)[1]["processes"] if one["role"] == "connector"]
+        assert [one["name"] for one in named] == ["hanam.motcua/hanam.toml"]
+        first.process.send_signal(signal.SIGKILL)
+        first.wait()
+        wait_until(lambda: condition() == "gone", lambda: str(_status(field)))
+        assert _status(field)[0] == 1
+        assert "connector_gone" in run_hub(field.environment(SOON), "alerts", "list").stdout
+    finally:
+        first.stop()
+    second = connector()
+    try:
+        wait_until(lambda: condition() == "runs", second.output)
+    finally:
+        second.stop()
+    wait_until(lambda: condition() == "ended", second.output)
+    assert _status(field)[0] == 0

@@ -56,6 +56,7 @@ def test_process_whose_loop_does_not_turn_stands_still_though_it_beats() -> None
 def test_process_is_behind_when_its_oldest_record_is_older_than_the_limit() -> None:
     found = conditions(beat("a", Role.SHARE, behind_s=301.0), beat("b", Role.SHARE, behind_s=299.0))
     assert found == {"a": Condition.BEHIND, "b": Condition.RUNS}
+    assert conditions(beat("a", Role.SHARE, behind_s=301.0, waits_for="Kafka")) == {"a": Condition.BEHIND}
 
 
 def test_connector_is_judged_as_of_when_a_worker_was_heard() -> None:
