@@ -117,14 +117,14 @@ def _sound(record: OddRecord) -> ConsumerRecord:
     return ConsumerRecord(record.topic, record.partition, record.offset, *content, *sizes, record.headers)
 
 
-def _with(function: _Function, **names: Any) -> _Function:
+def swapped(function: _Function, **names: Any) -> _Function:
     """Return a copy of a library's function that finds other classes under some names; the library stays as it is."""
     code, known = function.__code__, function.__globals__
     return FunctionType(code, known | names, function.__name__, function.__defaults__, function.__closure__)  # type: ignore[return-value]
 
 
 class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
-    _proc_fetch_request = _with(
+    _proc_fetch_request = swapped(
         _fetcher.Fetcher._proc_fetch_request, MemoryRecords=_Kept, PartitionRecords=_PartitionRecords
     )
 
@@ -138,4 +138,4 @@ class LogConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         state = None if assignment is None else assignment.state_value(partition)
         return int(state.position) if state is not None and state.has_valid_position else -1
 
-    start = _with(_consumer.AIOKafkaConsumer.start, Fetcher=_Fetcher)
+    start = swapped(_consumer.AIOKafkaConsumer.start, Fetcher=_Fetcher)

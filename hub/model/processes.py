@@ -6,8 +6,8 @@ no longer turns, stands still.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
@@ -176,6 +176,18 @@ def _replaced(beats: Sequence[Beat], now: datetime, limits: Limits) -> set[str]:
     return found
 
 
+def moved(beat: Beat, by: timedelta) -> Beat:
+    """Return a heartbeat whose times are by another clock."""
+    return replace(
+        beat,
+        began_at=beat.began_at + by,
+        beat_at=beat.beat_at + by,
+        progress_at=beat.progress_at + by,
+        waits_since=None if beat.waits_since is None else beat.waits_since + by,
+        ended_at=None if beat.ended_at is None else beat.ended_at + by,
+    )
+
+
 def beat_to_json(beat: Beat) -> dict[str, Any]:
     """Return what a connector says of itself on Kafka; the times of hearing are the reader's."""
     return {
@@ -198,19 +210,22 @@ def beat_to_json(beat: Beat) -> dict[str, Any]:
 
 _MOST_TEXT = 200
 _MOST_BEHIND = 2**53
+_LONGEST = timedelta(days=3_650)
+"""No process runs, and nothing waits, for longer: a time before is taken for one so long ago."""
 
 
 def beat_from_json(said: Mapping[str, Any], heard_at: datetime) -> Beat | None:
     """Return a heartbeat read from Kafka, None when it is none: whoever writes there may write anything.
 
-    A connector's clock may be wrong: its times are moved by the difference between the clocks.
+    A connector's clock may be wrong: its times are moved by the difference between the clocks. None of them is after
+    the moment at which it was heard.
     """
     try:
         role = Role(said["role"])
-        shift = heard_at - datetime.fromisoformat(said["at"])
-        times = {name: _time(said.get(name), shift) for name in ("waits_since", "ended_at")}
-        began_at, progress_at = _time(said["began_at"], shift), _time(said["progress_at"], shift)
-        if role is not Role.CONNECTOR or began_at is None or progress_at is None:
+        said_at = datetime.fromisoformat(said["at"])
+        times = {name: _time(said.get(name), said_at, heard_at) for name in ("waits_since", "ended_at")}
+        began_at, progress_at = (_time(said[name], said_at, heard_at) for name in ("began_at", "progress_at"))
+        if role is not Role.CONNECTOR or began_at is None or progress_at is None or said_at.tzinfo is None:
             return None
         behind, behind_s = said.get("behind"), said.get("behind_s")
         return Beat(
@@ -237,5 +252,12 @@ def _text(given: object) -> str:
     return visible(str(given)[:_MOST_TEXT])
 
 
-def _time(text: object, shift: timedelta) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(str(text)) + shift
+def _time(text: object, said_at: datetime, heard_at: datetime) -> datetime | None:
+    if text is None:
+        return None
+    return heard_at - min(max(said_at - _utc(text), timedelta()), _LONGEST)
+
+
+def _utc(text: object) -> datetime:
+    given = datetime.fromisoformat(str(text))
+    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)

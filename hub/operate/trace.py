@@ -127,8 +127,9 @@ def _of_the_log(
     except UnreachableError as error:
         notes.append(f"without times on the log and the portal: {error.message}")
         return LogValues({}), []
-    if read.gone:
-        notes.append(f"the log no longer holds {len(read.gone)} of these records")
+    # a record without a value has a time all the same: it is there
+    if gone := read.gone - read.appended.keys():
+        notes.append(f"the log no longer holds {len(gone)} of these records")
     if topic is None:
         notes.append(f"records of {found.entity.name} are not published on a topic of their own")
     elif times and not published:

@@ -6,6 +6,7 @@ lost is missing from the counts and nowhere else.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections import deque
@@ -17,6 +18,7 @@ import faust
 import polars as pl
 from aiokafka.errors import KafkaError
 
+from hub.streams.said import parsed
 from hub.topology import SOURCE_ACTIVITY_PARTITIONS, SOURCE_ACTIVITY_TOPIC
 from hub.warehouse.batch import Batch
 
@@ -25,6 +27,11 @@ _log = logging.getLogger(__name__)
 ANNOUNCE_EVERY_S = 1.0
 MOST_ROWS = 1_000_000
 """Rows kept until they are announced, some 24 MB; while the broker takes no announcements the oldest are left out."""
+MOST_SOURCES = 10_000
+"""Sources in the table: whoever may write announcements may name any."""
+_SAID = ("source", "events", "newest_occurred_at", "seen_at")
+_LONGEST_SOURCE = 200
+_LAST_TIME = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +55,41 @@ class Activity:
             frames = [self.waiting.popleft() for _ in range(len(self.waiting))]
             for seen in activity_of(frames):
                 try:
-                    await self.topic.send(key=seen["source"], value=seen)
+                    await self.topic.send(key=seen["source"].encode(), value=json.dumps(seen).encode())
                 except KafkaError as error:
                     _log.info("a source's activity was not announced (%s)", type(error).__name__)
 
 
 def add_activity(app: faust.App) -> Activity:
     """Add the agent that keeps the table of sources."""
-    topic = app.topic(SOURCE_ACTIVITY_TOPIC, key_type=str, key_serializer="raw", value_serializer="json")
+    topic = app.topic(
+        SOURCE_ACTIVITY_TOPIC, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
     table = app.Table("sources", key_type=str, partitions=SOURCE_ACTIVITY_PARTITIONS)
 
     @app.agent(topic)
     async def keep_sources(events: Any) -> None:
         async for event in events:
-            table[event["source"]] = added(table.get(event["source"]), event)
+            seen = seen_in(event)
+            if seen is not None and (seen["source"] in table or len(table) < MOST_SOURCES):
+                table[seen["source"]] = added(table.get(seen["source"]), seen)
 
     return Activity(topic, table)
+
+
+def seen_in(value: bytes | None) -> dict[str, Any] | None:
+    """Return an announcement, None when it is none: whoever may write on the topic may write anything."""
+    said = parsed(value)
+    if not isinstance(said, dict):
+        return None
+    source, events, newest, seen_at = (said.get(name) for name in _SAID)
+    if not isinstance(source, str) or type(events) is not int or not _is_time(seen_at):
+        return None
+    return said if len(source) <= _LONGEST_SOURCE and (newest is None or _is_time(newest)) else None
+
+
+def _is_time(said: object) -> bool:
+    return isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < _LAST_TIME
 
 
 def added(before: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any]:

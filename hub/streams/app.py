@@ -22,6 +22,7 @@ from hub.model.errors import RetryableError
 from hub.streams.activity import Activity, add_activity
 from hub.streams.chores import Chore, run_chores
 from hub.streams.heartbeat import Heartbeat, add_heartbeat_agent
+from hub.streams.transport import Transport
 from hub.topology import WORKER_APP
 from hub.warehouse.alerts import Raised, alert_as_json
 
@@ -39,6 +40,15 @@ class AppOptions:
     session_timeout_s: float
 
 
+class _App(faust.App):  # type: ignore[misc, unused-ignore]
+    """Reads by the hub's own consumer."""
+
+    logger = faust.App.logger
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+
 def build_app(
     options: AppOptions,
     intake: Intake,
@@ -50,7 +60,7 @@ def build_app(
 
     ``alerts``: reads the open alerts for ``/alerts``; blocks, and raises RetryableError. ``heartbeat``: is kept going.
     """
-    app = faust.App(
+    app = _App(
         WORKER_APP,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
         store="memory://",

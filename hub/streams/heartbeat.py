@@ -8,7 +8,6 @@ Connectors have no way to the warehouse. They speak on a topic of their own, and
 """
 
 import asyncio
-import json
 import logging
 import os
 import socket
@@ -24,12 +23,13 @@ from sqlalchemy import Engine
 
 from hub.intake.patience import Patience
 from hub.intake.status import Errand, IntakeStatus
-from hub.model.errors import PoisonError, RetryableError
+from hub.model.errors import RetryableError
 from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
 from hub.reconcile.ahead import settle_alert
+from hub.streams.said import parsed
 from hub.topology import HEARTBEAT_TOPIC
 from hub.warehouse.database import translated_errors
-from hub.warehouse.processes import keep_beats, settle_process_alerts
+from hub.warehouse.processes import MOST_OF_A_SOURCE, admitted_beats, keep_beats, settle_process_alerts
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +37,10 @@ BEAT_EVERY_S = 2.0
 ANSWER_S = 2.5
 """A heartbeat that is not written by then means that PostgreSQL does not answer; both together are under 5 s."""
 _MOST_HEARD = 1_000
+LEFT_OUT = (
+    "heartbeats of %d connectors were left out: they name no source of the policy, or one that has %d connectors "
+    "already; `hub processes forget` makes room"
+)
 
 
 @dataclass(slots=True)
@@ -104,11 +108,11 @@ class Heartbeat:
             self.heard[beat.name] = beat
 
     def _keep_heard(self, heard: list[Beat]) -> None:
-        try:
-            with translated_errors("writing the heartbeats of connectors"), self.engine.begin() as connection:
-                keep_beats(connection, heard, heard_now=False)
-        except PoisonError as error:
-            _log.warning("heartbeats of %d connectors were left out: %s", len(heard), error)
+        with translated_errors("writing the heartbeats of connectors"), self.engine.begin() as connection:
+            admitted = admitted_beats(connection, heard)
+            keep_beats(connection, admitted, heard_now=False)
+        if len(admitted) < len(heard):
+            _log.warning(LEFT_OUT, len(heard) - len(admitted), MOST_OF_A_SOURCE)
 
     def _say_ended(self) -> None:
         try:
@@ -152,13 +156,12 @@ def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -
     @app.agent(topic)
     async def hear_connectors(events: Any) -> None:
         async for event in events.events():
-            hear(_parsed(event.value), datetime.fromtimestamp(event.message.timestamp or time.time(), UTC))
+            hear(parsed(event.value), _heard_at(event.message.timestamp))
 
     _ = hear_connectors
 
 
-def _parsed(value: bytes | None) -> Any:
-    try:
-        return json.loads(value or b"null")
-    except (ValueError, RecursionError):
-        return None
+def _heard_at(timestamp: float | None) -> datetime:
+    """Return when a record came to the broker; a time that is none, or is still to come, is now."""
+    now = time.time()
+    return datetime.fromtimestamp(timestamp if timestamp is not None and 0 < timestamp < now else now, UTC)

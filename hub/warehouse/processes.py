@@ -3,7 +3,8 @@
 Each function runs in the caller's transaction, which is never a batch's.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 
@@ -18,12 +19,15 @@ from hub.model.alerts import (
     WORKER_GONE,
     Alert,
 )
-from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged
+from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged, moved
 from hub.warehouse.alerts import Raised, clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.process_tables import process
+from hub.warehouse.tables import source
 
 FORGET_ENDED_AFTER = timedelta(days=7)
+MOST_OF_A_SOURCE = 20
+"""Connectors that one source may have."""
 
 ALERT_OF: dict[tuple[Role, Condition], Alert] = {
     (Role.WORKER, Condition.GONE): WORKER_GONE,
@@ -38,16 +42,43 @@ ALERT_OF: dict[tuple[Role, Condition], Alert] = {
 """Which alert a process in that condition opens; other pairs open none."""
 
 
+def admitted_beats(connection: Connection, beats: Sequence[Beat]) -> list[Beat]:
+    """Return the heartbeats of connectors that are known, or of a source that may have one more.
+
+    Whoever may write heartbeats may write any name: the table holds no more than ``MOST_OF_A_SOURCE`` of each source.
+    """
+    known = set(connection.execute(select(process.c.name).where(process.c.role == Role.CONNECTOR.value)).scalars())
+    sources = set(connection.execute(select(source.c.code)).scalars())
+    of_source = Counter(_source_of(name) for name in known)
+    admitted = []
+    for beat in beats:
+        code = _source_of(beat.name)
+        if beat.name not in known:
+            if code not in sources or of_source[code] >= MOST_OF_A_SOURCE:
+                continue
+            of_source[code] += 1
+        admitted.append(beat)
+    return admitted
+
+
+def _source_of(name: str) -> str:
+    """Return the source that a connector's name begins with: ``source/declaration``."""
+    return name.partition("/")[0]
+
+
 def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -> None:
     """Store heartbeats over the ones before; an older one changes nothing.
 
     Args:
         connection: in a transaction of its own.
         beats: each process once.
-        heard_now: they are the caller's own: the database's clock says when they were heard.
+        heard_now: they are the caller's own, said now: their times are moved to the database's clock, by which
+            they are judged.
     """
-    rows = [asdict(beat) | ({"beat_at": func.clock_timestamp()} if heard_now else {}) for beat in beats]
-    for row in rows:
+    if heard_now:
+        now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        beats = [moved(beat, now - beat.beat_at) for beat in beats]
+    for row in map(asdict, beats):
         given = insert(process).values(row)
         wanted = {field.name: given.excluded[field.name] for field in fields(Beat)}
         connection.execute(

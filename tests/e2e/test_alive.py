@@ -4,13 +4,17 @@ import json
 import signal
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub.topology import HEARTBEAT_TOPIC, SOURCE_ACTIVITY_TOPIC
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, WorkerProcess, run_hub, wait_until
+from tests.log_bytes import Said
+from tests.odd_log import send_batch
 
 pytestmark = pytest.mark.engine
 
@@ -55,6 +59,28 @@ def test_worker_that_is_stopped_in_order_is_not_missed(field: Field) -> None:
     worker.stop()
     assert _conditions(field) == ["ended"]
     assert _status(field)[0] == 0
+
+
+def test_no_record_on_the_topics_of_its_own_ends_a_worker(field: Field) -> None:
+    """Whoever may write heartbeats may write anything: headers that are no text, times that are none, no JSON."""
+    worker = field.worker(**SOON)
+    field.wait_for(300)
+    now = datetime.now(UTC).isoformat()
+    said = {"role": "connector", "host": "a", "pid": 1, "version": "1", "at": now, "began_at": now, "progress_at": now}
+    wrong = json.dumps(said | {"name": "dancu/wrong", "began_at": "0001-01-01T00:00:00+14:00"}).encode()
+    bootstrap = field.grounds.bootstrap
+    for topic in (HEARTBEAT_TOPIC, SOURCE_ACTIVITY_TOPIC):
+        for odd in (Said(value=wrong), Said(value=None), Said(value=b"{"), Said(headers=[(b"\xff", b"1")])):
+            send_batch(bootstrap, topic, 0, [odd])
+    send_batch(bootstrap, HEARTBEAT_TOPIC, 0, [Said(value=json.dumps(said | {"name": "dancu/right"}).encode())])
+
+    def heard() -> list[str]:
+        return [one["name"] for one in _status(field)[1].get("processes") or [] if one["role"] == "connector"]
+
+    wait_until(lambda: "dancu/right" in heard() or worker.process.poll() is not None, worker.output)
+    assert worker.process.poll() is None, worker.output()[-3000:]
+    assert worker.health() == 200
+    assert "crashed" not in worker.output().lower()
 
 
 @pytest.mark.parametrize("how", ["stopped", "hanging"])

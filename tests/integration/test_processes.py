@@ -8,11 +8,11 @@ from sqlalchemy import Engine
 
 from hub.intake.status import IntakeStatus
 from hub.model.errors import ConfigError
-from hub.model.processes import Beat, Condition, Limits, Role, beat_to_json
+from hub.model.processes import Beat, Condition, Limits, Role, beat_to_json, moved
 from hub.operate.processes import forget_process, look_at_processes
 from hub.streams.heartbeat import Heartbeat
 from hub.warehouse.alerts import open_alerts
-from hub.warehouse.processes import keep_beats, settle_process_alerts, with_process_alerts
+from hub.warehouse.processes import MOST_OF_A_SOURCE, keep_beats, settle_process_alerts, with_process_alerts
 from tests.merge_world import World
 
 pytestmark = pytest.mark.engine
@@ -87,14 +87,58 @@ def test_workers_heartbeat_says_what_it_does_brings_connectors_and_says_that_it_
 ) -> None:
     status = IntakeStatus(consumed=5, partitions=4, behind=7)
     heartbeat = Heartbeat(working, "a:1", status, LIMITS)
-    heartbeat.hear(beat_to_json(_beat("thu", Role.CONNECTOR, behind=3)), datetime.now(UTC))
+    heartbeat.hear(beat_to_json(_beat("civil/thu", Role.CONNECTOR, behind=3)), datetime.now(UTC))
     heartbeat.hear({"role": "connector", "name": "liar"}, datetime.now(UTC))
     heartbeat.hear("no object", datetime.now(UTC))
     heartbeat.beat()
     found = {one.beat.name: one for one in look_at_processes(working, LIMITS).found}
-    assert set(found) == {"a:1", "thu"}
+    assert set(found) == {"a:1", "civil/thu"}
     assert (found["a:1"].beat.behind, found["a:1"].beat.doing) == (7, "4 partitions, 5 records")
-    assert found["thu"].beat.behind == 3
+    assert found["civil/thu"].beat.behind == 3
     heartbeat.beat(ended=True)
     ended = {one.beat.name: one.condition for one in look_at_processes(working, LIMITS).found}
     assert ended["a:1"] is Condition.ENDED
+
+
+def test_forged_times_of_a_connector_end_no_heartbeat_and_are_read_back(world: World, working: Engine) -> None:
+    heartbeat = Heartbeat(working, "a:1", IntakeStatus(), LIMITS)
+    forged = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00")
+    for number, time in enumerate(forged):
+        said = beat_to_json(_beat(f"civil/{number}", Role.CONNECTOR))
+        heartbeat.hear(said | dict.fromkeys(("began_at", "progress_at", "waits_since"), time), datetime.now(UTC))
+    heartbeat.beat()
+    found = look_at_processes(working, LIMITS)
+    assert found.unknown == ""
+    assert sorted(one.beat.name for one in found.found) == ["a:1", "civil/0", "civil/1", "civil/2"]
+
+
+def test_names_that_anybody_may_write_fill_no_table_and_shut_nobody_else_out(
+    world: World, working: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    heartbeat = Heartbeat(working, "a:1", IntakeStatus(), LIMITS)
+    for name in (*(f"nobody/{number}" for number in range(50)), *(f"civil/{number}" for number in range(100))):
+        heartbeat.hear(beat_to_json(_beat(name, Role.CONNECTOR)), datetime.now(UTC))
+    heartbeat.hear(beat_to_json(_beat("population/true", Role.CONNECTOR)), datetime.now(UTC))
+    heartbeat.beat()
+    names = [one.beat.name for one in look_at_processes(working, LIMITS).found]
+    assert len([name for name in names if name.startswith("civil/")]) == MOST_OF_A_SOURCE
+    assert len(names) == MOST_OF_A_SOURCE + 2
+    assert "population/true" in names
+    assert "heartbeats of 130 connectors were left out" in caplog.text
+    heartbeat.hear(beat_to_json(_beat("civil/0", Role.CONNECTOR, doing="again")), datetime.now(UTC))
+    heartbeat.beat()
+    found = {one.beat.name: one.beat.doing for one in look_at_processes(working, LIMITS).found}
+    assert (found["civil/0"], len(found)) == ("again", MOST_OF_A_SOURCE + 2)
+
+
+@pytest.mark.parametrize("ahead_s", [-3_600, 3_600])
+def test_worker_is_judged_by_the_databases_clock_though_its_own_is_wrong(
+    world: World, working: Engine, ahead_s: int
+) -> None:
+    by = timedelta(seconds=ahead_s)
+    with working.begin() as connection:
+        keep_beats(connection, [moved(_beat("a:1", Role.WORKER), by)], heard_now=True)
+        still = _beat("a:2", Role.WORKER)
+        keep_beats(connection, [moved(replace(still, progress_at=still.beat_at - timedelta(hours=1)), by)], True)
+    found = {one.beat.name: one.condition for one in look_at_processes(working, LIMITS).found}
+    assert found == {"a:1": Condition.RUNS, "a:2": Condition.STANDS_STILL}

@@ -1,11 +1,12 @@
 """Liveness of sources: what a batch announces of each, and how announcements add up."""
 
+import json
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
-from hub.streams.activity import Activity, activity_of, added
+from hub.streams.activity import Activity, activity_of, added, seen_in
 from hub.warehouse.batch import Accepted, Batch
 
 
@@ -48,3 +49,31 @@ def test_announcements_add_up_and_the_newest_time_stays() -> None:
     newer = added(late, {"events": 1, "newest_occurred_at": 60.0, "seen_at": 102.0})
     assert newer["newest_occurred_at"] == 60.0
     assert first["events"] == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        b"",
+        b"no json",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[1]",
+        b"{}",
+        b'{"source": [1], "events": 1, "newest_occurred_at": 1, "seen_at": 1}',
+        b'{"source": "x", "events": "1", "newest_occurred_at": 1, "seen_at": 1}',
+        b'{"source": "x", "events": 1, "newest_occurred_at": "z", "seen_at": 1}',
+        b'{"source": "x", "events": 1, "newest_occurred_at": NaN, "seen_at": 1}',
+        b'{"source": "x", "events": 1, "newest_occurred_at": 1, "seen_at": true}',
+        b'{"source": "' + b"x" * 1_000 + b'", "events": 1, "newest_occurred_at": 1, "seen_at": 1}',
+    ],
+)
+def test_what_is_no_announcement_is_passed_over(said: bytes | None) -> None:
+    assert seen_in(said) is None
+
+
+@pytest.mark.parametrize("newest", [None, -86_400.0, 1_772_416_800])
+def test_announcement_is_read_as_it_was_sent(newest: float | None) -> None:
+    seen = {"source": "x", "events": 2, "newest_occurred_at": newest, "seen_at": 1_772_416_801.5}
+    assert seen_in(json.dumps(seen).encode()) == seen

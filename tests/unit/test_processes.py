@@ -110,3 +110,23 @@ def test_odd_values_of_a_strangers_heartbeat_are_tamed() -> None:
     assert heard.behind_s == 0.0
     assert heard.doing == "\\ud800"
     assert heard.pid < 2**31
+
+
+@pytest.mark.parametrize("name", ["began_at", "progress_at", "waits_since", "ended_at"])
+@pytest.mark.parametrize(
+    ("said", "seconds_ago"),
+    [
+        ("0001-01-01T00:00:00+14:00", 3_650 * 86_400),
+        ("0001-01-01T00:00:00", 3_650 * 86_400),
+        ("9999-12-31T23:59:59-14:00", 0),
+        ("2026-03-02T01:59:00", 60),
+        ("2026-03-02T08:59:00+07:00", 60),
+    ],
+)
+def test_any_time_that_a_connector_says_lies_between_ten_years_ago_and_now(
+    name: str, said: str, seconds_ago: int
+) -> None:
+    given = beat_to_json(beat("thu", Role.CONNECTOR, silent=0)) | {name: said}
+    heard = beat_from_json(given, NOW)
+    assert heard is not None
+    assert getattr(heard, name) == NOW - timedelta(seconds=seconds_ago)

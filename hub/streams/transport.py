@@ -1,0 +1,51 @@
+"""Faust's way to Kafka, with the hub's consumer in it: no record on a topic of the worker's own makes it fail.
+
+Anybody who may write heartbeats may write a record that the client library cannot read (hub.log.stream). For agents
+such a record is one without key and value.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import aiokafka
+from aiokafka import ConsumerRecord
+from faust.transport.drivers import aiokafka as _driver
+
+from hub.log.odd import OddRecord
+from hub.log.stream import LogConsumer, swapped
+
+
+class _Thread(_driver.AIOKafkaConsumerThread):  # type: ignore[misc, unused-ignore]
+    """The library's thread; its consumer is the hub's."""
+
+    logger = _driver.logger
+
+    _create_worker_consumer = swapped(
+        _driver.AIOKafkaConsumerThread._create_worker_consumer,
+        aiokafka=SimpleNamespace(AIOKafkaConsumer=LogConsumer, __version__=aiokafka.__version__),
+    )
+
+    async def _fetch_records(self, *arguments: Any, **named: Any) -> Any:
+        found = await super()._fetch_records(*arguments, **named)
+        return {partition: [_readable(record) for record in records] for partition, records in found.items()}
+
+
+class _Consumer(_driver.Consumer):  # type: ignore[misc, unused-ignore]
+    logger = _driver.logger
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
+class Transport(_driver.Transport):  # type: ignore[misc, unused-ignore]
+    """Of a worker's app."""
+
+    logger = _driver.logger
+    Consumer = _Consumer
+
+
+def _readable(record: ConsumerRecord | OddRecord) -> ConsumerRecord:
+    if not isinstance(record, OddRecord):
+        return record
+    place = record.topic, record.partition, record.offset
+    return ConsumerRecord(*place, 0, 0, None, None, None, -1, -1, ())
