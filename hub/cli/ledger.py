@@ -12,6 +12,7 @@ from hub.cli.progress import progress_bar
 from hub.cli.screen import say_json, screen, styled
 from hub.config import limits_of
 from hub.model.errors import UnreachableError
+from hub.topology import merged_topics
 from hub.warehouse.database import translated_errors
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def _as_json(
     lag: dict[str, object]
     for row in rows:
         end = ends.get((row.topic, row.partition))
-        lag = {"end_offset": None, "lag": None, "lag_s": None, "log_problem": None, "held_back": None}
+        missing = "not on Kafka" if ends and row.topic in merged_topics() else None
+        lag = {"end_offset": None, "lag": None, "lag_s": None, "log_problem": missing, "held_back": None}
         if end is not None:
             problem = end.problem(row.next_offset) or None
             behind = end.lag(row.next_offset)
@@ -146,7 +148,7 @@ def _as_json(
 
 
 def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", partitions: bool) -> None:
-    from hub.cli.ledger_view import held_back, lag_table, ledger_table, position_problems, positions_table
+    from hub.cli.ledger_view import held_back, lag_table, ledger_table, not_on_kafka, position_problems, positions_table
     from hub.operate.ledger import totals_by_topic
 
     console = screen()
@@ -158,7 +160,7 @@ def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[L
         console.print(table if table.row_count else "nothing is behind: all that the log holds is read")
     for waiting in held_back(rows, ends):
         console.print(styled("[yellow]held back:[/yellow] {}", waiting), soft_wrap=True)
-    for problem in position_problems(rows, ends):
+    for problem in (*position_problems(rows, ends), *not_on_kafka(rows, ends)):
         console.print(styled("[red]{}[/red]", problem))
     for loss in losses[:_MOST_LOSSES]:
         console.print(styled("[red]missing:[/red] {}", loss), soft_wrap=True)

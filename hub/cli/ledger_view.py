@@ -1,5 +1,6 @@
 """How the ledger looks: what became of the records, and where the hub stands in the log. Fits 100 columns."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from hub.cli.screen import styled
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow
 from hub.operate.log_ends import LogEnd, Place, earliest
-from hub.topology import CLOSED_MARK, subject_of
+from hub.topology import CLOSED_MARK, merged_topics, subject_of
 
 _HEADINGS = ("consumed", "applied", "super-\nseded", "dupli-\ncate", "stale", "parked", "rejec-\nted", "dead\nletter")
 
@@ -78,6 +79,18 @@ def held_back(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[s
         f"{row.topic}/{row.partition}@{end.end}: a producer's transaction is open; {end.held_back:,} offsets from "
         "there on wait for its end"
         for row, end in waiting
+    ]
+
+
+def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:
+    """Name the event topics that the hub has read and Kafka does not have, whole or in part; none while it is away."""
+    if not ends:
+        return []
+    missing = Counter(row.topic for row in rows if row.topic in merged_topics() and _key(row) not in ends)
+    return [
+        f"{topic}: not on Kafka ({count} partitions): nothing of it is read; find out who deleted it, then "
+        "`hub topics ensure --execute` makes it anew"
+        for topic, count in missing.items()
     ]
 
 

@@ -1,8 +1,10 @@
 """The ledger's arithmetic, and how it is shown."""
 
-from hub.cli.ledger_view import ledger_table
+from hub.cli.ledger_view import ledger_table, not_on_kafka
 from hub.model.outcomes import Outcome
 from hub.operate.ledger import LedgerRow, totals_by_topic
+from hub.operate.log_ends import LogEnd
+from hub.topology import closed_name, event_topic
 
 
 def row(topic: str, partition: int, consumed: int, **counts: int) -> LedgerRow:
@@ -44,3 +46,15 @@ def test_table_has_a_line_for_each_row_and_marks_one_that_is_off() -> None:
 def test_i5_total_is_off_when_partitions_are_off_by_opposite_amounts() -> None:
     rows = [row("a", 0, 3, applied=2), row("a", 1, 3, applied=4)]
     assert not totals_by_topic(rows)[0].balanced
+
+
+def test_event_topic_that_was_deleted_is_named_and_not_taken_for_one_that_is_read() -> None:
+    gone, there = event_topic("inspection.changed"), event_topic("citizen.changed")
+    rows = [row(gone, 0, 3), row(gone, 1, 0), row(there, 0, 2), row(closed_name(gone, "x"), 0, 3)]
+    (said,) = not_on_kafka(rows, {(there, 0): LogEnd(0, 2)})
+    assert said.startswith(f"{gone}: not on Kafka (2 partitions)")
+    assert "hub topics ensure --execute" in said
+
+
+def test_no_topic_is_called_deleted_while_kafka_is_away() -> None:
+    assert not_on_kafka([row(event_topic("citizen.changed"), 0, 2)], {}) == []
