@@ -37,6 +37,12 @@ HEADER_REASON = "hub.reason"
 HEADER_ORIGIN = "hub.origin"
 """``<topic>/<partition>/<offset>`` of the record a dead letter or redriven event came from."""
 
+HEADER_PUBLISHED_AT = "hub.published_at"
+"""When share read what it published, by the warehouse's clock: all that was committed before is in the record."""
+
+HEADER_POSITION = "hub.position"
+"""``<topic>/<partition>/<offset>`` of the newest row of the audit log that changed a published record."""
+
 
 CLOSED_MARK = "~"
 """``<topic>~<part of its id>``: what the warehouse calls the log of a topic that was deleted and made anew since."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +12,11 @@ from rich.console import Console
 from hub.cli import share_desk
 from hub.cli.context import located
 from hub.cli.lean import give_way, serve_evenly
-from hub.cli.screen import Screen, plain, say_json, styled
+from hub.cli.screen import Screen, plain, say, say_json, styled
 from hub.config import Settings, load_settings
 from hub.embedded.locate import Endpoints
 from hub.model.visible import log_to_stderr
-from hub.share.tail import PortalRecord, tail
+from hub.share.tail import PortalRecord, json_value, tail
 from hub.topology import record_topics
 from hub.warehouse.database import open_database
 from hub.warehouse.roles import WORKER
@@ -96,6 +96,9 @@ def portal_tail(
 ) -> None:
     """Consume golden records from the beginning of their compacted topic. Personal fields are masked.
 
+    Each says when it was published and which row of the audit log changed it last (docs/consume.md). With --follow
+    a topic that is not there yet is waited for.
+
     **Examples**
 
     - `hub portal tail`
@@ -106,9 +109,10 @@ def portal_tail(
     _, places = located()
     topic = record_topics()[records.value]
     console = Screen()
-    for count, record in enumerate(tail(places.bootstrap, topic, unmask=False, until_end=not follow), 1):
+    found = tail(places.bootstrap, topic, unmask=False, until_end=not follow, waits=partial(say, error=True))
+    for count, record in enumerate(found, 1):
         if as_json:
-            say_json(asdict(record), default=str)
+            say_json(record.as_json())
         else:
             _show(console, record)
         if count == limit:
@@ -116,13 +120,20 @@ def portal_tail(
 
 
 def _show(console: Console, record: PortalRecord) -> None:
-    console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key, record.topic, record.partition, record.offset))
+    console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key.hex, record.topic, record.partition, record.offset))
+    console.print(f"    published {record.published_at or 'at a time not noted'}; {_change(record)}")
     if record.fields is None:
         console.print("    gone")
         return
     for name, value in record.fields.items():
         if name not in {"key", "revision"}:
-            console.print(plain(f"    {name}: {_brief(value)}"), soft_wrap=False, overflow="ellipsis", no_wrap=True)
+            console.print(
+                plain(f"    {name}: {_brief(json_value(value))}"), soft_wrap=False, overflow="ellipsis", no_wrap=True
+            )
+
+
+def _change(record: PortalRecord) -> str:
+    return f"changed by {record.position}" if record.position else "no change noted"
 
 
 def _brief(value: Any) -> str:
@@ -130,4 +141,4 @@ def _brief(value: Any) -> str:
         return ", ".join(f"{name}={_brief(part)}" for name, part in value.items() if part is not None)
     if isinstance(value, list):
         return "; ".join(_brief(part) for part in value)
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

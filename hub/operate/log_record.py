@@ -12,10 +12,10 @@ from hub.log.odd import OddRecord
 from hub.log.reader import log_reader
 from hub.log.times import time_of
 from hub.operate.history import Place
-from hub.topology import HEADER_ORIGIN, HEADER_REASON
+from hub.topology import HEADER_ORIGIN, HEADER_POSITION, HEADER_PUBLISHED_AT, HEADER_REASON
 
 _QUIET_LIMIT_S = 10.0
-_OPEN_HEADERS = frozenset({HEADER_ORIGIN, HEADER_REASON, "traceparent"})
+_OPEN_HEADERS = frozenset({HEADER_ORIGIN, HEADER_REASON, HEADER_PUBLISHED_AT, HEADER_POSITION, "traceparent"})
 """Headers whose values are coordinates and codes; any other may hold anything."""
 
 

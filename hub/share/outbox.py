@@ -5,15 +5,15 @@ Within a log partition the audit log is ordered by offset and written by one wor
 meets a gap.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
-    CompoundSelect,
     Connection,
     Delete,
     Row,
@@ -28,14 +28,14 @@ from sqlalchemy import (
     delete,
     func,
     select,
-    union,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.dml import Insert
 
 from hub.model.entities import SUBJECTS, Entity
 from hub.model.outcomes import Outcome
-from hub.reconcile.touch import JOB_LOG
+from hub.reconcile.touch import JOB_LOG, Place
 from hub.topology import record_topics, subject_of
 from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
 
@@ -56,10 +56,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What some spans changed: keys by entity name, and dead letters."""
+    """What some spans changed: keys by entity name, and dead letters.
+
+    Fields:
+        places: of each name's keys, the place of the newest row that changed or touched it.
+    """
 
     keys: dict[str, list[UUID]]
     dead_letters: Sequence[Row[tuple[object, ...]]]
+    places: Mapping[str, Mapping[UUID, Place]] = field(default_factory=dict)
 
 
 def open_spans(connection: Connection) -> list[Span]:
@@ -87,28 +92,37 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
     """Return the keys whose records some spans may have changed, each once, and their dead letters."""
     if not spans:
         return Changes({}, ())
-    keys: dict[str, list[UUID]] = {}
-    for name, key in connection.execute(changed_keys(), _parameters(spans)):
-        keys.setdefault(name, []).append(key)
+    newest: dict[str, dict[UUID, tuple[datetime, int, int]]] = {}
+    for name, key, *row in connection.execute(changed_keys(), _parameters(spans)):
+        of_name = newest.setdefault(name, {})
+        at = (row[0], row[1], row[2])
+        if key not in of_name or of_name[key] < at:
+            of_name[key] = at
     letters = connection.execute(letters_within(), _parameters(spans)).all()
-    return Changes({name: sorted(found) for name, found in keys.items()}, letters)
+    places = {name: {key: at[1:] for key, at in found.items()} for name, found in newest.items()}
+    return Changes({name: sorted(found) for name, found in newest.items()}, letters, places)
 
 
 @cache
-def changed_keys() -> CompoundSelect[Any]:
-    """Select (entity, key), each once, of what events within ``:logs``, ``:firsts``, ``:ends`` changed or touched."""
+def changed_keys() -> Select[Any]:
+    """Select what events within ``:logs``, ``:firsts``, ``:ends`` changed or touched, one row for each log.
+
+    Columns: entity, key, and of the newest row of that log: when it was written, the log's number, the offset.
+    """
     spans = _spans()
     changed = (
-        select(spans.c.entity, audit.c.key)
+        select(spans.c.entity, audit.c.key, audit.c.log, audit.c.log_offset, audit.c.recorded_at)
         .join_from(spans, audit, _within(audit, spans))
         .where(spans.c.entity.is_not(None), audit.c.outcome.in_([Outcome.APPLIED.value, Outcome.SUPERSEDED.value]))
     )
     noted = (
-        select(touched.c.entity, touched.c.key)
+        select(touched.c.entity, touched.c.key, touched.c.log, touched.c.log_offset, touched.c.noted_at)
         .join_from(spans, touched, _within(touched, spans))
         .where(touched.c.entity.in_(list(record_topics())))
     )
-    return union(changed, noted)
+    rows = union_all(changed, noted).subquery("row")
+    newest = (func.max(rows.c.recorded_at), rows.c.log, func.max(rows.c.log_offset))
+    return select(rows.c.entity, rows.c.key, *newest).group_by(rows.c.entity, rows.c.key, rows.c.log)
 
 
 @cache

@@ -31,21 +31,25 @@ class Outgoing:
         return len(self.key or b"") + len(self.value or b"") + headers
 
 
-def golden_record(topic: str, key: UUID, value: bytes | None) -> Outgoing:
+Headers = tuple[tuple[str, bytes], ...]
+
+
+def golden_record(topic: str, key: UUID, value: bytes | None, headers: Headers = ()) -> Outgoing:
     """Return the record of a key; ``value`` None is a tombstone."""
-    return Outgoing(topic, key.bytes, value, str(key), key)
+    return Outgoing(topic, key.bytes, value, str(key), key, headers)
 
 
-def copy_of_letter(topic: str, partition: int, letter: Row[tuple[object, ...]]) -> Outgoing:
+def copy_of_letter(topic: str, partition: int, letter: Row[tuple[object, ...]], headers: Headers) -> Outgoing:
     """Return the copy of a dead letter for the topic beside its own.
 
     Args:
         topic: where the dead letter was read.
         partition: of that topic.
         letter: a row of ``dead_letter``.
+        headers: beside its reason and its origin.
     """
     origin = f"{topic}/{partition}/{letter.log_offset}"
-    headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()))
+    headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()), *headers)
     # A client refuses to send neither key nor value, which is what a keyless tombstone is.
     is_nothing = letter.record_key is None and letter.record_value is None
     value = b"" if is_nothing else letter.record_value

@@ -18,6 +18,7 @@ from hub.share.outgoing import Outgoing, copy_of_letter, golden_record
 from hub.share.publisher import Refused
 from hub.share.republish import Page, move_request, next_page, open_requests
 from hub.share.set_aside import asides_to_try, close_items, close_published, letters_at, note_refused, settle_alert
+from hub.share.stamp import Stamp, stamp_of
 from hub.share.topics import accept_id
 from hub.topology import record_topics
 
@@ -69,20 +70,25 @@ def next_step(
         RetryableError: nothing can be composed at all.
     """
     step = Step(open_spans(connection))
+    requests = open_requests(connection) if any_request else []
+    if not step.spans and not requests and try_again_before is None:
+        return step
     changes = changes_in(connection, step.spans)
     places = {span.log: span for span in step.spans}
-    step.outgoing += [copy_of_letter(*_place(places, letter.log), letter) for letter in changes.dead_letters]
+    stamp = stamp_of(clock_of(connection), changes, step.spans)
+    step.outgoing += [
+        copy_of_letter(*_place(places, letter.log), letter, stamp.published) for letter in changes.dead_letters
+    ]
     keys = {name: set(found) for name, found in changes.keys.items()}
     if try_again_before is not None:
-        _add_asides(connection, step, keys, try_again_before)
-    requests = open_requests(connection) if any_request else []
+        _add_asides(connection, step, keys, try_again_before, stamp)
     if requests:
         step.page = next_page(connection, requests[0])
-        step.outgoing += [copy_of_letter(one.topic, one.partition, one) for one in step.page.letters]
+        step.outgoing += [copy_of_letter(one.topic, one.partition, one, stamp.published) for one in step.page.letters]
         if step.page.keys:
             keys.setdefault(requests[0].name, set()).update(step.page.keys)
     for name, found in keys.items():
-        _compose(connection, composers[name], record_topics()[name], sorted(found), step)
+        _compose(connection, composers[name], name, sorted(found), step, stamp)
     return step
 
 
@@ -90,7 +96,7 @@ def _place(places: Mapping[int, Span], log: int) -> tuple[str, int]:
     return places[log].topic, places[log].partition
 
 
-def _add_asides(connection: Connection, step: Step, keys: dict[str, set[UUID]], before: datetime) -> None:
+def _add_asides(connection: Connection, step: Step, keys: dict[str, set[UUID]], before: datetime, stamp: Stamp) -> None:
     """Add what was set aside to the keys and letters of a step."""
     asides = asides_to_try(connection, before)
     step.tried_again = bool(asides)
@@ -108,13 +114,17 @@ def _add_asides(connection: Connection, step: Step, keys: dict[str, set[UUID]], 
             step.gone.setdefault(one.topic, []).append(one.item)
         elif one.item not in known:
             letter = found[one.item]
-            step.outgoing.append(copy_of_letter(letter.topic, letter.partition, letter))
+            step.outgoing.append(copy_of_letter(letter.topic, letter.partition, letter, stamp.published))
 
 
-def _compose(connection: Connection, composer: Composes, topic: str, keys: Sequence[UUID], step: Step) -> None:
+def _compose(
+    connection: Connection, composer: Composes, name: str, keys: Sequence[UUID], step: Step, stamp: Stamp
+) -> None:
+    topic = record_topics()[name]
     for first in range(0, len(keys), KEYS_AT_ONCE):
         composed = compose_each(composer, connection, keys[first : first + KEYS_AT_ONCE])
-        step.outgoing += [golden_record(topic, key, value) for key, value in composed.values.items()]
+        headers = stamp.headers(connection, name, composed.values)
+        step.outgoing += [golden_record(topic, key, value, headers[key]) for key, value in composed.values.items()]
         step.refused += [(golden_record(topic, key, None), why) for key, why in composed.refused.items()]
 
 

@@ -1,8 +1,9 @@
 """Consume the golden records as the portal would: a plain consumer of the compacted topics, committed records only."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,37 +13,88 @@ from hub.codec.decode import decode, masked
 from hub.log.odd import is_damage
 from hub.log.reader import open_reader
 from hub.model.errors import HubError
+from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
 
 
 @dataclass(frozen=True, slots=True)
 class PortalRecord:
-    """One record of a portal topic. ``fields`` is None for a tombstone: the hub no longer holds a record of the key."""
+    """One record of a portal topic. ``fields`` is None for a tombstone: the hub no longer holds a record of the key.
+
+    Fields:
+        published_at: when share read it, RFC 3339; None: published before there was such a header.
+        position: ``<topic>/<partition>/<offset>`` of the audit log's newest row that changed it; None: published again
+            without a change, or before there was such a header.
+    """
 
     topic: str
     partition: int
     offset: int
     key: UUID
     fields: dict[str, Any] | None
+    published_at: str | None = None
+    position: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can have it: keys as 32 hexadecimal digits, times by RFC 3339."""
+        return {
+            "topic": self.topic,
+            "partition": self.partition,
+            "offset": self.offset,
+            "key": self.key.hex,
+            "published_at": self.published_at,
+            "position": self.position,
+            "fields": json_value(self.fields),
+        }
 
 
-def tail(bootstrap: str, topic: str, unmask: bool, until_end: bool) -> Iterator[PortalRecord]:
+def json_value(value: Any) -> Any:
+    """Return a decoded value, whatever is nested in it, as JSON can have it: no value is in a form of Python's own.
+
+    Raises:
+        TypeError: a type that no schema gives.
+    """
+    if isinstance(value, dict):
+        return {name: json_value(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(part) for part in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, UUID | bytes):
+        return value.hex if isinstance(value, UUID) else value.hex()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"no form in JSON for a {type(value).__name__}")
+
+
+def tail(
+    bootstrap: str, topic: str, unmask: bool, until_end: bool, waits: Callable[[str], None] = lambda _: None
+) -> Generator[PortalRecord, None, None]:
     """Yield the records of a topic from its beginning, personal fields masked unless told otherwise.
 
     Args:
         bootstrap: Kafka brokers.
         topic: a record topic.
         unmask: show personal and sensitive values.
-        until_end: stop at what is the end now; otherwise wait for more, for ever.
+        until_end: stop at what is the end now; otherwise wait for more, for ever, and for the topic too.
+        waits: is told once that the topic is waited for, and once that it is there.
 
     Raises:
         UnreachableError: no broker answers.
-        HubError: the topic is not there.
+        HubError: the topic is not there, and only what is there now was asked for.
     """
     consumer = open_reader(bootstrap, auto_offset_reset="earliest")
     try:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        partitions = _partitions(consumer, topic)
         if not partitions:
-            raise HubError(f"there is no topic {topic}; make it with `hub topics ensure --execute`")
+            missing = f"there is no topic {topic}"
+            if until_end:
+                raise HubError(f"{missing}; make it with `hub topics ensure --execute`")
+            waits(f"{missing} yet; waiting for it: `hub topics ensure --execute` makes it")
+            while not (partitions := _partitions(consumer, topic)):
+                time.sleep(_LOOK_EVERY_S)
+            waits(f"the topic {topic} is there; waiting for records")
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
@@ -65,10 +117,24 @@ _QUIET_S = 5.0
 """Between the last committed record and the end of the log stand markers of transactions: nothing more comes."""
 
 
+_LOOK_EVERY_S = 0.5
+
+
+def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
 def _shown(record: Any, unmask: bool) -> PortalRecord:
     fields = None
     if record.value is not None:
         version, fields = decode(record.value)
         if not unmask:
             fields = masked(fields, version.schema)
-    return PortalRecord(record.topic, record.partition, record.offset, UUID(bytes=record.key), fields)
+    key, headers = UUID(bytes=record.key), dict(record.headers)
+    told = (_header(headers, HEADER_PUBLISHED_AT), _header(headers, HEADER_POSITION))
+    return PortalRecord(record.topic, record.partition, record.offset, key, fields, *told)
+
+
+def _header(headers: dict[str, bytes | None], name: str) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("utf-8", "backslashreplace")
