@@ -1,5 +1,6 @@
 """Commands of the schemas: ``hub schemas check | list | show | assign | push | serve``."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -81,6 +82,8 @@ def show(
 ) -> None:
     """Show the fields of one schema: type, longest text, class of data, Vietnamese name, meaning.
 
+    Then the symbols of each closed list, with their Vietnamese names and the national portal's numbers.
+
     **Examples**
 
     `hub schemas show dossier.progressed`
@@ -102,6 +105,23 @@ def show(
             table.add_row(*shown, item.data_class, item.vn_name, item.doc)
     Screen().print(table)
     Screen().print("! required; at most: characters of a text")
+    rows = list(symbol_rows(found.fields))
+    if rows:
+        listed = Table("field", "symbol", "vn_name", "portal", title="symbols")
+        for row in rows:
+            listed.add_row(*row)
+        Screen().print(listed)
+        Screen().print("portal: the number that the national portal gives the symbol")
+
+
+def symbol_rows(fields: Iterable[FieldSpec], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yield each symbol of some fields and of their items: field, symbol, Vietnamese name, the portal's number."""
+    for spec in fields:
+        names = spec.symbol_names or ("",) * len(spec.symbols)
+        codes = spec.symbol_codes or (None,) * len(spec.symbols)
+        for symbol, name, code in zip(spec.symbols, names, codes, strict=True):
+            yield f"{prefix}{spec.name}", symbol, name, "" if code is None else str(code)
+        yield from symbol_rows(spec.items, f"{prefix}{spec.name}.")
 
 
 def _longest(spec: FieldSpec) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.codec import compatibility, rules
+from hub.codec import compatibility, rules, symbols
 from hub.codec.catalogue import FIRST_ID, IDS_FILE, PublishedId, fingerprint, read_files, read_ids
 from hub.codec.problems import Problem, Rule
 from hub.model.envelope import ENVELOPE_FIELDS
@@ -19,6 +19,8 @@ from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 _MAX_ID = 2**31 - 1
 LAST_ID_WITHOUT_LENGTHS = 1017
 """Event schemas that were published under this id or a smaller one have texts without ``max_length``."""
+LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1029
+"""Schemas that were published under this id or a smaller one have symbols without ``vn_names``."""
 
 Files = Mapping[tuple[str, int], Mapping[str, Any]]
 
@@ -34,6 +36,7 @@ def check_folder(folder: Path) -> tuple[Problem, ...]:
     found += _numbering_problems(files)
     found += _envelope_drift(files)
     found += _length_problems(files, ids)
+    found += _symbol_problems(files, ids)
     for (subject, number), schema in files.items():
         found += rules.problems_of(subject, number, schema)
         ancestors = {old: files[subject, old] for old in range(1, number) if (subject, old) in files}
@@ -86,19 +89,39 @@ def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -
     ]
 
 
-def _is_older(key: tuple[str, int], ids: Mapping[tuple[str, int], PublishedId]) -> bool:
-    return key in ids and ids[key].schema_id <= LAST_ID_WITHOUT_LENGTHS
+def _symbol_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    """Every symbol says what it is called, unless the list of symbols is one from before symbols had names."""
+    before: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+    found = []
+    for (subject, number), schema in sorted(files.items()):
+        nameless = symbols.lists_without_names(schema)
+        if _is_older((subject, number), ids, LAST_ID_WITHOUT_NAMES_OF_SYMBOLS):
+            before.setdefault(subject, set()).update(nameless)
+            continue
+        excused = set() if rules.is_record(subject) else before.get(subject, set())
+        found += [
+            Problem(subject, number, Rule.LABEL, "has symbols without a name in vn_names", path)
+            for path, listed in nameless
+            if (path, listed) not in excused
+        ]
+    return found
+
+
+def _is_older(
+    key: tuple[str, int], ids: Mapping[tuple[str, int], PublishedId], last: int = LAST_ID_WITHOUT_LENGTHS
+) -> bool:
+    return key in ids and ids[key].schema_id <= last
 
 
 def _envelope_drift(files: Files) -> list[Problem]:
     """The envelope must read the same in every event file; those that differ from most are named.
 
-    How long its texts may be is a rule of its own.
+    How long its texts may be, and what its symbols are called, are rules of their own.
     """
     forms = {
         key: json.dumps(
             [
-                {name: value for name, value in field.items() if name != "max_length"}
+                symbols.without_names({name: value for name, value in field.items() if name != "max_length"})
                 for field in schema["fields"][: len(ENVELOPE_FIELDS)]
             ],
             sort_keys=True,

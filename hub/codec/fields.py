@@ -40,6 +40,8 @@ class FieldSpec:
     Fields:
         since: number of the schema version that introduced it.
         symbols: the symbols of an ENUM; the closed list of a STRING inside a list, when it has one.
+        symbol_names: what each symbol is called in Vietnamese, in their order; empty where the schema does not say.
+        symbol_codes: the national portal's number of each symbol, in their order; None where it has none.
         text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
         max_length: characters that a STRING may have at most; None where the schema does not say.
         items: the fields of the record, or of the array's records, of a JSON.
@@ -54,6 +56,8 @@ class FieldSpec:
     doc: str
     since: int = 1
     symbols: tuple[str, ...] = ()
+    symbol_names: tuple[str, ...] = ()
+    symbol_codes: tuple[int | None, ...] = ()
     text_format: str = ""
     max_length: int | None = None
     items: tuple["FieldSpec", ...] = ()
@@ -111,6 +115,8 @@ def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, A
         if not isinstance(record, dict) or record.get("type") != "record":
             raise UnsupportedTypeError(f"{field['name']}: a list of something else than records")
         items = _fields(record, {}, named, namespace)
+    said = avro if kind is FieldKind.ENUM else field
+    symbols = tuple(said.get("symbols", said.get("allowed", ())))
     return FieldSpec(
         name=field["name"],
         kind=kind,
@@ -119,7 +125,9 @@ def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, A
         vn_name=field.get("vn_name", ""),
         doc=field.get("doc", ""),
         since=since,
-        symbols=tuple(avro.get("symbols", field.get("allowed", ()))),
+        symbols=symbols,
+        symbol_names=tuple(said["vn_names"].get(symbol, "") for symbol in symbols) if "vn_names" in said else (),
+        symbol_codes=tuple(said["src_codes"].get(symbol) for symbol in symbols) if "src_codes" in said else (),
         text_format=field.get("format", ""),
         max_length=field.get("max_length"),
         items=items,

@@ -13,6 +13,7 @@ import fastavro
 
 from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeError, fields_of
 from hub.codec.problems import Problem, Rule
+from hub.codec.symbols import problems_of_symbols
 from hub.model.entities import SUBJECTS, key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS, Operation, UnitScheme
 from hub.topology import HEAD_SUBJECT
@@ -54,6 +55,7 @@ def problems_of(subject: str, number: int, schema: Mapping[str, Any]) -> list[Pr
         found += _label_problems(path, field)
         found += _optional_problems(path, field)
     found += _enum_problems(schema)
+    found += _symbol_problems(schema)
     try:
         fields = fields_of(schema)
     except (UnsupportedTypeError, KeyError, TypeError, ValueError) as error:
@@ -156,6 +158,12 @@ def _enum_problems(schema: Mapping[str, Any]) -> Found:
                 continue
             if avro_type.get("default") not in avro_type.get("symbols", ()):
                 yield Rule.ENUM, path, "has no default symbol, so none could ever be added"
+
+
+def _symbol_problems(schema: Mapping[str, Any]) -> Found:
+    for path, field in _walk(schema):
+        for said in (field, *(one for one in _types(field) if isinstance(one, dict) and one.get("type") == "enum")):
+            yield from ((Rule.LABEL, where, message) for where, message in problems_of_symbols(path, said))
 
 
 def _money_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:

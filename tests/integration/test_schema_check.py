@@ -231,7 +231,77 @@ def test_i6_longest_form_may_grow_and_not_shrink(
 
 def test_check_lets_a_version_add_optional_fields_and_symbols(folder: Path) -> None:
     publish_next(folder, SUBJECT, add())
-    publish_next(folder, SUBJECT, gender_symbols("MALE", "FEMALE", "OTHER", "UNKNOWN", "NOT_STATED"))
+    publish_next(folder, SUBJECT, named_genders)
+    assert check_folder(folder) == ()
+
+
+def named_genders(schema: dict[str, Any]) -> None:
+    gender_symbols("MALE", "FEMALE", "OTHER", "UNKNOWN", "NOT_STATED")(schema)
+    avro = field_of(schema, "gender")["type"][1]
+    avro["vn_names"] = {symbol: "Giới tính" for symbol in avro["symbols"]}
+
+
+def listed(**more: Any) -> Callable[[dict[str, Any]], None]:
+    """Add an enum of two symbols."""
+    return add(type=["null", {"type": "enum", "name": "Added", "symbols": ["A", "B"], "default": "A", **more}])
+
+
+def closed_text(**more: Any) -> Callable[[dict[str, Any]], None]:
+    """Add a list of texts with a closed list."""
+    return add(type=["null", list_of(allowed=["A", "B"], **more)])
+
+
+NAMED = {"A": "Một", "B": "Hai"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (listed(), "added"),
+        (listed(vn_names=NAMED), None),
+        (listed(vn_names=NAMED, src_codes={"B": 0}), None),
+        (listed(vn_names={"A": "Một"}), "added"),
+        (listed(vn_names={"A": "Một", "B": " "}), "added"),
+        (listed(vn_names=NAMED | {"C": "Ba"}), "added"),
+        (listed(vn_names={"A": 1, "B": 2}), "added"),
+        (listed(vn_names=NAMED, src_codes={"C": 3}), "added"),
+        (listed(vn_names=NAMED, src_codes={"A": "1"}), "added"),
+        (listed(vn_names=NAMED, src_codes={"A": True}), "added"),
+        (listed(vn_names=NAMED, src_codes={"A": 1, "B": 1}), "added"),
+        (closed_text(), "added.inner"),
+        (closed_text(vn_names=NAMED), None),
+        (closed_text(vn_names={"A": "Một"}), "added.inner"),
+        (gender_symbols("MALE", "FEMALE", "OTHER", "UNKNOWN", "NOT_STATED"), "gender"),
+        (named_genders, None),
+    ],
+)
+def test_check_wants_a_name_of_every_symbol_that_a_version_adds(
+    folder: Path, edit: Callable[[dict[str, Any]], None], expected: str | None
+) -> None:
+    publish_next(folder, SUBJECT, edit)
+    assert rules(folder) == ({(Rule.LABEL, expected)} if expected else set())
+
+
+def test_names_of_symbols_are_not_lost_again(folder: Path) -> None:
+    publish_next(folder, SUBJECT, named_genders)
+    publish_next(folder, SUBJECT, lambda schema: field_of(schema, "gender")["type"][1].pop("vn_names"))
+    assert rules(folder) == {(Rule.LABEL, "gender")}
+
+
+def test_check_wants_a_name_of_every_symbol_of_a_new_golden_record(folder: Path) -> None:
+    def forget(schema: dict[str, Any]) -> None:
+        field_of(schema, "flag")["type"].pop("vn_names")
+
+    publish_next(folder, "flag.record", forget)
+    assert rules(folder, "flag.record") == {(Rule.LABEL, "flag")}
+
+
+def test_envelope_may_name_its_symbols(folder: Path) -> None:
+    def named(schema: dict[str, Any]) -> None:
+        avro = field_of(schema, "operation")["type"]
+        avro["vn_names"] = {symbol: "Thao tác" for symbol in avro["symbols"]}
+
+    publish_next(folder, SUBJECT, named)
     assert check_folder(folder) == ()
 
 

@@ -152,3 +152,45 @@ def test_golden_record_has_the_data_fields_of_each_aspect(entity: Entity, aspect
 def shape(spec: FieldSpec) -> tuple[Any, ...]:
     items = tuple((*shape(item), item.nullable) for item in spec.items)
     return spec.name, spec.kind, spec.data_class, spec.vn_name, spec.symbols, spec.text_format, items
+
+
+STATUSES = (
+    ("REGISTERED", "Mới đăng ký", 1),
+    ("ACCEPTED", "Được tiếp nhận", 2),
+    ("REJECTED_AT_INTAKE", "Không được tiếp nhận", 3),
+    ("IN_PROCESS", "Đang xử lý", 4),
+    ("SUPPLEMENT_REQUESTED", "Yêu cầu bổ sung giấy tờ", 5),
+    ("PAYMENT_REQUIRED", "Yêu cầu thực hiện nghĩa vụ tài chính", 6),
+    ("WITHDRAWN", "Công dân yêu cầu rút hồ sơ", 7),
+    ("STOPPED", "Dừng xử lý", 8),
+    ("RESULT_READY", "Đã xử lý xong", 9),
+    ("RESULT_RETURNED", "Đã trả kết quả", 10),
+    ("UNKNOWN", "Không rõ", None),
+)
+
+
+@pytest.mark.parametrize("name", ["status", "previous_status"])
+def test_statuses_have_the_names_and_numbers_of_the_national_portal(name: str) -> None:
+    items = {spec.name: spec for spec in CATALOGUE.latest("dossier.record").field("progress").items}
+    spec = items[name]
+    assert tuple(zip(spec.symbols, spec.symbol_names, spec.symbol_codes, strict=True)) == STATUSES
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("applicant_type", {"CITIZEN": 1, "BUSINESS": 2, "AGENCY": 3, "OTHER": 4}),
+        ("channel", {"DIRECT": 1, "ONLINE": 2, "POSTAL": 3}),
+        ("applicant_id_type", {"PIN": 1, "CMND9": 2}),
+    ],
+)
+def test_submission_has_the_numbers_of_the_national_portal(name: str, codes: dict[str, int]) -> None:
+    items = {spec.name: spec for spec in CATALOGUE.latest("dossier.record").field("submission").items}
+    spec = items[name]
+    found = dict(zip(spec.symbols, spec.symbol_codes, strict=True))
+    assert {symbol: code for symbol, code in found.items() if code is not None} == codes
+
+
+def test_revision_says_that_it_is_no_version() -> None:
+    for subject in ("citizen.record", "dossier.record"):
+        assert "digest of the content, not a version" in CATALOGUE.latest(subject).field("revision").doc

@@ -1,6 +1,7 @@
 """The commands of the schemas that need nothing but the schemas."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from hub.cli import schemas
 from hub.codec.catalogue import load_catalogue
+from hub.codec.registry_names import schema_text
 from hub.model.errors import ConfigError
 from tests.schema_folder import copy_of_schemas, edit_schema, optional_field
 
@@ -97,3 +99,28 @@ def test_assign_prints_a_plan_until_told_to_execute(folder: Path) -> None:
     assert json.loads(run("assign", "--execute", "--json")[1]) == planned
     assert run("assign") == (0, "every schema file has an id\n")
     assert run("check")[0] == 0
+
+
+def test_show_names_every_symbol_with_the_portals_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code, printed = run("show", "dossier.record")
+    assert code == 0
+    lines = [" ".join(re.sub("[│┃|]", " ", line).split()) for line in printed.splitlines()]
+    assert "progress.status IN_PROCESS Đang xử lý 4" in lines
+    assert "submission.channel POSTAL Qua bưu chính công ích 3" in lines
+    assert "submission.code_format OTHER Mẫu riêng của hệ thống" in lines
+    assert "progress.status UNKNOWN Không rõ" in lines
+
+
+def test_show_of_a_version_without_names_lists_the_symbols_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code, printed = run("show", "dossier.record", "--version", "2")
+    assert code == 0
+    lines = [" ".join(re.sub("[│┃|]", " ", line).split()) for line in printed.splitlines()]
+    assert "progress.status IN_PROCESS" in lines
+
+
+def test_registry_serves_the_names_of_symbols() -> None:
+    served = json.loads(schema_text(load_catalogue().latest("flag.record")))
+    flag = next(field for field in served["fields"] if field["name"] == "flag")
+    assert flag["type"]["vn_names"]["DECEASED_PAYEE"] == "Người đã chết còn nhận trợ cấp"
