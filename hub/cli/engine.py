@@ -85,8 +85,8 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show where Kafka and PostgreSQL are, and every worker, share and connector: since when, what, how far behind.
 
-    Exit code 3 when a server does not answer, 1 when a process is gone, stands still or is far behind. A process
-    that ended in order is not missed.
+    Exit code 3 when a server does not answer, 1 when a process is gone, stands still or is far behind, or an alert is
+    open that cannot wait. A process that ended in order is not missed.
 
     **Examples**
 
@@ -104,11 +104,13 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         _print_status(shown)
         print_processes(Screen(), processes)
         say_out_of_order(Screen(), processes)
+        for alert in processes.pages:
+            Screen().print(styled("[red]{}[/red]: `hub alerts list`", alert), soft_wrap=True)
     if not shown.is_anything_running:
         raise UnreachableError("nothing is running; start it with `hub up`")
     if silent:
         raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts what does not run")
-    if processes.out_of_order:
+    if processes.out_of_order or processes.pages:
         raise typer.Exit(1)
 
 

@@ -90,6 +90,10 @@ def resume(
     console.print(_listed([plan.stop]))
     accepted = f", {accept_poison:,} poison records accepted" if accept_poison else ""
     console.print(f"{'goes' if execute else 'would go'} on from {plan.next_offset}{accepted}")
+    run = plan.stop.limits.run + accept_poison
+    console.print(
+        f"the count begins anew: it stops again at {run:,} poison records in a row; fewer become dead letters"
+    )
     if not execute:
         console.print("nothing is done; add --execute and --reason")
 

@@ -13,6 +13,7 @@ from hub.cli.screen import Screen, plain, say_json, styled
 from hub.config import limits_of
 from hub.model.processes import Condition, Judged, Role
 from hub.operate.processes import Processes, forget_process
+from hub.warehouse.processes import ALERT_OF
 
 _APPLICATION = "hub processes"
 
@@ -89,7 +90,11 @@ def shown(processes: Processes) -> tuple[Judged, ...]:
 
 def processes_json(processes: Processes) -> dict[str, Any]:
     """Return what ``--json`` prints of the processes."""
-    return {"processes": [one.as_json() for one in processes.found], "processes_unknown": processes.unknown or None}
+    return {
+        "processes": [one.as_json() for one in processes.found],
+        "processes_unknown": processes.unknown or None,
+        "alerts_that_cannot_wait": list(processes.pages),
+    }
 
 
 def print_processes(console: Screen, processes: Processes) -> None:
@@ -105,8 +110,17 @@ def print_processes(console: Screen, processes: Processes) -> None:
             console.print(f"no {role.value} runs: `hub {role.value}` starts one")
 
 
+_MEND = {
+    Role.WORKER: "start one: `hub worker`",
+    Role.SHARE: "start it: `hub share`",
+    Role.CONNECTOR: "start it at the source: `hub connect run`",
+}
+
+
 def say_out_of_order(console: Screen, processes: Processes) -> None:
-    """Print one line for each process that somebody must look at."""
+    """Print one line for each process that somebody must look at, with what to do first."""
     for one in processes.out_of_order:
         what = f"{one.beat.role.value} {one.beat.name}: {one.condition.value}"
-        console.print(styled("[red]{}[/red]: `hub status`", what), soft_wrap=True)
+        alert = ALERT_OF[one.beat.role, one.condition].name
+        first = _MEND[one.beat.role] if one.condition is Condition.GONE else "see what it waits for above"
+        console.print(styled("[red]{}[/red]; {}; docs/runbook.md#{}", what, first, alert), soft_wrap=True)

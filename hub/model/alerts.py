@@ -67,13 +67,13 @@ WORKER_GONE = Alert(
     "worker_gone",
     Severity.PAGE,
     "a worker was killed or hangs: it leaves no heartbeat, or its loop does not turn; records wait if no other works",
-    "hub status",
+    "hub worker",
 )
 SHARE_GONE = Alert(
     "share_gone",
     Severity.PAGE,
     "share was killed or hangs: the portal is not told of what changes",
-    "hub status",
+    "hub share",
 )
 SHARE_BEHIND = Alert(
     "share_behind",
@@ -85,7 +85,7 @@ CONNECTOR_GONE = Alert(
     "connector_gone",
     Severity.PAGE,
     "a source's connector was killed or hangs: changes of that source do not come",
-    "hub status",
+    "hub connect run",
 )
 CONNECTOR_BEHIND = Alert(
     "connector_behind",

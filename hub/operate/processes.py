@@ -1,15 +1,18 @@
 """What an operator asks of the hub's processes: how is each, and forget one that will not come back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, inspect
+from sqlalchemy import Connection, Engine, delete, inspect
 
+from hub.model.alerts import Severity, alert_named
 from hub.model.errors import ConfigError, HubError
 from hub.model.processes import Condition, Judged, Limits
 from hub.operate.actions import Action, note
+from hub.warehouse.alerts import read_alerts
 from hub.warehouse.database import translated_errors
 from hub.warehouse.process_tables import process
-from hub.warehouse.processes import read_processes
+from hub.warehouse.processes import ALERT_OF, read_processes
 
 FORGET = "forget process"
 
@@ -21,10 +24,12 @@ class Processes:
     Fields:
         found: each process and how it is.
         unknown: why the heartbeats cannot be read; empty when they can.
+        pages: open alerts of other things that cannot wait, each as its name and place.
     """
 
     found: tuple[Judged, ...] = ()
     unknown: str = ""
+    pages: tuple[str, ...] = ()
 
     @property
     def out_of_order(self) -> tuple[Judged, ...]:
@@ -38,9 +43,17 @@ def look_at_processes(engine: Engine, limits: Limits) -> Processes:
         with translated_errors("reading the heartbeats"), engine.connect() as connection:
             if not inspect(connection).has_table(process.name):
                 return Processes(unknown="the warehouse has no table of processes yet: run `hub db migrate`")
-            return Processes(tuple(read_processes(connection, limits)))
+            return Processes(tuple(read_processes(connection, limits)), pages=tuple(_pages(connection)))
     except HubError as error:
         return Processes(unknown=error.message)
+
+
+def _pages(connection: Connection) -> Iterator[str]:
+    of_processes = {alert.name for alert in ALERT_OF.values()}
+    for one in read_alerts(connection):
+        known = alert_named(one.name)
+        if known is not None and known.severity is Severity.PAGE and one.name not in of_processes:
+            yield f"{one.name} at {one.place}"
 
 
 def forget_process(engine: Engine, name: str, limits: Limits, by: tuple[str, str] | None) -> list[Judged]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 EVERY_S = 30.0
 _LOGGERS = (
     "aiokafka",
+    "kafka.net.selector",
     "aiokafka.cluster",
     "aiokafka.conn",
     "aiokafka.consumer.consumer",
@@ -17,7 +18,7 @@ _LOGGERS = (
 )
 
 
-_MEANINGLESS = ("Group Coordinator Request failed",)
+_MEANINGLESS = ("Group Coordinator Request failed", "Task %s ran for")
 """Beginnings of errors that the client logs on its way to what then works: a group's first member, a new topic."""
 
 
