@@ -60,6 +60,9 @@ class Heartbeat:
     limits: Limits
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     heard: dict[str, Beat] = field(default_factory=dict)
+    _known: frozenset[str] = frozenset()
+    """Connectors that were admitted: the noise of others shuts none of them out."""
+    _left_out: int = 0
 
     async def run(self) -> None:
         """Beat until cancelled, and then say that the worker ended."""
@@ -104,15 +107,18 @@ class Heartbeat:
     def hear(self, said: Any, heard_at: datetime) -> None:
         """Take note of a connector's heartbeat; anything else on its topic is passed over."""
         beat = beat_from_json(said, heard_at) if isinstance(said, dict) else None
-        if beat is not None and len(self.heard) < _MOST_HEARD:
+        if beat is not None and (beat.name in self._known or len(self.heard) < _MOST_HEARD):
             self.heard[beat.name] = beat
 
     def _keep_heard(self, heard: list[Beat]) -> None:
         with translated_errors("writing the heartbeats of connectors"), self.engine.begin() as connection:
             admitted = admitted_beats(connection, heard)
             keep_beats(connection, admitted, heard_now=False)
-        if len(admitted) < len(heard):
-            _log.warning(LEFT_OUT, len(heard) - len(admitted), MOST_OF_A_SOURCE)
+        self._known = self._known.union(beat.name for beat in admitted)
+        left_out = len(heard) - len(admitted)
+        if left_out and not self._left_out:
+            _log.warning(LEFT_OUT, left_out, MOST_OF_A_SOURCE)
+        self._left_out = left_out if heard else self._left_out
 
     def _say_ended(self) -> None:
         try:

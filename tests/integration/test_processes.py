@@ -125,10 +125,13 @@ def test_names_that_anybody_may_write_fill_no_table_and_shut_nobody_else_out(
     assert len(names) == MOST_OF_A_SOURCE + 2
     assert "population/true" in names
     assert "heartbeats of 130 connectors were left out" in caplog.text
+    for number in range(2_000):
+        heartbeat.hear(beat_to_json(_beat(f"nobody{number}", Role.CONNECTOR)), datetime.now(UTC))
     heartbeat.hear(beat_to_json(_beat("civil/0", Role.CONNECTOR, doing="again")), datetime.now(UTC))
     heartbeat.beat()
     found = {one.beat.name: one.beat.doing for one in look_at_processes(working, LIMITS).found}
     assert (found["civil/0"], len(found)) == ("again", MOST_OF_A_SOURCE + 2)
+    assert caplog.text.count("were left out") == 1
 
 
 @pytest.mark.parametrize("ahead_s", [-3_600, 3_600])
