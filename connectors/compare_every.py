@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from connectors.declaration import CompareEvery
+from connectors.toml_shapes import MOST_S, number_problem
 
 _FIELDS = {"every_s", "repair", "allow_gone"}
 LEAST_EVERY_S = 1.0
@@ -16,8 +17,8 @@ def compare_every(given: object, problem: Callable[[str], None]) -> CompareEvery
         problem("compare must be { every_s = SECONDS }, with repair and allow_gone if wanted")
         return None
     every, repair, gone = given["every_s"], given.get("repair", False), given.get("allow_gone")
-    if isinstance(every, bool) or not isinstance(every, int | float) or every < LEAST_EVERY_S:
-        problem(f"compare.every_s must be a number, {LEAST_EVERY_S:g} or more")
+    if said := number_problem(every, LEAST_EVERY_S, MOST_S):
+        problem(f"compare.every_s {said}")
         return None
     if not isinstance(repair, bool):
         problem("compare.repair must be true or false")

@@ -25,6 +25,7 @@ from connectors.declaration import (
     Word,
 )
 from connectors.formats import date_format_problem, number_format
+from connectors.toml_shapes import MOST_ROWS, MOST_S, MOST_WHOLE, number_problem, table, tables
 from hub.model.envelope import Operation, UnitScheme
 from hub.model.errors import ConfigError
 from hub.topology import all_subjects
@@ -36,6 +37,11 @@ _STREAM = {
     *("name", "connector", "subject", "table", "key", "fields", "version", "changed_at", "txid", "payload", "where"),
     *("operation", "deleted", "late_rows"),
 }
+_MOST_LETTERS = 200
+"""The state keeps names of this length."""
+
+_MOST_LETTERS_OF_A_URL = 10_000
+
 _ORIGINS = ("column", "columns", "path", "paths", "constant", "child")
 _RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number", "pad", "default", "items"}
 
@@ -43,9 +49,9 @@ _RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number",
 class _Reader:
     """Reads parts of one document and gathers its problems."""
 
-    def __init__(self, name: str, words: _Table) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.words = words
+        self.words: _Table = {}
         self.problems: list[str] = []
 
     def problem(self, where: str, text: str) -> None:
@@ -55,11 +61,13 @@ class _Reader:
         for name in sorted(set(given) - known):
             self.problem(where, f"unknown name {name!r}")
 
-    def text(self, where: str, given: _Table, name: str, default: str | None = None) -> str | None:
+    def text(
+        self, where: str, given: _Table, name: str, default: str | None = None, most: int = _MOST_LETTERS
+    ) -> str | None:
         value = given.get(name, default)
-        if value is None or (isinstance(value, str) and value):
+        if value is None or (isinstance(value, str) and value and "\0" not in value and len(value) <= most):
             return value
-        self.problem(where, f"{name} must be text")
+        self.problem(where, f"{name} must be text, of {most} letters at most")
         return None
 
     def required(self, where: str, given: _Table, name: str) -> str:
@@ -68,12 +76,19 @@ class _Reader:
             return ""
         return self.text(where, given, name) or ""
 
-    def number(self, where: str, given: _Table, name: str, default: float, least: float) -> float:
+    def seconds(self, given: _Table, name: str, default: float, least: float = 0.0) -> float:
         value = given.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-            self.problem(where, f"{name} must be a number, {least:g} or more")
+        if problem := number_problem(value, least, MOST_S):
+            self.problem("source", f"{name} {problem}")
             return default
-        return value
+        return float(value)
+
+    def whole(self, where: str, given: _Table, name: str, default: int, most: int = MOST_WHOLE) -> int:
+        value = given.get(name, default)
+        if problem := number_problem(value, 1, most, is_whole=True):
+            self.problem(where, f"{name} {problem}")
+            return default
+        return int(value)
 
     def names(self, where: str, given: _Table, name: str) -> tuple[str, ...]:
         value = given.get(name, [])
@@ -91,7 +106,7 @@ class _Reader:
         return None
 
     def location(self, where: str, given: _Table, needed: bool) -> Location:
-        url, variable = self.text(where, given, "url"), self.text(where, given, "url_env")
+        url, variable = self.text(where, given, "url", most=_MOST_LETTERS_OF_A_URL), self.text(where, given, "url_env")
         if url and variable:
             self.problem(where, "url and url_env exclude each other")
         if needed and not url and not variable:
@@ -142,15 +157,22 @@ class _Reader:
             ),
             constant=constant,
             child=self.child(where, given),
-            join=given.get("join", " "),
+            join=self.join(where, given),
             words=self.word_map(where, given["words"]) if "words" in given else None,
             formats=self.formats(where, given),
             part=Part(part) if part else None,
             number=self.number_format(where, given),
-            pad=int(self.number(where, given, "pad", 1, 1)) if "pad" in given else None,
+            pad=self.whole(where, given, "pad", 1, _MOST_LETTERS) if "pad" in given else None,
             default=default,
             items=self.items(where, given),
         )
+
+    def join(self, where: str, given: _Table) -> str:
+        value = given.get("join", " ")
+        if isinstance(value, str):
+            return value
+        self.problem(where, "join must be text")
+        return " "
 
     def formats(self, where: str, given: _Table) -> tuple[str, ...]:
         formats = self.names(where, given, "formats")
@@ -232,10 +254,15 @@ class _Reader:
 
     def conditions(self, where: str, given: _Table) -> Mapping[str, tuple[Word, ...]]:
         conditions: dict[str, tuple[Word, ...]] = {}
-        for column, value in (given.get("where") or {}).items():
+        wanted = given.get("where", {})
+        if not isinstance(wanted, Mapping):
+            self.problem(where, "where must be a table: where = { its_column = a value, or a list of values }")
+            wanted = {}
+        for column, value in wanted.items():
             values = tuple(value) if isinstance(value, list) else (value,)
             if not values or not all(isinstance(item, Word) for item in values):
                 self.problem(where, f"where.{column} must be a value or a list of values")
+                continue
             conditions[column] = values
         return conditions
 
@@ -270,12 +297,15 @@ def declaration_of(document: _Table, name: str) -> Declaration:
     Raises:
         ConfigError: with every problem, each naming the file and the place.
     """
-    reader = _Reader(name, document.get("words", {}))
+    reader = _Reader(name)
+    reader.words = table(document.get("words", {}), "words", reader.problem)
     reader.unknown("top level", document, {"source", "state", "words", "stream"})
-    source, state = document.get("source", {}), document.get("state", {})
+    source = table(document.get("source", {}), "source", reader.problem)
+    state = table(document.get("state", {}), "state", reader.problem)
     reader.unknown("source", source, {*_SOURCE, "compare"})
     reader.unknown("state", state, {"url", "url_env", "schema"})
-    streams = tuple(reader.stream(number, entry) for number, entry in enumerate(document.get("stream", []), 1))
+    given = tables(document.get("stream", []), "stream", reader.problem)
+    streams = tuple(reader.stream(number, entry) for number, entry in enumerate(given, 1))
     if not streams:
         reader.problem("top level", "no [[stream]]")
     for double in {stream.name for stream in streams if [other.name for other in streams].count(stream.name) > 1}:
@@ -283,7 +313,7 @@ def declaration_of(document: _Table, name: str) -> Declaration:
     zone = reader.text("source", source, "time_zone", "Asia/Ho_Chi_Minh") or "UTC"
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         reader.problem("source", f"time_zone {zone!r} is not known")
     reader.required("source", source, "unit_scheme")
     scheme = reader.one_of("source", source, "unit_scheme", list(UnitScheme))
@@ -294,12 +324,12 @@ def declaration_of(document: _Table, name: str) -> Declaration:
         time_zone=zone,
         database=reader.location("source", source, needed=True),
         streams=streams,
-        epoch=int(reader.number("source", source, "epoch", 1, 1)),
-        poll_s=reader.number("source", source, "poll_s", 0.5, 0.05),
-        overlap_s=reader.number("source", source, "overlap_s", 60.0, 0.0),
-        ahead_s=reader.number("source", source, "ahead_s", 86_400.0, 0.0),
-        remember_s=reader.number("source", source, "remember_s", 86_400.0, 0.0),
-        page_rows=int(reader.number("source", source, "page_rows", 5_000, 1)),
+        epoch=reader.whole("source", source, "epoch", 1),
+        poll_s=reader.seconds(source, "poll_s", 0.5, 0.05),
+        overlap_s=reader.seconds(source, "overlap_s", 60.0),
+        ahead_s=reader.seconds(source, "ahead_s", 86_400.0),
+        remember_s=reader.seconds(source, "remember_s", 86_400.0),
+        page_rows=reader.whole("source", source, "page_rows", 5_000, MOST_ROWS),
         state=reader.location("state", state, needed=False),
         state_schema=reader.text("state", state, "schema", "hub_connector") or "hub_connector",
         compare=compare_every(source.get("compare"), lambda text: reader.problem("source", text)),

@@ -1,7 +1,12 @@
 """Declarations: every problem at once; every example fits the schemas; windows of transactions; partitions."""
 
+import copy
+import math
 import tomllib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +19,8 @@ from connectors.compare_every import compare_every
 from connectors.declaration import CompareEvery
 from connectors.horizon import ROUND, WIDEST_WINDOW, is_in_window
 from connectors.load import load_declaration, parse_declaration
+from connectors.mapping import RowMapper
+from connectors.parsing import declaration_of
 from connectors.publisher import PublishError, partition_of
 from connectors.publisher import meaning as broker_meaning
 from hub.codec.catalogue import load_catalogue
@@ -159,3 +166,65 @@ def test_schedule_of_comparisons_is_refused_where_only_outboxes_are_read() -> No
         """
     )
     assert any("holds no state to compare" in problem for problem in problems(declaration, load_catalogue()))
+
+
+_ODD: tuple[Any, ...] = (
+    *(5, -1, "x", "", [], {}, True, 1.5, math.inf, math.nan, [1], ["x", 1], {"a": 1}, {"a": {"b": [1]}}, [[]], [{}]),
+    *(date(2025, 1, 1), 2**70, 10**400, "\0", "x" * 300, [""], {"": ""}, 1e15),
+)
+
+
+def _places(given: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    inside = given.items() if isinstance(given, dict) else enumerate(given) if isinstance(given, list) else ()
+    for name, value in inside:
+        yield from _places(value, (*place, name))
+
+
+def test_any_odd_value_anywhere_in_a_declaration_is_a_problem_that_is_told_and_never_a_traceback() -> None:
+    whole = tomllib.loads((ROOT / "docs/examples/source.toml").read_text(encoding="utf-8"))
+    whole["source"] |= {"compare": {"every_s": 60, "allow_gone": 3}, "epoch": 1, "poll_s": 1.0, "overlap_s": 1.0}
+    whole["source"] |= {"ahead_s": 1.0, "remember_s": 1.0, "page_rows": 10}
+    whole["state"] = {"url": "sqlite:///state.db", "schema": "a"}
+    refused = 0
+    for place in list(_places(whole))[1:]:
+        for odd in _ODD:
+            document = copy.deepcopy(whole)
+            inner: Any = document
+            for name in place[:-1]:
+                inner = inner[name]
+            inner[place[-1]] = odd
+            try:
+                read = declaration_of(document, "odd")
+                found = problems(read, load_catalogue())
+            except ConfigError as error:
+                found = list(error.problems)
+            else:
+                # what is taken can be used: seconds make durations, rules make functions
+                for stream in read.streams if not found else ():
+                    RowMapper(read, stream, load_catalogue().latest(stream.subject), "a secret of the tests")
+                for seconds in (read.overlap_s, read.remember_s, read.ahead_s, read.poll_s):
+                    assert datetime.now(UTC) - timedelta(seconds=seconds)
+            refused += bool(found)
+    assert refused > 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[stream]\nname = 'a'", "[[stream]] (two brackets)"),
+        ("source = 'x'", "source: must be a table"),
+        ("words = 'x'", "words: must be a table"),
+        ("[[stream]]\nname = 'a'\nwhere = 'loai = 1'", "where must be a table"),
+        ("[[stream]]\nname = 'a'\n[stream.fields]\npin = { columns = ['a', 'b'], join = 5 }", "join must be text"),
+        ("[source]\npage_rows = inf", "page_rows must be a whole number"),
+        ("[source]\npage_rows = 2.7", "page_rows must be a whole number"),
+        ("[source]\npoll_s = nan", "poll_s must be a number"),
+        ("[source]\nahead_s = 1e15", "ahead_s must be a number, 0 or more, 1000000000 at most"),
+        ("[source]\nepoch = 3000000000", "epoch must be a whole number, 1 or more, 2147483647 at most"),
+    ],
+)
+def test_what_is_of_the_wrong_shape_is_told_with_the_right_one(given: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_declaration(given.encode())
+    assert said in "\n".join(caught.value.problems)
