@@ -12,7 +12,7 @@ from connectors.mapping import RowMapper
 from connectors.reasons import Unmappable
 from connectors.sight import unseen
 from connectors.source import SourceTable
-from connectors.sql import Context
+from connectors.sql import Context, reading_of
 from connectors.unclear import unclear_words
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
@@ -141,6 +141,7 @@ def sample(context: Context, stream: Stream) -> Sample:
     mapper = RowMapper(context.declaration, stream, version, context.secret)
     table = SourceTable(context.engine, stream)
     proof = table.prove_key()
+    reading_of(context.declaration, table)
     if unclear := list(unclear_words(table, version)):
         raise ConfigError(unclear)
     with translated(table.what), table.engine.connect() as connection:

@@ -65,6 +65,11 @@ def to_double(form: NumberFormat | None) -> Callable[[Any], float | None]:
     return convert
 
 
+def is_number(text: str) -> bool:
+    """Tell whether text is a number as it stands, with a decimal point or none."""
+    return text.isascii() and _UNDECLARED.fullmatch(text) is not None
+
+
 def _whole(number: Number) -> int:
     exact = Decimal(number)
     if isinstance(number, float) and abs(number) > _EXACT:
@@ -118,6 +123,7 @@ def _pattern(form: NumberFormat) -> re.Pattern[str]:
     """Return the pattern of a declared format, whole part and fraction; thousands are parted all or not at all."""
     whole = r"\d+"
     if form.thousands:
-        whole = rf"\d{{1,3}}(?:{re.escape(form.thousands)}\d{{3}})+|\d+"
+        # 0.500 parts no thousands: it is the fraction of another format
+        whole = rf"[1-9]\d{{0,2}}(?:{re.escape(form.thousands)}\d{{3}})+|\d+"
     fraction = rf"(?:{re.escape(form.decimal)}(\d+))?" if form.decimal else "()"
     return re.compile(rf"(-?(?:{whole})){fraction}", re.ASCII)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal, or_, select, type_coerce
+from sqlalchemy import Connection, Select, false, func, literal, or_, select, type_coerce
 from sqlalchemy.types import NullType
 
 from connectors.dates import moment_or_none
@@ -20,6 +20,7 @@ from connectors.port import JsonValue, Position
 from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
 from connectors.source import SourceTable
 from connectors.tables.streaming import streamed
+from connectors.tables.times import TimeColumn, is_time
 from hub.model.errors import ConfigError
 
 MARK = "mark"
@@ -36,19 +37,32 @@ class OverlapReading:
         self._overlap = timedelta(seconds=overlap_s)
         self._now = now
         column = table.changed_at
-        if column is None or not issubclass(column.type.python_type, datetime):
-            raise ConfigError([f"{table.what}: reading with an overlap needs changed_at, a column of date and time"])
-        self._column = column
+        dialect = table.engine.dialect.name
+        if column is None or not is_time(column.type, dialect):
+            named = "changed_at" if column is None else f"changed_at = {column.name!r} to be"
+            raise ConfigError(
+                [
+                    f"{table.what}: reading with an overlap needs {named}, a column of date and time (of SQLite: or"
+                    " text); name another column, or a view of the table that makes one"
+                ]
+            )
+        self._times = TimeColumn(column, dialect)
+        self._column = self._times.column
         self._zone = now().tzinfo or UTC
         self._has_zone = bool(getattr(column.type, "timezone", False))
-        self._timeless = timeless(column, table.engine.dialect.name)
         self._place = [column.name for column in table.columns].index(column.name)
 
     def begin(self) -> Position:
         """Return the position of a snapshot; the latest time now there is where the changes begin."""
         with translated(self._table.what), self._table.engine.connect() as connection:
-            latest = connection.execute(select(type_coerce(func.max(self._column), NullType()))).scalar()
+            latest = self._latest(connection)
         return {PHASE: SNAPSHOT, MARK: self._later(None, latest)}
+
+    def _latest(self, connection: Connection) -> Any:
+        """Return the latest time in the table; of text the last one in its order, which is one of the latest."""
+        latest = select(type_coerce(func.max(self._column), NullType())).select_from(self._table.table)
+        some = self._times.with_time()
+        return connection.execute(latest if some is None else latest.where(some)).scalar()
 
     def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read all rows that are visible; see ``Reading``."""
@@ -62,15 +76,18 @@ class OverlapReading:
         mark = position[MARK]
         statement = self._table.rows().order_by(self._column, *self._table.key)
         if isinstance(mark, str):
-            statement = statement.where(self._column >= self._since(mark))
+            statement = statement.where(self._times.since(self._since(mark)))
+        elif (some := self._times.with_time()) is not None:
+            statement = statement.where(some)
         with translated(self._table.what), self._table.engine.connect() as connection:
             self._table.look_for_shared(connection, statement.order_by(None))
             for page in streamed(connection, statement, self._page_rows):
-                rows = self._table.with_children(connection, page)
-                mark = self._later(mark, rows[-1][self._place])
-                yield rows, {**kept, PHASE: CHANGES, MARK: mark}
-            for rows in self._without_time(connection):
-                yield rows, {**kept, PHASE: CHANGES, MARK: mark}
+                mark = self._latest_of(mark, page)
+                rows = self._not_older(page, position)
+                yield self._table.with_children(connection, rows), {**kept, PHASE: CHANGES, MARK: mark}
+            for timeless_page in self._without_time(connection):
+                rows = self._not_older(timeless_page, position)
+                yield self._table.with_children(connection, rows), {**kept, PHASE: CHANGES, MARK: mark}
         yield [], {**kept, PHASE: CHANGES, MARK: mark}
 
     def _followed(self, position: Position) -> Position:
@@ -83,10 +100,10 @@ class OverlapReading:
         if not isinstance(mark, str):
             return position
         with translated(self._table.what), self._table.engine.connect() as connection:
-            newer = self._column >= self._since(mark)
+            newer = self._times.since(self._since(mark))
             if connection.execute(select(literal(1)).select_from(self._table.table).where(newer).limit(1)).first():
                 return position
-            latest = connection.execute(select(type_coerce(func.max(self._column), NullType()))).scalar()
+            latest = self._latest(connection)
         earlier = self._later(None, latest)
         if earlier is None and latest is not None:
             return position
@@ -101,11 +118,25 @@ class OverlapReading:
 
     def _without_time(self, connection: Connection) -> Iterator[Rows]:
         """Read the rows without a time: no window has them, so every poll looks at all of them."""
-        if self._timeless is None:
+        if self._times.timeless is None:
             return
-        statement = self._table.rows().where(self._timeless).order_by(*self._table.key)
-        for page in streamed(connection, statement, self._page_rows):
-            yield self._table.with_children(connection, page)
+        statement = self._table.rows().where(self._times.timeless).order_by(*self._table.key)
+        yield from streamed(connection, statement, self._page_rows)
+
+    def _latest_of(self, mark: JsonValue, rows: Rows) -> JsonValue:
+        """Return the latest time of the mark and of a page; rows come in the order of the column, which text is not."""
+        for row in rows if self._times.is_text else rows[-1:]:
+            mark = self._later(mark, row[self._place])
+        return mark
+
+    def _not_older(self, rows: Rows, position: Position) -> Rows:
+        """Return the rows of the window: text lies in it by its letters, and may say an older moment."""
+        if not self._times.is_text or not isinstance(position[MARK], str):
+            return rows
+        moments = [self.moment(row[self._place]) for row in rows]
+        return [
+            row for row, moment in zip(rows, moments, strict=True) if moment is None or self.is_recent(moment, position)
+        ]
 
     def is_held_back(self) -> bool:
         """No: what is committed late is found by reading the last seconds again."""
@@ -124,7 +155,15 @@ class OverlapReading:
         if not isinstance(mark, str):
             return None
         latest, young = self._as_kept(self._moment(mark)), self._as_kept(since - self._overlap)
-        return self._table.rows().where(or_(self._column > latest, self._column >= young))
+        later = or_(self._column > latest, self._column >= young)
+        if self._times.is_text:
+            # what every poll looks at may not have been looked at yet
+            later = or_(
+                later,
+                self._times.since(min(latest, young)),
+                self._times.timeless if self._times.timeless is not None else false(),
+            )
+        return self._table.rows().where(later)
 
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
         """Say whether a poll from ``position`` may meet a row of that time again."""
@@ -153,13 +192,3 @@ class OverlapReading:
             return mark
         latest = min(latest, self._now())
         return latest.isoformat() if not isinstance(mark, str) or latest > self._moment(mark) else mark
-
-
-def timeless(column: Column[Any], dialect: str) -> ColumnElement[bool] | None:
-    """Return the condition of rows whose time is none that the others could be compared with; None: all have one."""
-    if dialect == "sqlite":
-        # a number or bytes may stand in any column, before or after all text
-        return func.typeof(column) != "text"
-    if dialect in ("mysql", "mariadb"):
-        return or_(column.is_(None), column < literal("0001-01-01", NullType()))
-    return column.is_(None) if column.nullable else None

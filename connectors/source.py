@@ -20,6 +20,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import DOMAIN, MONEY
@@ -30,8 +31,11 @@ from connectors.faults import translated
 from connectors.port import JsonValue
 from connectors.raw.place import bound, kept, key_problem
 from connectors.tables.children import Children
+from connectors.tables.conditions import condition_problems, conditions
 from connectors.tables.proof import KeyProof, prove
 from hub.model.errors import ConfigError
+
+_KIND = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)")
 
 
 class SourceTable:
@@ -42,6 +46,7 @@ class SourceTable:
         self.stream = stream
         self.what = f"source, table {stream.table}"
         self.is_postgresql = engine.dialect.name == "postgresql"
+        self.has_writers = self.is_postgresql and _has_writers(engine, stream.table, self.what)
         self.table = _reflected(engine, stream.table, self.what)
         children = [
             (rule, rule.child, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
@@ -51,6 +56,7 @@ class SourceTable:
         # until it is asked, nothing keeps the key
         self.proof = KeyProof(None, frozenset(stream.key))
         self.shared: frozenset[str] = frozenset()
+        self._conditions = conditions(self.table, stream, engine.dialect.name)
         self.columns = [raw(self.table.c[name]) for name in columns_of(stream)]
         self.key = [self.table.c[name] for name in stream.key]
         self.changed_at = self.table.c[stream.changed_at] if stream.changed_at else None
@@ -70,15 +76,14 @@ class SourceTable:
             if name in self.table.c
             and (problem := key_problem(self.table.c[name].type, self.engine.dialect.name)) is not None
         ]
+        if not problems:
+            problems = condition_problems(self.engine, self.table, self.stream, self.what)
         if problems:
             raise ConfigError(problems)
 
     def rows(self) -> Select[Any]:
         """Return the select of all rows of the stream, with no order."""
-        statement = select(*self.columns)
-        for name, values in self.stream.where.items():
-            statement = statement.where(self.table.c[name].in_(values))
-        return statement
+        return select(*self.columns).where(*self._conditions)
 
     def keys(self) -> Select[Any]:
         """Return the select of the keys of all rows of the stream, with no order."""
@@ -165,6 +170,19 @@ def raw(column: Column[Any]) -> ColumnElement[Any]:
     # money is printed as the server's locale has it; as a number it is the server's own reckoning
     value: ColumnElement[Any] = cast(column, Numeric) if isinstance(kind, MONEY) else column
     return type_coerce(value, NullType()).label(column.name)
+
+
+def _has_writers(engine: Engine, name: str, what: str) -> bool:
+    """Tell whether PostgreSQL keeps each row's writer: a view and a foreign table have none."""
+    with translated(what), engine.connect() as connection:
+        prepared = ".".join(map(connection.dialect.identifier_preparer.quote, _parts(name)))
+        kind = connection.execute(_KIND, {"name": prepared}).scalar()
+    return kind not in ("v", "f")
+
+
+def _parts(name: str) -> list[str]:
+    schema, _, table = name.rpartition(".")
+    return [schema, table] if schema else [table]
 
 
 def _reflected(engine: Engine, name: str, what: str) -> Table:

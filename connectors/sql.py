@@ -24,8 +24,9 @@ from connectors.mapping import RowMapper
 from connectors.order import Met, OrderMemory
 from connectors.overlap import OverlapReading
 from connectors.port import Page, Position, Record, Reject
+from connectors.read_as import READ_AS, is_of, read_as
 from connectors.reading import PHASE, SNAPSHOT, Reading, Rows
-from connectors.reasons import Unmappable
+from connectors.reasons import RejectReason, Unmappable
 from connectors.rows import record_of_row
 from connectors.sequences import numbers_of
 from connectors.source import SourceTable
@@ -33,6 +34,7 @@ from connectors.state import StateStore
 from connectors.tables.apart import REASONS, told_apart
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.codec.encode import Encoder
+from hub.model.errors import ConfigError
 from hub.topology import MAX_RECORD_BYTES, event_topic
 
 _log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class SqlConnector:
         self._reading: Reading | None = None
         self._table: SourceTable | None = None
         self._sorts = False
+        self._read_as = ""
         self._rejected: set[str] = set()
         self._from: Position = {}
         self._sent: _Sent = {}
@@ -103,7 +106,16 @@ class SqlConnector:
             self._context.state.take()
             self._context.state.forget_rejects(self.name, REASONS)
         stored, self._rejected = self._context.state.load(self.name)
-        return stored.position if stored else None
+        if stored is None or self._table is None or is_of(stored.position, self._read_as):
+            return stored.position if stored else None
+        _log.warning(
+            "stream %s: its declaration names another table, key, where or way of reading than before: it is read from"
+            " the beginning",
+            self.name,
+        )
+        self._context.state.forget_rejects(self.name, tuple(RejectReason))
+        self._rejected = set()
+        return None
 
     def snapshot(self, position: Position | None) -> Iterator[Page]:
         """Read everything, or the rest of an interrupted snapshot; see ``port.Connector``."""
@@ -180,7 +192,9 @@ class SqlConnector:
         for doubt in table.proof.doubts:
             _log.warning("%s", doubt)
         self._sorts = _has_ids_out_of_order(table)
-        return reading_of(self._context.declaration, table)
+        reading = reading_of(self._context.declaration, table)
+        self._read_as = read_as(self._stream, late_rows_of(table))
+        return reading
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
@@ -216,7 +230,7 @@ class SqlConnector:
             is_first_read,
             lambda row, version: record_of_row(self._mapper, self._encoder, row, now, version)[0],
         )
-        page = Page(position, found.records, found.rejects, found.resolved, said)
+        page = Page({**position, READ_AS: self._read_as}, found.records, found.rejects, found.resolved, said)
         self._unconfirmed.append((page, unconfirmed))
         return page
 
@@ -270,12 +284,16 @@ def _has_ids_out_of_order(table: SourceTable) -> bool:
 
 def late_rows_of(table: SourceTable) -> LateRows:
     """Return how rows that are committed late are caught: as declared, else as the database allows."""
-    return table.stream.late_rows or (LateRows.HORIZON if table.is_postgresql else LateRows.OVERLAP)
+    return table.stream.late_rows or (LateRows.HORIZON if table.has_writers else LateRows.OVERLAP)
 
 
 def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
     """Return the way in which a stream's table is read."""
     if late_rows_of(table) is LateRows.HORIZON:
+        if not table.has_writers:
+            raise ConfigError(
+                [f'{table.what}: late_rows = "horizon" needs a table of PostgreSQL itself, no view; use "overlap"']
+            )
         return HorizonReading(table, declaration.page_rows)
     zone = ZoneInfo(declaration.time_zone)
     return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))

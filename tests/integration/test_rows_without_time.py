@@ -10,9 +10,9 @@ from sqlalchemy import Column, DateTime
 
 from connectors.load import parse_declaration
 from connectors.opening import connectors_of, open_context
-from connectors.overlap import timeless
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context, SqlConnector
+from connectors.tables.times import timeless
 from connectors.testing import QUICK, MemoryPublisher, catch_up
 
 DECLARATION = """

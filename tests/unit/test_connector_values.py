@@ -141,6 +141,13 @@ def test_a_text_in_another_than_the_declared_format_is_refused(said: str) -> Non
     assert reason_of(seconds, said, f'{{ column = "x", {FORMAT} }}') is RejectReason.BAD_NUMBER
 
 
+@pytest.mark.parametrize("text", ["0.500", "-0.500", "000.500", "0.500.000", "00.500,5"])
+def test_zero_before_three_digits_is_a_fraction_of_another_format_and_no_thousands(text: str) -> None:
+    assert reason_of(seconds, text, '{ column = "x", number = { thousands = ".", decimal = "," } }') is (
+        RejectReason.BAD_NUMBER
+    )
+
+
 def test_thousands_and_decimals_may_be_declared_alone() -> None:
     assert seconds("1,500", '{ column = "x", number = { thousands = "," } }') == 1500
     assert seconds("1.000", '{ column = "x", number = { decimal = "." } }') == 1
