@@ -115,7 +115,7 @@ def translate(error: BaseException | None, doing: str, disconnected: bool = Fals
         return _translate_of_client(error, doing, disconnected)
     match fault_of(state, _is_fatal(error)):
         case Fault.UNREACHABLE:
-            return UnreachableError(f"PostgreSQL went away ({doing}, SQLSTATE {state})")
+            return UnreachableError(_UNREACHABLE.get(state, _WENT_AWAY).format(doing=doing, state=state))
         case Fault.ENVIRONMENT:
             return RetryableError(f"PostgreSQL cannot do it now ({doing}, SQLSTATE {state}{_object_of(error, state)})")
         case Fault.CONFIGURATION:
@@ -134,6 +134,11 @@ def _translate_of_client(error: BaseException | None, doing: str, disconnected: 
     return None
 
 
+_WENT_AWAY = "PostgreSQL went away ({doing}, SQLSTATE {state})"
+_UNREACHABLE = {
+    "57014": "PostgreSQL cancelled a statement ({doing}, SQLSTATE {state}): either statement_timeout is set for the "
+    "hub's user or database (`ALTER ROLE ... SET statement_timeout = 0`), or somebody cancels it",
+}
 _CONFIGURATION = {
     "28": "PostgreSQL refuses the user or password of HUB_DATABASE_URL (SQLSTATE {state})",
     "3D": "the database that HUB_DATABASE_URL names does not exist (SQLSTATE {state})",

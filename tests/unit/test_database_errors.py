@@ -209,3 +209,11 @@ def test_refused_url_is_not_repeated() -> None:
 @pytest.mark.parametrize("url", ["postgresql://host/name", "postgresql+psycopg2://host/name"])
 def test_url_of_postgresql_is_opened_by_psycopg(url: str) -> None:
     assert open_database(url, "hub").url.drivername == "postgresql+psycopg"
+
+
+def test_time_limit_of_a_statement_is_not_called_a_server_that_went_away() -> None:
+    said = str(translate(driver_error("57014"), "reading the ledger"))
+    assert "went away" not in said
+    assert "PostgreSQL cancelled a statement (reading the ledger, SQLSTATE 57014)" in said
+    assert "statement_timeout" in said
+    assert "PostgreSQL went away (x, SQLSTATE 57P01)" in str(translate(driver_error("57P01"), "x"))
