@@ -3,7 +3,9 @@
 import builtins
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from connectors.engines import open_source
 from hub.model.errors import ConfigError
@@ -48,3 +50,19 @@ def test_url_that_cannot_be_opened_is_configuration(url: str) -> None:
 def test_option_that_the_driver_does_not_know_is_configuration() -> None:
     with pytest.raises(ConfigError, match="options"):
         open_source("postgresql+psycopg://reader@127.0.0.1:1/x?nonsense=1").connect()
+
+
+@pytest.mark.parametrize(
+    ("said", "sqlstate"), [("the file is busy", None), ("FATAL: this connection option is not for you", "42501")]
+)
+def test_other_error_of_connecting_is_not_said_to_be_about_the_options(
+    said: str, sqlstate: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        error = psycopg.ProgrammingError(said)
+        error.sqlstate = sqlstate
+        raise error
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(ProgrammingError, match=said):
+        open_source("postgresql+psycopg://reader@127.0.0.1:1/x").connect()

@@ -10,6 +10,7 @@ from hub.intake.batch_size import LEAST_ROWS, BatchSize
 from hub.intake.lanes import ALONE_BELOW, FAR_BEHIND, Lanes, Prepared
 from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, FRESH_MS, Polling
 from hub.warehouse.batch import Advance, Batch
+from hub.warehouse.offsets import Position
 
 BATCH = Batch((Advance(1, "a", 0, 0, ALONE_BELOW, ALONE_BELOW),), ())
 SMALL = Batch((Advance(1, "a", 0, 0, ALONE_BELOW - 1, ALONE_BELOW - 1),), ())
@@ -215,3 +216,29 @@ def test_batch_grows_slower_near_the_target() -> None:
     begun = size.rows
     size.took(begun, 0.9)
     assert size.rows == begun + begun // 4
+
+
+class _Reader(_Broker):
+    """A consumer that read some partitions further than the records it gave."""
+
+    def __init__(self, reached: dict[str, int], **fetches: list[int]) -> None:
+        super().__init__(**fetches)
+        self._reached = reached
+
+    def reached(self, partition: TopicPartition) -> int:
+        """Return the place after what was read."""
+        return self._reached[partition.topic]
+
+
+async def test_a_partition_that_is_read_further_without_a_record_is_told_once_and_beside_the_others() -> None:
+    lanes = Lanes(1, 1000, 1.0)
+    one = {name: TopicPartition(name, 0) for name in ("given", "moved", "still", "unknown", "far", "behind")}
+    for name in ("far", "behind"):
+        lanes.see(one[name], FAR_BEHIND + 1)
+    places = {one[name]: Position(1, name, 0, 0, 5) for name in one if name != "unknown"}
+    reached = {"given": 7, "moved": 6, "still": 5, "unknown": 9, "far": 70, "behind": 5}
+    reader = _Reader(reached, given=[2], moved=[], still=[], unknown=[], far=[], behind=[])
+    assert await Polling(lanes, 200).poll(reader, one.values(), places) == [
+        (lanes.express, {one["given"]: [0, 0], one["moved"]: ()}),
+        (lanes.bulk[0], {one["far"]: ()}),
+    ]

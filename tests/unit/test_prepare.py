@@ -56,3 +56,21 @@ def test_version_without_new_fields_is_taken_up(monkeypatch: pytest.MonkeyPatch)
     decoder = Idle()
     assert preparer(decoder).prepare_again(polled(SUBJECT)).consumed == 0
     assert decoder.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("offsets", "after", "next_offset"),
+    [
+        ([], -1, 5),
+        ([], 9, 9),
+        ([5], -1, 6),
+        ([5, 6, 8], -1, 9),
+        ([5, 6, 8], 9, 9),
+        ([5, 6, 8], 12, 12),
+    ],
+)
+def test_place_to_store_is_behind_the_last_record_and_the_markers_after_it(
+    offsets: list[int], after: int, next_offset: int
+) -> None:
+    nothing = [None] * len(offsets)
+    assert Polled(1, event_topic(SUBJECT), 0, 5, offsets, nothing, nothing, after).next_offset == next_offset
