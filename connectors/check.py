@@ -7,13 +7,15 @@ from typing import Any
 
 from connectors.declaration import Declaration, FieldRule, Kind, LateRows, Stream
 from connectors.doubts import order_doubts
-from connectors.faults import translated
+from connectors.faults import SourceRowError, translated
 from connectors.mapping import RowMapper
-from connectors.reasons import Unmappable
+from connectors.reasons import RejectReason, Unmappable
+from connectors.row_security import hidden_rows
 from connectors.sight import unseen
 from connectors.source import SourceTable
-from connectors.sql import Context, reading_of
+from connectors.sql import Context
 from connectors.unclear import unclear_words
+from connectors.ways import reading_of
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
@@ -142,12 +144,18 @@ def sample(context: Context, stream: Stream) -> Sample:
     table = SourceTable(context.engine, stream)
     proof = table.prove_key()
     reading_of(context.declaration, table)
-    if unclear := list(unclear_words(table, version)):
-        raise ConfigError(unclear)
-    with translated(table.what), table.engine.connect() as connection:
-        found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
-        rows = table.with_children(connection, found)
-    told = (*proof.doubts, *order_doubts(context.declaration, table)), unseen(context.declaration, table)
+    warned: list[str] = [*proof.doubts, *hidden_rows(table)]
+    told = tuple(warned), unseen(context.declaration, table)
+    try:
+        if unclear := list(unclear_words(table, version)):
+            raise ConfigError(unclear)
+        told = (*warned, *order_doubts(context.declaration, table)), told[1]
+        with translated(table.what), table.engine.connect() as connection:
+            found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
+            rows = table.with_children(connection, found)
+    except SourceRowError as problem:
+        said = f"{RejectReason.SOURCE_CANNOT_READ}: {problem.message}"
+        return Sample(stream.name, stream.subject, {}, said, *told)
     if not rows:
         return Sample(stream.name, stream.subject, {}, None, *told)
     try:

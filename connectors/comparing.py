@@ -14,15 +14,17 @@ from sqlalchemy import Select, text
 from connectors.ahead import read_ahead
 from connectors.columns import ColumnEncoder
 from connectors.declaration import Kind, Stream
-from connectors.faults import translated
+from connectors.faults import SourceRowError, translated
 from connectors.mapping import RowMapper
 from connectors.order import OrderMemory
-from connectors.port import Position, Record, Said
+from connectors.port import JsonValue, Position, Record, Said
 from connectors.reading import PHASE, SNAPSHOT, Rows, all_pages
-from connectors.reasons import Unmappable
+from connectors.reasons import RejectReason, Unmappable
 from connectors.rows import record_of_row
 from connectors.source import SourceTable
-from connectors.sql import Context, reading_of
+from connectors.sql import Context
+from connectors.tables.unreadable import UnreadableRow
+from connectors.ways import looked_at, reading_of
 from hub.codec.encode import Encoder
 from hub.model.compared import SourceRows, Unmapped
 from hub.model.errors import ConfigError, PoisonError
@@ -120,16 +122,22 @@ class _ComparedStream:
     def unread(self) -> Iterator[SourceRows]:
         if self._position is None:
             return
-        wanted = None if self._position.get(PHASE) == SNAPSHOT else self._reading.unread(self._position, self._since)
+        is_all = self._position.get(PHASE) == SNAPSHOT or looked_at(self._table, self._position)[1] is not None
+        wanted = None if is_all else self._reading.unread(self._position, self._since)
         for rows in _all_rows(self._table, self._table.rows() if wanted is None else wanted):
             yield self._page(rows)
 
     def _page(self, rows: Rows) -> SourceRows:
         now = datetime.now(UTC)
+        unmapped = [
+            Unmapped(self._mapper.row_hash(row), RejectReason.SOURCE_CANNOT_READ.value, "", self._key(row))
+            for row in rows
+            if isinstance(row, UnreadableRow)
+        ]
+        rows = [row for row in rows if not isinstance(row, UnreadableRow)] if unmapped else rows
         encoded = self._columns.encode(rows, now)
         records: list[Record] = []
         mapped: list[Sequence[Any]] = []
-        unmapped: list[Unmapped] = []
         for row, record in zip(rows, encoded.records, strict=True):
             try:
                 if record is None or len(record[1]) > MAX_RECORD_BYTES:
@@ -190,10 +198,16 @@ def _all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
     if not table.is_postgresql:
         yield from all_pages(table, wanted, ROWS_AT_ONCE)
         return
-    with translated(table.what), table.engine.connect() as connection:
-        connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        # all of it is wanted, not its first rows soon
-        connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-        options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
-        for page in options.execute(wanted).partitions(ROWS_AT_ONCE):
-            yield table.with_children(connection, [tuple(row) for row in page])
+    after: list[JsonValue] | None = None
+    try:
+        with translated(table.what), table.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            # all of it is wanted, not its first rows soon
+            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
+            options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
+            # by key, so that a row that cannot be read has a place to go on from
+            for page in options.execute(wanted.order_by(*table.key)).partitions(ROWS_AT_ONCE):
+                yield table.with_children(connection, [tuple(row) for row in page])
+                after = next((place for row in reversed(page) if None not in (place := table.place(row))), after)
+    except SourceRowError:
+        yield from all_pages(table, wanted, ROWS_AT_ONCE, after)

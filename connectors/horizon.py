@@ -22,9 +22,8 @@ from connectors.faults import translated
 from connectors.open_transactions import oldest_transactions
 from connectors.origin import EVERYTHING, WITNESSES, Origin
 from connectors.port import Position
-from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of
+from connectors.reading import AFTER, CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, whole_number_of, window_pages
 from connectors.source import SourceTable
-from connectors.tables.streaming import streamed
 
 ROUND = 2**32
 WIDEST_WINDOW = 2**31
@@ -99,15 +98,10 @@ class HorizonReading:
         if isinstance(after, list):
             # rows without a key have no place: they are met again
             statement = statement.where(or_(self._table.after(after), self._table.without_key()))
-        with translated(self._table.what), self._table.engine.connect() as connection:
-            self._table.look_for_shared(connection, statement.order_by(None))
-            # all of the window is wanted, not its first rows soon
-            connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-            for page in streamed(connection, statement, self._page_rows):
-                found = [row[:-1] for row in page]
-                self._origin.meet(found, [row[-1] for row in page], high)
-                after = next((place for row in reversed(page) if None not in (place := self._table.place(row))), after)
-                yield self._table.with_children(connection, found), {**inside, AFTER: after}
+        for page, rows in window_pages(self._table, statement, self._page_rows):
+            self._origin.meet([row[:-1] for row in page], [row[-1] for row in page], high)
+            after = next((place for row in reversed(rows) if None not in (place := self._table.place(row))), after)
+            yield rows, {**inside, AFTER: after}
         witnesses = self._origin.witnesses(origin[WITNESSES])
         yield [], {**origin, PHASE: CHANGES, "low": high, "system": system, WITNESSES: witnesses}
 

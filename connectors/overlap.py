@@ -17,9 +17,8 @@ from connectors.dates import moment_or_none
 from connectors.faults import translated
 from connectors.origin import STEPPED_BACK
 from connectors.port import JsonValue, Position
-from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages
+from connectors.reading import CHANGES, PHASE, SNAPSHOT, Rows, snapshot_pages, window_pages
 from connectors.source import SourceTable
-from connectors.tables.streaming import streamed
 from connectors.tables.times import TimeColumn, is_time
 from hub.model.errors import ConfigError
 
@@ -79,15 +78,11 @@ class OverlapReading:
             statement = statement.where(self._times.since(self._since(mark)))
         elif (some := self._times.with_time()) is not None:
             statement = statement.where(some)
-        with translated(self._table.what), self._table.engine.connect() as connection:
-            self._table.look_for_shared(connection, statement.order_by(None))
-            for page in streamed(connection, statement, self._page_rows):
-                mark = self._latest_of(mark, page)
-                rows = self._not_older(page, position)
-                yield self._table.with_children(connection, rows), {**kept, PHASE: CHANGES, MARK: mark}
-            for timeless_page in self._without_time(connection):
-                rows = self._not_older(timeless_page, position)
-                yield self._table.with_children(connection, rows), {**kept, PHASE: CHANGES, MARK: mark}
+        for page, rows in window_pages(self._table, statement, self._page_rows):
+            mark = self._latest_of(mark, page) if page else mark
+            yield self._not_older(rows, position), {**kept, PHASE: CHANGES, MARK: mark}
+        for rows in self._without_time():
+            yield self._not_older(rows, position), {**kept, PHASE: CHANGES, MARK: mark}
         yield [], {**kept, PHASE: CHANGES, MARK: mark}
 
     def _followed(self, position: Position) -> Position:
@@ -116,12 +111,11 @@ class OverlapReading:
         said: dict[str, JsonValue] = {"at": at, "read_again": f"from {earlier}, not {mark}"}
         return {**position, MARK: earlier, STEPPED_BACK: said}
 
-    def _without_time(self, connection: Connection) -> Iterator[Rows]:
+    def _without_time(self) -> Iterator[Rows]:
         """Read the rows without a time: no window has them, so every poll looks at all of them."""
-        if self._times.timeless is None:
-            return
-        statement = self._table.rows().where(self._times.timeless).order_by(*self._table.key)
-        yield from streamed(connection, statement, self._page_rows)
+        if self._times.timeless is not None:
+            statement = self._table.rows().where(self._times.timeless).order_by(*self._table.key)
+            yield from (rows for _, rows in window_pages(self._table, statement, self._page_rows))
 
     def _latest_of(self, mark: JsonValue, rows: Rows) -> JsonValue:
         """Return the latest time of the mark and of a page; rows come in the order of the column, which text is not."""

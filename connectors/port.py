@@ -64,6 +64,7 @@ class Page:
     Fields:
         resolved: hashes of rows that were rejects and now became events.
         said: what is to be remembered with the position, by thing.
+        is_kept: the position is stored although nothing was read: it says something new of the source.
     """
 
     position: Position
@@ -71,6 +72,7 @@ class Page:
     rejects: Sequence[Reject] = ()
     resolved: Sequence[str] = ()
     said: Mapping[str, Said] = field(default_factory=dict)
+    is_kept: bool = False
 
 
 class Connector(Protocol):

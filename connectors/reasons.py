@@ -27,6 +27,7 @@ class RejectReason(StrEnum):
     TOO_LONG = "TOO_LONG"
     KEY_MISSING = "KEY_MISSING"
     KEY_SHARED = "KEY_SHARED"
+    SOURCE_CANNOT_READ = "SOURCE_CANNOT_READ"
 
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

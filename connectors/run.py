@@ -44,9 +44,6 @@ class StreamCounts:
 REST_SHARE = 4
 """A pause lasts so many times as long as the round before it took."""
 
-LIMIT_TRIES = 3
-"""So many times in a row a limit of the source is met before it is taken for configuration."""
-
 HELD_BACK_S = 5.0
 """A transaction that holds rows back for less is not worth a word."""
 
@@ -162,6 +159,7 @@ class _StreamRun:
                 if self._options.stop.is_set():
                     return False
                 self._once_or_again()
+        self._limits = 0
         self._tell_held_back()
         return self.counts.published + self.counts.rejected > before
 
@@ -171,7 +169,7 @@ class _StreamRun:
             self._once()
         except LimitError as error:
             self._limits += 1
-            if self._limits >= LIMIT_TRIES:
+            if self._limits >= error.tries:
                 raise
             raise RetryableError(error.message) from None
         except AnotherConnectorError as error:
@@ -240,7 +238,7 @@ class _StreamRun:
         page = under_way.page
         under_way.confirmed.result()
         # an empty poll writes nothing: a write would move the source's own high-water mark
-        self._stores = self._stores or bool(page.records or page.rejects or page.resolved)
+        self._stores = self._stores or page.is_kept or bool(page.records or page.rejects or page.resolved)
         if self._stores:
             self._connector.checkpoint(page)
         self._count(page)

@@ -2,7 +2,7 @@
 
 from connectors.declaration import Declaration, Kind, LateRows
 from connectors.source import SourceTable
-from connectors.sql import late_rows_of
+from connectors.ways import late_rows_of
 
 FOUND_BY = "found by `hub connect compare`"
 

@@ -52,6 +52,7 @@ class SourceTable:
             (rule, rule.child, _reflected(engine, rule.child.table, self.what)) for rule in stream.fields if rule.child
         ]
         self._check(children)
+        self.child_tables = [table for _, _, table in children]
         self._children = [Children(self, rule, table) for rule, _, table in children]
         # until it is asked, nothing keeps the key
         self.proof = KeyProof(None, frozenset(stream.key))
@@ -122,6 +123,11 @@ class SourceTable:
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
         """Return a row's key as a position keeps it."""
         return [kept(value) for value in row[: len(self.key)]]
+
+    @property
+    def width(self) -> int:
+        """Values of a row, its lists of child rows included."""
+        return len(self.columns) + len(self._children)
 
     def selected(self, column: Column[Any]) -> ColumnElement[Any]:
         """Return what selects a column of this table or of a child's."""

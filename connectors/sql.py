@@ -11,30 +11,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
 from connectors.ahead import read_ahead
 from connectors.columns import ColumnEncoder
-from connectors.declaration import Declaration, Kind, LateRows, Stream
-from connectors.faults import translated
-from connectors.horizon import HorizonReading
+from connectors.declaration import Declaration, Stream
 from connectors.mapping import RowMapper
+from connectors.opened import OpenTable
 from connectors.order import Met, OrderMemory
+from connectors.origin import STEPPED_BACK
 from connectors.overlap import OverlapReading
 from connectors.port import Page, Position, Record, Reject
-from connectors.read_as import READ_AS, is_of, read_as
-from connectors.reading import PHASE, SNAPSHOT, Reading, Rows
+from connectors.read_as import READ_AS, is_of
+from connectors.reading import PHASE, SNAPSHOT, Rows
 from connectors.reasons import RejectReason, Unmappable
 from connectors.rows import record_of_row
-from connectors.sequences import numbers_of
 from connectors.source import SourceTable
 from connectors.state import StateStore
 from connectors.tables.apart import REASONS, told_apart
+from connectors.tables.identity import IDENTITY, same_names
+from connectors.tables.unreadable import UnreadableRow
+from connectors.ways import carried, looked_at
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.codec.encode import Encoder
-from hub.model.errors import ConfigError
 from hub.topology import MAX_RECORD_BYTES, event_topic
 
 _log = logging.getLogger(__name__)
@@ -80,10 +80,7 @@ class SqlConnector:
             max(context.declaration.remember_s, 2 * context.declaration.overlap_s),
             lambda things: context.state.said(stream.name, things),
         )
-        self._reading: Reading | None = None
-        self._table: SourceTable | None = None
-        self._sorts = False
-        self._read_as = ""
+        self._open = OpenTable(context.declaration, self.table)
         self._rejected: set[str] = set()
         self._from: Position = {}
         self._sent: _Sent = {}
@@ -101,12 +98,14 @@ class SqlConnector:
 
     def stored(self) -> Position | None:
         """Return the stored position and learn which rows are rejects."""
-        reading, self._reading = self._reading, self._reading or self._open()
-        if reading is None and self._table is not None and not self._table.proof.is_doubtful:
+        with self._open.steady():
+            is_open = self._open.reading is not None
+            _, table = self._open.opened()
+        if not is_open and not table.proof.is_doubtful:
             self._context.state.take()
             self._context.state.forget_rejects(self.name, REASONS)
         stored, self._rejected = self._context.state.load(self.name)
-        if stored is None or self._table is None or is_of(stored.position, self._read_as):
+        if stored is None or is_of(stored.position, self._open.read_as):
             return stored.position if stored else None
         _log.warning(
             "stream %s: its declaration names another table, key, where or way of reading than before: it is read from"
@@ -119,27 +118,49 @@ class SqlConnector:
 
     def snapshot(self, position: Position | None) -> Iterator[Page]:
         """Read everything, or the rest of an interrupted snapshot; see ``port.Connector``."""
-        reading = self._reading = self._reading or self._open()
-        if position is None:
-            position = reading.begin()
-        if position.get(PHASE) == SNAPSHOT:
-            self._begin_at(position)
-            # one page ahead: a snapshot's pages do not depend on what becomes of those before
-            for rows, after in read_ahead(reading.snapshot(position)):
-                yield self._page(rows, after, self._changed_place())
+        with self._open.steady():
+            if position is None:
+                position = self._open.begun()
+            if position.get(PHASE) == SNAPSHOT:
+                _, table = self._open.opened()
+                _, why = looked_at(table, position)
+                yield from self._all(position if why is None else self._open.anew(why))
 
     def changes(self, position: Position) -> Iterator[Page]:
-        """Read what is new; see ``port.Connector``."""
-        reading = self._reading = self._reading or self._open()
-        self._begin_at(position)
-        for rows, after in reading.changes(position):
-            yield self._page(rows, after, self._changed_place())
+        """Read what is new; see ``port.Connector``. All of it where the table is another one by now."""
+        with self._open.steady():
+            reading, table = self._open.opened()
+            self._begin_at(position)
+            now, why = looked_at(table, position)
+            if why is not None:
+                position = self._open.anew(why)
+                yield self._page([], position, None)
+                yield from self._all(position)
+                return
+            is_known = same_names(position.get(IDENTITY), now)
+            position = {**position, IDENTITY: now}  # type: ignore[dict-item]
+            if not is_known:
+                yield self._page([], position, None)
+            for rows, after in reading.changes(position):
+                yield self._page(rows, carried(position, after), self._changed_place())
         if isinstance(reading, OverlapReading):
             self._sent = {name: sent for name, sent in self._sent.items() if self._may_come_again(sent[0], position)}
 
+    def _all(self, position: Position) -> Iterator[Page]:
+        """Read all rows from a snapshot's position on."""
+        reading, _ = self._open.opened()
+        self._begin_at(position)
+        # one page ahead: a snapshot's pages do not depend on what becomes of those before
+        for rows, after in read_ahead(reading.snapshot(position)):
+            yield self._page(rows, carried(position, after), self._changed_place())
+
     def _may_come_again(self, at: datetime | None, position: Position) -> bool:
         """Say whether the next poll may bring a row of that time as it is; one without a time comes at every poll."""
-        return at is None or not isinstance(self._reading, OverlapReading) or self._reading.is_recent(at, position)
+        return (
+            at is None
+            or not isinstance(self._open.reading, OverlapReading)
+            or self._open.reading.is_recent(at, position)
+        )
 
     def _begin_at(self, position: Position) -> None:
         """Drop what pages say that were read from an earlier position and not confirmed."""
@@ -149,15 +170,15 @@ class SqlConnector:
 
     def is_held_back(self) -> bool:
         """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
-        return self._reading is not None and self._reading.is_held_back()
+        return self._open.reading is not None and self._open.reading.is_held_back()
 
     def held_back_at(self) -> str | None:
         """Name the place at which rows are held back; see ``port.Connector``."""
-        return self._reading.held_back_at() if self._reading else None
+        return self._open.reading.held_back_at() if self._open.reading else None
 
     def held_back_by(self) -> str:
         """Say who holds rows back; see ``port.Connector``."""
-        return self._reading.held_back_by() if self._reading else "nothing"
+        return self._open.reading.held_back_by() if self._open.reading else "nothing"
 
     def keep_wait(self, waits_for: str | None, since: datetime) -> None:
         """Keep what the stream waits for; see ``port.Connector``."""
@@ -187,26 +208,20 @@ class SqlConnector:
         table.prove_key()
         return table
 
-    def _open(self) -> Reading:
-        table = self._table = self.table()
-        for doubt in table.proof.doubts:
-            _log.warning("%s", doubt)
-        self._sorts = _has_ids_out_of_order(table)
-        reading = reading_of(self._context.declaration, table)
-        self._read_as = read_as(self._stream, late_rows_of(table))
-        return reading
-
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
         found, met = Mapped(), list[Met]()
         now = datetime.now(UTC)
         unconfirmed: _Sent = {}
-        table = self._table
+        table = self._open.table
+        lost = [row for row in rows if isinstance(row, UnreadableRow)]
+        rows = [row for row in rows if not isinstance(row, UnreadableRow)] if lost else rows
         if table is not None and not table.proof.is_kept:
             rows, found.rejects = told_apart(rows, table, table.shared, self._mapper.content_hash, self._rejected)
+        found.rejects += self._unreadable(lost, is_met_again=changed is not None)
         if changed is not None:
             rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
-        rows = self._order.by_time(rows) if self._sorts else rows
+        rows = self._order.by_time(rows) if self._open.sorts else rows
         encoded = self._columns.encode(rows, now)
         for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
@@ -223,26 +238,36 @@ class SqlConnector:
             else:
                 if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
                     found.resolved.append(name)
-        is_first_read = position.get(PHASE) == SNAPSHOT
+        is_first_read = position.get(PHASE) == SNAPSHOT and STEPPED_BACK not in position
         found.records, said = self._order.settle(
             met,
             now,
             is_first_read,
             lambda row, version: record_of_row(self._mapper, self._encoder, row, now, version)[0],
         )
-        page = Page({**position, READ_AS: self._read_as}, found.records, found.rejects, found.resolved, said)
+        is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
+        position = {**position, READ_AS: self._open.read_as}
+        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept)
         self._unconfirmed.append((page, unconfirmed))
         return page
 
+    def _unreadable(self, rows: Rows, is_met_again: bool) -> list[Reject]:
+        """Return a reject for each row that the source itself cannot read; one that is met again was named already."""
+        return [
+            Reject(name, self._mapper.place(row), RejectReason.SOURCE_CANNOT_READ, "")
+            for row in rows
+            if (name := self._mapper.row_hash(row)) not in self._rejected or not is_met_again
+        ]
+
     def _changed_place(self) -> int | None:
         """Return where a row has its time, if rows are met again at every poll."""
-        if not isinstance(self._reading, OverlapReading) or not self._stream.changed_at:
+        if not isinstance(self._open.reading, OverlapReading) or not self._stream.changed_at:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
     def _at(self, row: Sequence[Any], changed: int | None) -> datetime | None:
         """Return a row's time, if rows are met again by it; None too for a time that cannot be read."""
-        reading = self._reading
+        reading = self._open.reading
         return None if changed is None or not isinstance(reading, OverlapReading) else reading.moment(row[changed])
 
     def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
@@ -257,7 +282,7 @@ class SqlConnector:
         """Say whether the last that was sent of a row is the same content; else note it."""
         if name in self._sent and self._sent[name][1] == content:
             return True
-        reading = self._reading
+        reading = self._open.reading
         if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
             unconfirmed[name] = changed_at, content
         return False
@@ -270,30 +295,3 @@ class SqlConnector:
         if at is not None and self._is_sent(name, f"{problem} {at}", at, unconfirmed):
             return ()
         return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)
-
-
-def _has_ids_out_of_order(table: SourceTable) -> bool:
-    """Tell whether the rows of an outbox are ordered by their times: its ids are taken ahead, and are its version."""
-    stream = table.stream
-    if stream.kind is not Kind.OUTBOX or not table.is_postgresql or stream.changed_at is None:
-        return False
-    with translated(table.what), table.engine.connect() as connection:
-        numbers = numbers_of(connection, table.key[0])
-    return numbers is not None and not numbers.are_in_order
-
-
-def late_rows_of(table: SourceTable) -> LateRows:
-    """Return how rows that are committed late are caught: as declared, else as the database allows."""
-    return table.stream.late_rows or (LateRows.HORIZON if table.has_writers else LateRows.OVERLAP)
-
-
-def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
-    """Return the way in which a stream's table is read."""
-    if late_rows_of(table) is LateRows.HORIZON:
-        if not table.has_writers:
-            raise ConfigError(
-                [f'{table.what}: late_rows = "horizon" needs a table of PostgreSQL itself, no view; use "overlap"']
-            )
-        return HorizonReading(table, declaration.page_rows)
-    zone = ZoneInfo(declaration.time_zone)
-    return OverlapReading(table, declaration.page_rows, declaration.overlap_s, lambda: datetime.now(zone))

@@ -75,6 +75,11 @@ MYSQL = (
     Fault("1366", Verdict.ROW),
     Fault("1264", Verdict.ROW),
     Fault("1365", Verdict.ROW),
+    Fault("1690", Verdict.ROW),
+    Fault("1242", Verdict.ROW),
+    Fault("1301", Verdict.ROW),
+    Fault("3140", Verdict.ROW),
+    Fault("3141", Verdict.ROW),
 )
 
 ORACLE = (

@@ -78,7 +78,11 @@ SQLSTATES = (
     Fault("0A000", Verdict.LIMIT, "the server cannot do this, or the table's columns changed under the connector"),
     Fault("XX001", Verdict.WRONG, "data of the source are corrupt on its disk: its administrator must look"),
     Fault("XX002", Verdict.WRONG, "an index of the source is corrupt: its administrator must REINDEX it"),
+    Fault("21", Verdict.ROW),
     Fault("22", Verdict.ROW),
+    Fault("23502", Verdict.ROW),
+    Fault("23514", Verdict.ROW),
+    Fault("54001", Verdict.ROW),
     Fault("HV", Verdict.BUSY, "the foreign server behind the table does not do it"),
     Fault("P0", Verdict.LIMIT, "a function behind the table gives an error of its own"),
     Fault("38", Verdict.LIMIT, "a function behind the table gives an error of its own"),
@@ -137,5 +141,8 @@ SQLITE = (
     Fault("no such collation sequence", Verdict.WRONG, "the program that made the table has a collation of its own"),
     Fault("no such module", Verdict.WRONG, "the table needs an extension of SQLite that is not here"),
     Fault("could not decode to UTF-8", Verdict.ROW),
+    Fault("SQLITE_TOOBIG", Verdict.ROW),
+    Fault("malformed JSON", Verdict.ROW),
+    Fault("integer overflow", Verdict.ROW),
 )
 """By the beginning of the error's name; without a telling name, by the beginning of its message."""

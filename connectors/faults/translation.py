@@ -27,6 +27,15 @@ class LimitError(ConfigError):
     """A limit that somebody has set in the source stops the connector: tried a few times, then configuration."""
 
     code = "LIMIT"
+    tries = 3
+    """So many times in a row it is met before it is taken for configuration."""
+
+
+class TableChangedError(LimitError):
+    """A table that was read is not there, or not as declared: it may be swapped right now, or was altered for good."""
+
+    code = "TABLE_CHANGED"
+    tries = 6
 
 
 class SourceRowError(HubError):

@@ -17,6 +17,7 @@ from connectors.declaration import Stream
 from connectors.faults import LimitError, translated
 from connectors.tables.constraints import never_null, unique_by
 from connectors.tables.shape import Shape
+from connectors.tables.unreadable import keys_are_readable
 
 LIMIT_S = 60.0
 """A proof by query takes no longer than this."""
@@ -63,7 +64,7 @@ def prove(shape: Shape, limit_s: float = LIMIT_S) -> KeyProof:
     if kept_by and not nullable:
         return KeyProof(kept_by, nullable)
     try:
-        with translated(shape.what), _limited(shape.engine, limit_s) as connection:
+        with keys_are_readable(shape), translated(shape.what), _limited(shape.engine, limit_s) as connection:
             problems = _problems(connection, shape, nullable, kept_by is None)
     except LimitError:
         doubt = f"whether it tells rows apart could not be found out in {limit_s:g} s"

@@ -20,7 +20,7 @@ from hub.cli.context import warehouse
 from hub.cli.source_compare import Repair, SourceCompared, compare_source, subjects_of
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
-from hub.model.errors import HubError
+from hub.model.errors import ConfigError, HubError
 from hub.operate.compare.caught_up import CatchUp
 from hub.operate.compare.opening import Ways
 from hub.operate.compare.repair import By
@@ -43,6 +43,10 @@ def compared_by_schedule(path: Path, settings: Settings, where: Endpoints, once:
     if declared is None or once:
         yield
         return
+    if not where.database_url:
+        raise ConfigError(
+            ["HUB_DATABASE_URL is not set: `compare` in the declaration needs the warehouse; set it, or remove that"]
+        )
     context = open_context(load_declaration(path), where.key_secret, os.environ)
     schedule = Schedule(context, declared, settings, where)
     schedule.start()

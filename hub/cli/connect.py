@@ -28,7 +28,7 @@ from hub.cli.connect_compare import compare_command
 from hub.cli.options import AsJson
 from hub.cli.screen import Screen, plain, say_json
 from hub.config import load_settings
-from hub.embedded.locate import endpoints
+from hub.embedded.locate import kafka_endpoints
 from hub.retry import SHORT_COMMAND
 
 Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
@@ -58,6 +58,7 @@ def run_command(
 
     The position moves only after the broker has confirmed; a row that cannot become an event goes to the connector's
     table of rejects, and the run goes on. A source or broker that is away is retried for as long as it takes.
+    It needs HUB_KAFKA_BOOTSTRAP and HUB_KEY_SECRET; HUB_DATABASE_URL only where a comparison by schedule is declared.
 
     **Examples**
 
@@ -70,7 +71,7 @@ def run_command(
     from hub.cli.compare_schedule import compared_by_schedule
 
     settings = load_settings()
-    where = endpoints(settings)
+    where = kafka_endpoints(settings)
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
     with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
@@ -230,13 +231,13 @@ def _time(moment: datetime | None) -> str | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
 
 
-_KEYS = ("after", "witnesses")
-"""What a position has of keys of rows."""
+_NOT_SHOWN = ("after", "witnesses", "identity")
+"""What a position has of keys of rows, and of the relations behind a table, which may be hundreds."""
 
 
 def _shown(position: object) -> object:
     """Return a position without the key it may hold: a key can be a person's number."""
-    return {name: value for name, value in dict(position).items() if name not in _KEYS} if position else None  # type: ignore[call-overload]
+    return {name: value for name, value in dict(position).items() if name not in _NOT_SHOWN} if position else None  # type: ignore[call-overload]
 
 
 @contextmanager

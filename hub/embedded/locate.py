@@ -59,6 +59,27 @@ def endpoints(settings: Settings) -> Endpoints:
     return Endpoints(settings.kafka_bootstrap or state.parts[KAFKA].url, database_url, key_secret)
 
 
+def kafka_endpoints(settings: Settings) -> Endpoints:
+    """Return the endpoints for a process that needs no warehouse, such as a connector at its source.
+
+    ``HUB_KAFKA_BOOTSTRAP`` and ``HUB_KEY_SECRET`` are enough; ``database_url`` is empty then, unless it is set too.
+
+    Raises:
+        UnreachableError, ConfigError: see ``endpoints``.
+    """
+    if settings.kafka_bootstrap is None or settings.database_url is not None:
+        return endpoints(settings)
+    data_dir = data_folder(settings)
+    made = load_secrets(data_dir)
+    key_secret = settings.key_secret or (made.key_secret if made is not None else None)
+    if key_secret is None:
+        raise ConfigError(["HUB_KEY_SECRET: required when Kafka is not the embedded one: it must be the hub's own"])
+    state = load_state(data_dir)
+    if POSTGRES in state.parts and is_running(state.parts[POSTGRES].process):
+        return endpoints(settings)
+    return Endpoints(settings.kafka_bootstrap, "", key_secret)
+
+
 def with_password(url: str, password: str) -> str:
     """Return the URL with a password beside its user."""
     split = urlsplit(url)

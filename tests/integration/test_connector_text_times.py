@@ -12,8 +12,9 @@ from connectors.opening import connectors_of, open_context
 from connectors.overlap import OverlapReading
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.source import SourceTable
-from connectors.sql import Context, reading_of
+from connectors.sql import Context
 from connectors.testing import QUICK, MemoryPublisher
+from connectors.ways import reading_of
 from hub.model.errors import ConfigError
 
 DECLARATION = """

@@ -10,7 +10,7 @@ from connectors.ahead import read_ahead
 from connectors.faults import LimitError
 from connectors.lock import AnotherConnectorError
 from connectors.port import Page, Position, Record
-from connectors.run import LIMIT_TRIES, MORE_REST_S, ConnectorRunsError, RunOptions, rest_s, run
+from connectors.run import MORE_REST_S, ConnectorRunsError, RunOptions, rest_s, run
 from connectors.testing import QUICK, MemoryPublisher
 from connectors.waits import FIRST_AGAIN_S, Waits
 from hub.model.errors import HubError, UnreachableError
@@ -195,11 +195,11 @@ def test_limit_of_the_source_is_met_a_few_times_and_is_configuration_then() -> N
     connector = Failing(lambda: LimitError(["statement_timeout is over"]), 1_000)
     with pytest.raises(LimitError, match="statement_timeout is over"):
         run([connector], MemoryPublisher(), RunOptions(once=True, policy=QUICK))
-    assert connector.tries == LIMIT_TRIES
+    assert connector.tries == LimitError.tries
 
 
 def test_limit_of_the_source_that_is_lifted_in_time_ends_nothing() -> None:
-    connector = Failing(lambda: LimitError(["statement_timeout is over"]), LIMIT_TRIES - 1)
+    connector = Failing(lambda: LimitError(["statement_timeout is over"]), LimitError.tries - 1)
     assert run([connector], MemoryPublisher(), RunOptions(once=True, policy=QUICK))[0].published == 2
 
 

@@ -1,0 +1,163 @@
+"""Which table a position was taken from: a table dropped and made anew, or swapped by rename, is another one.
+
+Its rows may have been written by older transactions, or carry older times, than what was read of the table before. So
+a position names the table, and a poll looks whether it is still the one; if not, it is read again whole.
+
+- PostgreSQL: the oid of the relation, of its partitions and heirs, and of what a view reads, with each one's file. A
+  new file alone (TRUNCATE, but VACUUM FULL and CLUSTER too) is another table only where no older row is left in it.
+- SQLite: the file, and the number that every change of its schema raises.
+- MariaDB and MySQL: when the table and each of its partitions was made, to the second; on MariaDB, for a reader with
+  the right PROCESS, InnoDB's number of the table too, which TRUNCATE raises.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Text, cast, literal, literal_column, select, text
+from sqlalchemy.exc import DBAPIError
+
+from connectors.faults import translated
+from connectors.port import JsonValue
+from connectors.tables.shape import Shape
+
+IDENTITY = "identity"
+_MADE, _PARTS, _HORIZON = "made", "parts", "horizon"
+_ROUND = 2**32
+_SOON = 2**20
+_TABLE_KINDS = ("r", "p", "m")
+"""Kinds of relations whose rows tell the transaction that wrote them."""
+
+_POSTGRESQL = text(
+    """WITH RECURSIVE root AS (SELECT to_regclass(:table)::oid AS oid), part(oid) AS (
+         SELECT oid FROM root
+         UNION
+         SELECT next.oid FROM part CROSS JOIN LATERAL (
+           SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = part.oid
+           UNION ALL
+           SELECT d.refobjid FROM pg_class v JOIN pg_rewrite r ON r.ev_class = v.oid
+           JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+           WHERE v.oid = part.oid AND v.relkind = 'v'
+         ) AS next
+       )
+       SELECT c.oid::bigint, c.relfilenode::bigint, c.oid = (SELECT oid FROM root),
+              CASE WHEN c.relkind = 'v' THEN 'definition ' || md5(pg_get_viewdef(c.oid)) ELSE c.relkind::text END,
+              pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+       FROM part JOIN pg_class c ON c.oid = part.oid WHERE c.relkind <> 'S' ORDER BY 1"""
+)
+_MYSQL = text(
+    """SELECT '', CAST(create_time AS CHAR) FROM information_schema.tables
+       WHERE table_schema = coalesce(:schema, database()) AND table_name = :table
+       UNION ALL
+       SELECT partition_name, CAST(create_time AS CHAR) FROM information_schema.partitions
+       WHERE table_schema = coalesce(:schema, database()) AND table_name = :table AND partition_name IS NOT NULL
+       ORDER BY 1"""
+)
+
+_INNODB = text(
+    """SELECT concat('id ', table_id) FROM information_schema.innodb_sys_tables
+       WHERE name = concat(coalesce(:schema, database()), '/', :table)
+          OR name LIKE concat(replace(concat(coalesce(:schema, database()), '/', :table), '_', '\\_'), '#%')
+       ORDER BY name"""
+)
+
+Identity = Mapping[str, JsonValue]
+"""``made``: what tells the table from another. ``parts``: on PostgreSQL the file of each relation behind it, by oid."""
+
+
+def identity_of(shape: Shape) -> Identity:
+    """Return which table a stream's table is now; empty where its database does not tell."""
+    with translated(shape.what), shape.engine.connect() as connection:
+        asked = _ASKED.get(connection.dialect.name)
+        return asked(connection, shape) if asked is not None else {}
+
+
+def same_names(kept: object, now: Identity) -> bool:
+    """Tell whether all that names the table is as it was; the horizon is only when it was looked at."""
+    return isinstance(kept, Mapping) and all(kept.get(name) == now.get(name) for name in (_MADE, _PARTS))
+
+
+def why_another(shape: Shape, kept: object, now: Identity, read_below: int | None = None) -> str | None:
+    """Return why the table is not the one of a position, or holds rows that were not there; None where neither is so.
+
+    Args:
+        shape: the table.
+        kept: what the position names; anything else than an identity: nothing yet.
+        now: what it is now.
+        read_below: the transaction below which all rows were read, where rows are read by their transaction.
+    """
+    if not isinstance(kept, Mapping) or same_names(kept, now):
+        return None
+    if kept.get(_MADE) != now.get(_MADE):
+        return "the table was made anew, swapped or altered"
+    before, parts = _files(kept), _files(now)
+    is_view = str(now[_MADE]).partition(" ")[2].partition(",")[0] not in _TABLE_KINDS
+    with translated(shape.what), shape.engine.connect() as connection:
+        for oid, file in parts.items():
+            if oid not in before:
+                if is_view or _has_rows(connection, shape, oid, now, read_below):
+                    return "a table with rows was attached to it"
+            elif file != before[oid] and (is_view or not _has_rows(connection, shape, oid, now, kept[_HORIZON])):
+                return "the table was emptied or written anew"
+    return None
+
+
+def stepped_back_now(why: str) -> dict[str, JsonValue]:
+    """Return what a position says of a table that is read again whole."""
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "read_again": f"the whole table: {why}"}
+
+
+def _files(identity: Mapping[str, Any]) -> dict[str, Any]:
+    parts = identity.get(_PARTS)
+    return dict(parts) if isinstance(parts, Mapping) else {}
+
+
+def _has_rows(connection: Connection, shape: Shape, oid: str, now: Identity, written_below: Any) -> bool:
+    """Tell whether a part has rows written by transactions below one; None: any rows."""
+    where = [cast(literal_column("tableoid"), BigInteger) == int(oid)]
+    if isinstance(written_below, int):
+        # whatever is not surely newer is older: ids of 32 bits come round
+        age = (cast(cast(literal_column("xmin"), Text), BigInteger) - written_below % _ROUND + _ROUND) % _ROUND
+        horizon = now[_HORIZON]
+        where.append(age >= max(int(str(horizon)) - written_below, 0) + _SOON)
+    rows = select(literal(1)).select_from(shape.table).where(*where).limit(1)
+    return connection.execute(rows).first() is not None
+
+
+def _of_postgresql(connection: Connection, shape: Shape) -> Identity:
+    name = connection.dialect.identifier_preparer.format_table(shape.table)
+    rows = connection.execute(_POSTGRESQL, {"table": name}).all()
+    made = next((f"{oid} {kind}" for oid, _, is_root, kind, _ in rows if is_root), "")
+    others = sorted(f"{oid} {kind}" for oid, _, is_root, kind, _ in rows if not is_root and len(kind) > 1)
+    parts: dict[str, JsonValue] = {str(oid): int(file) for oid, file, *_ in rows}
+    return {_MADE: ", ".join([made, *others]), _PARTS: parts, _HORIZON: int(rows[0][-1]) if rows else 0}
+
+
+def _of_sqlite(connection: Connection, shape: Shape) -> Identity:
+    schema = connection.execute(text("PRAGMA main.schema_version")).scalar()
+    databases = {name: path for _, name, path in connection.execute(text("PRAGMA database_list"))}
+    file = str(databases.get("main") or "")
+    inode = Path(file).stat().st_ino if file and Path(file).exists() else 0
+    return {_MADE: f"file {inode}, schema {schema}"}
+
+
+def _of_mysql(connection: Connection, shape: Shape) -> Identity:
+    values = {"schema": shape.table.schema, "table": shape.table.name}
+    made = [f"{name or 'table'} {at}" for name, at in connection.execute(_MYSQL, values)]
+    try:
+        made += map(str, connection.execute(_INNODB, values).scalars())
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        # without the right PROCESS the times above are all that is told
+    return {_MADE: ", ".join(made)}
+
+
+_ASKED: dict[str, Callable[[Connection, Shape], Identity]] = {
+    "postgresql": _of_postgresql,
+    "sqlite": _of_sqlite,
+    "mysql": _of_mysql,
+    "mariadb": _of_mysql,
+}
