@@ -8,6 +8,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from connectors.raw import mysql, postgresql, sqlite
+from connectors.raw.operators import allow_operators
 from hub.model.errors import ConfigError
 
 CONNECT_TIMEOUT_S = 10
@@ -30,6 +31,7 @@ def open_engine(url: str) -> Engine:
         ConfigError: no database URL, an unknown database or driver, a driver that is not installed.
     """
     known = _url(url)
+    allow_operators()
     options: dict[str, Any] = {"pool_size": 2}
     if known.get_backend_name() == "postgresql":
         arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}

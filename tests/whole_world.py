@@ -151,7 +151,7 @@ def whole_event(subject: str, given: Mapping[str, Any]) -> dict[str, Any]:
     event |= {
         "event_id": uuid4(),
         "occurred_at": DAY,
-        "recorded_at": DAY,
+        "recorded_at": max(DAY, given.get("occurred_at") or DAY),
         "source_epoch": 1,
         "source_version": 1,
         "source_agency": "G01",

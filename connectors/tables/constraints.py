@@ -4,9 +4,10 @@ Only what holds for every row that a select of the table gives: no partial index
 equality is finer than the column's own (a collation that ignores case), none of a parent whose children have their own.
 """
 
+import warnings
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, Integer, Table, inspect, text
+from sqlalchemy import INTEGER, Connection, Inspector, Table, inspect, text
 
 _PG_UNIQUE = text(
     """SELECT i.indexrelid::regclass::text
@@ -59,11 +60,18 @@ def never_null(connection: Connection, table: Table, key: Sequence[str]) -> set[
 
 def _is_row_id(table: Table, key: Sequence[str]) -> bool:
     names = [column.name for column in table.primary_key.columns]
-    return names == list(key) and type(table.c[names[0]].type) is Integer
+    return names == list(key) and type(table.c[names[0]].type) is INTEGER
 
 
 def _reflected_unique(connection: Connection, table: Table, key: Collection[str]) -> str | None:
     inspector = inspect(connection)
+    with warnings.catch_warnings():
+        # a type that SQLAlchemy does not know is no concern of a key's proof
+        warnings.filterwarnings("ignore", message="Did not recognize type")
+        return _unique_of(inspector, table, key)
+
+
+def _unique_of(inspector: Inspector, table: Table, key: Collection[str]) -> str | None:
     primary = inspector.get_pk_constraint(table.name, table.schema)
     if primary["constrained_columns"] and set(primary["constrained_columns"]) <= set(key):
         return str(primary["name"] or "the primary key")

@@ -55,7 +55,8 @@ def test_record_at_which_real_workers_end_is_a_dead_letter_and_all_others_are_me
     assert all(row.balanced for row in field.ledger())
     ended = field.workers[0].output()
     assert "ZeroDivisionError" in ended
-    assert "Traceback" not in ended.split("WORKER_BUG:")[-1]
+    # what libraries say of tasks that end with the process may follow; of the bug's own lines nothing does
+    assert "faulty_worker.py" not in ended.split("WORKER_BUG:")[-1].split("\n", 1)[-1]
     assert "of Người" not in "".join(one.output() for one in field.workers)
 
 

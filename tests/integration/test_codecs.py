@@ -99,7 +99,7 @@ def sent(ground: Ground, request: pytest.FixtureRequest, tmp_path_factory: pytes
     ground.consume()
     own = f"test.codecs.{uuid.uuid4().hex[:8]}"
     admin = KafkaAdminClient(bootstrap_servers=ground.bootstrap)
-    admin.create_topics([NewTopic(own, num_partitions=1, replication_factor=1)])
+    admin.create_topics([NewTopic(own, 1, 1, topic_configs={"retention.ms": "-1"})])
     admin.close()
     send_batch(ground.bootstrap, own, 0, records, request.param)
     with ground.database.connect() as connection:
