@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.config import Settings
+from hub.operate.topics import create_topics, plan_topics
+from hub.topology import topics
 from tests.conftest import RunningEngine
 from tests.e2e.hub_process import run_hub
 
@@ -47,10 +48,11 @@ def declaration(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(engine: RunningEngine, settings: Settings, tmp_path: Path) -> dict[str, str]:
+def environment(engine: RunningEngine, tmp_path: Path) -> dict[str, str]:
     """All that a province sets."""
+    create_topics(engine.bootstrap, plan_topics(engine.bootstrap, topics(2)).missing, replication=1)
     return {
-        "HUB_KAFKA_BOOTSTRAP": str(settings.kafka_bootstrap),
+        "HUB_KAFKA_BOOTSTRAP": engine.bootstrap,
         "HUB_KEY_SECRET": engine.key_secret,
         "HUB_DATA_DIR": str(tmp_path / "none"),
     }
