@@ -133,7 +133,7 @@ class Sample:
 
 
 def sample(context: Context, stream: Stream) -> Sample:
-    """Map the first row of a stream.
+    """Map the first row of a stream; touches all that a run needs of its table.
 
     Raises:
         ConfigError: tables or columns the source does not have, words that are neither true nor false.
@@ -143,10 +143,12 @@ def sample(context: Context, stream: Stream) -> Sample:
     mapper = RowMapper(context.declaration, stream, version, context.secret)
     table = SourceTable(context.engine, stream)
     proof = table.prove_key()
-    reading_of(context.declaration, table)
+    reading = reading_of(context.declaration, table)
     warned: list[str] = [*proof.doubts, *hidden_rows(table)]
     told = tuple(warned), unseen(context.declaration, table)
     try:
+        # what begins a first reading is what a run needs first
+        reading.begin()
         if unclear := list(unclear_words(table, version)):
             raise ConfigError(unclear)
         told = (*warned, *order_doubts(context.declaration, table)), told[1]

@@ -22,7 +22,7 @@ from connectors.reading import PHASE, SNAPSHOT, Rows, all_pages
 from connectors.reasons import RejectReason, Unmappable
 from connectors.rows import record_of_row
 from connectors.source import SourceTable
-from connectors.sql import Context
+from connectors.sql import Context, declaration_in_force
 from connectors.tables.unreadable import UnreadableRow
 from connectors.ways import looked_at, reading_of
 from hub.codec.encode import Encoder
@@ -99,7 +99,7 @@ class _ComparedStream:
         self._context = context
         self._stream = stream
         version = context.catalogue.latest(stream.subject)
-        self._mapper = RowMapper(context.declaration, stream, version, context.secret)
+        self._mapper = RowMapper(declaration_in_force(context), stream, version, context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
         self._columns = ColumnEncoder(self._mapper, self._encoder)
         self._order = OrderMemory(self._mapper, self._encoder, context.secret, 0.0, lambda things: {})
@@ -116,7 +116,7 @@ class _ComparedStream:
         self._position, self._since = self._context.state.position(self.name), datetime.now(UTC)
 
     def rows(self) -> Iterator[SourceRows]:
-        for rows in read_ahead(_all_rows(self._table, self._table.rows())):
+        for rows in read_ahead(all_rows(self._table, self._table.rows())):
             yield self._page(rows)
 
     def unread(self) -> Iterator[SourceRows]:
@@ -124,7 +124,7 @@ class _ComparedStream:
             return
         is_all = self._position.get(PHASE) == SNAPSHOT or looked_at(self._table, self._position)[1] is not None
         wanted = None if is_all else self._reading.unread(self._position, self._since)
-        for rows in _all_rows(self._table, self._table.rows() if wanted is None else wanted):
+        for rows in all_rows(self._table, self._table.rows() if wanted is None else wanted):
             yield self._page(rows)
 
     def _page(self, rows: Rows) -> SourceRows:
@@ -193,7 +193,7 @@ class _ComparedStream:
             return None
 
 
-def _all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
+def all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
     """Read the rows of a select: on PostgreSQL in one snapshot, by a cursor of the server; else page by page."""
     if not table.is_postgresql:
         yield from all_pages(table, wanted, ROWS_AT_ONCE)

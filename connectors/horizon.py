@@ -108,7 +108,8 @@ class HorizonReading:
     def unread(self, position: Position, since: datetime) -> Select[Any] | None:
         """Select the rows of writers at or above the position's horizon; None: all, as it is of another server."""
         _, system = self._horizon()
-        low = whole_number_of(position["low"])
+        # without a horizon it is a position of another way of reading
+        low = whole_number_of(position["low"]) if "low" in position else self._last_end + 1
         if position.get("system") != system or low > self._last_end:
             return None
         # far above what is open now: a row written a moment later counts too

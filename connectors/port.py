@@ -65,6 +65,7 @@ class Page:
         resolved: hashes of rows that were rejects and now became events.
         said: what is to be remembered with the position, by thing.
         is_kept: the position is stored although nothing was read: it says something new of the source.
+        mapping: digest of the mapping by which all rejects of the stream were read again; None: they were not.
     """
 
     position: Position
@@ -73,6 +74,7 @@ class Page:
     resolved: Sequence[str] = ()
     said: Mapping[str, Said] = field(default_factory=dict)
     is_kept: bool = False
+    mapping: str | None = None
 
 
 class Connector(Protocol):

@@ -75,7 +75,7 @@ def key_pages(
             with keys_are_readable(table), translated(table.what), table.engine.connect() as connection:
                 end = _place_of(connection, table, statement, page_rows)
             statement = statement if end is None else statement.where(table.up_to(end))
-        rows, count, last = _rows_of(table, statement)
+        rows, count, last = rows_of(table, statement)
         is_last = count < page_rows if table.proof.is_kept else end is None
         after = end or last or after
         if rows:
@@ -86,8 +86,11 @@ def key_pages(
                 yield table.with_children(connection, page), after
 
 
-def _rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list[JsonValue] | None]:
-    """Return the rows of a page, how many there were to read, and the place of the last; no place for none."""
+def rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list[JsonValue] | None]:
+    """Return the rows of a page, how many there were to read, and the place of the last; no place for none.
+
+    Rows that cannot be read are among them as ``UnreadableRow``.
+    """
     try:
         with translated(table.what), table.engine.connect() as connection:
             found = list(map(tuple, connection.execute(statement).all()))

@@ -238,7 +238,8 @@ class _StreamRun:
         page = under_way.page
         under_way.confirmed.result()
         # an empty poll writes nothing: a write would move the source's own high-water mark
-        self._stores = self._stores or page.is_kept or bool(page.records or page.rejects or page.resolved)
+        is_news = page.is_kept or page.mapping is not None
+        self._stores = self._stores or is_news or bool(page.records or page.rejects or page.resolved)
         if self._stores:
             self._connector.checkpoint(page)
         self._count(page)

@@ -72,5 +72,10 @@ class SaidTable:
             is_old = self._table.c.until_us < (now - _EPOCH) // _MICROSECOND
             connection.execute(delete(self._table).where(self._table.c.source == self._source, is_old))
 
+    def clear(self, connection: Connection, streams: Collection[str]) -> None:
+        """Forget all that was sent of some streams."""
+        table = self._table
+        connection.execute(delete(table).where(table.c.source == self._source, table.c.stream.in_(streams)))
+
     def _mine(self, stream: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return self._table.c.source == self._source, self._table.c.stream == stream

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from connectors.ahead import read_ahead
 from connectors.columns import ColumnEncoder
 from connectors.declaration import Declaration, Stream
+from connectors.lookup import rows_named
 from connectors.mapping import RowMapper
 from connectors.opened import OpenTable
 from connectors.order import Met, OrderMemory
@@ -25,6 +26,7 @@ from connectors.overlap import OverlapReading
 from connectors.port import Page, Position, Record, Reject
 from connectors.read_as import READ_AS, is_of
 from connectors.reading import PHASE, SNAPSHOT, Rows
+from connectors.readings import mapping_digest, with_epoch
 from connectors.reasons import RejectReason, Unmappable
 from connectors.rows import record_of_row
 from connectors.source import SourceTable
@@ -51,6 +53,11 @@ class Context:
     catalogue: Catalogue = field(default_factory=load_catalogue)
 
 
+def declaration_in_force(context: Context) -> Declaration:
+    """Return the declaration under the epoch of the last full reading that was asked for, where that is higher."""
+    return with_epoch(context.declaration, context.state.full_reading())
+
+
 _Sent = dict[str, tuple[datetime | None, str]]
 """What became last of rows that are met again at every poll, by hash: when the row changed, and its content."""
 
@@ -70,21 +77,28 @@ class SqlConnector:
     def __init__(self, context: Context, stream: Stream) -> None:
         self._context = context
         self._stream = stream
-        self._mapper = RowMapper(context.declaration, stream, context.catalogue.latest(stream.subject), context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
-        self._columns = ColumnEncoder(self._mapper, self._encoder)
-        self._order = OrderMemory(
-            self._mapper,
-            self._encoder,
-            context.secret,
-            max(context.declaration.remember_s, 2 * context.declaration.overlap_s),
-            lambda things: context.state.said(stream.name, things),
-        )
+        self._map(context.declaration)
         self._open = OpenTable(context.declaration, self.table)
         self._rejected: set[str] = set()
         self._from: Position = {}
         self._sent: _Sent = {}
         self._unconfirmed: deque[tuple[Page, _Sent]] = deque()
+        self._mapping: str | None = None
+
+    def _map(self, declaration: Declaration) -> None:
+        """Make what maps and encodes rows, under the declaration's epoch."""
+        context, stream = self._context, self._stream
+        self._epoch = declaration.epoch
+        self._mapper = RowMapper(declaration, stream, context.catalogue.latest(stream.subject), context.secret)
+        self._columns = ColumnEncoder(self._mapper, self._encoder)
+        self._order = OrderMemory(
+            self._mapper,
+            self._encoder,
+            context.secret,
+            max(declaration.remember_s, 2 * declaration.overlap_s),
+            lambda things: context.state.said(stream.name, things),
+        )
 
     @property
     def name(self) -> str:
@@ -97,7 +111,7 @@ class SqlConnector:
         return event_topic(self._stream.subject)
 
     def stored(self) -> Position | None:
-        """Return the stored position and learn which rows are rejects."""
+        """Return the stored position and learn which rows are rejects, and whether they are to be read again."""
         with self._open.steady():
             is_open = self._open.reading is not None
             _, table = self._open.opened()
@@ -105,16 +119,28 @@ class SqlConnector:
             self._context.state.take()
             self._context.state.forget_rejects(self.name, REASONS)
         stored, self._rejected = self._context.state.load(self.name)
-        if stored is None or is_of(stored.position, self._open.read_as):
-            return stored.position if stored else None
-        _log.warning(
-            "stream %s: its declaration names another table, key, where or way of reading than before: it is read from"
-            " the beginning",
-            self.name,
-        )
-        self._context.state.forget_rejects(self.name, tuple(RejectReason))
-        self._rejected = set()
-        return None
+        declaration = declaration_in_force(self._context)
+        if declaration.epoch != self._epoch:
+            self._map(declaration)
+        if stored is not None and not is_of(stored.position, self._open.read_as):
+            _log.warning(
+                "stream %s: its declaration names another table, key, where or way of reading than before: it is read"
+                " from the beginning",
+                self.name,
+            )
+            self._context.state.forget_rejects(self.name, tuple(RejectReason))
+            self._rejected, stored = set(), None
+        self._compare_mapping()
+        return stored.position if stored else None
+
+    def _compare_mapping(self) -> None:
+        """Find out whether rows are mapped in another way than the rejects were; without rejects nothing is to do."""
+        state, version = self._context.state, self._context.catalogue.latest(self._stream.subject)
+        digest = mapping_digest(self._context.declaration, self._stream, version)
+        is_new = state.mapping(self.name) != digest
+        self._mapping = digest if is_new and self._rejected else None
+        if is_new and not self._rejected:
+            state.keep_mapping(self.name, digest)
 
     def snapshot(self, position: Position | None) -> Iterator[Page]:
         """Read everything, or the rest of an interrupted snapshot; see ``port.Connector``."""
@@ -141,6 +167,8 @@ class SqlConnector:
             position = {**position, IDENTITY: now}  # type: ignore[dict-item]
             if not is_known:
                 yield self._page([], position, None)
+            if self._mapping is not None:
+                yield from self._rejects_again(position, self._mapping)
             for rows, after in reading.changes(position):
                 yield self._page(rows, carried(position, after), self._changed_place())
         if isinstance(reading, OverlapReading):
@@ -153,6 +181,15 @@ class SqlConnector:
         # one page ahead: a snapshot's pages do not depend on what becomes of those before
         for rows, after in read_ahead(reading.snapshot(position)):
             yield self._page(rows, carried(position, after), self._changed_place())
+
+    def _rejects_again(self, position: Position, mapping: str) -> Iterator[Page]:
+        """Read the rows that are rejects, by the mapping of now; the last page says that all were."""
+        _, table = self._open.opened()
+        for rows in rows_named(table, self._mapper, self._rejected):
+            yield self._page(rows, position, None)
+        last = Page({**position, READ_AS: self._open.read_as}, mapping=mapping)
+        self._unconfirmed.append((last, {}))
+        yield last
 
     def _may_come_again(self, at: datetime | None, position: Position) -> bool:
         """Say whether the next poll may bring a row of that time as it is; one without a time comes at every poll."""
@@ -187,6 +224,7 @@ class SqlConnector:
     def checkpoint(self, page: Page) -> None:
         """Store a confirmed page."""
         self._context.state.save(self.name, page)
+        self._mapping = None if page.mapping is not None else self._mapping
         self._rejected.difference_update(page.resolved)
         self._rejected.update(reject.row for reject in page.rejects)
         self._order.confirmed(page.said)

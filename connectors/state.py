@@ -1,9 +1,10 @@
 """Where a connector keeps its positions and rejects: a schema in the source's own database, or a database of its own.
 
-Tables ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, gone once the row became an event) and
-``said`` (``connectors.said``) and ``wait`` (what a stream waits for now); where the database has no schemas their names
-begin with ``connector_``. A checkpoint may hold the key of the last row read, so it belongs where the source's data may
-be. Who reads a position to go on from it holds the source's lock (``connectors.lock``).
+Tables ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, gone once the row became an event),
+``said`` (``connectors.said``), ``mapping`` and ``reading`` (``connectors.readings``) and ``wait`` (what a stream waits
+for now); where the database has no schemas their names begin with ``connector_``. A checkpoint may hold the key of the
+last row read, so it belongs where the source's data may be. Who reads a position to go on from it holds the source's
+lock (``connectors.lock``).
 """
 
 import json
@@ -17,13 +18,11 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
-    Integer,
     MetaData,
     String,
     Table,
     Text,
     delete,
-    func,
     insert,
     inspect,
     select,
@@ -33,11 +32,12 @@ from sqlalchemy.schema import CreateSchema
 from connectors.faults import translated
 from connectors.lock import StateLock
 from connectors.port import Page, Position, Said
+from connectors.readings import FullReading, ReadingTables
+from connectors.reject_table import KeptReject, RejectTable
 from connectors.said import SaidTable
 from hub.model.errors import ConfigError
 
 _WHAT = "connector's state"
-_ROWS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,8 @@ class StateStore:
             Column("published", BigInteger, nullable=False),
             Column("at", DateTime(timezone=True), nullable=False),
         )
-        self._reject = Table(
-            "reject" if self._schema else "connector_reject",
-            self._metadata,
-            Column("source", String(200), primary_key=True),
-            Column("stream", String(200), primary_key=True),
-            Column("row_hash", String(32), primary_key=True),
-            Column("place", String(200), nullable=False),
-            Column("reason", String(40), nullable=False),
-            Column("detail", String(300), nullable=False),
-            Column("at", DateTime(timezone=True), nullable=False),
-        )
+        self._reject = RejectTable(self._metadata, source)
+        self._readings = ReadingTables(self._metadata, source)
         self._said = SaidTable(self._metadata, source)
         self._wait = Table(
             "wait" if self._schema else "connector_wait",
@@ -148,17 +139,15 @@ class StateStore:
             AnotherConnectorError: another connector of this source runs.
         """
         self.take()
-        table, reject = self._checkpoint, self._reject
+        table = self._checkpoint
         with translated(_WHAT), self._engine.connect() as connection:
             found = connection.execute(
                 select(table.c.position, table.c.published).where(
                     table.c.source == self._source, table.c.stream == stream
                 )
             ).one_or_none()
-            rejected = connection.execute(
-                select(reject.c.row_hash).where(reject.c.source == self._source, reject.c.stream == stream)
-            ).scalars()
-            return (Stored(json.loads(found[0]), int(found[1])) if found else None), set(rejected)
+            rejected = self._reject.names(connection, stream)
+            return (Stored(json.loads(found[0]), int(found[1])) if found else None), rejected
 
     def position(self, stream: str) -> Position | None:
         """Return a stream's stored position, None where none is kept here; makes no table."""
@@ -195,7 +184,9 @@ class StateStore:
                 "at": now,
             }
             connection.execute(insert(table), values)
-            self._save_rejects(connection, stream, page, now)
+            self._reject.replace(connection, stream, page, now)
+            if page.mapping is not None:
+                self._readings.keep_digest(connection, stream, page.mapping)
             self._said.keep(connection, stream, page.said, now)
 
     def said(self, stream: str, things: Collection[str]) -> dict[str, Said]:
@@ -206,42 +197,51 @@ class StateStore:
         with translated(_WHAT), self._engine.connect() as connection:
             return self._said.look_up(connection, stream, things)
 
-    def _save_rejects(self, connection: Connection, stream: str, page: Page, now: datetime) -> None:
-        """Replace the rejects of the page's rows; rows that map again have none."""
-        rejects = {reject.row: reject for reject in page.rejects}
-        gone = [*rejects, *page.resolved]
-        for first in range(0, len(gone), _ROWS_PER_STATEMENT):
-            some = gone[first : first + _ROWS_PER_STATEMENT]
-            connection.execute(
-                delete(self._reject).where(
-                    self._reject.c.source == self._source,
-                    self._reject.c.stream == stream,
-                    self._reject.c.row_hash.in_(some),
-                )
-            )
-        if rejects:
-            common = {"source": self._source, "stream": stream, "at": now}
-            connection.execute(
-                insert(self._reject),
-                [
-                    {
-                        **common,
-                        "row_hash": reject.row,
-                        "place": _printable(reject.place)[:200],
-                        "reason": str(reject.reason),
-                        "detail": reject.detail[:300],
-                    }
-                    for reject in rejects.values()
-                ],
-            )
-
     def forget_rejects(self, stream: str, reasons: Collection[str]) -> None:
         """Remove a stream's rejects of some reasons: what they said of the table is no longer so."""
-        reject = self._reject
-        mine = (reject.c.source == self._source, reject.c.stream == stream, reject.c.reason.in_(map(str, reasons)))
         with translated(_WHAT), self._lock.transaction() as connection:
-            if connection.execute(select(reject.c.row_hash).where(*mine).limit(1)).first():
-                connection.execute(delete(reject).where(*mine))
+            self._reject.forget(connection, stream, reasons)
+
+    def rejects(self) -> list[KeptReject]:
+        """Return every reject of the source, by stream; makes no table."""
+        with translated(_WHAT), self._engine.connect() as connection:
+            if not connection.dialect.has_table(connection, self._reject.name, schema=self._schema):
+                return []
+            return self._reject.all(connection)
+
+    def mapping(self, stream: str) -> str | None:
+        """Return the digest of the mapping by which a stream's rejects were read last."""
+        with translated(_WHAT), self._engine.connect() as connection:
+            return self._readings.digest(connection, stream)
+
+    def keep_mapping(self, stream: str, digest: str) -> None:
+        """Keep the digest of a stream's mapping; its rejects, if any, were read by that."""
+        with translated(_WHAT), self._lock.transaction() as connection:
+            self._readings.keep_digest(connection, stream, digest)
+
+    def full_reading(self) -> FullReading | None:
+        """Return the last full reading that was asked for; makes no table."""
+        with translated(_WHAT), self._engine.connect() as connection:
+            return self._readings.last(connection, self._there(connection))
+
+    def read_again(self, streams: Collection[str], declared_epoch: int, reason: str) -> FullReading:
+        """Let everything of some streams be read again under a new epoch; all of it in one transaction.
+
+        Raises:
+            AnotherConnectorError: another connector of this source runs.
+        """
+        self.take()
+        with translated(_WHAT), self._lock.transaction() as connection:
+            last = self._readings.last(connection)
+            epoch = max(declared_epoch, last.epoch if last else 0) + 1
+            reading = FullReading(epoch, reason, datetime.now(UTC))
+            self._readings.add(connection, reading)
+            self._reject.clear(connection, streams)
+            self._said.clear(connection, streams)
+            for table in (self._checkpoint, self._wait):
+                mine = table.c.source == self._source
+                connection.execute(delete(table).where(mine, table.c.stream.in_(streams)))
+        return reading
 
     def wait(self, stream: str, waits_for: str | None, since: datetime) -> None:
         """Keep what a stream waits for, where ``summary`` finds it; None: for nothing any more."""
@@ -261,11 +261,11 @@ class StateStore:
         """Return every stream of the source that has a checkpoint, by name; nothing is made where none has run yet."""
         table = self._checkpoint
         with translated(_WHAT), self._engine.connect() as connection:
-            there = set(inspect(connection).get_table_names(schema=self._schema))
+            there = self._there(connection)
             if table.name not in there:
                 return ()
             waits = self._waits(connection) if self._wait.name in there else {}
-            rejects = self._reject_counts(connection)
+            rejects = self._reject.counts(connection)
             rows = connection.execute(select(table).where(table.c.source == self._source).order_by(table.c.stream))
             return tuple(
                 StreamState(
@@ -284,19 +284,6 @@ class StateStore:
         rows = connection.execute(select(table).where(table.c.source == self._source))
         return {row.stream: (row.waits_for, row.since) for row in rows}
 
-    def _reject_counts(self, connection: Connection) -> dict[str, dict[str, int]]:
-        reject = self._reject
-        found: dict[str, dict[str, int]] = {}
-        for stream, reason, count in connection.execute(
-            select(reject.c.stream, reject.c.reason, func.count().cast(Integer))
-            .where(reject.c.source == self._source)
-            .group_by(reject.c.stream, reject.c.reason)
-            .order_by(reject.c.stream, reject.c.reason)
-        ):
-            found.setdefault(stream, {})[reason] = count
-        return found
-
-
-def _printable(text: str) -> str:
-    """Return text that every database takes and a terminal shows as it is."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
+    def _there(self, connection: Connection) -> set[str]:
+        """Return the names of the tables that exist where the state is."""
+        return set(inspect(connection).get_table_names(schema=self._schema))

@@ -17,22 +17,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from connectors.check import Sample, sample
 from connectors.compared import ComparisonStore, LastComparison
+from connectors.declaration import Declaration
 from connectors.load import load_declaration
 from connectors.opening import connectors_of, open_context
+from connectors.readings import FullReading, with_epoch
 from connectors.run import RunOptions, StreamCounts, run
 from connectors.sql import Context
 from connectors.state import StreamState
+from hub.cli.connect_check import OFFLINE_SECRET, check_command
 from hub.cli.connect_compare import compare_command
+from hub.cli.connect_rejects import rejects_command
 from hub.cli.options import AsJson
 from hub.cli.screen import Screen, plain, say_json
 from hub.config import load_settings
 from hub.embedded.locate import kafka_endpoints
+from hub.model.errors import ConfigError
 from hub.retry import SHORT_COMMAND
 
 Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
-_OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made with it never leave the process
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group.command("check")(check_command)
     group.command("compare")(compare_command)
     group.command("status")(status_command)
+    group.command("rejects")(rejects_command)
     app.add_typer(group, name="connect")
 
 
@@ -52,6 +56,10 @@ ONCE_PATIENCE_S = 60.0
 def run_command(
     declaration: Declared,
     once: Annotated[bool, typer.Option("--once", help="End when the source has nothing new.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="First forget where it was: read everything again, under a new epoch.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --again.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Publish a source's rows as events: first all it holds, then what changes.
@@ -60,19 +68,30 @@ def run_command(
     table of rejects, and the run goes on. A source or broker that is away is retried for as long as it takes.
     It needs HUB_KAFKA_BOOTSTRAP and HUB_KEY_SECRET; HUB_DATABASE_URL only where a comparison by schedule is declared.
 
+    `--again` is for a mapping that was wrong (docs/mapping-was-wrong.md): what is read under the new epoch is newer
+    than all that was said before. Give it once; the epoch stays, and later runs go on where this one ended.
+
     **Examples**
 
     `hub connect run hanam.toml`  run until stopped
 
     `hub connect run hanam.toml --once --json`  catch up and print the counts
+
+    `hub connect run hanam.toml --again --reason "status 4 was mapped wrongly"`
     """
     from connectors.heartbeat import beating
     from connectors.publisher import KafkaPublisher  # heavy: only a run needs the client and polars
     from hub.cli.compare_schedule import compared_by_schedule
 
+    if again != bool((reason or "").strip()):
+        raise ConfigError(
+            ["--again needs --reason: why everything is read again" if again else "--reason needs --again"]
+        )
     settings = load_settings()
     where = kafka_endpoints(settings)
     context = open_context(load_declaration(declaration), where.key_secret, os.environ)
+    if again:
+        _begin_again(context, reason or "")
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
     with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
         options = RunOptions(
@@ -88,32 +107,12 @@ def run_command(
     return 128 + signals[0] if signals else 0
 
 
-def check_command(
-    declaration: Declared,
-    offline: Annotated[bool, typer.Option("--offline", help="Only against the schemas; touch no source.")] = False,
-    as_json: AsJson = False,
-) -> int:
-    """Check a declaration against the schemas and the source, and show how one row of each stream maps.
-
-    Personal values are masked. Every problem is listed at once, with exit code 2. Warnings say what of the source may
-    put changes into a wrong order (coarse times, now(), ids taken ahead), and what to do; they do not fail.
-
-    **Examples**
-
-    `hub connect check hanam.toml`
-
-    `hub connect check hanam.toml --offline`  before the source can be reached
-    """
-    loaded = load_declaration(declaration)
-    environ = dict(os.environ)
-    if offline and loaded.database.url_env:
-        environ.setdefault(loaded.database.url_env, "sqlite://")
-    if offline and loaded.state.url_env:
-        environ.setdefault(loaded.state.url_env, "sqlite://")
-    context = open_context(loaded, _OFFLINE_SECRET, environ)
-    samples = [] if offline else samples_of(context)
-    print_samples(context, samples, as_json)
-    return 1 if any(one.problem for one in samples) else 0
+def _begin_again(context: Context, reason: str) -> None:
+    streams, epoch = [one.name for one in context.declaration.streams], context.declaration.epoch
+    for attempt in SHORT_COMMAND.retrying():
+        with attempt:
+            reading = context.state.read_again(streams, epoch, reason.strip())
+    Screen(stderr=True).print(plain(f"everything is read again, under epoch {reading.epoch}"))
 
 
 def status_command(declaration: Declared, as_json: AsJson = False) -> int:
@@ -123,22 +122,13 @@ def status_command(declaration: Declared, as_json: AsJson = False) -> int:
 
     `hub connect status hanam.toml --json`
     """
-    context = open_context(load_declaration(declaration), _OFFLINE_SECRET, os.environ)
+    context = open_context(load_declaration(declaration), OFFLINE_SECRET, os.environ)
     for attempt in SHORT_COMMAND.retrying():
         with attempt:
             states, compared = context.state.summary(), ComparisonStore(context.state).last()
-    print_states(context.declaration.code, states, as_json, compared)
+            reading = context.state.full_reading()
+    print_states(context.declaration, states, as_json, compared, reading)
     return 0
-
-
-def samples_of(context: Context) -> list[Sample]:
-    """Return how the first row of each stream maps."""
-    found: list[Sample] = []
-    for stream in context.declaration.streams:
-        for attempt in SHORT_COMMAND.retrying():
-            with attempt:
-                found.append(sample(context, stream))
-    return found
 
 
 def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> None:
@@ -168,46 +158,23 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
     Screen().print(table)
 
 
-def print_samples(context: Context, samples: Sequence[Sample], as_json: bool) -> None:
-    """Print how rows map, or that the declaration fits."""
-    source = context.declaration.code
-    if as_json:
-        say_json({"source": source, "samples": [asdict(one) for one in samples]})
-        return
-    console = Screen(soft_wrap=True)
-    console.print(f"{source}: the declaration fits the schemas, {len(context.declaration.streams)} streams")
-    for one in samples:
-        if one.problem:
-            console.print()
-            console.print(plain(f"{one.stream}: the first row would be a reject: {one.problem}"))
-            print_warnings(console, one)
-            continue
-        table = Table("field", "value", title=f"{one.stream} -> {one.subject}", title_justify="left")
-        for name, value in one.fields.items():
-            table.add_row(name, plain(value))
-        console.print()
-        console.print(table if one.fields else f"{one.stream}: no row yet")
-        print_warnings(console, one)
-
-
-def print_warnings(console: Screen, one: Sample) -> None:
-    """Print what may go wrong with other rows of a stream, and what its connector does not see."""
-    for warning in one.warnings:
-        console.print(plain(f"{one.stream}: warning: {warning}"))
-    for text in one.unseen:
-        console.print(plain(f"{one.stream}: does not see {text}"))
-
-
 def print_states(
-    source: str, states: Sequence[StreamState], as_json: bool, compared: LastComparison | None = None
+    declaration: Declaration,
+    states: Sequence[StreamState],
+    as_json: bool,
+    compared: LastComparison | None = None,
+    reading: FullReading | None = None,
 ) -> None:
-    """Print where a source's streams stand, and what came of its last comparison by schedule."""
+    """Print where a source's streams stand, its epoch, and what came of its last comparison by schedule."""
+    source, epoch = declaration.code, with_epoch(declaration, reading).epoch
     if as_json:
         times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
         streams = [
             {**asdict(state), "position": _shown(state.position), **at} for state, at in zip(states, times, strict=True)
         ]
-        say_json({"source": source, "streams": streams, "compared": compared and compared.as_json()})
+        again = reading and {"epoch": reading.epoch, "reason": reading.reason, "at": _time(reading.at)}
+        more = {"compared": compared and compared.as_json(), "epoch": epoch, "read_again": again}
+        say_json({"source": source, "streams": streams, **more})
         return
     table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
     for state in states:
@@ -219,6 +186,8 @@ def print_states(
     for state in states:
         if state.waits_for:
             console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))
+    if reading is not None:
+        console.print(plain(f"epoch {epoch}; everything read again since {_time(reading.at)}: {reading.reason}"))
     if compared is not None:
         said = {None: "failed", True: "equal", False: "they differ"}[compared.equal]
         console.print(f"compared {_time(compared.at)}: {said} {json.dumps(compared.counts)} {compared.problem}")

@@ -47,6 +47,7 @@ _GROUPS = (
     "calendar",
     "connect",
     "units",
+    "procedures",
     "replay",
     "demo",
     "settings",
