@@ -22,7 +22,7 @@ from connectors.values import converter
 from connectors.versions import timely_within, version_getter
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
-from hub.model.envelope import Operation
+from hub.model.envelope import FULL_READ, Operation
 from hub.model.rules import RULES, broken_rule
 
 UNKNOWN = "UNKNOWN"
@@ -58,7 +58,10 @@ class Step:
 class RowMapper:
     """Maps the rows of one stream. Not bound to a thread; keeps no state between rows."""
 
-    def __init__(self, source: Declaration, stream: Stream, version: SchemaVersion, secret: str) -> None:
+    def __init__(
+        self, source: Declaration, stream: Stream, version: SchemaVersion, secret: str, is_full_read: bool = False
+    ) -> None:
+        """Compile a stream's mapping; the events of a first full read say so (``hub.model.envelope.FULL_READ``)."""
         self.stream = stream
         self.columns = columns_of(stream)
         self.children = tuple(rule for rule in stream.fields if rule.child)
@@ -68,6 +71,7 @@ class RowMapper:
             "source_agency": source.agency,
             "source_epoch": source.epoch,
             "unit_scheme": str(source.unit_scheme),
+            **({"causation_id": FULL_READ} if is_full_read else {}),
         }
         self._index = {name: place for place, name in enumerate(self.columns)}
         self._specs = {spec.name: spec for spec in version.fields}

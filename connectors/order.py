@@ -22,9 +22,10 @@ from connectors.mapping import RowMapper
 from connectors.port import Record, Said
 from connectors.reasons import Unmappable
 from connectors.versions import MOST_VERSION
-from hub.codec.cells import cells_of
+from hub.codec.cells import cells_of, null_of
 from hub.codec.encode import Encoder
 from hub.model.entities import SUBJECTS
+from hub.model.envelope import FULL_READ
 
 _HASH_BYTES = 16
 _MICROSECOND = timedelta(microseconds=1)
@@ -66,6 +67,8 @@ class OrderMemory:
         self._is_outbox = mapper.stream.kind is Kind.OUTBOX
         self._under_way: dict[str, Said] = {}
         self._time = cells_of(encoder.version)["recorded_at"]
+        self._full_read = cells_of(encoder.version)["causation_id"](FULL_READ)
+        self._no_cause = null_of(encoder.version, "causation_id") or b""
         _, aspect = SUBJECTS[mapper.stream.subject]
         self._parts = tuple(step for step in mapper.steps if step.field in aspect.part)
 
@@ -84,8 +87,9 @@ class OrderMemory:
         return sorted(rows, key=lambda row: self._changed_at(row) or _EPOCH)
 
     def content(self, value: bytes, event_id: bytes, recorded_at: datetime) -> str:
-        """Return the hash of a record without the bytes that say which event it is and when it was carried."""
-        return self._hashed(value.replace(event_id, b"", 1).replace(self._time(recorded_at), b"", 1))
+        """Return the hash of a record without the bytes that say which event it is, when and by what it was carried."""
+        said = value.replace(self._full_read, self._no_cause, 1)
+        return self._hashed(said.replace(event_id, b"", 1).replace(self._time(recorded_at), b"", 1))
 
     def settle(
         self, met: Sequence[Met], now: datetime, is_first_read: bool, again: Callable[[Row, int], Record]

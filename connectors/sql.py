@@ -92,6 +92,9 @@ class SqlConnector:
         self._epoch = declaration.epoch
         self._mapper = RowMapper(declaration, stream, context.catalogue.latest(stream.subject), context.secret)
         self._columns = ColumnEncoder(self._mapper, self._encoder)
+        version = context.catalogue.latest(stream.subject)
+        self._full = RowMapper(declaration, stream, version, context.secret, is_full_read=True)
+        self._full_columns = ColumnEncoder(self._full, self._encoder)
         self._order = OrderMemory(
             self._mapper,
             self._encoder,
@@ -260,11 +263,13 @@ class SqlConnector:
         if changed is not None:
             rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
         rows = self._order.by_time(rows) if self._open.sorts else rows
-        encoded = self._columns.encode(rows, now)
+        is_full_read = position.get(PHASE) == SNAPSHOT
+        mapper, columns = (self._full, self._full_columns) if is_full_read else (self._mapper, self._columns)
+        encoded = columns.encode(rows, now)
         for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
-                    record, event_id = record_of_row(self._mapper, self._encoder, row, now)
+                    record, event_id = record_of_row(mapper, self._encoder, row, now)
                 at = self._at(row, changed)
                 if at is not None:
                     content = self._order.content(record[1], event_id, now)
@@ -276,12 +281,12 @@ class SqlConnector:
             else:
                 if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
                     found.resolved.append(name)
-        is_first_read = position.get(PHASE) == SNAPSHOT and STEPPED_BACK not in position
+        is_first_read = is_full_read and STEPPED_BACK not in position
         found.records, said = self._order.settle(
             met,
             now,
             is_first_read,
-            lambda row, version: record_of_row(self._mapper, self._encoder, row, now, version)[0],
+            lambda row, version: record_of_row(mapper, self._encoder, row, now, version)[0],
         )
         is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
         position = {**position, READ_AS: self._open.read_as}

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
 
 from connectors.declaration import Declaration
 from connectors.permitted import policy_problems, policy_warnings
@@ -150,7 +151,8 @@ def look_around(declaration: Declaration) -> Around:
         return Around(declaration, policy, None)
     try:
         known = known_things(engine)
-    except HubError:
+    except (HubError, DBAPIError):
+        # away, not migrated, or not to be read by this role: then nothing can be said of it
         known = None
     finally:
         engine.dispose()

@@ -15,7 +15,7 @@ import polars as pl
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.dossier_status import BACKWARD, BLANKS
-from hub.model.envelope import Operation, UnitScheme
+from hub.model.envelope import FULL_READ, Operation, UnitScheme
 from hub.model.flags import NEW_CODES_FROM, Flag
 from hub.model.pin import FIRST_CENTURY, FIRST_FOREIGN_PREFIX, INVENTED_PREFIXES, PLACEHOLDER, PROVINCE_PREFIXES
 from hub.model.quality import QualityRules
@@ -55,8 +55,8 @@ def with_flags(frame: pl.DataFrame, version: SchemaVersion, rules: QualityRules)
     """Add ``flags`` (Int32, null when none).
 
     Args:
-        frame: rows that passed the checks; needs ``occurred_at``, ``recorded_at``, ``operation``, ``unit_scheme`` and
-            the data fields of ``version``.
+        frame: rows that passed the checks; needs ``occurred_at``, ``recorded_at``, ``operation``, ``unit_scheme``,
+            ``causation_id`` and the data fields of ``version``.
         version: the schema they were read as.
         rules: limits, from the policy.
     """
@@ -128,7 +128,8 @@ def _doubts(present: _Present, rules: QualityRules) -> Iterator[_Doubt]:
 def _doubts_of_times(present: _Present, rules: QualityRules) -> Iterator[_Doubt]:
     occurred, recorded = pl.col("occurred_at"), pl.col("recorded_at")
     is_late = recorded - occurred > pl.lit(rules.late_after)
-    yield Flag.LATE, is_late & (pl.col("operation") != Operation.SNAPSHOT.value)
+    is_full_read = pl.col("causation_id").fill_null("") == FULL_READ
+    yield Flag.LATE, is_late & (pl.col("operation") != Operation.SNAPSHOT.value) & ~is_full_read
     latest = recorded + pl.lit(rules.future_tolerance)
     yield Flag.TIME_IN_FUTURE, occurred > latest
     for name in _PAST:

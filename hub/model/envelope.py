@@ -7,6 +7,9 @@ count; (``source_epoch``, ``source_version``) rises per key and orders a source'
 
 from enum import StrEnum
 
+FULL_READ = "full-read"
+"""``causation_id`` of the events of a first full read: they tell what stood, and are not late."""
+
 
 class Operation(StrEnum):
     """What the source did."""

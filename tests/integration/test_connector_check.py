@@ -119,6 +119,15 @@ def test_policy_that_is_not_set_is_said_not_to_be_looked_at(run: Run, monkeypatc
     assert "not looked at: HUB_POLICY" in told["policy"][0]
 
 
+def test_warehouse_that_nobody_migrated_is_said_not_to_be_looked_at(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", database_url)
+    code, told = run("connect", "check", "FILE", "--json")
+    assert code == 0
+    assert "no warehouse could be looked at" in told["references"][0]
+
+
 def test_view_is_read_by_time_and_check_says_what_a_run_would_say(run: Run) -> None:
     assert run("connect", "check", "FILE", table="don")[0] == 0
     with pytest.raises(ConfigError, match="no xmin"):

@@ -175,3 +175,27 @@ def test_position_of_another_way_of_reading_is_said_so(
     context = source.context(late=f'late_rows = "{now}"')
     context.state.read_again(["progress"], 1, "read by time now")
     assert [event["source_epoch"] for event in source.published(context)] == [2]
+
+
+def test_first_full_read_says_so_and_what_comes_after_does_not(source: Source) -> None:
+    source.fill()
+    first = source.published(source.context())
+    assert [event["causation_id"] for event in first] == ["full-read"]
+    source.run(ROW.format(so=4, ma="'m4'", hour="10"))
+    assert [(event["dossier_code"], event["causation_id"]) for event in source.published(source.context())] == [
+        ("D-4", None)
+    ]
+
+
+def test_row_met_again_after_a_full_read_has_the_version_that_it_had(database_url: str, tmp_path: Path) -> None:
+    source = Source(database_url, "timestamptz", tmp_path / "state.db")
+    source.run(ROW.format(so=1, ma="'m1'", hour="09").replace("'2025-06-01 09:00:00'", "now()"))
+    context = source.context(late='late_rows = "overlap"')
+    publisher = MemoryPublisher()
+    run(connectors_of(context), publisher, RunOptions(once=True, policy=QUICK))
+    context = source.context(late='late_rows = "overlap"')
+    run(connectors_of(context), publisher, RunOptions(once=True, policy=QUICK))
+    events = publisher.events()
+    assert {event["source_version"] for event in events} == {1}
+    assert len({event["event_id"] for event in events}) == 1
+    assert len(events) > 1

@@ -84,6 +84,8 @@ PEOPLE: list[tuple[dict[str, Any], set[Flag]]] = [
     ({"marital_status": "UNKNOWN"}, {Flag.UNKNOWN_ENUM}),
     ({"unit_scheme": "GSO_2004"}, set()),
     ({"occurred_at": AT - timedelta(days=4)}, {Flag.LATE}),
+    ({"occurred_at": AT - timedelta(days=4), "causation_id": "full-read"}, set()),
+    ({"occurred_at": AT - timedelta(days=4), "causation_id": "another"}, {Flag.LATE}),
     ({"occurred_at": AT - timedelta(days=4), "operation": "SNAPSHOT"}, set()),
     ({"occurred_at": AT + timedelta(minutes=7)}, {Flag.TIME_IN_FUTURE}),
     ({"occurred_at": AT + timedelta(minutes=5)}, set()),
