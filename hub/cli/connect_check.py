@@ -34,8 +34,8 @@ def check_command(
     all_rows: Annotated[
         bool, typer.Option("--all", help="Map every row and sum up what a run would publish and reject.")
     ] = False,
-    unmask: Annotated[
-        bool, typer.Option("--unmask", help="With --all: show the values that fail; they may be personal.")
+    source_values: Annotated[
+        bool, typer.Option("--source-values", help="With --all: show the values that fail; they may be personal.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -70,7 +70,7 @@ def check_command(
     samples = [] if offline else samples_of(context)
     reports: list[StreamReport] = []
     if all_rows and not offline:
-        reports = _all_reports(context, around, unmask, as_json)
+        reports = _all_reports(context, around, source_values, as_json)
     told = around.told()
     if as_json:
         checked = [one.as_json() for one in reports]

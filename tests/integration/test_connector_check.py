@@ -150,7 +150,7 @@ def test_all_rows_are_summed_up_with_examples_by_the_sources_key(run: Run) -> No
     assert examples["UNMAPPED_WORD"] == [{"key": {"id": "3"}, "values": {"ma": "•••"}}]
     assert told["missing"] == {"procedure": {"1.000001": 1, "1.000002": 1}}
     assert "hub procedures load" in told["references"][0]
-    _, shown = run("connect", "check", "FILE", "--all", "--unmask")
+    _, shown = run("connect", "check", "FILE", "--all", "--source-values")
     assert "row id = '3': ma = 'x'" in shown
 
 
