@@ -14,7 +14,6 @@ from connectors.rejected import ShownReject, shown_rejects
 from connectors.run import RunOptions, run
 from connectors.sql import Context
 from connectors.testing import QUICK, MemoryPublisher
-from hub.model.errors import ConfigError
 
 pytestmark = pytest.mark.engine
 
@@ -161,20 +160,6 @@ def test_everything_is_read_again_under_a_new_epoch_that_stays(source: Source) -
     context = source.context(source="epoch = 7")
     assert context.state.read_again(["progress"], 7, "once more").epoch == 8
     context.state.close()
-
-
-@pytest.mark.parametrize(("before", "now"), [("horizon", "overlap"), ("overlap", "horizon")])
-def test_position_of_another_way_of_reading_is_said_so(
-    database_url: str, tmp_path: Path, before: str, now: str
-) -> None:
-    source = Source(database_url, "timestamptz", tmp_path / "state.db")
-    source.fill()
-    source.published(source.context(late=f'late_rows = "{before}"'))
-    with pytest.raises(ConfigError, match=f'stored with late_rows = "{before}", .* --again --reason'):
-        source.published(source.context(late=f'late_rows = "{now}"'))
-    context = source.context(late=f'late_rows = "{now}"')
-    context.state.read_again(["progress"], 1, "read by time now")
-    assert [event["source_epoch"] for event in source.published(context)] == [2]
 
 
 def test_first_full_read_says_so_and_what_comes_after_does_not(source: Source) -> None:
