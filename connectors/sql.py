@@ -52,6 +52,11 @@ class Context:
     secret: str = field(repr=False)
     catalogue: Catalogue = field(default_factory=load_catalogue)
 
+    def close(self) -> None:
+        """Let go of the connections to the source and to the state, and of the lock."""
+        self.engine.dispose()
+        self.state.close()
+
 
 def declaration_in_force(context: Context) -> Declaration:
     """Return the declaration under the epoch of the last full reading that was asked for, where that is higher."""
@@ -240,8 +245,7 @@ class SqlConnector:
 
     def close(self) -> None:
         """Let go of the connections to the source and to the state, and of the lock."""
-        self._context.engine.dispose()
-        self._context.state.close()
+        self._context.close()
 
     def table(self) -> SourceTable:
         """Return the stream's table, its key proved; see ``SourceTable.prove_key``."""

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,11 +122,11 @@ def status_command(declaration: Declared, as_json: AsJson = False) -> int:
 
     `hub connect status hanam.toml --json`
     """
-    context = open_context(load_declaration(declaration), OFFLINE_SECRET, os.environ)
-    for attempt in SHORT_COMMAND.retrying():
-        with attempt:
-            states, compared = context.state.summary(), ComparisonStore(context.state).last()
-            reading = context.state.full_reading()
+    with closing(open_context(load_declaration(declaration), OFFLINE_SECRET, os.environ)) as context:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                states, compared = context.state.summary(), ComparisonStore(context.state).last()
+                reading = context.state.full_reading()
     print_states(context.declaration, states, as_json, compared, reading)
     return 0
 

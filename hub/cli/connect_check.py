@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,12 +65,12 @@ def check_command(
         environ.setdefault(loaded.database.url_env, "sqlite://")
     if offline and loaded.state.url_env:
         environ.setdefault(loaded.state.url_env, "sqlite://")
-    context = open_context(loaded, OFFLINE_SECRET, environ)
-    around = look_around(loaded)
-    samples = [] if offline else samples_of(context)
-    reports: list[StreamReport] = []
-    if all_rows and not offline:
-        reports = _all_reports(context, around, source_values, as_json)
+    with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
+        around = look_around(loaded)
+        samples = [] if offline else samples_of(context)
+        reports: list[StreamReport] = []
+        if all_rows and not offline:
+            reports = _all_reports(context, around, source_values, as_json)
     told = around.told()
     if as_json:
         checked = [one.as_json() for one in reports]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,10 +40,10 @@ def rejects_command(
     from connectors.rejected import shown_rejects
 
     secret = endpoints(load_settings()).key_secret
-    context = open_context(load_declaration(declaration), secret, os.environ)
-    for attempt in SHORT_COMMAND.retrying():
-        with attempt:
-            shown = shown_rejects(context, stream, reason)
+    with closing(open_context(load_declaration(declaration), secret, os.environ)) as context:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                shown = shown_rejects(context, stream, reason)
     if as_json:
         say_json({"source": context.declaration.code, "rejects": [one.as_json() for one in shown]})
     else:

@@ -1,6 +1,7 @@
 """Rejects as their source sees them, rejects read again by another mapping, everything read again under a new epoch."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Source:
         self.url = url
         self._state = state
         self._seen: set[bytes] = set()
+        self._contexts: list[Context] = []
         self._engine = create_engine(url, poolclass=NullPool)
         self.run(DDL.format(time=time))
 
@@ -71,7 +73,14 @@ class Source:
         """Open the connector as a fresh process would."""
         document = DECLARATION.format(words=words, late=late, name=name, source=source)
         document += f'[state]\nurl = "sqlite:///{self._state}"\n'
-        return open_context(parse_declaration(document.encode()), "a secret of the tests", {"SOURCE_URL": self.url})
+        environ = {"SOURCE_URL": self.url}
+        self._contexts.append(open_context(parse_declaration(document.encode()), "a secret of the tests", environ))
+        return self._contexts[-1]
+
+    def close(self) -> None:
+        """Let go of all that was opened."""
+        for context in self._contexts:
+            context.close()
 
     def published(self, context: Context) -> list[dict[str, Any]]:
         """Return the events of a run that ends when nothing is new, but for those that were sent before."""
@@ -86,13 +95,16 @@ class Source:
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
     """A source of each database, one after the other."""
     state = tmp_path / "state.db"
     if request.param == "sqlite":
         sqlite3.connect(tmp_path / "source.db").close()
-        return Source(f"sqlite:///{tmp_path}/source.db", "timestamp", state)
-    return Source(request.getfixturevalue("database_url"), "timestamptz", state)
+        source = Source(f"sqlite:///{tmp_path}/source.db", "timestamp", state)
+    else:
+        source = Source(request.getfixturevalue("database_url"), "timestamptz", state)
+    yield source
+    source.close()
 
 
 def by_so(shown: list[ShownReject]) -> dict[str, tuple[str, str, dict[str, str | None]]]:
@@ -180,6 +192,7 @@ def test_row_met_again_after_a_full_read_has_the_version_that_it_had(database_ur
     run(connectors_of(context), publisher, RunOptions(once=True, policy=QUICK))
     context = source.context(late='late_rows = "overlap"')
     run(connectors_of(context), publisher, RunOptions(once=True, policy=QUICK))
+    source.close()
     events = publisher.events()
     assert {event["source_version"] for event in events} == {1}
     assert len({event["event_id"] for event in events}) == 1
