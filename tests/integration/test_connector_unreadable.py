@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from connectors.check_all import StreamCheck
 from connectors.comparing import ComparedStreams
 from connectors.load import parse_declaration
 from connectors.opening import connectors_of, open_context
+from connectors.rejected import shown_rejects
 from connectors.sql import Context
 from connectors.testing import catch_up
 from hub.model.errors import ConfigError
@@ -42,6 +44,7 @@ status = {{ column = "tt", words = {{ "1" = "REGISTERED" }} }}
 """
 OVERLAP = 'late_rows = "overlap"'
 RESULTS = 'results = { child = "kq", on = { ho = "ma" }, items = { name = "ten" } }'
+WORDS = 'procedure_code = {{ column = "tt", words = {{ "1" = "1.000001"{words} }} }}'
 PEOPLE = [f"U-{number:02}" for number in range(11)]
 BAD = {"U-00", "U-05", "U-10"}
 VIRTUAL = (
@@ -59,7 +62,8 @@ class Source:
     """A table ``ho_so`` and its connector."""
 
     def __init__(self, url: str, folder: Path, more: str = "", fields: str = "") -> None:
-        self.url, self._folder, self._more, self._fields = url, folder, more, fields
+        self.url, self._folder = url, folder
+        self._said = {"more": more, "fields": fields}
         self._engine = create_engine(url, poolclass=NullPool)
 
     def run(self, *statements: str) -> None:
@@ -70,7 +74,7 @@ class Source:
 
     def context(self) -> Context:
         """Open the source as a fresh process would."""
-        told = DECLARATION.format(folder=self._folder, more=self._more, fields=self._fields)
+        told = DECLARATION.format(folder=self._folder, **self._said)
         return open_context(parse_declaration(told.encode()), "a secret of the tests", {"SOURCE_URL": self.url})
 
     def read(self) -> set[str]:
@@ -104,6 +108,33 @@ def test_rows_that_postgresql_cannot_read_are_rejects_and_their_neighbours_are_p
     source.run("UPDATE ho_so SET ban = 3, luc = '2025-06-01 10:00:00', so = 1 WHERE so = 0")
     assert BAD | {"U-03"} <= source.read()
     assert source.rejects() == {}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_rejects_that_cannot_be_read_are_shown_summed_up_and_read_again(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    is_sqlite = database == "sqlite"
+    url = f"sqlite:///{tmp_path / 'source.db'}" if is_sqlite else request.getfixturevalue("database_url")
+    good, unmapped, bad = ("'{\"a\": 1}'", "'{\"a\": -1}'", "'{'") if is_sqlite else ("1", "-1", "0")
+    source = Source(url, tmp_path, fields=WORDS.format(words=""))
+    source.run(*(JSON if is_sqlite else (VIRTUAL,)))
+    _fill(source, good, bad, table := "goc" if is_sqlite else "ho_so")
+    source.run(f"INSERT INTO {table} (ma, so) VALUES ('U-11', {unmapped})")
+    assert source.read() == set(PEOPLE) - BAD
+    counts = {"SOURCE_CANNOT_READ": 3, "UNMAPPED_WORD": 1}
+    assert source.rejects() == counts
+    with closing(source.context()) as context:
+        shown = {str((one.key or {})["ma"]): (one.reason, dict(one.values)) for one in shown_rejects(context)}
+        checking = StreamCheck(context, context.declaration.streams[0])
+        events = [record for page in checking.records() for record in page]
+    failed: dict[str, tuple[str, dict[str, str | None]]] = {code: ("SOURCE_CANNOT_READ", {}) for code in BAD}
+    assert shown == {**failed, "U-11": ("UNMAPPED_WORD", {"tt": "-1"})}
+    assert (checking.report.rows, checking.report.events, len(events)) == (12, 8, 8)
+    assert {reason: count for (reason, _), count in checking.report.rejects.items()} == counts
+    later = Source(url, tmp_path, fields=WORDS.format(words=', "-1" = "1.000002"'))
+    assert "U-11" in later.read()
+    assert later.rejects() == {"SOURCE_CANNOT_READ": 3}
 
 
 def test_rows_that_sqlite_cannot_read_are_rejects_and_their_neighbours_are_published(tmp_path: Path) -> None:
