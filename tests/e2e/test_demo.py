@@ -15,6 +15,7 @@ import pytest
 
 from hub.embedded.state import load_state
 from hub.model.outcomes import Outcome
+from tests.e2e.hub_process import wait_until
 
 pytestmark = pytest.mark.engine
 
