@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from connectors.heartbeat import record_of
 from hub.model.processes import Beat, Condition, Limits, Role, beat_from_json, beat_to_json, judged
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -130,3 +131,11 @@ def test_any_time_that_a_connector_says_lies_between_ten_years_ago_and_now(
     heard = beat_from_json(given, NOW)
     assert heard is not None
     assert getattr(heard, name) == NOW - timedelta(seconds=seconds_ago)
+
+
+def test_heartbeat_with_half_a_letter_in_its_texts_is_told_all_the_same() -> None:
+    key, value = record_of(beat("thu/\udce9.toml", Role.CONNECTOR, waits_for="source: \ud800"))
+    assert key == b"thu/\\udce9.toml"
+    heard = beat_from_json(json.loads(value), NOW)
+    assert heard is not None
+    assert (heard.name, heard.waits_for) == ("thu/\\udce9.toml", "source: \\ud800")
