@@ -1,16 +1,19 @@
 """Fixtures for tests on the real engine: one Kafka and one PostgreSQL per session, names of its own for each test."""
 
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hub.config import Settings
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from hub.embedded.engine import Engine
     from tests.mariadb import RunningMariaDB
 
@@ -42,6 +45,26 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
         yield RunningEngine(embedded, settings, endpoints.bootstrap, endpoints.key_secret)
     finally:
         embedded.down()
+
+
+@pytest.fixture(autouse=True)
+def _closed_sources(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the connections of every source that a test opened: left open, they are a warning in a later test."""
+    engines = sys.modules.get("connectors.engines")  # a test that opens sources has imported it
+    if engines is None:
+        yield
+        return
+    opened: list[sqlalchemy.Engine] = []
+    create = engines.create_engine
+
+    def create_and_note(*arguments: Any, **options: Any) -> "sqlalchemy.Engine":
+        opened.append(create(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(engines, "create_engine", create_and_note)
+    yield
+    for one in opened:
+        one.dispose()
 
 
 @pytest.fixture(scope="session")

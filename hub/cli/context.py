@@ -20,9 +20,20 @@ def located() -> tuple[Settings, Endpoints]:
     return settings, endpoints(settings)
 
 
+_opened: list[Engine] = []
+
+
 def warehouse(settings: Settings, places: Endpoints, application: str) -> Engine:
-    """Return an engine on the warehouse's schema."""
-    return open_database(places.database_url, settings.database_schema, application)
+    """Return an engine on the warehouse's schema; its connections are closed when the command ends."""
+    engine = open_database(places.database_url, settings.database_schema, application)
+    _opened.append(engine)
+    return engine
+
+
+def close_warehouses() -> None:
+    """Close the connections of every engine that ``warehouse`` has returned."""
+    while _opened:
+        _opened.pop().dispose()
 
 
 def policy_path(settings: Settings) -> Path:

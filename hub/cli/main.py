@@ -78,11 +78,15 @@ def _say_version(is_asked: bool) -> None:
 
 
 def _before_commands(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Take what stands before a command."""
+    """Take what stands before a command; note what is closed when the command ends."""
+    from hub.cli.context import close_warehouses
+
+    context.call_on_close(close_warehouses)
 
 
 def main() -> None:
@@ -127,11 +131,14 @@ def _run() -> object:
         return build_app()(standalone_mode=False)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
-            from hub.cli.context import located, warehouse
+            from hub.cli.context import close_warehouses, located, warehouse
             from hub.warehouse.migrate import check_migrated
 
             settings, places = located()
-            check_migrated(warehouse(settings, places, "hub"), settings.database_schema)
+            try:
+                check_migrated(warehouse(settings, places, "hub"), settings.database_schema)
+            finally:
+                close_warehouses()
         raise
 
 

@@ -143,25 +143,16 @@ def hub(
     engine: RunningEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., tuple[Any, str]]:
     """Run a command as some user of the database; return its exit code and all that it prints."""
-    opened: list[Engine] = []
     monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
     monkeypatch.setenv("HUB_KEY_SECRET", SECRET)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(cli, "run_lean", lambda: None)
-
-    def open_and_note(*arguments: str) -> Engine:
-        opened.append(open_database(*arguments))
-        return opened[-1]
-
-    monkeypatch.setattr("hub.cli.context.open_database", open_and_note)
 
     def run(url: str, *words: str) -> tuple[Any, str]:
         monkeypatch.setenv("HUB_DATABASE_URL", url)
         monkeypatch.setattr(sys, "argv", ["hub", *words])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        for one in opened:
-            one.dispose()
         printed = capsys.readouterr()
         return ended.value.code, printed.out + printed.err
 

@@ -5,12 +5,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import make_url, text
 
 from hub.config import Settings
 from hub.embedded.locate import endpoints
@@ -59,21 +59,13 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> Iterator[Run]:
+) -> Run:
     """Run a command on an empty database; return its exit code and what it says on stderr."""
     monkeypatch.setenv("HUB_DATABASE_URL", database_url)
     monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
     monkeypatch.setenv("HUB_KEY_SECRET", engine.key_secret)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(cli, "run_lean", lambda: None)
-
-    opened: list[Engine] = []
-
-    def open_and_note(*arguments: str) -> Engine:
-        opened.append(open_database(*arguments))
-        return opened[-1]
-
-    monkeypatch.setattr("hub.cli.context.open_database", open_and_note)
 
     def run(words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["hub", *words.split()])
@@ -82,9 +74,7 @@ def run(
         assert isinstance(ended.value.code, int)
         return ended.value.code, capsys.readouterr().err
 
-    yield run
-    for one in opened:
-        one.dispose()
+    return run
 
 
 def test_commands_say_that_the_warehouse_was_not_migrated(run: Run) -> None:
