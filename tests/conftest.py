@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from hub.config import Settings
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
     from hub.embedded.engine import Engine
     from tests.mariadb import RunningMariaDB
+
+
+hypothesis.settings.register_profile(
+    "hub",
+    deadline=None,  # nor is a slow draw a fault: how fast a machine is, is measured by benches
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("hub")
 
 
 @dataclass(frozen=True, slots=True)

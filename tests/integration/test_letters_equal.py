@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from alembic import command
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Text, bindparam, select, text
 
@@ -118,7 +118,7 @@ def differ(module_whole: Whole) -> Iterator[Any]:
         yield lambda a, b: tuple(connection.execute(asked, {"one": a, "other": b}).one())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(_SYLLABLES, _SYLLABLES, st.sampled_from(["NFC", "NFD"]))
 def test_database_and_python_agree_on_what_is_equal(differ: Any, one: str, other: str, form: Any) -> None:
     for a, b in ((one, other), (one, unicodedata.normalize(form, one)), (one + other, other + one)):

@@ -56,7 +56,7 @@ def read(value: bytes, writer: SchemaVersion, reader: SchemaVersion) -> Any:
 
 
 @pytest.mark.parametrize("subject", load_catalogue().subjects)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_event_is_read_as_it_was_written(subject: str, data: st.DataObject) -> None:
     version = load_catalogue().latest(subject)
@@ -72,7 +72,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_i6_old_bytes_are_read_with_the_new_schema_and_new_bytes_with_the_old(grown: Path, data: st.DataObject) -> None:
     *_, first, second = load_catalogue(grown).versions("citizen.changed")

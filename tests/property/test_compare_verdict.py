@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.operate.compare.buckets import Digests, differing
@@ -70,7 +70,6 @@ def expected(
     return found
 
 
-@settings(deadline=None)
 @given(SIDE, SIDE, KEYS, KEYS, st.booleans())
 def test_every_key_gets_the_verdict_of_a_plain_reckoning(
     source: dict[int, Said], hub: dict[int, Said], unread: set[int], blocked: set[int], caught_up: bool
@@ -84,7 +83,6 @@ def test_every_key_gets_the_verdict_of_a_plain_reckoning(
     assert told == expected(source, hub, unread, blocked, caught_up)
 
 
-@settings(deadline=None)
 @given(SIDE, SIDE)
 def test_buckets_differ_where_their_keys_do(source: dict[int, Said], hub: dict[int, Said]) -> None:
     sides = []
@@ -97,7 +95,6 @@ def test_buckets_differ_where_their_keys_do(source: dict[int, Said], hub: dict[i
     assert differing(*sides) == wrong
 
 
-@settings(deadline=None)
 @given(SIDE, SIDE)
 def test_what_is_published_wins_over_the_claim(source: dict[int, Said], hub: dict[int, Said]) -> None:
     sides = Sides(rows=rows(source), before=claims(hub), after=claims(hub))

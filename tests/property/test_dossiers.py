@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, literal, select, true
 
@@ -38,7 +38,7 @@ def dossiers(engine: RunningEngine) -> Iterator[World]:
 moments = st.datetimes(datetime(2014, 6, 1), datetime(2036, 6, 1), timezones=st.just(UTC))  # noqa: DTZ001 - given a zone
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(start=moments, end=moments, seconds=st.integers(1, 3_000 * HOUR))
 def test_statements_reckon_as_python_does(dossiers: World, start: datetime, end: datetime, seconds: int) -> None:
     given_times = select(literal(start, utc_time).label("start"), literal(end, utc_time).label("end")).subquery()
@@ -178,7 +178,7 @@ def check_history(world: World, history: list[list[Progress]]) -> None:
         assert [change["version"] for change in seen] == [list(one.at) for one in each.extensions]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(history=histories())
 def test_i4_reviews_and_deadlines_are_those_of_the_rules_whatever_order_and_batches(
     dossiers: World, history: list[list[Progress]]
@@ -187,7 +187,7 @@ def test_i4_reviews_and_deadlines_are_those_of_the_rules_whatever_order_and_batc
 
 
 @pytest.mark.soak
-@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=SOAK)
 @given(history=histories())
 def test_i4_reviews_and_deadlines_are_those_of_the_rules_at_length(
     dossiers: World, history: list[list[Progress]]

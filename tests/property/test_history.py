@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
@@ -244,8 +244,8 @@ def check_valid_time(world: World, history: Batches) -> None:
         assert found == {(key_of(number), *rest) for number, *rest in conflicts}
 
 
-IN_SHORT = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-AT_LENGTH = settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_SHORT = settings(max_examples=100)
+AT_LENGTH = settings(max_examples=SOAK)
 
 
 @IN_SHORT

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.intake.check import SourceRules, version_by_time
@@ -202,14 +202,14 @@ def outcomes_of_claims(world: World) -> list[str]:
     return ["newer" if word in {"applied", "superseded"} else word for word in words]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(history=histories())
 def test_i4_state_equals_oracle_whatever_order_and_batches(world: World, history: History) -> None:
     check_history(world, history)
 
 
 @pytest.mark.soak
-@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=SOAK)
 @given(history=histories())
 def test_i4_state_equals_oracle_at_length(world: World, history: History) -> None:
     check_history(world, history)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.intake.decoder import GuardedDecoder
@@ -117,14 +117,14 @@ def check(whole: Whole, history: list[list[Happening]]) -> None:
     assert whole.value("SELECT count(*) FROM release") == parked
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(history=histories())
 def test_i4_state_is_the_same_whenever_references_arrive(whole: Whole, history: list[list[Happening]]) -> None:
     check(whole, history)
 
 
 @pytest.mark.soak
-@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=SOAK)
 @given(history=histories())
 def test_i4_state_is_the_same_whenever_references_arrive_at_length(
     whole: Whole, history: list[list[Happening]]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -161,7 +161,7 @@ def is_as_the_rules_say(people: Whole, batches: list[list[tuple[str, Event]]]) -
     assert len(asked) == len({tuple(row) for row in asked})
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES)
 @given(histories())
 def test_i4_flags_and_reviews_of_people_are_what_the_rules_say_in_any_order(
     people: Whole, batches: list[list[tuple[str, Event]]]
@@ -170,7 +170,7 @@ def test_i4_flags_and_reviews_of_people_are_what_the_rules_say_in_any_order(
 
 
 @pytest.mark.soak
-@settings(max_examples=SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=SOAK)
 @given(histories())
 def test_i4_flags_and_reviews_of_people_at_length(people: Whole, batches: list[list[tuple[str, Event]]]) -> None:
     is_as_the_rules_say(people, batches)

@@ -398,13 +398,12 @@ WORLDS = [
 ]
 ONCE = settings(
     max_examples=1,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=False,
     database=None,
     phases=[Phase.generate],
 )
-AT_LENGTH = settings(max_examples=max(1, SOAK // 1000), deadline=None, suppress_health_check=list(HealthCheck))
+AT_LENGTH = settings(max_examples=max(1, SOAK // 1000), suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize(("world", "kind"), WORLDS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.codec.catalogue import load_catalogue
@@ -39,7 +39,6 @@ def test_joined_cells_are_the_bytes_of_the_encoder(subject: str, optional: bool)
     assert joined(subject, event) == Encoder(subject, SECRET).encode(event)[HEADER_BYTES:]
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_whole_number_is_written_as_fastavro_writes_it(value: int) -> None:
     out = io.BytesIO()
@@ -47,7 +46,6 @@ def test_whole_number_is_written_as_fastavro_writes_it(value: int) -> None:
     assert long_bytes(value) == out.getvalue()
 
 
-@settings(deadline=None)
 @given(
     text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1),
     moment=st.datetimes(timezones=st.just(UTC)),

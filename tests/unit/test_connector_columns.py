@@ -48,7 +48,7 @@ def parts_of(toml: str) -> tuple[RowMapper, Encoder]:
 
 
 @pytest.mark.parametrize(("declaration", "stream"), STREAMS, ids=lambda part: getattr(part, "name", ""))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_page_is_what_its_rows_are_one_by_one(declaration: Any, stream: Any, data: st.DataObject) -> None:
     mapper = RowMapper(declaration, stream, load_catalogue().latest(stream.subject), SECRET)
@@ -124,7 +124,6 @@ def test_outbox_row_without_a_payload_is_left_to_the_row_path() -> None:
         assert (found.records[0], found.event_ids[0]) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=50), st.integers(1, 1000))
 def test_partitions_of_many_keys_are_those_of_each(keys: list[bytes], partitions: int) -> None:
     assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]

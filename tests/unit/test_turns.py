@@ -72,7 +72,7 @@ def _same_version(one: Row, other: Row, with_parts: bool) -> bool:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(said=st.lists(rows, max_size=25), with_parts=st.booleans())
 def test_turns_equal_those_of_rows_taken_one_by_one(said: list[Row], with_parts: bool) -> None:
     frame = frame_of(said, with_parts)
