@@ -5,6 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXAMPLES ?= 100000
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+# one line for each package on a terminal, written over the last one; elsewhere a line for each ten
+COUNTED = awk -v all="$$(grep -c '==' requirements.lock)" -v shown="$$(test -t 2 && echo yes)" \
+	'/^Collecting/ { n++; if (shown) printf "\r\033[K  %d of %d: %s", n, all, $$2; \
+	  else if (n % 10 == 0) printf "  %d of %d: %s\n", n, all, $$2; fflush() } \
+	/^Installing collected/ { printf "%s  unpacking them ...\n", shown ? "\r\033[K" : ""; fflush() } \
+	/^FAILED/ { exit 1 }'
 
 .PHONY: help setup parts check format unit test soak faults-seen test-all demo bench bench-peers bench-source up down lock clean
 
@@ -14,10 +21,11 @@ help: ## this list
 setup: $(STAMP) ## virtual environment with everything pinned by requirements.lock
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing what requirements.lock pins into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test -x $(BIN)/python || { echo "making the virtual environment $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "fetching what requirements.lock pins (some 260 MB; on a slow network minutes) ..."
+	@{ $(PIP) --require-hashes -r requirements.lock || echo FAILED; } | $(COUNTED)
+	@echo "installing the hub ..."
+	@$(PIP) --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 parts: ## MariaDB's server, by apt, for the tests of connectors that read it (needs root)
