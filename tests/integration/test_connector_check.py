@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hub.cli import connect, procedures
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
-from hub.operate import procedures as catalogue
+from hub.operate.procedures import publishing as catalogue
 from tests.conftest import RunningEngine
 from tests.merge_world import World
 
@@ -173,6 +173,13 @@ def test_catalogue_from_a_file_is_planned_then_published(
         ("procedure.changed", "portal", "1.000001"),
         ("procedure.changed", "portal", "1.000002"),
     }
+    answer = tmp_path / "answer.json"
+    one = {"MATTHC": "1.000003", "TENTTHC": "Kết hôn", "CAPTHUCHIEN": [{"TENCAP": "Cấp Huyện"}]}
+    answer.write_text(json.dumps({"error_code": "0", "result": [one]}))
+    left = run("procedures", "load", str(answer), "--json")[1]["left_empty"]
+    assert [(found["field"], found["example"]) for found in left] == [("level", "1.000003")]
+    shown = run("procedures", "load", str(answer))[1]
+    assert "left empty: level of 1 procedures, e.g. 1.000003: 'Cấp Huyện' has no counterpart in the hub" in shown
     with pytest.raises(ConfigError, match="does not let it speak of procedure"):
         run("procedures", "load", str(file), "--source", "test.check")
     file.write_text("procedure_code,name,valid_from,colour\n1.1,A,01/07/2025,red\n")

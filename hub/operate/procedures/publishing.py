@@ -1,41 +1,30 @@
-"""Publish a catalogue of procedures from a file, for a hub that has no portal yet: as ``procedure.changed`` events.
+"""Publish a catalogue of procedures from a file: as ``procedure.changed`` events of a source of the policy.
 
-What the source has said already and the file says again is left alone; a procedure that it says otherwise gets the next
-version of its claim. Versions are small, so that a portal that publishes the catalogue later can go on above them.
+What the source has said already and the file says again is not published; a procedure that it says otherwise gets the
+next version of its claim. Versions are small, so that a portal that publishes the catalogue later can go on above them.
 """
 
-import csv
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, select
 
-from hub.codec.catalogue import load_catalogue
-from hub.codec.fields import FieldKind, FieldSpec
 from hub.embedded.locate import Endpoints
 from hub.model.envelope import Operation
 from hub.model.errors import ConfigError
 from hub.model.policy import Policy, Source
-from hub.model.rules import broken_rule
+from hub.operate.procedures.reading import KEY, SUBJECT, Row
 from hub.operate.publish import publish
 from hub.warehouse.database import translated_errors
 from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.tables import source as sources
 
-SUBJECT = "procedure.changed"
-KEY = "procedure_code"
-MOST_PROBLEMS = 20
 _EVENT_IDS = uuid.uuid5(uuid.NAMESPACE_URL, f"hub:{SUBJECT}:file")
-_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
-_KINDS = (FieldKind.STRING, FieldKind.ENUM, FieldKind.BOOLEAN, FieldKind.DATE)
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,82 +43,6 @@ class CataloguePlan:
         told = asdict(self)
         del told["events"]
         return told
-
-
-def column_specs() -> dict[str, FieldSpec]:
-    """Return the columns that a file may have, with the schema's fields that they fill."""
-    version = load_catalogue().latest(SUBJECT)
-    return {spec.name: spec for spec in version.data_fields if spec.kind in _KINDS}
-
-
-def read_file(path: Path) -> list[dict[str, Any]]:
-    """Read a catalogue from a CSV in UTF-8 whose first line names its columns.
-
-    Raises:
-        ConfigError: with every problem, by line.
-    """
-    specs, problems = column_specs(), list[str]()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = list(reader.fieldnames or ())
-            problems += [f"{path}: unknown column {name!r}" for name in names if name not in specs]
-            missing = [name for name, spec in specs.items() if not spec.nullable and name not in names]
-            problems += [f"{path}: column {name} is missing" for name in missing]
-            rows = [] if problems else [_row(f"{path}, line {reader.line_num}", row, specs, problems) for row in reader]
-    except OSError as error:
-        raise ConfigError([f"{path} cannot be read: {error.strerror}"]) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError([f"{path} is no CSV in UTF-8: {error}"]) from None
-    codes = [row.get(KEY) for row in rows]
-    twice = sorted({str(code) for code in codes if code is not None and codes.count(code) > 1})
-    problems += [f"{path}: procedure {code} stands in more than one line" for code in twice]
-    if not rows and not problems:
-        problems.append(f"{path}: no procedure is in it")
-    if problems:
-        more = [f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
-        raise ConfigError([*problems[:MOST_PROBLEMS], *more])
-    return rows
-
-
-def _row(
-    where: str, given: Mapping[str | None, Any], specs: Mapping[str, FieldSpec], problems: list[str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    if None in given:
-        problems.append(f"{where}: has more values than there are columns")
-    for name, spec in specs.items():
-        text = (given.get(name) or "").strip()
-        try:
-            row[name] = _value(spec, text)
-        except ValueError as error:
-            problems.append(f"{where}: {name}: {error}")
-    return row
-
-
-def _value(spec: FieldSpec, text: str) -> Any:
-    """Return a field's value, None for none; raises ``ValueError`` with what is wrong."""
-    if not text:
-        if not spec.nullable:
-            raise ValueError("has no value")
-        return None
-    value: Any = text
-    if spec.kind is FieldKind.ENUM and text not in spec.symbols:
-        raise ValueError(f"is none of {', '.join(spec.symbols)}")
-    if spec.kind is FieldKind.DATE:
-        try:
-            value = date.fromisoformat(text)
-        except ValueError:
-            raise ValueError("is no date like 2025-07-01") from None
-    if spec.kind is FieldKind.BOOLEAN:
-        if text.lower() not in (*_YES, *_NO):
-            raise ValueError("is neither true nor false")
-        value = text.lower() in _YES
-    if spec.max_length is not None and len(text) > spec.max_length:
-        raise ValueError(f"has more than {spec.max_length} characters")
-    if problem := broken_rule(spec.name)(value):
-        raise ValueError(problem)
-    return value
 
 
 def source_that_may(policy: Policy, code: str | None, now: datetime) -> Source:
@@ -160,7 +73,7 @@ def plan_catalogue(engine: Engine, source: Source, rows: Sequence[Row], at: date
     Args:
         engine: of the warehouse.
         source: who says it.
-        rows: as ``read_file`` gives them.
+        rows: as ``hub.operate.procedures.reading`` gives them.
         at: when the file was written; becomes ``occurred_at``.
     """
     stood = _claims(engine, source.code)
