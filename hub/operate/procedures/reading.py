@@ -1,7 +1,7 @@
 """Read a file of procedures: a CSV, or the answer of the national portal's service, by what it begins with."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -53,6 +53,7 @@ def read_file(path: Path) -> CatalogueFile:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path} is not in UTF-8: {error}"]) from None
     problems = list[str]()
+    rows: Sequence[Row]
     left_empty: tuple[LeftEmpty, ...] = ()
     if text.lstrip().startswith(("{", "[")):
         rows, left_empty = read_answer(path, text, field_specs(), problems)
