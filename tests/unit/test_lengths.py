@@ -136,7 +136,8 @@ def indexed() -> Iterator[tuple[AspectTables, str, tuple[str, ...]]]:
     for tables in all_aspect_tables():
         for table in (tables.claim, tables.record, tables.sensitive, tables.history):
             if isinstance(table, Table):
-                sets = [index.columns for index in table.indexes] + [table.primary_key.columns]
+                in_order = sorted(table.indexes, key=lambda index: str(index.name))
+                sets = [index.columns for index in in_order] + [table.primary_key.columns]
                 yield from ((tables, table.name, tuple(column.name for column in columns)) for columns in sets)
 
 
