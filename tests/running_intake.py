@@ -27,6 +27,7 @@ from hub.reconcile.store import WarehouseStore
 from hub.share.share import Share
 from hub.topology import all_subjects, dead_letter_topic, event_topic, merged_topics, topics
 from hub.warehouse.bugs import BugStore
+from hub.warehouse.chores import ChoreStore
 from hub.warehouse.database import open_database
 from hub.warehouse.fingerprint import TableState, warehouse_state
 from hub.warehouse.migrate import migrate
@@ -81,7 +82,7 @@ class Ground:
         with GuardedDecoder(20.0, 2048) as decoder:
             notes = BugStore(self.working, "test")
             preparer = Preparer(decoder, SourceRules.of(self._policy, self._numbers), self.secret)
-            intake = Intake(options, preparer, _store_of(store, notes), storms)
+            intake = Intake(options, preparer, _store_of(store, notes, ChoreStore(self.working, "test")), storms)
             self.status = intake.status
             running = asyncio.create_task(intake.run())
             try:
@@ -152,8 +153,8 @@ class Ground:
             consumer.close()
 
 
-def _store_of(store: WarehouseStore, notes: BugStore) -> Store:
-    return Store(store.place, store.commit, store.releasable, store.attempt, notes)
+def _store_of(store: WarehouseStore, notes: BugStore, chores: ChoreStore) -> Store:
+    return Store(store.place, store.commit, store.releasable, store.attempt, notes, chores)
 
 
 def _copy(record: Any) -> Copy:

@@ -29,28 +29,24 @@ class GroupOffsets:
         for advance in advances:
             self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
 
-    async def run(self, consumer: AIOKafkaConsumer) -> None:
-        """Tell it once a second, for ever."""
-        while True:
-            await asyncio.sleep(GROUP_COMMIT_EVERY_S)
-            mine = consumer.assignment()
-            done = {partition: offset for partition, offset in self._done.items() if partition in mine}
-            self._done = {}
-            if done:
-                try:
-                    await consumer.commit(done)
-                except KafkaError as error:
-                    _log.info("group offsets not written (%s); the stored offsets are the truth", type(error).__name__)
+    async def tell(self, consumer: AIOKafkaConsumer) -> None:
+        """Tell it once; what the broker does not take now is told with what comes next."""
+        mine = consumer.assignment()
+        done = {partition: offset for partition, offset in self._done.items() if partition in mine}
+        self._done = {}
+        if done:
+            try:
+                await consumer.commit(done)
+            except KafkaError as error:
+                _log.info("group offsets not written (%s); the stored offsets are the truth", type(error).__name__)
 
 
-async def watch(consumer: AIOKafkaConsumer, patience: Patience) -> None:
+async def look_for_broker(consumer: AIOKafkaConsumer, patience: Patience) -> None:
     """Notice that the broker is away even when no call fails: polling only stays empty then."""
-    while True:
-        await asyncio.sleep(WATCH_EVERY_S)
-        try:
-            async with asyncio.timeout(WATCH_ANSWER_S):
-                await consumer.end_offsets(sorted(consumer.assignment()))
-        except (KafkaError, TimeoutError):
-            patience.waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
-        else:
-            patience.goes_on(Errand.WATCH)
+    try:
+        async with asyncio.timeout(WATCH_ANSWER_S):
+            await consumer.end_offsets(sorted(consumer.assignment()))
+    except (KafkaError, TimeoutError):
+        patience.waits(Errand.WATCH, "the Kafka brokers of the assigned partitions do not answer")
+    else:
+        patience.goes_on(Errand.WATCH)

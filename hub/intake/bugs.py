@@ -29,7 +29,12 @@ def is_bug(error: BaseException) -> bool:
     """Tell whether an error is a bug: it has no name among the hub's errors and is no end of the process."""
     if isinstance(error, HubError):
         return isinstance(error, DecoderBugError)
-    return isinstance(error, Exception) or type(error).__name__ == _PANIC
+    return isinstance(error, Exception) or is_panic(error)
+
+
+def is_panic(error: BaseException) -> bool:
+    """Tell whether an error is a panic in a library's Rust code, which is no Exception of Python."""
+    return type(error).__name__ == _PANIC
 
 
 class BugNotes(Protocol):

@@ -17,7 +17,7 @@ group keeps this member (docs/invariants.md).
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -25,19 +25,20 @@ from typing import TypeVar
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from hub.intake.broker_talk import GroupOffsets, watch
+from hub.intake.broker_talk import GROUP_COMMIT_EVERY_S, WATCH_EVERY_S, GroupOffsets, look_for_broker
 from hub.intake.bugs import is_bug, ranges_of, ranges_polled
 from hub.intake.guard import Guard
 from hub.intake.lanes import Lane, Lanes, Prepared, Records
 from hub.intake.log import IntakeOptions, let_go, new_consumer, start, taken_on
 from hub.intake.patience import Patience
-from hub.intake.placing import Placer
+from hub.intake.placing import LOOK_EVERY_S, Placer
 from hub.intake.polling import Polling
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
-from hub.intake.standing import Standing
+from hub.intake.standing import RESUME_LOOK_S, Standing
 from hub.intake.status import Errand, IntakeStatus
 from hub.intake.storms import NoStops, Storms
+from hub.intake.turns import ChoreNotes, take_turns
 from hub.intake.warehouse_port import Store
 from hub.log.stream import LogConsumer
 from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, PoisonError
@@ -72,6 +73,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer: LogConsumer | None = None
         self.release = Release(store.releasable, store.commit, options.batch_rows)
 
+    @property
+    def chore_notes(self) -> ChoreNotes:
+        """Where chores that fail by a bug are noted."""
+        return self._store.chores
+
     def is_pressed(self) -> bool:
         """Tell whether the stream has very much to do: what is not urgent had better wait a while."""
         return self._lanes.is_pressed()
@@ -79,17 +85,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Consume for ever."""
         consumer = await self._patience.until_done(Errand.CONNECT, self._connected)
-        loops = (
-            self._poll_loop(consumer),
-            *(self._commit_loop(lane) for lane in self._lanes.all),
-            self._group_offsets.run(consumer),
-            watch(consumer, self._patience),
-            self._standing.resume_loop(lambda: not self._unplaced, self._new_generation),
-            self._placer.watch(self._flowing, self._new_generation),
-            release_loop(
-                self.release, self._preparer, self._in_decode_thread, self._lanes.express.in_thread, self._patience
-            ),
-        )
+        loops = (self._poll_loop(consumer), *map(self._commit_loop, self._lanes.all), *self._chores(consumer))
         try:
             async with asyncio.TaskGroup() as tasks:
                 for loop in loops:
@@ -103,6 +99,26 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._decode_thread.shutdown(wait=False, cancel_futures=True)
             self._lanes.close()
             self._placer.close()
+
+    def _chores(self, consumer: LogConsumer) -> Iterator[Coroutine[object, object, None]]:
+        """Yield the loops of what is done beside batches, each of which a bug may fail without ending the worker."""
+        notes, new = self._store.chores, self._new_generation
+        yield take_turns("group offsets", GROUP_COMMIT_EVERY_S, lambda: self._group_offsets.tell(consumer), notes)
+        yield take_turns("look for the broker", WATCH_EVERY_S, lambda: look_for_broker(consumer, self._patience), notes)
+        yield take_turns(
+            "look for resumed partitions",
+            RESUME_LOOK_S,
+            lambda: self._standing.look_for_resumed(lambda: not self._unplaced, new),
+            notes,
+        )
+        yield take_turns(
+            "look for topics made anew",
+            LOOK_EVERY_S,
+            lambda: self._placer.look_for_other_logs(self._flowing, new),
+            notes,
+        )
+        threads = self._in_decode_thread, self._lanes.express.in_thread
+        yield release_loop(self.release, self._preparer, threads, self._patience, notes)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Drop what is under way; whatever was committed stays, the rest is read again by whoever comes next."""

@@ -129,16 +129,14 @@ class Placer:
         self._storms.begin(stored)
         return stored
 
-    async def watch(
+    async def look_for_other_logs(
         self, flowing: Callable[[], Mapping[TopicPartition, Position]], on_other: Callable[[], None]
     ) -> None:
-        """Tell, for ever, when a topic is made anew under its reader: its id is another one."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            # That the broker is away is told by who watches it (hub.intake.broker_talk).
-            with suppress(UnreachableError):
-                if await self._log.are_other_logs(flowing()):
-                    on_other()
+        """Tell when a topic was made anew under its reader: its id is another one."""
+        # That the broker is away is told by who watches it (hub.intake.broker_talk).
+        with suppress(UnreachableError):
+            if await self._log.are_other_logs(flowing()):
+                on_other()
 
     def damaged(self, found: Sequence[Taken]) -> list[Stop]:
         """Return the partitions in which bytes stand that are no records."""

@@ -14,6 +14,7 @@ from hub.intake.bugs import is_bug
 from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.status import Errand
+from hub.intake.turns import ChoreNotes, Turns
 from hub.model.bug import Bug
 from hub.model.errors import ConcurrentUpdateError, PoisonError, RetryableError
 from hub.reconcile.releasing import Releasable
@@ -54,37 +55,60 @@ class Release:
 async def release_loop(
     release: Release,
     preparer: Preparer,
-    decoding: Callable[..., Awaitable[Batch]],
-    committing: Callable[..., Awaitable[object]],
+    threads: tuple[Callable[..., Awaitable[Batch]], Callable[..., Awaitable[object]]],
     patience: Patience,
+    notes: ChoreNotes,
 ) -> None:
     """Sweep for ever; an environment that is away is waited for, another worker's release is left to it.
 
     Args:
         release: what to find and how to commit.
         preparer: the intake's own.
-        decoding: runs a call in the intake's decode thread.
-        committing: runs a call in the intake's commit thread.
+        threads: run a call in the intake's decode thread, and in its commit thread.
         patience: is told while the sweep waits for its environment.
+        notes: where a bug of the sweep itself is noted.
     """
-    thorough_at = 0.0
+    turns, sweep = Turns("parked records", notes), _Sweep(release, preparer, threads)
     while True:
         began = time.monotonic()
-        thorough = began >= thorough_at
-        try:
-            found = await committing(release.find, release.most, thorough)
-            patience.goes_on(Errand.RELEASE)
-            if thorough:
-                thorough_at = time.monotonic() + THOROUGH_EVERY_S
-            if isinstance(found, list) and (records := release.without_aside(found)):
-                await _let_go(release, records, lambda part: decoding(preparer.prepare_released, part), committing)
-                thorough_at = 0.0
-                continue
-        except RetryableError as error:
-            patience.waits(Errand.RELEASE, str(error))
-        except ConcurrentUpdateError as error:
-            _log.info("parked records are left to another worker: %s", error)
-        await asyncio.sleep(max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))
+        again_s = await turns.take(lambda: _in_peace(sweep, patience))
+        if again_s is None and sweep.has_released:
+            continue
+        await asyncio.sleep(again_s or max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))
+
+
+async def _in_peace(sweep: "_Sweep", patience: Patience) -> None:
+    sweep.has_released = False
+    try:
+        await sweep.once()
+    except RetryableError as error:
+        patience.waits(Errand.RELEASE, str(error))
+    except ConcurrentUpdateError as error:
+        _log.info("parked records are left to another worker: %s", error)
+    else:
+        patience.goes_on(Errand.RELEASE)
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """Looks for what may go and lets it go; ``has_released``: there may be more."""
+
+    release: Release
+    preparer: Preparer
+    threads: tuple[Callable[..., Awaitable[Batch]], Callable[..., Awaitable[object]]]
+    thorough_at: float = 0.0
+    has_released: bool = False
+
+    async def once(self) -> None:
+        decoding, committing = self.threads
+        thorough = time.monotonic() >= self.thorough_at
+        found = await committing(self.release.find, self.release.most, thorough)
+        if thorough:
+            self.thorough_at = time.monotonic() + THOROUGH_EVERY_S
+        if isinstance(found, list) and (records := self.release.without_aside(found)):
+            preparing = self.preparer.prepare_released
+            await _let_go(self.release, records, lambda part: decoding(preparing, part), committing)
+            self.thorough_at, self.has_released = 0.0, True
 
 
 async def _let_go(

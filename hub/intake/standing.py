@@ -1,6 +1,5 @@
 """Partitions that stand still here: stopped durably, shown, and let go when somebody has resumed them."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -40,14 +39,10 @@ class Standing:
             await self._patience.until_done(Errand.STOP, lambda: self._in_thread(self._storms.store.write, stops))
         self._status.stopped = {stop.place: stop.why for stop in self._storms.standing.values()}
 
-    async def resume_loop(self, are_placed: Callable[[], bool], place_anew: Callable[[], None]) -> None:
-        """Have the partitions placed anew when somebody has resumed one that stands still here; for ever."""
-        while True:
-            await asyncio.sleep(RESUME_LOOK_S)
-            if self._storms.standing and are_placed():
-                is_over = await self._patience.until_done(
-                    Errand.STOP, lambda: self._in_thread(self._storms.is_any_over)
-                )
-                if is_over:
-                    _log.info("a stopped partition was resumed")
-                    place_anew()
+    async def look_for_resumed(self, are_placed: Callable[[], bool], place_anew: Callable[[], None]) -> None:
+        """Have the partitions placed anew when somebody has resumed one that stands still here."""
+        if self._storms.standing and are_placed():
+            is_over = await self._patience.until_done(Errand.STOP, lambda: self._in_thread(self._storms.is_any_over))
+            if is_over:
+                _log.info("a stopped partition was resumed")
+                place_anew()

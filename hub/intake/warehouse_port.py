@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hub.intake.bugs import BugNotes, NoNotes
 from hub.intake.placing import Place
+from hub.intake.turns import ChoreNotes, NoChoreNotes
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
 
@@ -23,6 +24,7 @@ class Store:
         releasable: parked records that may go (hub.intake.release).
         attempt: does what ``commit`` does and rolls it back; by default nothing can be tried.
         notes: what is durable about bugs.
+        chores: what is durable about chores that fail by a bug.
     """
 
     place: Place
@@ -30,3 +32,4 @@ class Store:
     releasable: Callable[[int, bool], Sequence[Releasable]]
     attempt: Callable[[Batch], object] = _no_attempt
     notes: BugNotes = field(default_factory=NoNotes)
+    chores: ChoreNotes = field(default_factory=NoChoreNotes)

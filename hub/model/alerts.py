@@ -45,6 +45,13 @@ WORKER_BUG = Alert(
     "a bug of the hub ended a worker at a batch of this partition, or stopped the partition; the others flow",
     "hub partitions list",
 )
+CHORE_FAILS = Alert(
+    "chore_fails",
+    Severity.PAGE,
+    "a bug of the hub fails a chore of a worker, again and again: the account, evidence or heartbeats are not kept by "
+    "it; batches flow, and the chore is tried again",
+    "hub alerts list",
+)
 EVIDENCE_NOT_WRITTEN = Alert(
     "evidence_not_written",
     Severity.PAGE,

@@ -13,6 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, func, select, text
 
 from hub.model.alerts import EVIDENCE_NOT_WRITTEN
+from hub.model.bug import Bug
 from hub.model.errors import HubError, RetryableError, UnreachableError
 from hub.operate.evidence_heads import note_published, oldest_unproven, publish_heads, sign_head, unpublished_heads
 from hub.operate.evidence_keys import SigningKey
@@ -101,6 +102,10 @@ class Keeping:
         return min(5.0, self.every_s)
 
 
+def _told(failure: Exception) -> str:
+    return failure.message if isinstance(failure, HubError) else Bug.of(failure).title
+
+
 class EvidenceKeeper:
     """The chore: seal, sign, publish, and open or close the gate. Used from one thread at a time."""
 
@@ -114,21 +119,28 @@ class EvidenceKeeper:
 
         Raises:
             RetryableError: it could not be done now; looking again is safe.
+            Exception: a bug; the gate closes at the limit, or now when nobody can tell how old the evidence is.
         """
-        failure: HubError | None = None
+        failure: Exception | None = None
         try:
             with translated_errors("sealing the audit log"), self._keeping.engine.connect() as connection:
                 self._take_turn(connection)
-        except HubError as error:
+        except Exception as error:  # noqa: BLE001 - the gate is judged first; then it is raised
             failure = error
-        why = self._why_closed(failure)
+        try:
+            why = self._why_closed(failure)
+        except Exception as error:
+            self._gate.close(f"nobody can tell how old it is: a bug of the hub: {Bug.of(error).title}")
+            raise
         if why is None:
             self._gate.open()
         else:
             self._gate.close(why)
         self._tell(why)
-        if failure is not None:
+        if isinstance(failure, HubError):
             raise RetryableError(failure.message) from failure
+        if failure is not None:
+            raise failure
 
     def _take_turn(self, connection: Connection) -> None:
         with connection.begin():
@@ -165,9 +177,9 @@ class EvidenceKeeper:
         last = connection.execute(select(age).order_by(head.c.number.desc()).limit(1)).scalar_one_or_none()
         return last is None or float(last) >= self._keeping.every_s
 
-    def _why_closed(self, failure: HubError | None) -> str | None:
-        """What cannot be reached may come back before the limit; what is refused will not."""
-        if failure is not None and not isinstance(failure, UnreachableError):
+    def _why_closed(self, failure: Exception | None) -> str | None:
+        """What cannot be reached may come back before the limit, and a bug may go; what is refused will not."""
+        if isinstance(failure, HubError) and not isinstance(failure, UnreachableError):
             return failure.message
         try:
             with translated_errors("looking at the evidence"), self._keeping.engine.begin() as connection:
@@ -178,7 +190,7 @@ class EvidenceKeeper:
             return self._gate.why_closed
         if oldest is None or (now - oldest).total_seconds() <= self._keeping.limit_s:
             return None
-        waits_for = failure.message if failure is not None else "no worker publishes heads"
+        waits_for = _told(failure) if failure is not None else "no worker publishes heads"
         return f"audit rows of {oldest:%Y-%m-%d %H:%M:%S} UTC are in no published head yet ({waits_for})"
 
     def _tell(self, why: str | None) -> None:

@@ -5,7 +5,6 @@ whose changelog survives the worker. It is a view for operators, not part of the
 lost is missing from the counts and nowhere else.
 """
 
-import asyncio
 import json
 import logging
 import time
@@ -48,16 +47,14 @@ class Activity:
         while sum(frame.height for frame in self.waiting) > MOST_ROWS:
             self.waiting.popleft()
 
-    async def run(self) -> None:
-        """Send the announcements, for ever; one that the broker does not take is left out."""
-        while True:
-            await asyncio.sleep(ANNOUNCE_EVERY_S)
-            frames = [self.waiting.popleft() for _ in range(len(self.waiting))]
-            for seen in activity_of(frames):
-                try:
-                    await self.topic.send(key=seen["source"].encode(), value=json.dumps(seen).encode())
-                except KafkaError as error:
-                    _log.info("a source's activity was not announced (%s)", type(error).__name__)
+    async def send(self) -> None:
+        """Send the announcements; one that the broker does not take is left out."""
+        frames = [self.waiting.popleft() for _ in range(len(self.waiting))]
+        for seen in activity_of(frames):
+            try:
+                await self.topic.send(key=seen["source"].encode(), value=json.dumps(seen).encode())
+            except KafkaError as error:
+                _log.info("a source's activity was not announced (%s)", type(error).__name__)
 
 
 def add_activity(app: faust.App) -> Activity:

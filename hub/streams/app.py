@@ -18,8 +18,9 @@ from mode import Service
 
 from hub.intake.intake import Intake
 from hub.intake.log import HEARTBEATS_PER_SESSION
+from hub.intake.turns import take_turns
 from hub.model.errors import RetryableError
-from hub.streams.activity import Activity, add_activity
+from hub.streams.activity import ANNOUNCE_EVERY_S, Activity, add_activity
 from hub.streams.chores import Chore, run_chores
 from hub.streams.heartbeat import Heartbeat, add_heartbeat_agent
 from hub.streams.transport import Transport
@@ -88,6 +89,8 @@ def build_app(
 def _add_services(
     app: faust.App, intake: Intake, activity: Activity, chores: Sequence[Chore], heartbeat: Heartbeat | None
 ) -> None:
+    notes = intake.chore_notes
+
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
         """The intake as a part of the worker: it starts, stops and fails with it."""
@@ -98,16 +101,16 @@ def _add_services(
 
         @Service.task
         async def announce(self) -> None:
-            await activity.run()
+            await take_turns("activity of sources", ANNOUNCE_EVERY_S, activity.send, notes)
 
         @Service.task
         async def do_chores(self) -> None:
-            await run_chores(chores, intake.is_pressed)
+            await run_chores(chores, intake.is_pressed, notes)
 
         @Service.task
         async def beat(self) -> None:
             if heartbeat is not None:
-                await heartbeat.run()
+                await heartbeat.run(notes)
 
     _ = IntakeService
 

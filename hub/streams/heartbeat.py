@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import faust
@@ -23,7 +24,9 @@ from sqlalchemy import Engine
 
 from hub.intake.patience import Patience
 from hub.intake.status import Errand, IntakeStatus
-from hub.model.errors import RetryableError
+from hub.intake.turns import ChoreNotes, Turns
+from hub.model.bug import Bug
+from hub.model.errors import HubError, RetryableError
 from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
 from hub.reconcile.ahead import settle_alert
 from hub.streams.said import parsed
@@ -36,6 +39,8 @@ _log = logging.getLogger(__name__)
 BEAT_EVERY_S = 2.0
 ANSWER_S = 2.5
 """A heartbeat that is not written by then means that PostgreSQL does not answer; both together are under 5 s."""
+MOST_BUG_S = 10.0
+"""So long at most until a heartbeat that a bug failed is tried again: before the worker is taken to be gone."""
 _MOST_HEARD = 1_000
 LEFT_OUT = (
     "heartbeats of %d connectors were left out: they name no source of the policy, or one that has %d connectors "
@@ -64,16 +69,16 @@ class Heartbeat:
     """Connectors that were admitted: the noise of others shuts none of them out."""
     _left_out: int = 0
 
-    async def run(self) -> None:
-        """Beat until cancelled, and then say that the worker ended."""
-        patience = Patience(self.status)
+    async def run(self, notes: ChoreNotes) -> None:
+        """Beat until cancelled, and then say that the worker ended; ``notes``: where a bug is noted."""
+        patience, turns = Patience(self.status), Turns("heartbeat", notes, MOST_BUG_S)
         with ThreadPoolExecutor(1, "heartbeat") as thread:
             try:
-                await self._beat_for_ever(thread, patience)
+                await self._beat_for_ever(thread, patience, turns)
             finally:
                 await _in_time(asyncio.get_running_loop().run_in_executor(thread, self._say_ended))
 
-    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience) -> None:
+    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience, turns: Turns) -> None:
         under_way: asyncio.Future[None] | None = None
         while True:
             under_way = under_way or asyncio.get_running_loop().run_in_executor(thread, self.beat)
@@ -82,13 +87,17 @@ class Heartbeat:
                 patience.waits(Errand.DATABASE, f"PostgreSQL does not answer within {ANSWER_S:g} s")
                 continue
             finished, under_way = under_way, None
-            try:
-                finished.result()
-            except RetryableError as error:
-                patience.waits(Errand.DATABASE, str(error))
-            else:
-                patience.goes_on(Errand.DATABASE)
-            await asyncio.sleep(BEAT_EVERY_S)
+            again_s = await turns.take(partial(self._heed, finished, patience))
+            await asyncio.sleep(again_s or BEAT_EVERY_S)
+
+    async def _heed(self, finished: asyncio.Future[None], patience: Patience) -> None:
+        """Note what a heartbeat that was written, or was not, says of PostgreSQL; a bug passes through."""
+        try:
+            await finished
+        except RetryableError as error:
+            patience.waits(Errand.DATABASE, str(error))
+        else:
+            patience.goes_on(Errand.DATABASE)
 
     def beat(self, ended: bool = False) -> None:
         """Write the worker's own heartbeat and what was heard of connectors; settle the alerts. Blocks.
@@ -123,8 +132,10 @@ class Heartbeat:
     def _say_ended(self) -> None:
         try:
             self.beat(ended=True)
-        except RetryableError as error:
+        except HubError as error:
             _log.info("nobody was told that this worker ends: %s", error)
+        except Exception as error:  # noqa: BLE001 - the worker ends anyway, and in order
+            _log.error("nobody was told that this worker ends: a bug of the hub: %s", Bug.of(error).title)
 
     def _own(self) -> Beat:
         waiting = self.status.longest_wait()

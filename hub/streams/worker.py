@@ -38,6 +38,7 @@ from hub.topology import merged_topics
 from hub.waiting import Waiting
 from hub.warehouse.alerts import open_alerts
 from hub.warehouse.bugs import BugStore
+from hub.warehouse.chores import ChoreStore
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.migrate import migrate
 from hub.warehouse.roles import WORKER
@@ -78,12 +79,12 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
     with GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder:
         preparer = Preparer(decoder, SourceRules.of(policy, numbers), places.key_secret)
         gate = EvidenceGate()
-        notes = BugStore(working, stamp.worker)
+        notes, chore_notes = BugStore(working, stamp.worker), ChoreStore(working, stamp.worker)
         storms = Storms(StopStore(working, policy.breaker, stamp.worker))
         intake = Intake(
             _intake_options(settings, places),
             preparer,
-            Store(store.place, gate.guarded(store.commit), store.releasable, store.attempt, notes),
+            Store(store.place, gate.guarded(store.commit), store.releasable, store.attempt, notes, chore_notes),
             storms,
         )
         gate.on_change = evidence_shown(intake.status)

@@ -72,6 +72,12 @@ def clear_alert(connection: Connection, alert: Alert, but: Collection[str] = ())
     return places
 
 
+def open_places(connection: Connection, alert: Alert) -> set[str]:
+    """Return where the alert is open."""
+    found = select(table.c.place).where(table.c.name == alert.name, table.c.closed_at.is_(None))
+    return {str(place) for place in connection.execute(found).scalars()}
+
+
 def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raised]:
     """Return the open alerts, oldest first; ``with_closed``: those of the past too."""
     wanted = select(

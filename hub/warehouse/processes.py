@@ -21,6 +21,7 @@ from hub.model.alerts import (
 )
 from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged, moved
 from hub.warehouse.alerts import Raised, clear_alert, raise_alert
+from hub.warehouse.chores import settle_chore_alerts
 from hub.warehouse.database import translated_errors
 from hub.warehouse.process_tables import process
 from hub.warehouse.tables import source
@@ -107,6 +108,8 @@ def settle_process_alerts(connection: Connection, limits: Limits) -> None:
             places[alert.name].append(one.beat.name)
     for alert in {alert.name: alert for alert in ALERT_OF.values()}.values():
         clear_alert(connection, alert, places[alert.name])
+    workers = [one for one in found if one.beat.role is Role.WORKER]
+    settle_chore_alerts(connection, {one.beat.name for one in workers if one.condition is not Condition.ENDED})
 
 
 def with_process_alerts(engine: Engine, limits: Limits, stored: list[Raised]) -> list[Raised]:

@@ -144,6 +144,40 @@ def test_gate_closes_when_what_is_committed_is_older_than_the_limit_and_not_publ
         assert oldest_unproven(connection) is None
 
 
+@pytest.mark.parametrize(("limit_s", "why"), [(0.0, "are in no published head yet (KeyError at"), (300.0, None)])
+def test_bug_in_keeping_evidence_closes_the_gate_at_the_limit_and_is_the_chores_to_tell(
+    world: World, working: Engine, key: SigningKey, limit_s: float, why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError("Nguyễn Thị Lẻ")
+
+    world.commit(people(1, 3))
+    monkeypatch.setattr(evidence_keeper, "seal_all", breaks)
+    gate = EvidenceGate()
+    with pytest.raises(KeyError):
+        EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, limit_s), gate).look()
+    if why is None:
+        assert gate.why_closed is None
+    else:
+        assert why in str(gate.why_closed)
+        assert "Nguyễn" not in str(gate.why_closed)
+        with world.engine.connect() as connection:
+            assert [one.name for one in read_alerts(connection)] == [EVIDENCE_NOT_WRITTEN.name]
+
+
+def test_bug_in_looking_how_old_the_evidence_is_closes_the_gate(
+    world: World, working: Engine, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError("Nguyễn Thị Lẻ")
+
+    monkeypatch.setattr(evidence_keeper, "oldest_unproven", breaks)
+    gate = EvidenceGate()
+    with pytest.raises(KeyError):
+        EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, 300.0), gate).look()
+    assert "a bug of the hub: KeyError at" in str(gate.why_closed)
+
+
 def test_rows_of_an_older_warehouse_are_kept_when_its_audit_log_becomes_monthly(database_url: str) -> None:
     engine = open_database(database_url, "hub", "test")
     ensure_roles(engine)

@@ -11,6 +11,7 @@ from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import IntakeStatus
+from hub.intake.turns import NoChoreNotes
 from hub.model.errors import PoisonError
 from hub.reconcile.releasing import Releasable
 from hub.warehouse.batch import Batch
@@ -56,7 +57,8 @@ def swept(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, until: Callable
         return call(*given)
 
     async def run() -> None:
-        loop = release_loop(release, cast(Preparer, warehouse), called, called, Patience(IntakeStatus()))
+        threads, patience = (called, called), Patience(IntakeStatus())
+        loop = release_loop(release, cast(Preparer, warehouse), threads, patience, NoChoreNotes())
         running = asyncio.create_task(loop)
         async with asyncio.timeout(10):
             while not running.done() and not until():

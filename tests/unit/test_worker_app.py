@@ -8,6 +8,7 @@ import pytest
 
 from hub.intake.intake import Intake
 from hub.intake.status import Errand, IntakeStatus, Waiting
+from hub.intake.turns import NoChoreNotes
 from hub.streams.app import AppOptions, build_app, health
 
 
@@ -17,6 +18,7 @@ class Standing:
     def __init__(self) -> None:
         self.status = IntakeStatus()
         self.on_committed = None
+        self.chore_notes = NoChoreNotes()
 
 
 def test_health_counts_while_the_intake_flows() -> None:

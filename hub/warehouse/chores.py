@@ -1,0 +1,45 @@
+"""Chores of workers that fail by a bug: an alert for each, as long as its worker lives and it does not work again."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from hub.model.alerts import CHORE_FAILS
+from hub.warehouse.alerts import clear_alert, open_places, raise_alert
+from hub.warehouse.database import translated_errors
+
+
+class ChoreStore:
+    """What is durable about the chores of one worker: each call is a transaction of its own, and blocks."""
+
+    def __init__(self, engine: Engine, worker: str) -> None:
+        self._engine = engine
+        self._worker = worker
+
+    def fails(self, chore: str, failure: Any) -> None:
+        """Open the chore's alert, or note that it failed again; raises RetryableError.
+
+        ``failure``: says in words which bug it is and since when, and holds no value (hub.intake.turns.Failure).
+        """
+        with translated_errors("noting a chore that fails"), self._engine.begin() as connection:
+            raise_alert(connection, CHORE_FAILS, self._place(chore), str(failure))
+
+    def works(self, chore: str) -> None:
+        """Close the chore's alert; raises RetryableError."""
+        with translated_errors("noting a chore that works again"), self._engine.begin() as connection:
+            others = open_places(connection, CHORE_FAILS) - {self._place(chore)}
+            clear_alert(connection, CHORE_FAILS, but=others)
+
+    def _place(self, chore: str) -> str:
+        return f"{self._worker}/{chore}"
+
+
+def settle_chore_alerts(connection: Connection, living: set[str]) -> None:
+    """Close the alerts of workers that have ended: what they failed at is another's chore now.
+
+    ``living``: the names of workers that have not ended in order.
+    """
+    places = open_places(connection, CHORE_FAILS)
+    kept = {place for place in places if place.partition("/")[0] in living}
+    if kept != places:
+        clear_alert(connection, CHORE_FAILS, but=kept)
