@@ -34,11 +34,16 @@ def trace(
     when the hub has read no event of it. Without Kafka the times on the log and on the portal are missing. Of a place
     whose record could not be read, or was not read yet, it says what is known: a partition that an alert names is one.
 
+    A place on the portal's topics, or the header `hub.position` of a record there, leads to the thing or the event; so
+    does the copy of a dead letter. Of a single event the headers are shown: of its record on the log, and of what was
+    published.
+
     **Examples**
 
     - `hub trace H42.12.34-250701-0001`
     - `hub trace 5f0e7c4a-8f7c-4a54-9a53-0f8f7a0f4f11`
     - `hub trace hub.citizen.changed.v1/1@1656 --json`
+    - `hub trace hub.dossier.record.v1/1@42`
     - `hub trace citizen.changed/1`
     - `echo 001299000123 | hub trace - --entity citizen`
     """

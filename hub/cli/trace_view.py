@@ -1,6 +1,6 @@
 """How a trace looks: one line per event with its hops and the time each took. Fits 100 columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,11 @@ from hub.cli.ledger_view import duration
 from hub.cli.screen import plain, stacked, styled
 from hub.model.outcomes import Outcome
 from hub.operate.history import Event
+from hub.operate.log_record import LogRecord, headers_as_text
 from hub.operate.trace import Passage, Trace
 from hub.operate.trace_place import PlaceStory
-from hub.topology import subject_of
+from hub.operate.trace_portal import Published
+from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT, subject_of
 
 _GOOD = {Outcome.APPLIED: "green", Outcome.DEAD_LETTERED: "red", Outcome.REJECTED: "red", Outcome.PARKED: "yellow"}
 
@@ -35,9 +37,13 @@ def trace_view(of: Trace, last: int) -> RenderableType:
     topics = sorted({passage.event.place.topic for passage in shown})
     lines += [plain(f"log: {topic}", style="dim") for topic in topics]
     lines += [plain(f"portal: {one}", style="dim") for one in sorted({p.published.topic for p in shown if p.published})]
+    if of.asked is not None:
+        lines += _record_lines(of.asked)
     if left_out:
         lines.append(plain(f"... {left_out} earlier events (--last 0 shows all)"))
     lines.append(_table(shown))
+    if len(of.passages) == 1:
+        lines += _details(of.passages[0])
     lines += [plain(f"note: {note}", style="yellow") for note in of.notes]
     return Group(*lines)
 
@@ -111,6 +117,37 @@ def _after(before: datetime | None, at: datetime | None) -> str | None:
     return f"+{duration(seconds)}" if seconds >= 0 else f"-{duration(-seconds)} (clocks)"
 
 
+def _details(passage: Passage) -> list[Text]:
+    """Say of one event what Kafka says: when its record was appended, its headers, and those of what was published."""
+    lines = []
+    if passage.appended_at is not None:
+        lines.append(plain(f"on the log since {_moment(passage.appended_at)} UTC, by Kafka's time"))
+    lines += _header_lines(headers_as_text(passage.headers, is_masked=True))
+    one = passage.published
+    if one is not None:
+        lines.append(plain(f"on the portal: {one.topic}/{one.partition}@{one.offset} since {_moment(one.at)} UTC"))
+        told = {HEADER_PUBLISHED_AT: one.published_at, HEADER_POSITION: one.position}
+        lines += _header_lines({name: value for name, value in told.items() if value})
+    return lines
+
+
+def _record_lines(record: LogRecord, is_named: bool = True) -> list[Text]:
+    place = record.place
+    size = "no value" if record.value_bytes is None else f"{record.value_bytes:,} bytes"
+    name = f"{place.topic}/{place.partition}@{place.offset}: " if is_named else ""
+    lines = [plain(f"{name}on the log since {_moment(record.appended_at)} UTC, {size}")]
+    return lines + _header_lines(record.headers_as_text(is_masked=True))
+
+
+def _header_lines(headers: Mapping[str, str]) -> list[Text]:
+    return [plain(f"  header {name}: {value}") for name, value in headers.items()]
+
+
+def _moment(at: datetime | None) -> str:
+    """Return a time to the millisecond, as Kafka keeps it."""
+    return "unknown" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+
+
 def story_view(story: PlaceStory) -> RenderableType:
     """Render what is known of a place of the log, and which commands say more."""
     place = story.place
@@ -119,10 +156,7 @@ def story_view(story: PlaceStory) -> RenderableType:
         reason = f" {story.reason}: {story.detail}" if story.reason else ""
         lines.append(plain(f"{story.outcome}{reason}, decided {_time(story.decided_at)} UTC"))
     if story.record is not None:
-        record = story.record
-        size = "no value" if record.value_bytes is None else f"{record.value_bytes:,} bytes"
-        lines.append(plain(f"on the log since {_time(record.appended_at)} UTC, {size}"))
-        lines += [plain(f"header {name}: {value}") for name, value in record.headers_as_text(is_masked=True).items()]
+        lines += _record_lines(story.record, is_named=False)
     lines += [plain(one) for one in story.said]
     return stacked([*lines, *(plain(f"see: {command}", style="dim") for command in story.do)])
 
@@ -133,7 +167,19 @@ def trace_json(of: Trace) -> dict[str, Any]:
         "entity": of.entity,
         "key": str(of.key),
         "notes": list(of.notes),
+        "asked": of.asked and _asked_json(of.asked),
         "events": [_passage_json(passage) for passage in of.passages],
+    }
+
+
+def _asked_json(record: LogRecord) -> dict[str, Any]:
+    place = record.place
+    return {
+        "topic": place.topic,
+        "partition": place.partition,
+        "offset": place.offset,
+        "appended_at": record.appended_at and record.appended_at.isoformat(),
+        "headers": dict(record.headers_as_text(is_masked=True)),
     }
 
 
@@ -150,8 +196,20 @@ def _passage_json(passage: Passage) -> dict[str, Any]:
         "waits_for": passage.waits_for,
         "hops": _hops(event, passage.appended_at, None if one is None else one.at),
         "opened_or_closed": [str(effect) for effect in passage.effects],
-        "published": one and {"topic": one.topic, "partition": one.partition, "offset": one.offset},
+        "appended_at": passage.appended_at and passage.appended_at.isoformat(),
+        "headers": headers_as_text(passage.headers, is_masked=True),
+        "published": one and _published_json(one),
         "replays": list(passage.replays),
+    }
+
+
+def _published_json(one: Published) -> dict[str, Any]:
+    return {
+        "topic": one.topic,
+        "partition": one.partition,
+        "offset": one.offset,
+        "published_at": one.published_at,
+        "position": one.position,
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.model.errors import LostRangeError
-from hub.operate.archive_files import Manifest, Rows, read_manifests, rows_in
+from hub.operate.archive_files import Headers, Manifest, Rows, read_manifests, rows_in
 
 ArchivedRows = Rows
 """Offsets, timestamps, keys, values, headers of some records, in the order of their offsets."""
@@ -57,14 +57,15 @@ def read_archived(
 
 def read_places(
     archive: Path, topic: str, partition: int, offsets: Collection[int]
-) -> Iterator[tuple[int, int, bytes | None]]:
-    """Yield offset, timestamp (milliseconds) and value of single records, those of them that the archive holds."""
+) -> Iterator[tuple[int, int, bytes | None, Headers]]:
+    """Yield offset, timestamp (milliseconds), value and headers of single records, where the archive holds them."""
     wanted = set(offsets)
     for of in read_manifests(archive, topic, partition):
         mine = {offset for offset in wanted if of.first <= offset < of.end}
         if not mine:
             continue
         for rows in rows_in(of.path(archive), min(mine), max(mine) + 1):
-            for offset, time, value in zip(rows.offsets, rows.timestamps, rows.values, strict=True):
+            parts = (rows.offsets, rows.timestamps, rows.values, rows.headers)
+            for offset, time, value, headers in zip(*parts, strict=True):
                 if offset in mine:
-                    yield offset, time, value
+                    yield offset, time, value, headers

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
+from hub.log.odd import Headers
 from hub.log.reader import log_reader
 from hub.log.times import time_of
 from hub.model.errors import PoisonError, UnreachableError
@@ -37,11 +38,13 @@ class LogValues:
     Fields:
         gone: places at which the log holds nothing any more.
         appended: when the log took a record, as its timestamp says.
+        headers: of the records that have some.
     """
 
     values: Mapping[Place, bytes] = field(repr=False)
     gone: frozenset[Place] = frozenset()
     appended: Mapping[Place, datetime] = field(default_factory=dict)
+    headers: Mapping[Place, Headers] = field(default_factory=dict, repr=False)
 
 
 def read_values(bootstrap: str, places: Collection[Place], archive: Path | None = None) -> LogValues:
@@ -65,18 +68,21 @@ def read_values(bootstrap: str, places: Collection[Place], archive: Path | None 
 
 def _with_archived(read: LogValues, archive: Path) -> LogValues:
     values, appended, gone = dict(read.values), dict(read.appended), set(read.gone)
+    headers = dict(read.headers)
     wanted: dict[tuple[str, int], list[int]] = {}
     for place in read.gone:
         wanted.setdefault((place.topic, place.partition), []).append(place.offset)
     for (topic, partition), offsets in wanted.items():
-        for offset, time_ms, value in read_places(archive, topic, partition, offsets):
+        for offset, time_ms, value, said in read_places(archive, topic, partition, offsets):
             place = Place(topic, partition, offset)
+            if said:
+                headers[place] = said
             if (at := time_of(time_ms)) is not None:
                 appended[place] = at
             if value is not None:
                 values[place] = value
                 gone.discard(place)
-    return LogValues(values, frozenset(gone), appended)
+    return LogValues(values, frozenset(gone), appended, headers)
 
 
 class _Reading:
@@ -87,6 +93,7 @@ class _Reading:
         self._values: dict[Place, bytes] = {}
         self._gone: set[Place] = set()
         self._appended: dict[Place, datetime] = {}
+        self._headers: dict[Place, Headers] = {}
         self._wanted: dict[TopicPartition, deque[int]] = {}
         for place in sorted(places, key=lambda place: (place.topic, place.partition, place.offset)):
             self._wanted.setdefault(TopicPartition(place.topic, place.partition), deque()).append(place.offset)
@@ -107,7 +114,7 @@ class _Reading:
                 last_found = time.monotonic()
             if time.monotonic() - last_found > QUIET_LIMIT_S:
                 raise UnreachableError("the log does not give the records that the audit log names")
-        return LogValues(self._values, frozenset(self._gone), self._appended)
+        return LogValues(self._values, frozenset(self._gone), self._appended, self._headers)
 
     def _leave_out_what_is_gone(self) -> None:
         for partition in list(self._wanted):
@@ -140,6 +147,8 @@ class _Reading:
                 place = Place(partition.topic, partition.partition, wanted.popleft())
                 if (at := time_of(record.timestamp)) is not None:
                     self._appended[place] = at
+                if record.headers:
+                    self._headers[place] = tuple(record.headers)
                 if record.value is None:
                     self._gone.add(place)
                 else:

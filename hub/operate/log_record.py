@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from hub.log.odd import OddRecord
+from hub.log.odd import Headers, OddRecord
 from hub.log.reader import log_reader
 from hub.log.times import time_of
 from hub.operate.history import Place
@@ -26,19 +26,25 @@ class LogRecord:
     Fields:
         appended_at: as its timestamp says; None: it says no time.
         headers: names and values, in their order; values are never in a repr.
+        key: its bytes; never in a repr.
         why: why it cannot be read as a record; empty when it can.
     """
 
     place: Place
     appended_at: datetime | None
-    headers: tuple[tuple[str, bytes | None], ...] = field(repr=False)
-    key_bytes: int | None
+    headers: Headers = field(repr=False)
+    key: bytes | None = field(repr=False)
     value_bytes: int | None
     why: str = ""
 
     def headers_as_text(self, is_masked: bool) -> Mapping[str, str]:
         """Return the headers; masked: values that may hold anything are told by their size."""
-        return {name: _header_text(name, value, is_masked) for name, value in self.headers}
+        return headers_as_text(self.headers, is_masked)
+
+
+def headers_as_text(headers: Headers, is_masked: bool) -> dict[str, str]:
+    """Return headers as texts; masked: values that may hold anything are told by their size."""
+    return {name: _header_text(name, value, is_masked) for name, value in headers}
 
 
 def _header_text(name: str, value: bytes | None, is_masked: bool) -> str:
@@ -85,7 +91,7 @@ def _told(place: Place, record: Any) -> LogRecord:
         place,
         time_of(record.timestamp),
         tuple((str(name), value) for name, value in record.headers),
-        None if record.key is None else len(record.key),
+        record.key,
         None if record.value is None else len(record.value),
         record.why if isinstance(record, OddRecord) else "",
     )

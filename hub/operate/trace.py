@@ -4,7 +4,7 @@ Nothing an event says is read but when it was appended to the log, so nothing ne
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Select, Text, bindparam, func, inspect, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.log.odd import Headers
 from hub.model.errors import UnreachableError
 from hub.model.outcomes import Outcome
 from hub.operate.history import Event, Place
 from hub.operate.log_reader import LogValues, read_values
+from hub.operate.log_record import LogRecord
 from hub.operate.review_rows import CONFLICT, REVIEW
 from hub.operate.trace_find import Found, find
 from hub.operate.trace_portal import Published, publications
+from hub.operate.trace_shared import shared_record
 from hub.topology import CLOSED_MARK, record_topics
 from hub.warehouse.database import translated_errors
 from hub.warehouse.replay_tables import replay, replay_position
@@ -53,6 +56,7 @@ class Passage:
         effects: what its transaction opened and closed.
         published: the record that was published after it, if its outcome changed one.
         replays: numbers and states of the replays that read it.
+        headers: of its record on the log.
     """
 
     event: Event
@@ -61,16 +65,21 @@ class Passage:
     effects: tuple[Effect, ...]
     published: Published | None
     replays: tuple[str, ...]
+    headers: Headers = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A thing's way: its passages in the order in which they were decided, and what a reader must know."""
+    """A thing's way: its passages in the order in which they were decided, and what a reader must know.
+
+    ``asked``: the record of a topic of share's by whose place the thing was asked for.
+    """
 
     entity: str
     key: UUID
     passages: tuple[Passage, ...]
     notes: tuple[str, ...] = ()
+    asked: LogRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +101,17 @@ def trace(
         engine: of the warehouse.
         bootstrap: Kafka brokers; without them times on the log and on the portal are missing, and a note says so.
         secret: of the keyed hash.
-        who: a code, number, key, event id or place of the log.
+        who: a code, number, key, event id or place of the log; a place on the portal's topics too.
         entity: name of the entity that ``who`` names, if it must be said.
         archive: folder that holds what the log no longer does.
 
     Raises:
         NoSuchThingError: the hub has never read an event of it.
-        UnreachableError: the database does not answer.
+        UnreachableError: the database does not answer; or Kafka, where a place on the portal's topics was named.
     """
+    shared = shared_record(bootstrap, who.strip())
+    if shared is not None:
+        who, entity = shared.who, shared.entity
     with translated_errors("tracing"), engine.connect() as connection, connection.begin():
         found = find(connection, who, secret, entity)
         events = [event for event in found.events if found.only in (None, event.place)]
@@ -107,7 +119,8 @@ def trace(
     notes: list[str] = []
     read, published = _of_the_log(_Log(bootstrap, archive), found, events, stored, notes)
     passages = [_passage(event, read, stored, published) for event in events]
-    return Trace(found.entity.name, found.key, tuple(passages), tuple(notes))
+    asked = None if shared is None else shared.record
+    return Trace(found.entity.name, found.key, tuple(passages), tuple(notes), asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,7 @@ def _passage(event: Event, read: LogValues, stored: _Stored, published: Sequence
         tuple(effect for at, effect in stored.effects if at == event.recorded_at),
         min(later, key=lambda one: one.offset, default=None),
         stored.replays.get(event.place, ()),
+        read.headers.get(event.place, ()),
     )
 
 

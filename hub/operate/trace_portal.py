@@ -17,6 +17,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from hub.log.reader import log_reader
 from hub.log.times import time_of
+from hub.operate.log_record import headers_as_text
+from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
 
 _MOST_READ = 50_000
 _LIMIT_S = 15.0
@@ -25,13 +27,23 @@ _QUIET_POLLS = 4
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A record on a portal topic. ``is_tombstone``: it says that the hub no longer holds one."""
+    """A record on a portal topic.
+
+    Fields:
+        at: when the topic took it, by its timestamp.
+        is_tombstone: it says that the hub no longer holds one.
+        published_at: what its header says: when share read it; None: it has no such header.
+        position: what its header says: ``topic/partition/offset`` of the newest row of the audit log that changed it;
+            None: it was published again as it was, or before there was such a header.
+    """
 
     topic: str
     partition: int
     offset: int
     at: datetime
     is_tombstone: bool
+    published_at: str | None = None
+    position: str | None = None
 
 
 def publications(bootstrap: str, topic: str, key: UUID, since: Collection[datetime]) -> list[Published]:
@@ -71,5 +83,11 @@ def _first_since(
         for record in records:
             at = time_of(record.timestamp)
             if record.key == key.bytes and at is not None and at >= since:
-                return Published(place.topic, place.partition, record.offset, at, record.value is None)
+                return _published(place, record, at)
     return None
+
+
+def _published(place: TopicPartition, record: Any, at: datetime) -> Published:
+    headers = headers_as_text(tuple(record.headers), is_masked=True)
+    told = (headers.get(HEADER_PUBLISHED_AT), headers.get(HEADER_POSITION))
+    return Published(place.topic, place.partition, record.offset, at, record.value is None, *told)

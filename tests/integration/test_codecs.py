@@ -143,7 +143,7 @@ def archive(sent: Sent) -> None:
     run_archive(ground.bootstrap, sent.folder, stretches)
     assert verify_archive(sent.folder)[1] == []
     offsets = [place.offset for place in sent.places]
-    assert [value for _, _, value in read_places(sent.folder, CITIZEN, 0, offsets)] == sent.values
+    assert [value for _, _, value, _ in read_places(sent.folder, CITIZEN, 0, offsets)] == sent.values
 
 
 def replay(sent: Sent) -> None:

@@ -1,15 +1,17 @@
 """Every hop of a thing on the real log: occurred, appended, decided, parked, released, published; and who is behind."""
 
+import io
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from rich.console import Console
 
 from hub.cli.deadletters_view import shown_as_json
-from hub.cli.trace_view import trace_json
+from hub.cli.trace_view import trace_json, trace_view
 from hub.config import Settings
 from hub.model.errors import ConfigError, UnreachableError
 from hub.model.outcomes import Outcome
@@ -20,6 +22,7 @@ from hub.operate.show_request import NoSuchThingError
 from hub.operate.trace import Passage, Trace, trace
 from hub.operate.trace_find import NoKeyError
 from hub.operate.trace_place import place_named, story_of
+from hub.operate.trace_shared import shared_record
 from hub.topology import event_topic
 from tests.conftest import RunningEngine
 from tests.event_set import EventSet, Outgoing, pin_of, send
@@ -116,6 +119,69 @@ def test_event_key_and_place_lead_to_the_same_event(ground: Ground, story: list[
     assert one.event.event_id == filed.event.event_id
 
 
+def test_record_of_the_portal_leads_to_its_things_events_and_shows_its_headers(
+    ground: Ground, story: list[Outgoing]
+) -> None:
+    whole = traced(ground, PIN)
+    first, second, _ = whole.passages
+    one = first.published
+    assert one is not None
+    found = traced(ground, f"{one.topic}/{one.partition}@{one.offset}")
+    assert (found.entity, found.key, found.passages) == (whole.entity, whole.key, whole.passages)
+    assert found.asked is not None
+    headers = found.asked.headers_as_text(is_masked=True)
+    assert headers["hub.published_at"] == one.published_at
+    assert headers["hub.position"] == one.position
+    assert one.position is not None
+    # one record was published for both events, so the later one is named
+    (changing,) = traced(ground, one.position).passages
+    assert changing.event.place == second.event.place
+    told = trace_json(found)
+    assert told["asked"]["headers"] == headers
+    assert told["events"][0]["published"] == {
+        "topic": one.topic,
+        "partition": one.partition,
+        "offset": one.offset,
+        "published_at": one.published_at,
+        "position": one.position,
+    }
+
+
+def test_record_that_a_release_changed_says_a_job_and_leads_to_its_thing(ground: Ground, story: list[Outgoing]) -> None:
+    (filed,) = of_topic(traced(ground, CODE), SUBMITTED)
+    one = filed.published
+    assert one is not None
+    assert (one.position or "").startswith("(jobs)/")
+    found = traced(ground, f"{one.topic}/{one.partition}@{one.offset}")
+    assert found.passages[0].event.place == filed.event.place
+
+
+def test_copy_of_a_dead_letter_leads_to_the_place_that_it_came_from(ground: Ground, story: list[Outgoing]) -> None:
+    topic = event_topic("inspection.changed")
+    before = {(copy.topic, copy.origin) for copy in ground.share()}
+    producer = KafkaProducer(bootstrap_servers=ground.bootstrap)
+    sent = producer.send(topic, key=b"k", value=b"no event", partition=1).get(30)
+    producer.close()
+    ground.consume()
+    ((copies, origin),) = {(copy.topic, copy.origin) for copy in ground.share()} - before
+    assert origin == f"{topic}/1/{sent.offset}"
+    consumer = KafkaConsumer(bootstrap_servers=ground.bootstrap, group_id=None, enable_auto_commit=False)
+    places = [TopicPartition(copies, number) for number in consumer.partitions_for_topic(copies)]
+    ends = consumer.end_offsets(places)
+    consumer.close()
+    asked = [shared_record(ground.bootstrap, f"{copies}/{place.partition}@{end - 2}") for place, end in ends.items()]
+    assert origin in [one.who for one in asked if one is not None]
+
+
+def test_place_of_a_record_that_is_not_there_says_so(ground: Ground, story: list[Outgoing]) -> None:
+    with pytest.raises(NoSuchThingError, match=r"holds no record at hub\.dossier\.record\.v1/0@99999999"):
+        traced(ground, "hub.dossier.record.v1/0@99999999")
+    with pytest.raises(NoSuchThingError, match="name its offset"):
+        traced(ground, "hub.dossier.record.v1/0")
+    with pytest.raises(NoSuchThingError, match="a job of the hub, and no event"):
+        traced(ground, "(jobs)/0/7")
+
+
 def test_what_is_not_known_is_said_without_repeating_it(ground: Ground, story: list[Outgoing]) -> None:
     for who in ("H99-nothing", str(uuid.uuid4()), f"{SUBMITTED}/0@99999999"):
         with pytest.raises(NoSuchThingError) as caught:
@@ -182,3 +248,25 @@ def test_place_that_could_not_be_read_is_told_with_what_is_known_and_with_the_ne
     assert told["headers"] == {"who": "7 bytes", "x": "1 bytes"}
     assert told["appended_at"] is not None
     assert "someone" not in repr(shown)
+
+
+def test_event_shows_kafkas_time_and_its_headers(ground: Ground, story: list[Outgoing]) -> None:
+    (filed,) = of_topic(traced(ground, CODE), SUBMITTED)
+    place = filed.event.place
+    producer = KafkaProducer(bootstrap_servers=ground.bootstrap)
+    record = next(one for one in story if one.topic == SUBMITTED)
+    kept = [("traceparent", b"00-1-2-01"), ("who", b"someone")]
+    again = producer.send(SUBMITTED, key=record.key, value=record.value, partition=place.partition, headers=kept)
+    offset = again.get(30).offset
+    producer.close()
+    ground.consume()
+    found = traced(ground, f"{SUBMITTED}/{place.partition}@{offset}")
+    (event,) = trace_json(found)["events"]
+    assert event["headers"] == {"traceparent": "00-1-2-01", "who": "7 bytes"}
+    assert event["appended_at"] is not None
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(trace_view(found, 20))
+    shown = console.export_text()
+    assert "header traceparent: 00-1-2-01" in shown
+    assert "header who: 7 bytes" in shown
+    assert "on the log since" in shown

@@ -59,7 +59,7 @@ def test_ranges_join_neighbours_and_reading_what_is_not_there_is_a_lost_range(tm
     assert read == list(range(7, 13))
     with pytest.raises(LostRangeError, match="@20: the archive"):
         list(read_archived(tmp_path, TOPIC, 0, 7, 31))
-    found = {offset: value for offset, _, value in read_places(tmp_path, TOPIC, 0, [2, 5, 25, 39])}
+    found = {offset: value for offset, _, value, _ in read_places(tmp_path, TOPIC, 0, [2, 5, 25, 39])}
     assert found == {2: FRAMED + b"2", 5: None, 39: FRAMED + b"39"}
 
 
