@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from connectors.check import require_fit
-from connectors.declaration import Declaration
+from connectors.checks.check import require_fit
+from connectors.declared.declaration import Declaration
+from connectors.declared.load import url_of
 from connectors.engines import open_engine, open_source
-from connectors.load import url_of
-from connectors.sql import Context, SqlConnector
-from connectors.state import StateStore
+from connectors.memory.state import StateStore
+from connectors.streams.sql import Context, SqlConnector
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.model.errors import ConfigError
 

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import fastavro
 
-from connectors.port import Connector, Record
-from connectors.run import RunOptions, StreamCounts, run
+from connectors.base.port import Connector, Record
+from connectors.running.run import RunOptions, StreamCounts, run
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.model.errors import UnreachableError

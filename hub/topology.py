@@ -73,7 +73,7 @@ def closed_name(topic: str, mark: str) -> str:
 
 
 def is_closed(topic: str) -> bool:
-    """Tell whether this names a log that Kafka no longer has, closed on record (hub.operate.new_log)."""
+    """Tell whether this names a log that Kafka no longer has, closed on record (hub.operate.log.new_log)."""
     return CLOSED_MARK in topic
 
 
@@ -91,7 +91,7 @@ FLAG_RECORDS = "flag"
 """What standing flags are called among the published records; they are no entity's."""
 
 FLAG_TOPIC = "hub.flag.record.v1"
-"""Compacted: standing flags (hub.reconcile.death_flags); a tombstone when one closes."""
+"""Compacted: standing flags (hub.reconcile.rules.people.death_flags); a tombstone when one closes."""
 
 
 def record_topics() -> dict[str, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from hub.embedded.engine import Engine
-    from tests.mariadb import RunningMariaDB
+    from tests.support.mariadb import RunningMariaDB
 
 
 hypothesis.settings.register_profile(
@@ -79,7 +79,7 @@ def _closed_sources(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[RunningMariaDB]":
     """A MariaDB server of the session; its tests are left out, and named at the end, where it is not installed."""
-    from tests.mariadb import HOW, programs, running
+    from tests.support.mariadb import HOW, programs, running
 
     if programs() is None:
         pytest.skip(f"{LEFT_OUT}: MariaDB's server is not installed; {HOW}")

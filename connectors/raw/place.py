@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, JSON, ColumnElement, LargeBinary, Text, cast, lite
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import NullType, TypeEngine
 
-from connectors.port import JsonValue
+from connectors.base.port import JsonValue
 
 _HEX, _DECIMAL = "hex", "decimal"
 

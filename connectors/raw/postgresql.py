@@ -13,7 +13,7 @@ from psycopg.pq import Format
 from psycopg.types.multirange import MultirangeInfo
 from psycopg.types.range import RangeInfo
 
-from connectors.json_text import json_or_unreadable
+from connectors.conversion.json_text import json_or_unreadable
 
 _SESSION = (
     "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET timezone TO 'UTC'"

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from connectors.port import Reject
-from connectors.reasons import RejectReason
+from connectors.base.port import Reject
+from connectors.base.reasons import RejectReason
 from connectors.tables.shape import Shape
 
 Row = Sequence[Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, select
 
-from connectors.declaration import FieldRule, child_columns
+from connectors.declared.declaration import FieldRule, child_columns
 from connectors.tables.shape import Shape
 
 VALUES_PER_STATEMENT = {"postgresql": 5_000, "mysql": 5_000, "mariadb": 5_000}

@@ -7,10 +7,10 @@ from decimal import Decimal
 from sqlalchemy import Column, ColumnElement, Engine, String, Table, select, type_coerce
 from sqlalchemy.types import Date, DateTime, NullType
 
-from connectors.dates import moment_or_none
-from connectors.declaration import Stream, Word
+from connectors.conversion.dates import moment_or_none
+from connectors.conversion.numbers import is_number
+from connectors.declared.declaration import Stream, Word
 from connectors.faults import SourceRowError, translated
-from connectors.numbers import is_number
 from connectors.raw.place import bound
 from hub.model.errors import ConfigError
 

@@ -18,8 +18,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Text, cast, literal, literal_column, select, text
 from sqlalchemy.exc import DBAPIError
 
+from connectors.base.port import JsonValue
 from connectors.faults import translated
-from connectors.port import JsonValue
 from connectors.tables.shape import Shape
 
 IDENTITY = "identity"

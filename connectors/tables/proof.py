@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, or_, select, text
 
-from connectors.declaration import Stream
+from connectors.declared.declaration import Stream
 from connectors.faults import LimitError, translated
 from connectors.tables.constraints import never_null, unique_by
 from connectors.tables.shape import Shape

@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, ColumnElement, Engine, Select, Table
 
-from connectors.declaration import Stream
-from connectors.port import JsonValue
+from connectors.base.port import JsonValue
+from connectors.declared.declaration import Stream
 
 
 class Shape(Protocol):
-    """A stream's table; ``connectors.source.SourceTable`` is one."""
+    """A stream's table; ``connectors.access.source.SourceTable`` is one."""
 
     @property
     def engine(self) -> Engine:

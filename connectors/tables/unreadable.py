@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
+from connectors.base.port import JsonValue
 from connectors.faults import SourceRowError, translated
-from connectors.port import JsonValue
 from connectors.tables.shape import Shape
 from hub.model.errors import ConfigError
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from typer.exceptions import Abort, TyperException
 
-from hub.cli.lean import run_lean
-from hub.cli.screen import Screen, plain, say, show_bugs_visibly, styled
+from hub.cli.shared.process_tuning import run_lean
+from hub.cli.shared.screen import Screen, plain, say, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
-from hub.model.visible import visible, warn_in_lines
+from hub.model.texts.visible import visible, warn_in_lines
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -26,33 +26,33 @@ _NO_SUCH_TABLE = ("42P01", "42703", "3F000")
 """SQLSTATE of a table, a column, a schema that is not there."""
 
 _GROUPS = (
-    "engine",
+    "processes.engine",
     "schemas",
-    "worker",
-    "share",
-    "ledger",
-    "trace",
-    "topics",
-    "offsets",
-    "archive",
-    "policy",
-    "review",
-    "deadletters",
-    "parked",
-    "operators",
-    "partitions",
-    "alerts",
-    "processes",
-    "quality",
-    "calendar",
-    "connect",
-    "units",
-    "procedures",
-    "replay",
-    "demo",
-    "settings",
-    "audit",
-    "show",
+    "processes.worker",
+    "share.commands",
+    "ledger.commands",
+    "trace.commands",
+    "log.topics",
+    "log.offsets",
+    "log.archive",
+    "desk.policy",
+    "desk.review",
+    "dead_letters.commands",
+    "dead_letters.parked",
+    "desk.operators",
+    "dead_letters.partitions",
+    "processes.alerts",
+    "processes.commands",
+    "ledger.quality",
+    "desk.calendar",
+    "connect.commands",
+    "units.commands",
+    "units.procedures",
+    "replay.commands",
+    "demo.commands",
+    "processes.settings",
+    "evidence.commands",
+    "records.commands",
 )
 """Modules under ``hub.cli``; each has ``register(app)``."""
 
@@ -84,7 +84,7 @@ def _before_commands(
     ] = False,
 ) -> None:
     """Take what stands before a command; note what is closed when the command ends."""
-    from hub.cli.context import close_warehouses
+    from hub.cli.shared.context import close_warehouses
 
     context.call_on_close(close_warehouses)
 
@@ -131,8 +131,8 @@ def _run() -> object:
         return build_app()(standalone_mode=False)
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
-            from hub.cli.context import close_warehouses, located, warehouse
-            from hub.warehouse.migrate import check_migrated
+            from hub.cli.shared.context import close_warehouses, located, warehouse
+            from hub.warehouse.setup.migrate import check_migrated
 
             settings, places = located()
             try:

@@ -7,12 +7,12 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from hub.cli.screen import Screen, say, say_json, styled
-from hub.codec.assign import Assignment, plan_assignments, write_assignments
+from hub.cli.shared.screen import Screen, say, say_json, styled
 from hub.codec.catalogue import Catalogue, FieldSpec, SchemaVersion, load_catalogue, schemas_folder
-from hub.codec.check import check_folder
-from hub.codec.problems import Problem
-from hub.codec.push import RemoteRegistry, plan_push, push
+from hub.codec.registry.push import RemoteRegistry, plan_push, push
+from hub.codec.schema_check.assign import Assignment, plan_assignments, write_assignments
+from hub.codec.schema_check.check import check_folder
+from hub.codec.schema_check.problems import Problem
 from hub.model.errors import ConfigError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
@@ -190,7 +190,7 @@ def serve_schemas(
 
     `hub schemas serve --host 0.0.0.0 --port 8081` — to consumers on other machines
     """
-    from hub.codec.serve import serve  # loading a web server would slow down every other command
+    from hub.codec.registry.serve import serve  # loading a web server would slow down every other command
 
     serve(load_catalogue(), host, port, on_ready=lambda url: say(f"schemas at {url}"))
 

@@ -16,7 +16,7 @@ from hub.demo.sources.load import libpq_url
 from hub.demo.stage import Say, Stage
 from hub.demo.story import Story, make_story
 from hub.demo.watch import Watch, is_drained, wait_until
-from hub.operate.units import load_units
+from hub.operate.units.load import load_units
 
 _DOWN_S = 3.0
 """How long PostgreSQL stays away."""

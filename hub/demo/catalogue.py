@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.demo.procedures import PROCEDURES
 from hub.embedded.locate import Endpoints
-from hub.operate.publish import publish
+from hub.operate.log.publish import publish
 
 SUBJECT = "procedure.changed"
 SOURCE, AGENCY = "dvcqg", "G22"

@@ -17,11 +17,11 @@ from hub.demo.stage import Stage
 from hub.demo.story import Story
 from hub.demo.watch import count_parked, wait_until
 from hub.model.decisions import ReviewKind, Verdict
-from hub.operate.publish import publish
-from hub.operate.review_rows import Wanted, open_questions
-from hub.operate.reviews import Given, decide, plan_decision
-from hub.warehouse.entity_tables import aspect_tables, whole_claim
-from hub.warehouse.tables import conflict, source
+from hub.operate.desk.reviews import Given, decide, plan_decision
+from hub.operate.log.publish import publish
+from hub.operate.records.questions import Wanted, open_questions
+from hub.warehouse.tables.core import conflict, source
+from hub.warehouse.tables.entities import aspect_tables, whole_claim
 
 DEAD, REPLACED, TWICE, FILED_EARLY, BACKWARD, CORRECTED, INSPECTED = 25, 5, 5, 40, 10, 100, 5
 """How many of each there are, at any scale: people, dossiers, conflicts (half of them at most), inspections."""

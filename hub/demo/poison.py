@@ -17,7 +17,7 @@ from hub.demo.people import MIDNIGHT, Person
 from hub.embedded.locate import Endpoints
 from hub.log.reader import open_reader
 from hub.model.outcomes import Reason
-from hub.operate.publish import FLUSH_LIMIT_S, producer
+from hub.operate.log.publish import FLUSH_LIMIT_S, producer
 from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
 
 TOO_LARGE_BYTES = 10_000_000

@@ -23,8 +23,8 @@ from hub.log.reader import open_reader
 from hub.model.entities import ENTITIES, Entity
 from hub.share.outbox import unshared
 from hub.topology import record_topic
-from hub.warehouse import tables
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
+from hub.warehouse.tables import core as tables
+from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_claim
 
 _LIMIT_S = 60.0
 _AGAIN_S = 0.5

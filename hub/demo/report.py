@@ -14,11 +14,11 @@ from hub.demo.stage import SOURCES, Stage
 from hub.demo.watch import log_ends
 from hub.model.decisions import ReviewKind
 from hub.model.outcomes import Outcome
-from hub.operate.ledger import LedgerRow, read_ledger
-from hub.operate.quality import Quality, read_quality, totals
-from hub.operate.review_rows import open_counts
-from hub.warehouse.entity_tables import aspect_tables
-from hub.warehouse.tables import audit, conflict, dead_letter, release
+from hub.operate.ledger.balance import LedgerRow, read_ledger
+from hub.operate.ledger.quality import Quality, read_quality, totals
+from hub.operate.records.questions import open_counts
+from hub.warehouse.tables.core import audit, conflict, dead_letter, release
+from hub.warehouse.tables.entities import aspect_tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from hub.demo.story import Story
 from hub.embedded.engine import Engine
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
-from hub.operate.topics import create_topics, plan_topics
+from hub.operate.log.topics import create_topics, plan_topics
 from hub.topology import topics
 from hub.warehouse.database import open_database, translated_errors
-from hub.warehouse.migrate import migrate
+from hub.warehouse.setup.migrate import migrate
 
 Say = Callable[[str], None]
 

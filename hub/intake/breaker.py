@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hub.model.breaker_limits import BreakerLimits
+from hub.model.policies.breaker_limits import BreakerLimits
 
 
 class Storm(StrEnum):

@@ -2,13 +2,13 @@
 
 A bug may have damaged what the process holds, so a fresh process tries the same batch again. The note is durable, so
 that whoever comes next knows (hub.warehouse.bugs): after two ends at one batch its partitions are suspects, and read
-piece by piece (hub.intake.careful).
+piece by piece (hub.intake.piece_by_piece).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
-from hub.intake.decoder import DecoderBugError
+from hub.intake.decode.decoder import DecoderBugError
 from hub.intake.prepare import Polled
 from hub.model.bug import Bug
 from hub.model.errors import HubError

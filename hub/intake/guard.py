@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from hub.intake.bugs import BugNotes, Suspects, ended
-from hub.intake.careful import Careful, Steps
 from hub.intake.patience import Patience
+from hub.intake.piece_by_piece import Careful, Steps
 from hub.intake.prepare import Polled
 from hub.intake.status import Errand
 from hub.intake.storms import Storms

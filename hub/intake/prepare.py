@@ -12,19 +12,19 @@ from itertools import chain, repeat
 import polars as pl
 
 from hub.codec.catalogue import Catalogue, load_catalogue, reload_catalogue
-from hub.intake.check import SourceRules, check, outcome_column
-from hub.intake.decoder import Decoded, GuardedDecoder, Poison
-from hub.intake.derived import identity_links
+from hub.intake.checks.check import SourceRules, check, outcome_column
+from hub.intake.checks.derived import identity_links
+from hub.intake.decode.decoder import Decoded, GuardedDecoder, Poison
 from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
-from hub.reconcile.releasing import Releasable
-from hub.reconcile.staging import with_stage
-from hub.reconcile.turns import with_turns
+from hub.reconcile.parking.releasing import Releasable
+from hub.reconcile.shared.event_order import with_turns
+from hub.reconcile.shared.stage import with_stage
 from hub.topology import subject_of
 from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, NO_DEAD_LETTERS, Accepted, Advance, Batch
 from hub.warehouse.dead_letters import audit_rows, dead_letters
-from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.tables.entities import aspect_tables
 
 
 @dataclass(frozen=True, slots=True)

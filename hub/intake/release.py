@@ -17,7 +17,7 @@ from hub.intake.status import Errand
 from hub.intake.turns import ChoreNotes, Turns
 from hub.model.bug import Bug
 from hub.model.errors import ConcurrentUpdateError, PoisonError, RetryableError
-from hub.reconcile.releasing import Releasable
+from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch
 
 _log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ import polars as pl
 
 from hub.intake.breaker import Breaker, Trip
 from hub.intake.prepare import Polled
-from hub.model.breaker_limits import DEFAULT_LIMITS, BreakerLimits
 from hub.model.bug import Bug
 from hub.model.errors import DeadLetterLimitError
 from hub.model.outcomes import Reason
+from hub.model.policies.breaker_limits import DEFAULT_LIMITS, BreakerLimits
 from hub.model.stop_causes import StopCause
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position

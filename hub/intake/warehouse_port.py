@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hub.intake.bugs import BugNotes, NoNotes
 from hub.intake.placing import Place
 from hub.intake.turns import ChoreNotes, NoChoreNotes
-from hub.reconcile.releasing import Releasable
+from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch
 
 

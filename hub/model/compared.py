@@ -18,7 +18,7 @@ class Unmapped:
 
     Fields:
         row: keyed hash of the row's primary key, hex: its name among the connector's rejects.
-        reason: why, a word of ``connectors.reasons``.
+        reason: why, a word of ``connectors.base.reasons``.
         at: the field where it failed.
         key: the key of the thing that it speaks of, None where that cannot be told either.
     """

@@ -75,7 +75,7 @@ class Aspect:
         part: data fields that tell several values of one aspect apart (a person's permanent and temporary residence).
         not_compared: data fields in which a difference between sources is no conflict.
         names: data fields that hold names of people, places or things: the place of a tone is no difference in them
-            (hòa and hoà). In every text composed and decomposed letters are equal (hub.model.letters).
+            (hòa and hoà). In every text composed and decomposed letters are equal (hub.model.texts.letters).
         units: fields that name administrative units.
         indexes: sets of data fields to index, for look-ups other than by key.
         persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from hub.model.visible import visible
+from hub.model.texts.visible import visible
 
 
 @cache

@@ -28,10 +28,10 @@ class Stage(StrEnum):
 CHECKED_BY: Mapping[Stage, str] = {
     Stage.LOG: "hub.log.unpacking",
     Stage.FRAME: "hub.codec.wire",
-    Stage.SCHEMA: "hub.intake.decode_batch",
-    Stage.DECODE: "hub.intake.row_path",
-    Stage.RULES: "hub.intake.check",
-    Stage.KEY: "hub.intake.check",
+    Stage.SCHEMA: "hub.intake.decode.batch",
+    Stage.DECODE: "hub.intake.decode.row_path",
+    Stage.RULES: "hub.intake.checks.check",
+    Stage.KEY: "hub.intake.checks.check",
     Stage.STORE: "hub.reconcile.isolate",
 }
 """Module that checks at each stage."""

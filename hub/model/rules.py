@@ -62,7 +62,7 @@ def rule_texts(rule: Rule) -> dict[str, str]:
 def broken_rule(field: str) -> Callable[[Any], str | None]:
     """Return what tells how one value breaks the rules of a field, None when it keeps them; its text has no value.
 
-    The way in looks at whole columns by the same table (``hub.intake.check``); this is for who sends a value.
+    The way in looks at whole columns by the same table (``hub.intake.checks.check``); this is for who sends a value.
     """
     rule = RULES.get(field, Rule())
     texts = rule_texts(rule)

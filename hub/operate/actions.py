@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, insert
 
 from hub.model.errors import ConfigError
-from hub.warehouse.tables import action
+from hub.warehouse.tables.core import action
 
 UNMASK = "unmask"
 """Personal and sensitive values of a key were shown."""

@@ -18,7 +18,7 @@ from hub.model.errors import HubError
 from hub.operate.actions import Action, note
 from hub.warehouse.alerts import raise_alert
 from hub.warehouse.database import translated_errors
-from hub.warehouse.letter_tables import operator
+from hub.warehouse.tables.letters import operator
 
 REFUSED = "operators.refused"
 MOST_TRIES = 5

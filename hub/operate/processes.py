@@ -11,8 +11,8 @@ from hub.model.processes import Condition, Judged, Limits
 from hub.operate.actions import Action, note
 from hub.warehouse.alerts import read_alerts
 from hub.warehouse.database import translated_errors
-from hub.warehouse.process_tables import process
 from hub.warehouse.processes import ALERT_OF, read_processes
+from hub.warehouse.tables.processes import process
 
 FORGET = "forget process"
 

@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.dml import ReturningInsert
 
-from hub.reconcile.identity import same_identity
-from hub.reconcile.reused import are_asked
-from hub.warehouse.aspect_columns import new_value, old_value
-from hub.warehouse.entity_tables import AspectTables
+from hub.reconcile.rules.reused_versions import are_asked
+from hub.reconcile.shared.identity import same_identity
+from hub.warehouse.tables.aspect_columns import new_value, old_value
+from hub.warehouse.tables.entities import AspectTables
 
 
 @cache

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Delete, Insert, Table, and_, delete, select, 
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from hub.reconcile.identity import same_identity
+from hub.reconcile.shared.identity import same_identity
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED
-from hub.warehouse.entity_tables import AspectTables
+from hub.warehouse.tables.entities import AspectTables
 
 
 @cache

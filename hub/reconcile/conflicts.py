@@ -24,11 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from hub.reconcile.decisions import is_kept, is_passed_over
-from hub.reconcile.identity import contested_keys, part_text
-from hub.warehouse.entity_tables import AspectTables, WholeClaim, whole_claim
-from hub.warehouse.letters import values_differ
-from hub.warehouse.tables import conflict, source
+from hub.reconcile.shared.decisions import is_kept, is_passed_over
+from hub.reconcile.shared.identity import contested_keys, part_text
+from hub.warehouse.equal_texts import values_differ
+from hub.warehouse.tables.core import conflict, source
+from hub.warehouse.tables.entities import AspectTables, WholeClaim, whole_claim
 
 _IDENTITY = ("key", "part", "field", "source")
 
@@ -37,7 +37,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
     """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both values known.
 
     What a source said before its cut-over does not contradict what its successor says happened since: that is history.
-    Nor does what an officer has seen and decided (hub.reconcile.decisions).
+    Nor does what an officer has seen and decided (hub.reconcile.shared.decisions).
     """
     held, rival = whole_claim(tables, "held"), whole_claim(tables, "rival")
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held.c, rival.c)]

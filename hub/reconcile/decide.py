@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Insert, Select, and_, false, func, insert, literal, select, true
 
-from hub.reconcile import conflicts, dossier_steps, person_steps, records, unit_steps
-from hub.reconcile.touch import Place, touch
-from hub.warehouse.entity_tables import AspectTables
+from hub.reconcile import conflicts, records
+from hub.reconcile.rules.dossiers import steps as dossier_steps
+from hub.reconcile.rules.people import steps as person_steps
+from hub.reconcile.rules.units import steps as unit_steps
+from hub.reconcile.shared.republish import Place, touch
+from hub.warehouse.tables.entities import AspectTables
 
 
 class Decided(NamedTuple):

@@ -5,10 +5,10 @@ from sqlalchemy import Connection
 from hub.model.decisions import ReviewKind
 from hub.model.entities import REVIEW
 from hub.reconcile.decide import redecide
-from hub.reconcile.decisions import claims_settled, identities_decided
-from hub.reconcile.letting_in import let_in_decided
-from hub.reconcile.step import Merge
-from hub.warehouse.entity_tables import all_aspect_tables
+from hub.reconcile.parking.letting_in import let_in_decided
+from hub.reconcile.shared.decisions import claims_settled, identities_decided
+from hub.reconcile.shared.step import Merge
+from hub.warehouse.tables.entities import all_aspect_tables
 
 _LETS_IN = {ReviewKind.REFERENCE_MISSING.value, ReviewKind.TIME_IN_FUTURE.value}
 

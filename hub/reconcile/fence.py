@@ -14,7 +14,7 @@ from hub.model.errors import ConcurrentUpdateError, ConfigError
 from hub.warehouse.batch import Advance
 from hub.warehouse.offsets import moves, positions_moved
 from hub.warehouse.sources import digest_in_force
-from hub.warehouse.tables import batch
+from hub.warehouse.tables.core import batch
 
 
 @dataclass(frozen=True, slots=True)

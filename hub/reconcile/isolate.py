@@ -15,12 +15,12 @@ from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
-from hub.reconcile.staging import ensure_stages_of
-from hub.reconcile.turns import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.stage import ensure_stages_of
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.dead_letters import audit_rows, dead_letters
-from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.tables.entities import aspect_tables
 
 _NUL = r"\x00"
 _NUL_IN_JSON = r"(^|[^\\])(\\\\)*\\u0000"

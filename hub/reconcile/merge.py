@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import BigInteger, Connection, Table, bindparam, select
 
-from hub.reconcile import claims, companions, outcomes, releasing
+from hub.reconcile import claims, companions, outcomes
 from hub.reconcile.decide import Decided, decide
 from hub.reconcile.fence import Stamp, begin_batch
-from hub.reconcile.parking import hold_back
-from hub.reconcile.staging import stage
-from hub.reconcile.step import Merge
-from hub.reconcile.steps import STEPS
-from hub.reconcile.touch import Place, job_place, touch
+from hub.reconcile.parking import releasing
+from hub.reconcile.parking.holding_back import hold_back
+from hub.reconcile.registry import STEPS
+from hub.reconcile.shared.republish import Place, job_place, touch
+from hub.reconcile.shared.stage import stage
+from hub.reconcile.shared.step import Merge
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.copy import copy_rows
-from hub.warehouse.entity_tables import AspectTables, aspect_tables
-from hub.warehouse.tables import audit, dead_letter, release
+from hub.warehouse.tables.core import audit, dead_letter, release
+from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
 TOLD_SHARE = 4
 """Where more than one newest row in so many was not applied, the database tells all of them apart."""

@@ -20,10 +20,10 @@ from sqlalchemy import (
 )
 
 from hub.model.outcomes import Outcome, Reason
-from hub.reconcile.identity import same_identity
+from hub.reconcile.shared.identity import same_identity
 from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
-from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import outcome_type
+from hub.warehouse.tables.core import outcome_type
+from hub.warehouse.tables.entities import AspectTables
 
 
 def _audit_rows(

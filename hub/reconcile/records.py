@@ -13,10 +13,10 @@ from sqlalchemy import Select, Update, and_, case, func, or_, select, true, upda
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.reconcile.claims import newly_contested
-from hub.reconcile.decisions import decisions_settled, taken_at
-from hub.reconcile.identity import contested_keys
-from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import authority, source
+from hub.reconcile.shared.decisions import decisions_settled, taken_at
+from hub.reconcile.shared.identity import contested_keys
+from hub.warehouse.tables.core import authority, source
+from hub.warehouse.tables.entities import AspectTables
 
 
 @cache
@@ -52,8 +52,8 @@ def rivals_marked(tables: AspectTables) -> Update:
 def records_decided(tables: AspectTables) -> Select[int, int]:
     """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
-    What an officer took goes before rank (hub.reconcile.decisions); of several, what was taken last. Revoked claims
-    hold nothing; a key whose claims are all revoked has a record held by nobody.
+    What an officer took goes before rank (hub.reconcile.shared.decisions); of several, what was taken last. Revoked
+    claims hold nothing; a key whose claims are all revoked has a record held by nobody.
 
     Notes in ``merged`` for contested claims whether they hold the record (applied, else superseded), and whether it
     moved: another claim holds it than before. A source that takes its claim back and leaves nobody holds the (empty)

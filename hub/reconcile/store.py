@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine
 from hub.model.errors import DeadLetterLimitError, PoisonError
 from hub.reconcile.fence import Stamp
 from hub.reconcile.isolate import without_refused_rows
-from hub.reconcile.letting_in import let_in_decided
 from hub.reconcile.merge import Merged, commit_batch
-from hub.reconcile.releasing import Releasable, ask_about_overdue, releasable
-from hub.reconcile.staging import ensure_stages_of
+from hub.reconcile.parking.letting_in import let_in_decided
+from hub.reconcile.parking.releasing import Releasable, ask_about_overdue, releasable
+from hub.reconcile.shared.stage import ensure_stages_of
 from hub.warehouse.batch import Batch
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import LogFound, Position, placed

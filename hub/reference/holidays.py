@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hub.model.dossiers.working_time import Calendar, CalendarRules, Hours, calendar_of
 from hub.model.errors import ConfigError
-from hub.model.working_time import Calendar, CalendarRules, Hours, calendar_of
 
 _DEFAULT = "holidays.toml"
 _FIELDS = {"version", "utc_offset_hours", "first_day", "last_day", "hours", "yearly", "off"}

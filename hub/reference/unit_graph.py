@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from hub.model.unit_graph import Edge, Unit, UnitGraph, UnitRef
+from hub.model.units.graph import Edge, Unit, UnitGraph, UnitRef
 from hub.reference.units import Link, UnitInterval, unit_intervals
 
 

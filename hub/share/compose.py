@@ -15,13 +15,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
 from hub.model.entities import DOSSIER, Aspect, Entity
-from hub.model.letters import compose_all
-from hub.reconcile.unit_said import resolution_of
+from hub.model.texts.letters import compose_all
+from hub.reconcile.rules.units.claimed_unit import resolution_of
 from hub.share.dossier_fields import dossier_fields
 from hub.share.groups import groups_of
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
-from hub.warehouse.tables import source
-from hub.warehouse.unit_tables import today
+from hub.warehouse.tables.core import source
+from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_claim
+from hub.warehouse.tables.units import today
 
 _HEADER = ("occurred_at", "source_epoch", "source_version", "operation", "unit_scheme")
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, func, select
 
 from hub.share.outbox import published_entity
 from hub.topology import dead_letter_topic, record_topics, shared_topics
-from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
+from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
 
 
 @dataclass(frozen=True, slots=True)

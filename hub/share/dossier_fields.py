@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hub.reconcile.dossier_links import SIBLING, linked_dossiers
-from hub.warehouse.dossier_tables import dossier_deadline
-from hub.warehouse.unit_tables import agency_on, today
+from hub.reconcile.rules.dossiers.links import SIBLING, linked_dossiers
+from hub.warehouse.tables.dossiers import dossier_deadline
+from hub.warehouse.tables.units import agency_on, today
 
 _HANDLING = (("progress", "processing_agency"), ("submission", "deciding_agency"), ("submission", "receiving_agency"))
 """Where the handling agency is said, the nearest first."""

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
 from hub.topology import FLAG_RECORDS
-from hub.warehouse.person_tables import flag
+from hub.warehouse.tables.people import flag
 
 
 class FlagComposer:

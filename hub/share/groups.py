@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hub.warehouse.entity_tables import AspectTables
-from hub.warehouse.tables import authority, same_key, source
+from hub.warehouse.tables.core import authority, same_key, source
+from hub.warehouse.tables.entities import AspectTables
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from hub.share.delay import read_delays
 from hub.waiting import Waiting
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
-from hub.warehouse.process_tables import process
 from hub.warehouse.processes import keep_beats
+from hub.warehouse.tables.processes import process
 
 BEAT_EVERY_S = 2.0
 ALERT_AFTER_S = 60.0

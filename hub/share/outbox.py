@@ -35,9 +35,9 @@ from sqlalchemy.dialects.postgresql.dml import Insert
 
 from hub.model.entities import SUBJECTS, Entity
 from hub.model.outcomes import Outcome
-from hub.reconcile.touch import JOB_LOG, Place
+from hub.reconcile.shared.republish import JOB_LOG, Place
 from hub.topology import record_topics, subject_of
-from hub.warehouse.tables import audit, dead_letter, log_partition, share_position, touched
+from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
 
 MOST_OFFSETS = 20_000
 """Offsets of one log partition that are followed in one step."""

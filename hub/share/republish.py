@@ -34,10 +34,10 @@ from sqlalchemy import (
 
 from hub.model.entities import ENTITIES
 from hub.topology import FLAG_RECORDS, record_topics, topic_of_letters
-from hub.warehouse.entity_tables import aspect_tables
-from hub.warehouse.person_tables import flag
-from hub.warehouse.share_tables import republication
-from hub.warehouse.tables import dead_letter, log_partition
+from hub.warehouse.tables.core import dead_letter, log_partition
+from hub.warehouse.tables.entities import aspect_tables
+from hub.warehouse.tables.people import flag
+from hub.warehouse.tables.share import republication
 
 PAGE = 2_000
 """Records that are published again beside one step of what is new."""

@@ -28,8 +28,8 @@ from hub.model.alerts import RECORD_SET_ASIDE
 from hub.share.outgoing import Outgoing
 from hub.share.publisher import Refused
 from hub.warehouse.alerts import clear_alert, raise_alert
-from hub.warehouse.share_tables import set_aside
-from hub.warehouse.tables import dead_letter, log_partition
+from hub.warehouse.tables.core import dead_letter, log_partition
+from hub.warehouse.tables.share import set_aside
 
 TRIED_AT_ONCE = 2_000
 """Of what is set aside, so much is tried again beside one step."""

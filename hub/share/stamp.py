@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from hub.reconcile.touch import Place
+from hub.reconcile.shared.republish import Place
 from hub.share.groups import groups_of
 from hub.share.outbox import Changes, Span
 from hub.share.outgoing import Headers

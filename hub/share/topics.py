@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.model.alerts import RECORD_TOPIC_ANEW
 from hub.topology import shared_topics
 from hub.warehouse.alerts import clear_alert, raise_alert
-from hub.warehouse.share_tables import share_topic
+from hub.warehouse.tables.share import share_topic
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.alerts import Alert, alert_named
 from hub.warehouse.database import translated_errors
-from hub.warehouse.tables import alert as table
+from hub.warehouse.tables.core import alert as table
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from hub.model.outcomes import Outcome, Reason
 from hub.warehouse.copy import EncodedRows
 
 TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
-"""A row against the earlier rows of its (identity, source) of a batch, set before staging (hub.reconcile.turns)."""
+"""A row against the earlier rows of its (identity, source), set before staging (hub.reconcile.shared.event_order)."""
 
 AUDIT_SCHEMA = pl.Schema(
     {

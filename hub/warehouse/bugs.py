@@ -2,9 +2,9 @@
 
 A batch is known by the log: a partition, and the offsets from which and to which it was read. A batch that begins
 inside the range of the last note is the same one, whatever its size: the record at fault can be in it. After ``ENDS``
-ends, or when only smaller batches can help, the range is to be tried carefully: piece by piece (hub.intake.careful). A
-note is dropped when its range is durable. Each function runs in the caller's transaction, which must not be that of a
-batch.
+ends, or when only smaller batches can help, the range is to be tried carefully: piece by piece
+(hub.intake.piece_by_piece). A note is dropped when its range is durable. Each function runs in the caller's
+transaction, which must not be that of a batch.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,8 +17,8 @@ from hub.model.alerts import WORKER_BUG
 from hub.model.bug import Bug
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
-from hub.warehouse.letter_tables import partition_stop, worker_bug
-from hub.warehouse.tables import log_partition
+from hub.warehouse.tables.core import log_partition
+from hub.warehouse.tables.letters import partition_stop, worker_bug
 
 ENDS = 2
 """So many ends of a worker at one batch, and the batch is tried piece by piece."""

@@ -27,7 +27,7 @@ def open_database(url: str, schema: str, application: str = "hub", role: str | N
         url: ``postgresql+psycopg://...`` (or ``postgresql://...``).
         schema: becomes the ``search_path``.
         application: shown in ``pg_stat_activity``.
-        role: taken by every connection, so that it may do no more than the role (hub.warehouse.roles).
+        role: taken by every connection, so that it may do no more than the role (hub.warehouse.setup.roles).
 
     Raises:
         ConfigError: the URL is not one of PostgreSQL; when connecting, the user may not take the role.

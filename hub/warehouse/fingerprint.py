@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, Table, Text, cast, func, select
 
-from hub.warehouse.dossier_tables import dossier_deadline
-from hub.warehouse.entity_tables import AspectTables, all_aspect_tables
-from hub.warehouse.person_tables import deceased, flag
-from hub.warehouse.tables import conflict, identity_link, review, same_key, source
-from hub.warehouse.unit_tables import agency_now, unit_now
+from hub.warehouse.tables.core import conflict, identity_link, review, same_key, source
+from hub.warehouse.tables.dossiers import dossier_deadline
+from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
+from hub.warehouse.tables.people import deceased, flag
+from hub.warehouse.tables.units import agency_now, unit_now
 
 _NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 _HALF_BYTES = 8

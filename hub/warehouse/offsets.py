@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, Update, bi
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.warehouse.batch import Advance
-from hub.warehouse.tables import log_partition
+from hub.warehouse.tables.core import log_partition
 
 
 @dataclass(frozen=True, slots=True)

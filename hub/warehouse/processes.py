@@ -23,8 +23,8 @@ from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged, m
 from hub.warehouse.alerts import Raised, clear_alert, raise_alert
 from hub.warehouse.chores import settle_chore_alerts
 from hub.warehouse.database import translated_errors
-from hub.warehouse.process_tables import process
-from hub.warehouse.tables import source
+from hub.warehouse.tables.core import source
+from hub.warehouse.tables.processes import process
 
 FORGET_ENDED_AFTER = timedelta(days=7)
 MOST_OF_A_SOURCE = 20

@@ -11,10 +11,10 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, delete, insert, select, text, tuple_, update
 
 from hub.model.errors import ConfigError, NotMigratedError
-from hub.model.policy import Policy, parse_policy
-from hub.model.policy_changes import RANK_IN, VALID_UNTIL, Change, policy_changes
-from hub.model.ranks import policy_problems, ranks
-from hub.warehouse.tables import authority, policy, source
+from hub.model.policies.changes import RANK_IN, VALID_UNTIL, Change, policy_changes
+from hub.model.policies.policy import Policy, parse_policy
+from hub.model.policies.ranks import policy_problems, ranks
+from hub.warehouse.tables.core import authority, policy, source
 
 _FIRST_START = "first start"
 _MOST_NAMED = 20

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Engine, and_, func, null, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.alerts import PARTITION_STOPPED, WORKER_BUG
-from hub.model.breaker_limits import BreakerLimits
+from hub.model.policies.breaker_limits import BreakerLimits
 from hub.model.stop_causes import StopCause
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.bugs import forget_passed
 from hub.warehouse.database import translated_errors
-from hub.warehouse.letter_tables import partition_stop as table
 from hub.warehouse.offsets import Position
-from hub.warehouse.tables import dead_letter
+from hub.warehouse.tables.core import dead_letter
+from hub.warehouse.tables.letters import partition_stop as table
 
 Partition = tuple[str, int]
 """Topic and number of a partition."""

@@ -1,4 +1,4 @@
-"""Working time in statements: what hub.model.working_time does, over the calendar's table, for many rows at once.
+"""Working time in statements: ``hub.model.dossiers.working_time`` over the calendar's table, for many rows at once.
 
 A moment's place on the calendar is found by joining its day; the difference of two places is the working time between
 them. A statement that uses them selects from ``in_force()`` as well.
@@ -30,11 +30,11 @@ from sqlalchemy import (
     update,
 )
 
+from hub.model.dossiers.working_time import Calendar
 from hub.model.errors import ConfigError
-from hub.model.working_time import Calendar
 from hub.warehouse.copy import copy_rows
-from hub.warehouse.dossier_tables import calendar, calendar_day
-from hub.warehouse.tables import utc_time
+from hub.warehouse.tables.core import utc_time
+from hub.warehouse.tables.dossiers import calendar, calendar_day
 
 _DAY_S = 86_400
 _EPOCH_DAY = literal(date(1970, 1, 1), Date)
@@ -44,7 +44,7 @@ def ensure_calendar(connection: Connection, days: Calendar) -> bool:
     """Put a calendar in force, storing it if it is new; return whether anything changed.
 
     Deadlines that were reckoned by another calendar keep its version until their dossier changes or they are reckoned
-    anew (hub.reconcile.dossier_steps).
+    anew (hub.reconcile.rules.dossiers.steps).
 
     Raises:
         ConfigError: another content has been stored under the same version.

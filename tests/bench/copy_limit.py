@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.intake import Intake
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
@@ -19,8 +19,8 @@ from hub.topology import subject_of
 from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
-from hub.warehouse.entity_tables import aspect_tables
 from hub.warehouse.offsets import LogFound, Position, placed
+from hub.warehouse.tables.entities import aspect_tables
 from tests.bench.events import SUBJECT, TOPIC
 from tests.bench.fence import advance_positions
 

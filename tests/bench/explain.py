@@ -17,18 +17,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
 
-from hub.cli.context import policy_path
+from hub.cli.shared.context import policy_path
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
-from hub.intake.check import SourceRules
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.checks.check import SourceRules
+from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled, Preparer
-from hub.model.policy import load_policy
+from hub.model.policies.policy import load_policy
 from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.database import open_database
-from hub.warehouse.migrate import migrate
 from hub.warehouse.offsets import Position, ensure_positions
+from hub.warehouse.setup.migrate import migrate
 from hub.warehouse.sources import store_sources
 from tests.bench.events import TOPIC, citizen_events
 from tests.bench.ground import SOURCE

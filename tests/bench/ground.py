@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
 from hub.embedded.locate import Endpoints
-from hub.operate.topics import create_topics
+from hub.operate.log.topics import create_topics
 from hub.topology import topics
 from hub.warehouse.database import open_database
 from tests.bench.events import fill

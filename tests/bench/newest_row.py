@@ -17,7 +17,7 @@ from sqlalchemy.schema import CreateTable
 
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.intake import Intake
 from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled

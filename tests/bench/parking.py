@@ -21,9 +21,9 @@ from rich.console import Console
 
 from hub.config import Settings
 from hub.embedded.engine import Engine
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.decoder import GuardedDecoder
 from tests.bench.measured import commit_of_checkout
-from tests.whole_world import Whole, open_whole
+from tests.support.whole_world import Whole, open_whole
 
 RESULTS = Path(__file__).parent / "results"
 KNOWN, UNKNOWN = "1.001193", "9.999999"

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from hub.cli.context import policy_path
+from hub.cli.shared.context import policy_path
 from hub.config import Settings
-from hub.model.policy import load_policy
+from hub.model.policies.policy import load_policy
 from hub.warehouse.sources import store_sources
 from tests.bench.measured import progress
 

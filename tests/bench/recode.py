@@ -18,12 +18,12 @@ from sqlalchemy import text
 
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
-from hub.operate.unit_recode import Job, RecodePlan, execute_recode, plan_recode
+from hub.operate.units.recode import Job, RecodePlan, execute_recode, plan_recode
 from tests.bench.measured import arguments_of, keep, show
 from tests.bench.measured import progress as console
 from tests.bench.preload import without_indexes
-from tests.merge_world import World, open_world
-from tests.unit_world import load_every_unit
+from tests.support.merge_world import World, open_world
+from tests.support.unit_world import load_every_unit
 
 REFORM = date(2025, 7, 1)
 LIMIT_S_PER_MILLION = 30.0

@@ -19,10 +19,10 @@ from sqlalchemy import text
 
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled
 from tests.bench.measured import arguments_of, keep, progress, show
-from tests.whole_world import Whole, open_whole
+from tests.support.whole_world import Whole, open_whole
 
 CLOCK = ("prepare", "commit")
 PROCESSORS = ("worker_cpu", "child_cpu", "server_cpu")

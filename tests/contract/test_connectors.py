@@ -19,12 +19,12 @@ from kafka.errors import TopicAlreadyExistsError
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from connectors.load import parse_declaration
-from connectors.lock import AnotherConnectorError
+from connectors.base.port import Connector
+from connectors.declared.load import parse_declaration
+from connectors.memory.lock import AnotherConnectorError
 from connectors.opening import connectors_of, open_context
-from connectors.port import Connector
-from connectors.publisher import KafkaPublisher
-from connectors.run import RunOptions, run
+from connectors.running.publisher import KafkaPublisher
+from connectors.running.run import RunOptions, run
 from connectors.testing import QUICK, ConnectorAcceptance, MemoryPublisher, Writer, catch_up, decoded
 from hub.model.errors import RetryableError
 from tests.conftest import RunningEngine
@@ -392,7 +392,7 @@ def test_nothing_is_stored_by_a_connector_whose_session_has_lost_the_lock(databa
 def test_transaction_that_holds_rows_back_is_named_by_log_and_status(
     engine: RunningEngine, database_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.run.HELD_BACK_S", 0.0)
+    monkeypatch.setattr("connectors.running.run.HELD_BACK_S", 0.0)
     source = PostgresSource(database_url, TableWriter)
     stop, told = threading.Event(), threading.Event()
     connector = source.connector()

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from connectors.load import parse_declaration
+from connectors.base.port import Connector
+from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
-from connectors.port import Connector
 from connectors.testing import ConnectorAcceptance, Writer
 from tests.contract.test_connectors import HEAD, SECRET, TABLE
 

@@ -7,11 +7,11 @@ import pytest
 
 from hub.config import Settings
 from hub.embedded.engine import Engine
-from hub.operate.topics import create_topics
+from hub.operate.log.topics import create_topics
 from hub.topology import topics
 from tests.e2e.grounds import PARTITIONS, PEOPLE, Field, Grounds
 from tests.e2e.hub_process import wait_until
-from tests.event_set import EventSet, send
+from tests.support.event_set import EventSet, send
 
 _numbers = itertools.count()
 

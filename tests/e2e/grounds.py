@@ -10,13 +10,13 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
 from hub.embedded.engine import Engine
-from hub.operate.ledger import LedgerRow, read_ledger
-from hub.reconcile.releasing import releasable
+from hub.operate.ledger.balance import LedgerRow, read_ledger
+from hub.reconcile.parking.releasing import releasable
 from hub.topology import merged_topics
 from hub.warehouse.database import open_database
 from hub.warehouse.fingerprint import TableState, differences, warehouse_state
 from tests.e2e.hub_process import WorkerProcess, wait_until
-from tests.event_set import Outgoing
+from tests.support.event_set import Outgoing
 
 PEOPLE = 300
 PARTITIONS = 2

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hub.streams.app import free_port
+from hub.worker.app import free_port
 
 HUB = str(Path(sys.executable).with_name("hub"))
 LIMIT_S = 180.0

@@ -13,8 +13,8 @@ import pytest
 from hub.topology import HEARTBEAT_TOPIC, SOURCE_ACTIVITY_TOPIC
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, WorkerProcess, run_hub, wait_until
-from tests.log_bytes import Said
-from tests.odd_log import send_batch
+from tests.support.log_bytes import Said
+from tests.support.odd_log import send_batch
 
 pytestmark = pytest.mark.engine
 

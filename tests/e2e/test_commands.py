@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from hub.topology import event_topic
 from tests.e2e.grounds import Field, Grounds
 from tests.e2e.hub_process import HUB, run_hub, wait_until
-from tests.event_set import Outgoing, send
+from tests.support.event_set import Outgoing, send
 
 pytestmark = pytest.mark.engine
 

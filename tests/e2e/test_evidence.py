@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub.model.flags import Flag
-from hub.operate.evidence_heads import oldest_unproven
+from hub.operate.evidence.heads import oldest_unproven
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, run_hub, wait_until
 

@@ -12,8 +12,8 @@ from kafka import KafkaProducer
 from hub.config import Settings
 from tests.conftest import RunningEngine
 from tests.e2e.hub_process import WorkerProcess, run_hub, wait_until
-from tests.event_set import EventSet, Outgoing, pin_of
-from tests.running_intake import Ground
+from tests.support.event_set import EventSet, Outgoing, pin_of
+from tests.support.running_intake import Ground
 
 pytestmark = pytest.mark.engine
 

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from hub.config import Settings
 from tests.conftest import RunningEngine
 from tests.e2e.hub_process import WorkerProcess, run_hub, wait_until
-from tests.running_intake import Ground
+from tests.support.running_intake import Ground
 
 pytestmark = pytest.mark.engine
 

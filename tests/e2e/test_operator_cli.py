@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hub.cli.show_view import WIDTH
+from hub.cli.records.view import WIDTH
 from tests.e2e.grounds import PARTITIONS, Field
 from tests.e2e.hub_process import HUB, clean_environment, run_hub, wait_until
-from tests.event_set import pin_of
+from tests.support.event_set import pin_of
 
 pytestmark = pytest.mark.engine
 

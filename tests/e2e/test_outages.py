@@ -5,7 +5,7 @@ import pytest
 from hub.model.outcomes import Outcome
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import WorkerProcess, wait_until
-from tests.event_set import send
+from tests.support.event_set import send
 
 pytestmark = pytest.mark.engine
 

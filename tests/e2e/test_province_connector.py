@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.operate.topics import create_topics, plan_topics
+from hub.operate.log.topics import create_topics, plan_topics
 from hub.topology import topics
 from tests.conftest import RunningEngine
 from tests.e2e.hub_process import run_hub

@@ -10,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import HUB, clean_environment, run_hub, wait_until
-from tests.event_set import FIRST_DAY
+from tests.support.event_set import FIRST_DAY
 
 pytestmark = pytest.mark.engine
 

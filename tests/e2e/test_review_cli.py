@@ -12,9 +12,9 @@ import pytest
 
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
-from hub.operate.publish import publish
-from hub.operate.review_rows import open_counts
-from hub.operate.topics import create_topics, plan_topics
+from hub.operate.log.publish import publish
+from hub.operate.log.topics import create_topics, plan_topics
+from hub.operate.records.questions import open_counts
 from hub.topology import topics
 from hub.warehouse.database import open_database
 from tests.conftest import RunningEngine

@@ -10,7 +10,7 @@ from hub.model.keys import KEY_BYTES
 from hub.topology import dead_letter_topic, merged_topics, record_topic
 from tests.e2e.grounds import Field
 from tests.e2e.hub_process import run_hub
-from tests.event_set import pin_of
+from tests.support.event_set import pin_of
 
 pytestmark = pytest.mark.engine
 

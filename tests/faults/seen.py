@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hub.cli.screen import plain, say, screen
+from hub.cli.shared.screen import plain, say, screen
 from tests.faults.expected import CASES, ROOT, Case, all_cases
 
 HUB = (sys.executable, "-m", "hub.cli")

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from hub.intake.decoder import GuardedDecoder
-from hub.operate.evidence_keys import SigningKey, make_key
+from hub.intake.decode.decoder import GuardedDecoder
+from hub.operate.evidence.keys import SigningKey, make_key
 from hub.warehouse.database import open_database
-from hub.warehouse.roles import WORKER
+from hub.warehouse.setup.roles import WORKER
 from tests.conftest import RunningEngine
-from tests.merge_world import World, open_world
-from tests.whole_world import Whole, open_whole
+from tests.support.merge_world import World, open_world
+from tests.support.whole_world import Whole, open_whole
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import fastavro
 
 from hub.codec.catalogue import Catalogue, SchemaVersion, load_catalogue
 from hub.codec.wire import HEADER_BYTES, frame
-from hub.intake.avro_nodes import Node, record_node
+from hub.intake.decode.nodes import Node, record_node
 from tests.property.decoder_subjects import OWN
 from tests.property.decoder_wire import Token, tokens, twisted, written
 

@@ -15,11 +15,11 @@ import fastavro
 
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.wire import HEADER_BYTES, unframe
-from hub.intake import decode_batch as decode_batch_module
-from hub.intake.avro_nodes import physical_schema, record_node
-from hub.intake.decode_batch import Phase, decode_batch
-from hub.intake.decoded import Decoded
-from hub.intake.row_path import DatumReader
+from hub.intake.decode import batch as decode_batch_module
+from hub.intake.decode.batch import Phase, decode_batch
+from hub.intake.decode.decoded import Decoded
+from hub.intake.decode.nodes import physical_schema, record_node
+from hub.intake.decode.row_path import DatumReader
 from tests.property.decoder_cases import Case, case
 
 _MEMORY = 1 << 30

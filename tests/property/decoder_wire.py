@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hub.intake.avro_nodes import Node
+from hub.intake.decode.nodes import Node
 
 Token = int | bytes
 """A piece of a datum: a number still to be written, or bytes that are final."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.decided import Decided
-from tests.merge_world import ENDED, Said
+from tests.support.decided import Decided
+from tests.support.merge_world import ENDED, Said
 
 COMPARED = ("full_name", "birth_year")
 Claims = dict[tuple[int, str], Said]

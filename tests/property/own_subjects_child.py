@@ -2,7 +2,7 @@
 
 import sys
 
-from hub.intake.decode_child import main
+from hub.intake.decode.child import main
 from tests.property.decoder_subjects import OWN
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from hub.model.names import folded
 from hub.model.pin import is_placeholder
+from hub.model.texts.names import folded
 
 Event = Mapping[str, Any]
 Identity = tuple[str, str, str]

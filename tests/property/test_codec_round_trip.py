@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.codec.catalogue import FieldKind, FieldSpec, SchemaVersion, load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.wire import unframe
-from tests.schema_folder import copy_of_schemas, optional_field, publish_next
+from tests.support.schema_folder import copy_of_schemas, optional_field, publish_next
 
 SECRET = "not-a-secret-of-any-hub"  # noqa: S105 - a value for tests
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

@@ -12,7 +12,7 @@ from hub.operate.compare.found import Kind
 from hub.operate.compare.judge import JUDGED
 from hub.operate.compare.repair import plan_repair
 from hub.operate.compare.verdict import ROWS, Sides, candidates, verdict
-from tests.compare_frames import compared
+from tests.support.compare_frames import compared
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pytest
 
 from hub.codec.catalogue import load_catalogue
-from hub.intake.decode_batch import decode_batch
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.batch import decode_batch
+from hub.intake.decode.decoder import GuardedDecoder
 from tests.property.decoder_cases import case
 from tests.property.decoder_judge import differences
 from tests.property.decoder_subjects import OWN
@@ -82,7 +82,7 @@ def _fuzz(first: int, count: int) -> None:
 def _guarded(seed: int) -> list[str]:
     """Return what is wrong when the guard decodes a case that takes its process with it."""
     made = case(seed)
-    module = "tests.property.own_subjects_child" if made.catalogue is OWN else "hub.intake.decode_child"
+    module = "tests.property.own_subjects_child" if made.catalogue is OWN else "hub.intake.decode.child"
     by_row = decode_batch(made.subject, made.values, lambda phase, number: None, False, catalogue=made.catalogue)
     with GuardedDecoder(10, 1024, module, made.catalogue) as decoder:
         return differences(made, decoder.decode(made.subject, made.values), by_row)

@@ -11,15 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, literal, select, true
 
-from hub.model.dossier_deadline import Deadline, deadline
-from hub.model.dossier_status import standing_backward_moves
-from hub.model.working_time import due_after, working_seconds
+from hub.model.dossiers.deadline import Deadline, deadline
+from hub.model.dossiers.status import standing_backward_moves
+from hub.model.dossiers.working_time import due_after, working_seconds
 from hub.reference.holidays import default_calendar
-from hub.warehouse.tables import utc_time
+from hub.warehouse.tables.core import utc_time
 from hub.warehouse.working_time import in_force, moment, next_midnight, placed, with_days
 from tests.conftest import RunningEngine
-from tests.dossier_world import Progress, at, commit_progress, open_dossier_world, open_reviews, stored_deadlines
-from tests.merge_world import World
+from tests.support.dossier_world import (
+    Progress,
+    at,
+    commit_progress,
+    open_dossier_world,
+    open_reviews,
+    stored_deadlines,
+)
+from tests.support.merge_world import World
 
 CALENDAR = default_calendar()
 HOUR = 3600

@@ -17,15 +17,15 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldSpec
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.entities import CITIZEN, REVIEW
-from hub.operate.history import NO_LIMITS, Event, Limits, Standing, decisions_in, fold
-from hub.operate.show import sides_of
-from hub.operate.show_claims import Identity, Side, Speaker
-from hub.operate.show_events import decisions_about, events_of, speakers_of
+from hub.operate.records.claims import Identity, Side, Speaker
+from hub.operate.records.events import decisions_about, events_of, speakers_of
+from hub.operate.records.history import NO_LIMITS, Event, Limits, Standing, decisions_in, fold
+from hub.operate.records.thing import sides_of
 from hub.warehouse.batch import Accepted
-from hub.warehouse.tables import batch
+from hub.warehouse.tables.core import batch
 from tests.conftest import RunningEngine
-from tests.decided import DESK, Decided, decision_of, frame_of_decisions
-from tests.merge_world import ENDED, FIRST_DAY, RANKS, SUBJECT, Said, World, key_of, open_world
+from tests.support.decided import DESK, Decided, decision_of, frame_of_decisions
+from tests.support.merge_world import ENDED, FIRST_DAY, RANKS, SUBJECT, Said, World, key_of, open_world
 
 PERSON = CITIZEN.aspect("person")
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.intake.check import SourceRules, version_by_time
+from hub.intake.checks.check import SourceRules, version_by_time
 from hub.model.decisions import SUBJECT as DECIDED
-from hub.model.policy import Policy, parse_policy
-from hub.operate.policy import apply_policy
+from hub.model.policies.policy import Policy, parse_policy
+from hub.operate.desk.policy import apply_policy
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import TOLD_SHARE
+from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
 from hub.reconcile.store import WarehouseStore
-from hub.reconcile.turns import TURN_COLUMNS, with_turns
 from hub.warehouse.batch import Accepted, Advance, Batch
-from hub.warehouse.entity_tables import aspect_tables
+from hub.warehouse.tables.entities import aspect_tables
 from tests.conftest import RunningEngine
-from tests.decided import DESK, Decided, frame_of_decisions
-from tests.merge_world import PARTITIONS, POLICY, RANKS, SUBJECT, TOPIC, Said, World, key_of, open_world
 from tests.property.merge_oracle import COMPARED, claims_and_outcomes, oracle
+from tests.support.decided import DESK, Decided, frame_of_decisions
+from tests.support.merge_world import PARTITIONS, POLICY, RANKS, SUBJECT, TOPIC, Said, World, key_of, open_world
 
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
 BY_TIME = ("civil",)

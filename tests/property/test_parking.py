@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.intake.decoder import GuardedDecoder
-from hub.operate.ledger import read_ledger
+from hub.intake.decode.decoder import GuardedDecoder
+from hub.operate.ledger.balance import read_ledger
 from tests.conftest import RunningEngine
-from tests.whole_world import Whole, open_whole
+from tests.support.whole_world import Whole, open_whole
 
 SOAK = int(os.environ.get("HUB_SOAK_EXAMPLES", "100"))
 PROCEDURES = ("1.001001", "1.001002")

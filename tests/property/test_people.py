@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from hub.intake.decoder import GuardedDecoder
+from hub.intake.decode.decoder import GuardedDecoder
 from tests.conftest import RunningEngine
 from tests.property import people_oracle
 from tests.property.people_oracle import Event
-from tests.whole_world import Whole, key_of, open_whole
+from tests.support.whole_world import Whole, key_of, open_whole
 
 PINS = ("001299000001", "001299000002", "001399000003")
 PROCEDURE = "1.001193"

@@ -23,28 +23,28 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from connectors.check import problems
-from connectors.columns import ColumnEncoder
-from connectors.declaration import FieldRule
-from connectors.load import parse_declaration
-from connectors.mapping import RowMapper
+from connectors.access.source import SourceTable
+from connectors.base.reasons import RejectReason, Unmappable
+from connectors.checks.check import problems
+from connectors.conversion.columns import ColumnEncoder
+from connectors.conversion.mapping import RowMapper
+from connectors.conversion.rows import record_of_row
+from connectors.conversion.values import converter
+from connectors.declared.declaration import FieldRule
+from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
-from connectors.reasons import RejectReason, Unmappable
-from connectors.rows import record_of_row
-from connectors.run import RunOptions, run
-from connectors.source import SourceTable
-from connectors.sql import Context
+from connectors.running.run import RunOptions, run
+from connectors.streams.sql import Context
 from connectors.testing import QUICK, MemoryPublisher
-from connectors.values import converter
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from tests.conftest import RunningEngine
-from tests.mariadb import RunningMariaDB
 from tests.property import source_oracle as oracle
 from tests.property.source_oracle import NONE, Meaning, Refused
 from tests.property.source_types import POSTGRESQL_TYPES, Kind, postgresql, sqlite
 from tests.property.source_types import mariadb as mariadb_types
+from tests.support.mariadb import RunningMariaDB
 
 pytestmark = pytest.mark.engine
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hub.log.odd import OddRecord
 from hub.log.unpacking import Unpacking
-from tests.log_bytes import CODECS, Said, batch, marker
+from tests.support.log_bytes import CODECS, Said, batch, marker
 
 _records = st.lists(
     st.builds(

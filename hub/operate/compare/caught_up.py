@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hub.operate.compare.claims import ClaimsOf
-from hub.operate.log_ends import read_log_ends
+from hub.operate.log.ends import read_log_ends
 
 LOOK_EVERY_S = 0.1
 

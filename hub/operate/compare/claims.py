@@ -28,8 +28,8 @@ from hub.operate.compare.buckets import BUCKETS, DIGESTS, bucket
 from hub.operate.compare.judge import PART_SEPARATOR
 from hub.topology import event_topic
 from hub.warehouse.database import translated_errors
-from hub.warehouse.entity_tables import AspectTables, aspect_tables, whole_claim
-from hub.warehouse.tables import dead_letter, log_partition, parked
+from hub.warehouse.tables.core import dead_letter, log_partition, parked
+from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_claim
 
 CLAIMS = pl.Schema(
     {

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from hub.codec.catalogue import load_catalogue
-from hub.intake.check import SourceRules, check, outcome_column
-from hub.intake.decode_batch import Phase, decode_batch
+from hub.intake.checks.check import SourceRules, check, outcome_column
+from hub.intake.decode.batch import Phase, decode_batch
 from hub.model.compared import Record
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import OUTCOME_OF_REASON

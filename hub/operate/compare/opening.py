@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from hub.embedded.locate import Endpoints
-from hub.intake.check import SourceRules
+from hub.intake.checks.check import SourceRules
 from hub.model.compared import SourceStreams
 from hub.model.errors import ConfigError
 from hub.operate.compare.caught_up import Tell, Waiting

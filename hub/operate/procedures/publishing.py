@@ -17,12 +17,12 @@ from sqlalchemy import Engine, select
 from hub.embedded.locate import Endpoints
 from hub.model.envelope import Operation
 from hub.model.errors import ConfigError
-from hub.model.policy import Policy, Source
+from hub.model.policies.policy import Policy, Source
+from hub.operate.log.publish import publish
 from hub.operate.procedures.reading import KEY, SUBJECT, Row
-from hub.operate.publish import publish
 from hub.warehouse.database import translated_errors
-from hub.warehouse.entity_tables import aspect_tables
-from hub.warehouse.tables import source as sources
+from hub.warehouse.tables.core import source as sources
+from hub.warehouse.tables.entities import aspect_tables
 
 _EVENT_IDS = uuid.uuid5(uuid.NAMESPACE_URL, f"hub:{SUBJECT}:file")
 

@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection and in the transaction that ``hub.warehouse.migrate`` hands over."""
+"""Alembic's environment: runs on the connection, in the transaction, of ``hub.warehouse.setup.migrate``."""
 
 from alembic import context
 

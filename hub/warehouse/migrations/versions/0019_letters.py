@@ -5,9 +5,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from hub.warehouse.entity_tables import AspectTables, all_aspect_tables, whole_claim
-from hub.warehouse.letters import values_differ
-from hub.warehouse.tables import action, conflict
+from hub.warehouse.equal_texts import values_differ
+from hub.warehouse.tables.core import action, conflict
+from hub.warehouse.tables.entities import AspectTables, all_aspect_tables, whole_claim
 
 revision = "0019"
 down_revision = "0018"

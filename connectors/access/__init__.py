@@ -1,0 +1,1 @@
+"""Ways to read a table so that no row is missed."""

@@ -1,0 +1,1 @@
+"""What every connector is: the port, and why a row cannot become an event."""

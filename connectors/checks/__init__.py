@@ -1,0 +1,1 @@
+"""Will a declaration run? Questions asked before anything is published."""

@@ -1,0 +1,187 @@
+"""Does a declaration fit the schemas? Every problem at once, before a source is ever touched; and how one row maps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.access.source import SourceTable
+from connectors.access.ways import reading_of
+from connectors.base.reasons import RejectReason, Unmappable
+from connectors.checks.doubts import order_doubts
+from connectors.checks.row_security import hidden_rows
+from connectors.checks.sight import unseen
+from connectors.checks.unclear import unclear_words
+from connectors.conversion.mapping import RowMapper
+from connectors.declared.declaration import Declaration, FieldRule, Kind, LateRows, Stream
+from connectors.faults import SourceRowError, translated
+from connectors.streams.sql import Context
+from hub.codec.catalogue import Catalogue, SchemaVersion
+from hub.codec.encode import Encoder
+from hub.codec.fields import DataClass, FieldKind, FieldSpec
+from hub.model.entities import key_fields_of
+from hub.model.envelope import ENVELOPE_FIELDS
+from hub.model.errors import ConfigError, PoisonError
+
+OPTIONAL_ENVELOPE = {"occurred_at", "correlation_id", "causation_id", "actor", "purpose", "legal_basis", "unit_scheme"}
+"""Fields of the envelope that a declaration may fill; the connector fills the rest."""
+
+_DATES = {FieldKind.DATE, FieldKind.TIMESTAMP, FieldKind.STRING}
+_NUMBERS = {FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE}
+_OPEN = {DataClass.PUBLIC, DataClass.INTERNAL}
+MASK = "•••"
+
+
+def problems(declaration: Declaration, catalogue: Catalogue) -> list[str]:
+    """Return everything in which a declaration does not fit the schemas."""
+    found: list[str] = []
+    for stream in declaration.streams:
+        version = catalogue.latest(stream.subject)
+        found += [f"stream {stream.name}: {problem}" for problem in _stream_problems(stream, version)]
+    if declaration.compare and all(stream.kind is Kind.OUTBOX for stream in declaration.streams):
+        found.append("compare: no stream reads a table; an outbox tells changes and holds no state to compare")
+    return found
+
+
+def require_fit(declaration: Declaration, catalogue: Catalogue) -> None:
+    """Raise ``ConfigError`` with every problem, if there is one."""
+    found = problems(declaration, catalogue)
+    if found:
+        raise ConfigError(found)
+
+
+def _stream_problems(stream: Stream, version: SchemaVersion) -> Iterator[str]:
+    specs = {spec.name: spec for spec in version.fields}
+    given = {rule.field for rule in stream.fields}
+    for rule in stream.fields:
+        spec = specs.get(rule.field)
+        if spec is None:
+            yield f"{stream.subject} has no field {rule.field!r}"
+        elif rule.field in ENVELOPE_FIELDS and rule.field not in OPTIONAL_ENVELOPE:
+            yield f"field {rule.field}: the connector fills it itself"
+        else:
+            yield from (f"field {rule.field}: {problem}" for problem in _rule_problems(rule, spec))
+    _, key = key_fields_of(stream.subject)
+    for name in key:
+        if name not in given:
+            yield f"field {name} is missing: it is the key of {stream.subject}"
+    for spec in version.data_fields:
+        if not spec.nullable and spec.name not in given and spec.name not in key:
+            yield f"field {spec.name} is missing: {stream.subject} requires it"
+    if stream.late_rows is LateRows.OVERLAP and stream.changed_at is None:
+        yield 'late_rows = "overlap" needs changed_at'
+    if stream.kind is Kind.TABLE and stream.payload and stream.version is None and stream.changed_at is None:
+        yield "version or changed_at is missing"
+
+
+def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
+    said = [rule.constant, rule.default, *(rule.words or {}).values()]
+    for word in said:
+        if word is not None and not _fits(word, spec):
+            yield f"value {word!r} does not fit: " + (
+                f"it is none of {', '.join(spec.symbols)}" if spec.symbols else f"the schema wants {spec.kind}"
+            )
+    if rule.part and spec.kind not in (FieldKind.INT, FieldKind.LONG):
+        yield f"part is for numbers, the schema wants {spec.kind}"
+    if rule.number and (rule.part or spec.kind not in _NUMBERS):
+        yield f"number is for numbers, the schema wants {spec.kind}" if not rule.part else "part takes no number"
+    if rule.formats and not rule.part and spec.kind not in _DATES:
+        yield f"formats are for dates and times, the schema wants {spec.kind}"
+    if rule.pad and spec.kind is not FieldKind.STRING:
+        yield f"pad is for text, the schema wants {spec.kind}"
+    if spec.kind is FieldKind.JSON and not rule.items:
+        yield "is a list: it needs items"
+    if rule.items and spec.kind is not FieldKind.JSON:
+        yield "is no list: it takes no items"
+    elements = {item.name: item for item in spec.items}
+    for item in rule.items:
+        if item.field not in elements:
+            yield f"its elements have no field {item.field!r}"
+        else:
+            yield from (f"element {item.field}: {text}" for text in _rule_problems(item, elements[item.field]))
+    for name, element in elements.items():
+        if rule.items and not element.nullable and name not in {item.field for item in rule.items}:
+            yield f"element {name} is missing: the schema requires it"
+
+
+def _fits(word: str | bool | int, spec: FieldSpec) -> bool:
+    if spec.symbols:
+        return word in spec.symbols
+    if spec.kind is FieldKind.BOOLEAN:
+        return isinstance(word, bool)
+    if spec.kind in (FieldKind.INT, FieldKind.LONG):
+        return isinstance(word, int) and not isinstance(word, bool)
+    return spec.kind is FieldKind.STRING and isinstance(word, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How one row of a stream maps. Personal values are masked.
+
+    Fields:
+        problem: why it would be a reject.
+        warnings: what may go wrong with other rows, and what to do about it.
+        unseen: what happens in the table that the connector does not see.
+    """
+
+    stream: str
+    subject: str
+    fields: Mapping[str, str]
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+def sample(context: Context, stream: Stream) -> Sample:
+    """Map the first row of a stream; touches all that a run needs of its table.
+
+    Raises:
+        ConfigError: tables or columns the source does not have, words that are neither true nor false.
+        RetryableError: the source is away.
+    """
+    version = context.catalogue.latest(stream.subject)
+    mapper = RowMapper(context.declaration, stream, version, context.secret)
+    table = SourceTable(context.engine, stream)
+    proof = table.prove_key()
+    reading = reading_of(context.declaration, table)
+    warned: list[str] = [*proof.doubts, *hidden_rows(table)]
+    told = tuple(warned), unseen(context.declaration, table)
+    try:
+        # what begins a first reading is what a run needs first
+        reading.begin()
+        if unclear := list(unclear_words(table, version)):
+            raise ConfigError(unclear)
+        told = (*warned, *order_doubts(context.declaration, table)), told[1]
+        with translated(table.what), table.engine.connect() as connection:
+            found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
+            rows = table.with_children(connection, found)
+    except SourceRowError as problem:
+        said = f"{RejectReason.SOURCE_CANNOT_READ}: {problem.message}"
+        return Sample(stream.name, stream.subject, {}, said, *told)
+    if not rows:
+        return Sample(stream.name, stream.subject, {}, None, *told)
+    try:
+        event = mapper.event(rows[0], datetime.now(UTC))
+        encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        encoder.key(event)
+        encoder.encode(event)
+    except Unmappable as problem:
+        return Sample(stream.name, stream.subject, {}, str(problem), *told)
+    except PoisonError as problem:
+        return Sample(stream.name, stream.subject, {}, problem.detail, *told)
+    return Sample(stream.name, stream.subject, _masked(event, version), None, *told)
+
+
+def _masked(event: Mapping[str, Any], version: SchemaVersion) -> dict[str, str]:
+    shown = {}
+    for spec in version.fields:
+        value = event.get(spec.name)
+        if value is not None:
+            shown[spec.name] = _text(value) if spec.data_class in _OPEN and not spec.items else MASK
+    return shown
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,141 @@
+"""What a source's tables let one doubt about the order of their changes: said by ``hub connect check``, never refused.
+
+The column that is the version is looked at: how finely its type and its newest values tell times apart, what fills it,
+and, where it is an id, whether ids are taken ahead.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, Connection, select, text
+
+from connectors.access.source import SourceTable, raw
+from connectors.conversion.dates import moment_or_none
+from connectors.conversion.versions import version_column
+from connectors.declared.declaration import Declaration, Kind
+from connectors.faults import translated
+from connectors.tables.sequences import numbers_of
+
+_LOOKED_AT = 1_000
+_FINE = 3
+"""Digits of a second that tell apart what people and programs do one after another."""
+
+_COARSE_TYPES = ("DATE", "SMALLDATETIME", "YEAR")
+_BEGIN_OF_TRANSACTION = re.compile(r"\b(now\(\)|current_timestamp|transaction_timestamp\(\)|localtimestamp)", re.I)
+_TRIGGERS = text(
+    """SELECT tgname, prosrc FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+       WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal ORDER BY tgname"""
+)
+
+
+def order_doubts(declaration: Declaration, table: SourceTable) -> tuple[str, ...]:
+    """Return what may put changes of a stream's table into a wrong order, each with what to do about it.
+
+    Raises:
+        RetryableError: the source is away.
+    """
+    stream = table.stream
+    name = version_column(stream)
+    column = None if name is None else table.table.c.get(name)
+    if column is None:
+        return ()
+    with translated(table.what), table.engine.connect() as connection:
+        if name == stream.changed_at or _is_time(column):
+            zone = ZoneInfo(declaration.time_zone)
+            return (*_coarse(connection, column, zone), *_begins(connection, table, column))
+        if stream.kind is Kind.OUTBOX and name == stream.key[0]:
+            return tuple(_ahead(connection, table, column, ZoneInfo(declaration.time_zone)))
+    return ()
+
+
+def _is_time(column: Column[Any]) -> bool:
+    try:
+        return issubclass(column.type.python_type, date)
+    except NotImplementedError:
+        return False
+
+
+def _coarse(connection: Connection, column: Column[Any], zone: ZoneInfo) -> Iterator[str]:
+    """Yield the doubt about a column that tells times apart by whole seconds or worse."""
+    digits = _digits(connection, column)
+    if digits is None:
+        value = raw(column)
+        newest = select(value).where(column.is_not(None)).order_by(column.desc()).limit(_LOOKED_AT)
+        times = [moment_or_none(found, zone) for found in connection.execute(newest).scalars()]
+        known = [when for when in times if when is not None]
+        if not known or any(when.microsecond for when in known):
+            return
+        said = f"its {len(known):,} newest values are in whole seconds"
+    elif digits >= _FINE:
+        return
+    else:
+        said = f"its type ({column.type}) tells times apart by {'days' if digits < 0 else f'{10**-digits:g} s'}"
+    yield (
+        f"{column.name}: {said}: two changes in that time carry one version. The later one wins where both are read;"
+        " declare a version column that rises, or make the column finer (timestamp(6), DATETIME(6))"
+    )
+
+
+def _digits(connection: Connection, column: Column[Any]) -> int | None:
+    """Return the digits of a second that a type keeps; -1 for days, None where it is as fine as can be or not said."""
+    kind = type(column.type).__name__.upper()
+    if kind in _COARSE_TYPES or not issubclass(_python_type(column), datetime):
+        return -1 if kind in _COARSE_TYPES or issubclass(_python_type(column), date) else None
+    for name in ("precision", "fsp"):
+        if (digits := getattr(column.type, name, None)) is not None:
+            return int(digits)
+    return 0 if connection.dialect.name in ("mysql", "mariadb") else None
+
+
+def _python_type(column: Column[Any]) -> type:
+    try:
+        return column.type.python_type
+    except NotImplementedError:
+        return object
+
+
+def _begins(connection: Connection, table: SourceTable, column: Column[Any]) -> Iterator[str]:
+    """Yield the doubts about a column of PostgreSQL that is filled with the begin of the transaction."""
+    if not table.is_postgresql:
+        return
+    default = getattr(column.server_default, "arg", None)
+    by = ["its default"] if default is not None and _BEGIN_OF_TRANSACTION.search(str(default)) else []
+    whole = connection.dialect.identifier_preparer.format_table(table.table)
+    for trigger, source in connection.execute(_TRIGGERS, {"table": whole}):
+        if column.name.lower() in source.lower() and _BEGIN_OF_TRANSACTION.search(source):
+            by.append(f"trigger {trigger}")
+    if by:
+        yield (
+            f"{column.name}: {' and '.join(by)} takes the time at which the transaction began: an older transaction"
+            " that writes last has the older time. The later state wins where both are read; use clock_timestamp(),"
+            " or declare a version column that rises"
+        )
+
+
+def _ahead(connection: Connection, table: SourceTable, column: Column[Any], zone: ZoneInfo) -> Iterator[str]:
+    """Yield the doubts about an outbox whose ids are its versions and may be taken ahead."""
+    what_to_do = 'declare version = "the time of the change", a column that clock_timestamp() fills'
+    numbers = numbers_of(connection, column) if table.is_postgresql else None
+    if numbers is not None and not numbers.are_in_order:
+        step = f"a cache of {numbers.cache}" if numbers.cache > 1 else f"steps of {numbers.increment}"
+        yield (
+            f"{column.name}: sequence {numbers.name} has {step}: sessions take ids ahead, so a later change may have"
+            f" the lower id; {what_to_do}"
+        )
+        return
+    if table.changed_at is None:
+        yield f"{column.name}: without changed_at nothing shows whether ids rise with time; declare it"
+        return
+    newest = select(raw(table.changed_at)).order_by(column.desc()).limit(_LOOKED_AT)
+    times = [moment_or_none(found, zone) for found in connection.execute(newest).scalars()]
+    known = [when for when in times if when is not None]
+    against = sum(later < earlier for later, earlier in pairwise(known))
+    if against:
+        yield (
+            f"{column.name}: of the {len(known):,} newest rows {against:,} have a lower id and a later time than the"
+            f" row after: ids are taken ahead, or times are those at which transactions began; {what_to_do}"
+        )

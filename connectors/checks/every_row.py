@@ -1,0 +1,112 @@
+"""Every row of a stream mapped and encoded, and nothing published: what a run would reject, before there is one."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.access.source import SourceTable
+from connectors.base.port import Record
+from connectors.base.reasons import RejectReason, Unmappable
+from connectors.conversion.columns import ColumnEncoder
+from connectors.conversion.mapping import RowMapper
+from connectors.conversion.rows import record_of_row
+from connectors.declared.declaration import Stream
+from connectors.streams.comparing import all_rows
+from connectors.streams.rejected import failed_values, own_key
+from connectors.streams.sql import Context, declaration_in_force
+from connectors.tables.unreadable import UnreadableRow
+from hub.codec.encode import Encoder
+from hub.topology import MAX_RECORD_BYTES
+
+MOST_EXAMPLES = 3
+MASK = "•••"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row that would be a reject: the source's own key, and the values that fail, masked or not."""
+
+    key: dict[str, str | None] = field(repr=False)
+    values: dict[str, str | None] = field(repr=False)
+
+
+@dataclass(slots=True)
+class StreamReport:
+    """What became of a stream's rows. ``rejects``: counts by reason and detail; ``examples``: the first of each."""
+
+    stream: str
+    subject: str
+    rows: int = 0
+    events: int = 0
+    rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, str], list[Example]] = field(default_factory=dict, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {
+            "stream": self.stream,
+            "subject": self.subject,
+            "rows": self.rows,
+            "events": self.events,
+            "rejects": [
+                {
+                    "reason": reason,
+                    "detail": detail,
+                    "count": count,
+                    "examples": [{"key": one.key, "values": one.values} for one in self.examples[reason, detail]],
+                }
+                for (reason, detail), count in self.rejects.most_common()
+            ],
+        }
+
+
+class StreamCheck:
+    """Maps all rows of one stream; the report grows while the records are taken."""
+
+    def __init__(self, context: Context, stream: Stream, unmask: bool = False) -> None:
+        """Meet the table; see ``SourceTable``."""
+        version = context.catalogue.latest(stream.subject)
+        self._mapper = RowMapper(declaration_in_force(context), stream, version, context.secret)
+        self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        self._columns = ColumnEncoder(self._mapper, self._encoder)
+        self._table = SourceTable(context.engine, stream)
+        self._table.prove_key()
+        self._unmask = unmask
+        self.report = StreamReport(stream.name, stream.subject)
+
+    def records(self) -> Iterator[list[Record]]:
+        """Yield the records of all rows, page by page.
+
+        Raises:
+            RetryableError, ConfigError: as any reading of the source.
+        """
+        for rows in all_rows(self._table, self._table.rows()):
+            now = datetime.now(UTC)
+            found: list[Record] = []
+            self.report.rows += len(rows)
+            for row in rows:
+                if isinstance(row, UnreadableRow):
+                    self._reject(row, RejectReason.SOURCE_CANNOT_READ.value, "")
+            rows = [row for row in rows if not isinstance(row, UnreadableRow)]
+            for row, record in zip(rows, self._columns.encode(rows, now).records, strict=True):
+                try:
+                    if record is None or len(record[1]) > MAX_RECORD_BYTES:
+                        record, _ = record_of_row(self._mapper, self._encoder, row, now)
+                except Unmappable as problem:
+                    self._reject(row, problem.reason.value, problem.field or "")
+                else:
+                    found.append(record)
+            self.report.events += len(found)
+            yield found
+
+    def _reject(self, row: Sequence[Any], reason: str, detail: str) -> None:
+        self.report.rejects[reason, detail] += 1
+        examples = self.report.examples.setdefault((reason, detail), [])
+        if len(examples) < MOST_EXAMPLES:
+            values = failed_values(self._mapper, reason, detail, row)
+            shown = (
+                values if self._unmask else {name: None if value is None else MASK for name, value in values.items()}
+            )
+            examples.append(Example(own_key(self._mapper.stream, row), shown))

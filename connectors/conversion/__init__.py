@@ -1,0 +1,1 @@
+"""From a source's values to an event's: dates, numbers, texts, whole rows and columns."""

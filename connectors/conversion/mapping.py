@@ -1,0 +1,315 @@
+"""From a source's row to an event: the declaration compiled, once, into one function per field.
+
+A row is a tuple: the columns in the order of ``RowMapper.columns``, then one list per child table. The event's id is a
+keyed hash of who says what: the same row in the same version has the same id, whenever and however often it is sent.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from operator import itemgetter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
+from connectors.conversion.dates import Convert, to_moment
+from connectors.conversion.getters import Get, Row, column_getter, deletion, digger, payload_of
+from connectors.conversion.json_text import parsed
+from connectors.conversion.plain import plain
+from connectors.conversion.values import converter
+from connectors.conversion.versions import timely_within, version_getter
+from connectors.declared.declaration import Declaration, FieldRule, Kind, Stream, Word, child_columns, columns_of
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.fields import FieldKind, FieldSpec
+from hub.model.envelope import FULL_READ, Operation
+from hub.model.rules import RULES, broken_rule
+
+UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one field is filled.
+
+    Fields:
+        raw: the field that keeps a word no code table knows.
+        is_text: text is taken as it is, without surrounding space.
+        longest: characters that the field's text may have; None: it is no text.
+    """
+
+    field: str
+    get: Get
+    convert: Convert
+    default: Word | None
+    required: bool
+    raw: str | None
+    is_text: bool = False
+    longest: int | None = None
+
+    def value(self, row: Row) -> Any:
+        """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
+        try:
+            return self.convert(self.get(row))
+        except UNFORESEEN:
+            raise Unmappable(RejectReason.BAD_VALUE) from None
+
+
+class RowMapper:
+    """Maps the rows of one stream. Not bound to a thread; keeps no state between rows."""
+
+    def __init__(
+        self, source: Declaration, stream: Stream, version: SchemaVersion, secret: str, is_full_read: bool = False
+    ) -> None:
+        """Compile a stream's mapping; the events of a first full read say so (``hub.model.envelope.FULL_READ``)."""
+        self.stream = stream
+        self.columns = columns_of(stream)
+        self.children = tuple(rule for rule in stream.fields if rule.child)
+        self._zone = ZoneInfo(source.time_zone)
+        self.constants: dict[str, Any] = {
+            "source_system": source.code,
+            "source_agency": source.agency,
+            "source_epoch": source.epoch,
+            "unit_scheme": str(source.unit_scheme),
+            **({"causation_id": FULL_READ} if is_full_read else {}),
+        }
+        self._index = {name: place for place, name in enumerate(self.columns)}
+        self._specs = {spec.name: spec for spec in version.fields}
+        self._timely = timely_within(source.ahead_s)
+        self.steps = tuple(self._step(rule) for rule in stream.fields)
+        self._key = tuple(self._index[name] for name in stream.key)
+        self._payload = self._index[stream.payload] if stream.payload else None
+        self.version = version_getter(stream, self._index, self._zone, self._timely)
+        self._moment = to_moment((), self._zone)
+        self._changed_at = self._index[stream.changed_at] if stream.changed_at else None
+        self.operation = self._operation_of()
+        self._keyed = hashlib.blake2b(digest_size=16, key=hashlib.sha256(secret.encode()).digest())
+        self._identity = f"{source.code}\x1f{stream.subject}\x1f{source.epoch}"
+
+    def event(self, row: Row, recorded_at: datetime) -> dict[str, Any]:
+        """Return the event of a row.
+
+        Raises:
+            Unmappable: with the reason and the field.
+        """
+        if self._payload is not None:
+            row = (*row, payload_of(row[self._payload]))
+        event = dict(self.constants)
+        for step in self.steps:
+            try:
+                value = step.value(row)
+            except Unmappable as problem:
+                if problem.reason is not RejectReason.UNMAPPED_WORD or step.raw is None:
+                    raise Unmappable(problem.reason, problem.field or step.field) from None
+                event.setdefault(step.raw, not_longer(plain(step.get(row)), self._longest(step.raw), step.raw))
+                value = UNKNOWN
+            if value is None:
+                value = step.default
+                if value is None:
+                    if step.required:
+                        raise Unmappable(RejectReason.REQUIRED_MISSING, step.field)
+                    continue
+            event[step.field] = value
+        self._envelope(event, row, recorded_at)
+        return event
+
+    def _longest(self, field: str) -> int | None:
+        return self._specs[field].max_length
+
+    def row_hash(self, row: Row) -> str:
+        """Return the keyed hash of the row's primary key, hex: how a reject names its row."""
+        return self._digest(f"{self.stream.table}\x1f{self._key_text(row)}").hex()
+
+    def content_hash(self, row: Row) -> str:
+        """Return the keyed hash of all that the row holds, hex: how a reject names a row that its key does not name."""
+        return self._digest(f"{self.stream.table}\x1f{row!r}").hex()
+
+    def place(self, row: Row) -> str:
+        """Return where the row stands, if saying so betrays nobody: the id of an outbox row."""
+        text = self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""
+        return text if text.isprintable() else ""
+
+    def _envelope(self, event: dict[str, Any], row: Row, recorded_at: datetime) -> None:
+        event["recorded_at"] = recorded_at
+        if "occurred_at" not in event:
+            moment = _named("occurred_at", self.changed_at, row)
+            if moment is None:
+                raise Unmappable(RejectReason.TIME_MISSING, "occurred_at")
+            event["occurred_at"] = moment
+        version = _named("source_version", self.version, row)
+        if version is None:
+            raise Unmappable(RejectReason.VERSION_MISSING, "source_version")
+        event["source_version"] = version
+        event["operation"] = operation = _named("operation", self.operation, row)
+        event["event_id"] = self.event_id(row, version, operation)
+
+    def changed_at(self, row: Row) -> datetime | None:
+        """Return when the row changed last, None where the source does not say.
+
+        Raises:
+            Unmappable: it is no time, or a time to come.
+        """
+        return None if self._changed_at is None else self._timely(self._moment(row[self._changed_at]))
+
+    def event_id(self, row: Row, version: int, operation: str) -> bytes:
+        """Return the 16 bytes that name this version of the row, the same whenever it is sent."""
+        return self._digest(f"{self._identity}\x1f{self._key_text(row)}\x1f{version}\x1f{operation}")
+
+    def opened(self, rows: Sequence[Row]) -> tuple[Sequence[Row], set[int]]:
+        """Return the rows as the steps read them, an outbox row with its payload parsed, and those that have none."""
+        if self._payload is None:
+            return rows, set()
+        opened: list[Row] = []
+        unreadable: set[int] = set()
+        for place, row in enumerate(rows):
+            try:
+                payload: Mapping[str, Any] = payload_of(row[self._payload])
+            except Unmappable:
+                payload = {}
+                unreadable.add(place)
+            opened.append((*row, payload))
+        return opened, unreadable
+
+    def _digest(self, text: str) -> bytes:
+        hashed = self._keyed.copy()
+        hashed.update(text.encode("utf-8", "surrogatepass"))
+        digest = bytearray(hashed.digest())
+        digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8: made by a rule of our own
+        digest[8] = digest[8] & 0x3F | 0x80
+        return bytes(digest)
+
+    def _key_text(self, row: Row) -> str:
+        return "\x1f".join([str(row[place]) for place in self._key])
+
+    def _step(self, rule: FieldRule) -> Step:
+        spec = self._specs[rule.field]
+        raw = f"raw_{rule.field}"
+        return Step(
+            field=rule.field,
+            get=self._getter(rule),
+            convert=self._list(rule, spec) if spec.kind is FieldKind.JSON else self._plain(rule, spec),
+            default=rule.default,
+            required=not spec.nullable,
+            raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
+            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec) and spec.name not in RULES,
+            longest=spec.max_length,
+        )
+
+    def _plain(self, rule: FieldRule, spec: FieldSpec) -> Convert:
+        convert = _convert(rule, spec, self._zone)
+        if spec.name == "occurred_at":
+            return lambda value: self._timely(convert(value))
+        return _kept_to_rules(spec, convert)
+
+    def _getter(self, rule: FieldRule) -> Get:
+        if rule.child:
+            return itemgetter(len(self.columns) + self.children.index(rule))
+        if rule.paths:
+            return digger(rule.paths, rule.join, last=True)
+        return column_getter(rule, self._index)
+
+    def _list(self, rule: FieldRule, spec: FieldSpec) -> Convert:
+        items = {item.name: item for item in spec.items}
+        index = {name: place for place, name in enumerate(child_columns(rule))} if rule.child else None
+        steps = [
+            (
+                item.field,
+                digger(item.paths, item.join) if item.paths else column_getter(item, index or {}),
+                _convert(item, items[item.field], self._zone),
+                item.default,
+            )
+            for item in rule.items
+        ]
+
+        def element(given: Any) -> dict[str, Any]:
+            if index is None and not isinstance(given, Mapping):
+                raise Unmappable(RejectReason.BAD_LIST)
+            found = {}
+            for name, get, convert, default in steps:
+                try:
+                    value = convert(get(given))
+                except Unmappable as problem:
+                    raise Unmappable(problem.reason, problem.field or f"{rule.field}.{name}") from None
+                value = default if value is None else value
+                if value is None and not items[name].nullable:
+                    raise Unmappable(RejectReason.REQUIRED_MISSING, f"{rule.field}.{name}")
+                found[name] = value
+            return found
+
+        def convert_list(value: Any) -> Any:
+            given = value
+            if isinstance(value, str | bytes):
+                given = parsed(value, RejectReason.BAD_LIST) if value.strip() else None
+            if given is None or given == [] or given == {}:
+                return None
+            if not spec.is_array:
+                return element(given)
+            if not isinstance(given, list | tuple):
+                raise Unmappable(RejectReason.BAD_LIST)
+            return [element(one) for one in given]
+
+        return convert_list
+
+    def _operation_of(self) -> Get:
+        rule, deleted = self.stream.operation, self.stream.deleted
+        if rule is None or rule.constant is not None:
+            usual = str(rule.constant) if rule else str(Operation.UPDATE)
+
+            def said(row: Row) -> str:
+                return usual
+        else:
+            get, convert = self._getter(rule), _convert(rule, self._specs["operation"], self._zone)
+
+            def said(row: Row) -> str:
+                return str(convert(get(row)) or rule.default or Operation.UPDATE)
+
+        if deleted is None:
+            return said
+        is_deleted = deletion(deleted, self._index[deleted.column], self._zone)
+        return lambda row: str(Operation.REVOKE) if is_deleted(row) else said(row)
+
+
+def _named(field: str, call: Callable[[Row], Any], row: Row) -> Any:
+    """Call; what cannot be had is named after a field."""
+    try:
+        return call(row)
+    except Unmappable as problem:
+        raise Unmappable(problem.reason, problem.field or field) from None
+    except UNFORESEEN:
+        raise Unmappable(RejectReason.BAD_VALUE, field) from None
+
+
+def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:
+    """Tell whether a text field takes more than the source's text: a word's meaning, a date, lost zeros."""
+    said = rule.constant is not None or rule.words is not None or bool(rule.formats) or rule.pad is not None
+    return said or bool(spec.symbols) or bool(spec.text_format)
+
+
+def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
+    if rule.constant is not None:
+        return lambda value: value
+    convert, longest = converter(rule, spec, zone), spec.max_length
+    return convert if longest is None else lambda value: not_longer(convert(value), longest)
+
+
+def not_longer(text: Any, longest: int | None, field: str | None = None) -> Any:
+    """Return a field's text, None for none; raises ``Unmappable`` when it has more characters than the schema takes."""
+    if text is not None and longest is not None and len(text) > longest:
+        raise Unmappable(RejectReason.TOO_LONG, field)
+    return text
+
+
+def _kept_to_rules(spec: FieldSpec, convert: Convert) -> Convert:
+    """Return a conversion whose results keep the hub's rules of the field; what breaks one is a reject here."""
+    if spec.name not in RULES and spec.kind not in (FieldKind.DATE, FieldKind.TIMESTAMP):
+        return convert
+    broken = broken_rule(spec.name)
+
+    def kept(value: Any) -> Any:
+        found = convert(value)
+        problem = None if found is None else broken(found)
+        if problem is not None:
+            raise Unmappable(RejectReason.INVALID_VALUE, f"{spec.name}: {problem}")
+        return found
+
+    return kept

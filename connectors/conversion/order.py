@@ -1,0 +1,168 @@
+"""Versions that rise although the source's do not: what was sent of a thing last is remembered for a while.
+
+Two changes within one tick of a clock, a time that is the beginning of the transaction, ids that a session took ahead:
+each gives the later state a version that is not above the one sent before. The connector has seen which state came
+later, so it gives that one the next free version:
+
+- a row of a table is a state: a row that is met again with other content is newer than what was sent of it;
+- a row of an outbox is a change: of two about one thing the one with the later time is newer where its id is the lower
+  one; ids that sessions take ahead say nothing, there the times order the rows of a page.
+
+What is remembered is stored with the checkpoint of the page that it belongs to, and forgotten after ``remember_s``.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from connectors.base.port import Record, Said
+from connectors.base.reasons import Unmappable
+from connectors.conversion.getters import Row
+from connectors.conversion.mapping import RowMapper
+from connectors.conversion.versions import MOST_VERSION
+from connectors.declared.declaration import Kind
+from hub.codec.cells import cells_of, null_of
+from hub.codec.encode import Encoder
+from hub.model.entities import SUBJECTS
+from hub.model.envelope import FULL_READ
+
+_HASH_BYTES = 16
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A row that became a record under its own version."""
+
+    row: Row = field(repr=False)
+    record: Record
+    event_id: bytes
+
+
+class OrderMemory:
+    """Finds the version of each row of one stream. Keeps what pages under way say; the rest is in the store.
+
+    Args:
+        mapper: of the stream.
+        encoder: of the stream.
+        secret: of the keyed hash: contents of persons can be guessed.
+        remember_s: how long a thing is remembered.
+        look_up: returns what is stored of some things.
+    """
+
+    def __init__(
+        self,
+        mapper: RowMapper,
+        encoder: Encoder,
+        secret: str,
+        remember_s: float,
+        look_up: Callable[[Collection[str]], Mapping[str, Said]],
+    ) -> None:
+        self._mapper = mapper
+        self._hash = hashlib.blake2b(digest_size=_HASH_BYTES, key=hashlib.sha256(secret.encode()).digest())
+        self._remember = timedelta(seconds=remember_s)
+        self._look_up = look_up
+        self._is_outbox = mapper.stream.kind is Kind.OUTBOX
+        self._under_way: dict[str, Said] = {}
+        self._time = cells_of(encoder.version)["recorded_at"]
+        self._full_read = cells_of(encoder.version)["causation_id"](FULL_READ)
+        self._no_cause = null_of(encoder.version, "causation_id") or b""
+        _, aspect = SUBJECTS[mapper.stream.subject]
+        self._parts = tuple(step for step in mapper.steps if step.field in aspect.part)
+
+    def forget_under_way(self) -> None:
+        """Drop what pages say that were not confirmed: they are read again."""
+        self._under_way.clear()
+
+    def confirmed(self, said: Mapping[str, Said]) -> None:
+        """Drop what the store holds by now, but for what a later page says of the same things."""
+        for thing, one in said.items():
+            if self._under_way.get(thing) == one:
+                del self._under_way[thing]
+
+    def by_time(self, rows: Sequence[Row]) -> list[Row]:
+        """Return rows in the order of their times; those without one come first."""
+        return sorted(rows, key=lambda row: self._changed_at(row) or _EPOCH)
+
+    def content(self, value: bytes, event_id: bytes, recorded_at: datetime) -> str:
+        """Return the hash of a record without the bytes that say which event it is, when and by what it was carried."""
+        said = value.replace(self._full_read, self._no_cause, 1)
+        return self._hashed(said.replace(event_id, b"", 1).replace(self._time(recorded_at), b"", 1))
+
+    def settle(
+        self, met: Sequence[Met], now: datetime, is_first_read: bool, again: Callable[[Row, int], Record]
+    ) -> tuple[list[Record], dict[str, Said]]:
+        """Return the records of a page's rows, each under the version that its order gives it, and what to remember.
+
+        Args:
+            met: the rows, in the order in which they are sent.
+            now: when they were read.
+            is_first_read: of a first full read only what changed lately can be met again under the same version.
+            again: makes a row's record under another version.
+        """
+        times = [self._changed_at(one.row) for one in met]
+        asked = [self._is_outbox or not is_first_read or self._is_recent(at, now) for at in times]
+        things = [self._thing(one) if is_asked else "" for one, is_asked in zip(met, asked, strict=True)]
+        known = {} if is_first_read and not self._is_outbox else self._known([thing for thing in things if thing])
+        records, said = [one.record for one in met], dict[str, Said]()
+        for place, (one, thing, at) in enumerate(zip(met, things, times, strict=True)):
+            if not thing:
+                continue
+            own, before = self._mapper.version(one.row), known.get(thing)
+            content = self.content(one.record[1], one.event_id, now)
+            version = self._version(before, own, content, at)
+            if version != own:
+                records[place] = again(one.row, version)
+            if before is None or version >= before.sent:
+                until = _micros(now + self._remember) or 0
+                known[thing] = Said(own, version, content, _micros(at), until)
+                if not is_first_read or self._is_recent(at, now):
+                    said[thing] = known[thing]
+        self._under_way.update(said)
+        return records, said
+
+    def _thing(self, met: Met) -> str:
+        """Return what a row is about: a row of a table about itself, a row of an outbox about its entity."""
+        if not self._is_outbox:
+            return self._mapper.row_hash(met.row)
+        key = met.record[0]
+        if not self._parts:
+            return key.hex()
+        opened, _ = self._mapper.opened([met.row])
+        parts = "\x1f".join(str(step.value(opened[0])) for step in self._parts)
+        return self._hashed(key + parts.encode())
+
+    def _known(self, things: Sequence[str]) -> dict[str, Said]:
+        """Return what was sent of some things, pages under way included."""
+        stored = self._look_up({thing for thing in things if thing not in self._under_way})
+        return {**stored, **{thing: self._under_way[thing] for thing in things if thing in self._under_way}}
+
+    def _version(self, before: Said | None, own: int, content: str, at: datetime | None) -> int:
+        """Return the version under which a row is sent: its own, or the next one where the row is newer than that."""
+        if before is None or own > before.sent:
+            return own
+        if before.content == content:
+            return before.sent
+        at_us = _micros(at)
+        is_newer = not self._is_outbox or (at_us is not None and before.at_us is not None and at_us > before.at_us)
+        return min(before.sent + 1, MOST_VERSION) if is_newer else own
+
+    def _changed_at(self, row: Row) -> datetime | None:
+        try:
+            return self._mapper.changed_at(row)
+        except Unmappable:
+            return None
+
+    def _is_recent(self, at: datetime | None, now: datetime) -> bool:
+        return at is not None and at >= now - self._remember
+
+    def _hashed(self, data: bytes) -> str:
+        hashed = self._hash.copy()
+        hashed.update(data)
+        return hashed.hexdigest()
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // _MICROSECOND

@@ -1,0 +1,43 @@
+"""One row to one record, by itself: slower than by columns, and it says what is wrong with the row."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from connectors.base.port import Record
+from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
+from connectors.conversion.mapping import RowMapper
+from hub.codec.encode import Encoder
+from hub.model.errors import PoisonError
+from hub.topology import MAX_RECORD_BYTES
+
+
+def record_of_row(
+    mapper: RowMapper, encoder: Encoder, row: Sequence[Any], now: datetime, version: int | None = None
+) -> tuple[Record, bytes]:
+    """Encode one row; return its record and the event's id.
+
+    Args:
+        mapper: of the row's stream.
+        encoder: of its subject.
+        row: as ``SourceTable`` gives it, child rows included.
+        now: becomes ``recorded_at``.
+        version: the event's version, where it is not the row's own.
+
+    Raises:
+        Unmappable: with the reason, and where it failed.
+    """
+    event = mapper.event(row, now)
+    if version is not None:
+        event["source_version"] = version
+        event["event_id"] = mapper.event_id(row, version, event["operation"])
+    try:
+        value = encoder.encode(event)
+        key = encoder.key(event)
+    except PoisonError as problem:
+        raise Unmappable(RejectReason.NOT_ENCODABLE, problem.detail) from None
+    except UNFORESEEN:
+        raise Unmappable(RejectReason.BAD_VALUE) from None
+    if len(value) > MAX_RECORD_BYTES:
+        raise Unmappable(RejectReason.TOO_LARGE)
+    return (key, value), event["event_id"]

@@ -1,0 +1,1 @@
+"""The declaration: one TOML file per source, read into frozen values."""

@@ -1,0 +1,339 @@
+"""From the TOML document to the declaration's values.
+
+Every problem of the file's shape is collected; none stops the reading.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from connectors.declared.compare_every import compare_every
+from connectors.declared.declaration import (
+    Child,
+    Declaration,
+    Deleted,
+    FieldRule,
+    Kind,
+    LateRows,
+    Location,
+    NumberFormat,
+    Part,
+    Stream,
+    Word,
+)
+from connectors.declared.formats import date_format_problem, number_format
+from connectors.declared.toml_shapes import MOST_ROWS, MOST_S, MOST_WHOLE, number_problem, table, tables
+from hub.model.envelope import Operation, UnitScheme
+from hub.model.errors import ConfigError
+from hub.topology import all_subjects
+
+_Table = Mapping[str, Any]
+_SOURCE = {"code", "agency", "unit_scheme", "time_zone", "url", "url_env", "epoch", "poll_s", "overlap_s", "page_rows"}
+_SOURCE |= {"ahead_s", "remember_s"}
+_STREAM = {
+    *("name", "connector", "subject", "table", "key", "fields", "version", "changed_at", "txid", "payload", "where"),
+    *("operation", "deleted", "late_rows"),
+}
+_MOST_LETTERS = 200
+"""The state keeps names of this length."""
+
+_MOST_LETTERS_OF_A_URL = 10_000
+
+_ORIGINS = ("column", "columns", "path", "paths", "constant", "child")
+_RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number", "pad", "default", "items"}
+
+
+class _Reader:
+    """Reads parts of one document and gathers its problems."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.words: _Table = {}
+        self.problems: list[str] = []
+
+    def problem(self, where: str, text: str) -> None:
+        self.problems.append(f"{self.name}: {where}: {text}")
+
+    def unknown(self, where: str, given: _Table, known: set[str]) -> None:
+        for name in sorted(set(given) - known):
+            self.problem(where, f"unknown name {name!r}")
+
+    def text(
+        self, where: str, given: _Table, name: str, default: str | None = None, most: int = _MOST_LETTERS
+    ) -> str | None:
+        value = given.get(name, default)
+        if value is None or (isinstance(value, str) and value and "\0" not in value and len(value) <= most):
+            return value
+        self.problem(where, f"{name} must be text, of {most} letters at most")
+        return None
+
+    def required(self, where: str, given: _Table, name: str) -> str:
+        if name not in given:
+            self.problem(where, f"{name} is missing")
+            return ""
+        return self.text(where, given, name) or ""
+
+    def seconds(self, given: _Table, name: str, default: float, least: float = 0.0) -> float:
+        value = given.get(name, default)
+        if problem := number_problem(value, least, MOST_S):
+            self.problem("source", f"{name} {problem}")
+            return default
+        return float(value)
+
+    def whole(self, where: str, given: _Table, name: str, default: int, most: int = MOST_WHOLE) -> int:
+        value = given.get(name, default)
+        if problem := number_problem(value, 1, most, is_whole=True):
+            self.problem(where, f"{name} {problem}")
+            return default
+        return int(value)
+
+    def names(self, where: str, given: _Table, name: str) -> tuple[str, ...]:
+        value = given.get(name, [])
+        value = [value] if isinstance(value, str) else value
+        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+            return tuple(value)
+        self.problem(where, f"{name} must be a name or a list of names")
+        return ()
+
+    def one_of(self, where: str, given: _Table, name: str, allowed: Sequence[str]) -> str | None:
+        value = given.get(name)
+        if value is None or value in allowed:
+            return value
+        self.problem(where, f"{name} {value!r} is none of {', '.join(allowed)}")
+        return None
+
+    def location(self, where: str, given: _Table, needed: bool) -> Location:
+        url, variable = self.text(where, given, "url", most=_MOST_LETTERS_OF_A_URL), self.text(where, given, "url_env")
+        if url and variable:
+            self.problem(where, "url and url_env exclude each other")
+        if needed and not url and not variable:
+            self.problem(where, "url or url_env is missing")
+        if url:
+            try:
+                if make_url(url).password is not None:
+                    self.problem(where, "url holds a password: put the URL into a variable and name it with url_env")
+                    url = None
+            except ArgumentError:
+                self.problem(where, "url is not a database URL")
+                url = None
+        return Location(url, variable)
+
+    def word_map(self, where: str, value: object) -> Mapping[str, Word] | None:
+        if isinstance(value, str):
+            if value not in self.words:
+                self.problem(where, f"no code table [words.{value}]")
+                return None
+            value = self.words[value]
+        if isinstance(value, dict) and value and all(isinstance(word, Word) for word in value.values()):
+            return dict(value)
+        self.problem(where, "words must be the name of a code table or a table of its own, and not empty")
+        return None
+
+    def rule(self, where: str, name: str, given: object, in_json: bool) -> FieldRule | None:
+        """Read one field's rule; ``in_json``: a bare name means a path, not a column."""
+        if isinstance(given, str):
+            given = {"path" if in_json else "column": given}
+        if not isinstance(given, dict):
+            self.problem(where, f"field {name}: must be the name of a column or a table")
+            return None
+        where = f"{where}, field {name}"
+        self.unknown(where, given, _RULE)
+        if sum(origin in given for origin in _ORIGINS) != 1:
+            self.problem(where, f"needs exactly one of {', '.join(_ORIGINS)}")
+            return None
+        constant, default = given.get("constant"), given.get("default")
+        for label, value in (("constant", constant), ("default", default)):
+            if value is not None and not isinstance(value, Word):
+                self.problem(where, f"{label} must be text, a whole number or true/false")
+        part = self.one_of(where, given, "part", list(Part))
+        return FieldRule(
+            field=name,
+            columns=self.names(where, given, "columns") or self.names(where, given, "column"),
+            paths=tuple(
+                tuple(path.split(".")) for path in self.names(where, given, "paths") or self.names(where, given, "path")
+            ),
+            constant=constant,
+            child=self.child(where, given),
+            join=self.join(where, given),
+            words=self.word_map(where, given["words"]) if "words" in given else None,
+            formats=self.formats(where, given),
+            part=Part(part) if part else None,
+            number=self.number_format(where, given),
+            pad=self.whole(where, given, "pad", 1, _MOST_LETTERS) if "pad" in given else None,
+            default=default,
+            items=self.items(where, given),
+        )
+
+    def join(self, where: str, given: _Table) -> str:
+        value = given.get("join", " ")
+        if isinstance(value, str):
+            return value
+        self.problem(where, "join must be text")
+        return " "
+
+    def formats(self, where: str, given: _Table) -> tuple[str, ...]:
+        formats = self.names(where, given, "formats")
+        for text in formats:
+            if problem := date_format_problem(text):
+                self.problem(where, problem)
+        return formats
+
+    def number_format(self, where: str, given: _Table) -> NumberFormat | None:
+        found = number_format(given["number"]) if "number" in given else None
+        if isinstance(found, str):
+            self.problem(where, found)
+            return None
+        return found
+
+    def child(self, where: str, given: _Table) -> Child | None:
+        if "child" not in given:
+            return None
+        on = given.get("on")
+        if not isinstance(on, dict) or len(on) != 1 or not all(isinstance(value, str) for value in on.values()):
+            self.problem(where, 'a child table needs on = { its_column = "column_of_the_stream" }, one pair')
+            on = {}
+        if "items" not in given:
+            self.problem(where, "a child table needs items")
+        return Child(self.required(where, given, "child"), on, self.names(where, given, "order"))
+
+    def items(self, where: str, given: _Table) -> tuple[FieldRule, ...]:
+        items = given.get("items", {})
+        if not isinstance(items, dict):
+            self.problem(where, "items must be a table")
+            return ()
+        rules = [self.rule(where, name, rule, in_json="child" not in given) for name, rule in items.items()]
+        return tuple(rule for rule in rules if rule)
+
+    def stream(self, number: int, given: _Table) -> Stream:
+        where = f"stream {given.get('name', f'number {number}')}"
+        self.unknown(where, given, _STREAM)
+        name, table = self.required(where, given, "name"), self.required(where, given, "table")
+        self.required(where, given, "connector")
+        kind = Kind(self.one_of(where, given, "connector", list(Kind)) or Kind.TABLE)
+        subject = self.required(where, given, "subject")
+        if subject and subject not in all_subjects():
+            self.problem(where, f"unknown subject {subject!r}; there are {', '.join(all_subjects())}")
+        late = self.one_of(where, given, "late_rows", list(LateRows))
+        key = self.names(where, given, "key")
+        if not key or (kind is Kind.OUTBOX and len(key) != 1):
+            self.problem(where, "key is missing" if not key else "an outbox has one key column, its rising id")
+        stream = Stream(
+            name=name,
+            kind=kind,
+            subject=subject,
+            table=table,
+            key=key,
+            fields=self.rules(where, given),
+            version=self.text(where, given, "version"),
+            changed_at=self.text(where, given, "changed_at"),
+            txid=self.text(where, given, "txid"),
+            payload=self.text(where, given, "payload"),
+            where=self.conditions(where, given),
+            operation=self.operation(where, given),
+            deleted=self.deleted(where, given),
+            late_rows=LateRows(late) if late else None,
+        )
+        if kind is Kind.TABLE and not stream.version and not stream.changed_at:
+            self.problem(where, "version or changed_at is missing: without one of them no event has an order")
+        if not stream.changed_at and "occurred_at" not in {rule.field for rule in stream.fields}:
+            self.problem(where, "changed_at is missing, and no field occurred_at says when the change happened")
+        return stream
+
+    def rules(self, where: str, given: _Table) -> tuple[FieldRule, ...]:
+        fields = given.get("fields")
+        if not isinstance(fields, dict) or not fields:
+            self.problem(where, "[stream.fields] is missing")
+            return ()
+        rules = [self.rule(where, name, rule, in_json="payload" in given) for name, rule in fields.items()]
+        if "payload" not in given and any(rule and rule.paths for rule in rules):
+            self.problem(where, "a path needs the stream's payload column")
+        return tuple(rule for rule in rules if rule)
+
+    def conditions(self, where: str, given: _Table) -> Mapping[str, tuple[Word, ...]]:
+        conditions: dict[str, tuple[Word, ...]] = {}
+        wanted = given.get("where", {})
+        if not isinstance(wanted, Mapping):
+            self.problem(where, "where must be a table: where = { its_column = a value, or a list of values }")
+            wanted = {}
+        for column, value in wanted.items():
+            values = tuple(value) if isinstance(value, list) else (value,)
+            if not values or not all(isinstance(item, Word) for item in values):
+                self.problem(where, f"where.{column} must be a value or a list of values")
+                continue
+            conditions[column] = values
+        return conditions
+
+    def operation(self, where: str, given: _Table) -> FieldRule | None:
+        value = given.get("operation")
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = {"constant": value}
+        rule = self.rule(where, "operation", value, in_json=False)
+        said = [rule.constant] if rule and rule.constant is not None else list(((rule and rule.words) or {}).values())
+        for word in said:
+            if word not in set(Operation):
+                self.problem(where, f"operation {word!r} is none of {', '.join(Operation)}")
+        return rule
+
+    def deleted(self, where: str, given: _Table) -> Deleted | None:
+        value = given.get("deleted")
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return Deleted(value)
+        if isinstance(value, dict) and set(value) <= {"column", "values"}:
+            return Deleted(self.required(where, value, "column"), self.names(where, value, "values"))
+        self.problem(where, "deleted must be a column, or { column, values }")
+        return None
+
+
+def declaration_of(document: _Table, name: str) -> Declaration:
+    """Return the declaration of a parsed TOML document.
+
+    Raises:
+        ConfigError: with every problem, each naming the file and the place.
+    """
+    reader = _Reader(name)
+    reader.words = table(document.get("words", {}), "words", reader.problem)
+    reader.unknown("top level", document, {"source", "state", "words", "stream"})
+    source = table(document.get("source", {}), "source", reader.problem)
+    state = table(document.get("state", {}), "state", reader.problem)
+    reader.unknown("source", source, {*_SOURCE, "compare"})
+    reader.unknown("state", state, {"url", "url_env", "schema"})
+    given = tables(document.get("stream", []), "stream", reader.problem)
+    streams = tuple(reader.stream(number, entry) for number, entry in enumerate(given, 1))
+    if not streams:
+        reader.problem("top level", "no [[stream]]")
+    for double in {stream.name for stream in streams if [other.name for other in streams].count(stream.name) > 1}:
+        reader.problem(f"stream {double}", "declared twice")
+    zone = reader.text("source", source, "time_zone", "Asia/Ho_Chi_Minh") or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        reader.problem("source", f"time_zone {zone!r} is not known")
+    reader.required("source", source, "unit_scheme")
+    scheme = reader.one_of("source", source, "unit_scheme", list(UnitScheme))
+    declaration = Declaration(
+        code=reader.required("source", source, "code"),
+        agency=reader.required("source", source, "agency"),
+        unit_scheme=UnitScheme(scheme or UnitScheme.GSO_2025),
+        time_zone=zone,
+        database=reader.location("source", source, needed=True),
+        streams=streams,
+        epoch=reader.whole("source", source, "epoch", 1),
+        poll_s=reader.seconds(source, "poll_s", 0.5, 0.05),
+        overlap_s=reader.seconds(source, "overlap_s", 60.0),
+        ahead_s=reader.seconds(source, "ahead_s", 86_400.0),
+        remember_s=reader.seconds(source, "remember_s", 86_400.0),
+        page_rows=reader.whole("source", source, "page_rows", 5_000, MOST_ROWS),
+        state=reader.location("state", state, needed=False),
+        state_schema=reader.text("state", state, "schema", "hub_connector") or "hub_connector",
+        compare=compare_every(source.get("compare"), lambda text: reader.problem("source", text)),
+    )
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return declaration

@@ -1,0 +1,79 @@
+"""What came of the last comparison by schedule: kept beside the connector's state."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Column, DateTime, Float, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy.schema import CreateSchema
+
+from connectors.faults import translated
+from connectors.memory.state import StateStore
+
+_WHAT = "connector's state"
+
+
+@dataclass(frozen=True, slots=True)
+class LastComparison:
+    """What came of the last comparison by schedule.
+
+    Fields:
+        at: when it ended. took_s: how long it took. equal: whether nothing differed; None: it failed.
+        counts: by subject, how many keys of each kind. problem: why it failed, or what was not repaired.
+    """
+
+    at: datetime
+    took_s: float
+    equal: bool | None
+    counts: Mapping[str, Mapping[str, int]]
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        told = {"took_s": round(self.took_s, 1), "equal": self.equal, "subjects": self.counts, "problem": self.problem}
+        return {"at": self.at.isoformat(), **told}
+
+
+class ComparisonStore:
+    """Keeps the last comparison of one source, in a table ``comparison`` beside the connector's other state."""
+
+    def __init__(self, state: StateStore) -> None:
+        self._state = state
+        self._metadata = MetaData(schema=state.schema)
+        self._table = Table(
+            "comparison" if state.schema else "connector_comparison",
+            self._metadata,
+            Column("source", String(200), primary_key=True),
+            Column("at", DateTime(timezone=True), nullable=False),
+            Column("took_s", Float, nullable=False),
+            Column("equal", Boolean),
+            Column("counts", Text, nullable=False),
+            Column("problem", Text, nullable=False),
+        )
+
+    def last(self) -> LastComparison | None:
+        """Return the last comparison, None before the first; makes no table."""
+        table = self._table
+        with translated(_WHAT), self._state.engine.connect() as connection:
+            if not connection.dialect.has_table(connection, table.name, schema=self._state.schema):
+                return None
+            row = connection.execute(select(table).where(table.c.source == self._state.source)).one_or_none()
+        if row is None:
+            return None
+        at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
+        return LastComparison(at, row.took_s, row.equal, json.loads(row.counts), row.problem)
+
+    def save(self, last: LastComparison) -> None:
+        """Keep a comparison in place of the one before."""
+        table, engine = self._table, self._state.engine
+        with translated(_WHAT), engine.begin() as connection:
+            if self._state.schema and not connection.dialect.has_schema(connection, self._state.schema):
+                connection.execute(CreateSchema(self._state.schema, if_not_exists=True))
+            self._metadata.create_all(connection)
+            connection.execute(delete(table).where(table.c.source == self._state.source))
+            values = {"at": last.at, "took_s": last.took_s, "equal": last.equal, "problem": last.problem}
+            connection.execute(
+                insert(table).values(source=self._state.source, counts=json.dumps(last.counts), **values)
+            )

@@ -1,0 +1,1 @@
+"""The run: poll, publish, confirm, report."""

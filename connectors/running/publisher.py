@@ -1,0 +1,214 @@
+"""Publishing with aiokafka: idempotent, acknowledged by all in-sync replicas, confirmed page by page.
+
+A page's records are put into whole batches, one after another per partition, which costs a fraction of handing them
+over record by record. The client lives on an event loop in a thread of its own; to its caller this module is blocking.
+"""
+
+import asyncio
+import logging
+import struct
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+
+from connectors.base.port import Record
+from hub.model.errors import HubError, RetryableError, UnreachableError
+from hub.topology import MAX_LOG_RECORD_BYTES
+
+CONFIRM_TIMEOUT_S = 60.0
+REQUEST_TIMEOUT_MS = 15_000
+BATCH_BYTES = 512 * 1024
+_LOOK_EVERY_S = 0.2
+_CLOSE_S = 1.0
+_KEY_BYTES = 16
+_WORDS = struct.Struct("<4I")
+_MASK = 0xFFFFFFFF
+_SEED, _MIX = 0x9747B28C, 0x5BD1E995
+_ABSENT = (
+    "KafkaTimeoutError",
+    "KafkaConnectionError",
+    "NoBrokersAvailable",
+    "UnknownTopicOrPartitionError",
+    "KafkaError",
+)
+"""The last is what the client says when no broker it knows answers."""
+
+_LOST_PRODUCER = (
+    "OutOfOrderSequenceNumber",
+    "InvalidProducerEpoch",
+    "UnknownProducerId",
+    "ProducerFenced",
+    "ProducerClosed",
+)
+"""The broker has forgotten this producer: the next try is made by another one."""
+
+_Result = TypeVar("_Result")
+
+
+class PublishError(HubError):
+    """The broker refuses for good: no such right, a record it does not take."""
+
+    code = "PUBLISH"
+
+
+class KafkaPublisher:
+    """One producer, made when first needed, and made anew after a failure: what it still held is published again."""
+
+    def __init__(self, bootstrap: str, client_id: str, wait_ms: int = 10_000) -> None:
+        """Take the brokers; ``wait_ms``: how long one try waits for a broker or topic to be there."""
+        # its warnings while a broker is away say no more than our own line per try
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        self._bootstrap = bootstrap
+        self._wait_s = wait_ms / 1000
+        self._client_id = client_id
+        self._producer: AIOKafkaProducer | None = None
+        self._partitions: dict[str, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def publish(self, topic: str, records: Sequence[Record]) -> None:
+        """Send records and wait until every one is confirmed; see ``Publisher``.
+
+        Raises:
+            RetryableError: not all were confirmed.
+            PublishError: the broker refuses for good.
+        """
+        try:
+            self._run(self._publish(topic, records))
+        except (KafkaError, TimeoutError) as error:
+            self.close()
+            failed = error if isinstance(error, KafkaError) else KafkaTimeoutError()
+            raise meaning(failed, topic) from error
+
+    def close(self) -> None:
+        """Let go of the broker; what was not confirmed is dropped here and published again from the checkpoint."""
+        if self._loop is None or self._thread is None:
+            return
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+    def _run(self, call: Coroutine[Any, Any, _Result]) -> _Result:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="producer", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+    async def _publish(self, topic: str, records: Sequence[Record]) -> None:
+        async with asyncio.timeout(CONFIRM_TIMEOUT_S):
+            producer = await self._connected()
+            count = await self._partition_count(producer, topic)
+            parts: list[list[Record]] = [[] for _ in range(count)]
+            for number, record in zip(partitions_of([key for key, _ in records], count), records, strict=True):
+                parts[number].append(record)
+            await asyncio.gather(*(_send(producer, topic, number, part) for number, part in enumerate(parts) if part))
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","),
+                client_id=self._client_id,
+                enable_idempotence=True,
+                acks="all",
+                compression_type="lz4",
+                max_batch_size=BATCH_BYTES,
+                max_request_size=MAX_LOG_RECORD_BYTES,
+                request_timeout_ms=REQUEST_TIMEOUT_MS,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await _let_go(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _partition_count(self, producer: AIOKafkaProducer, topic: str) -> int:
+        """Return the topic's partitions; asks for all topics, which makes no broker create one that is missing."""
+        deadline = asyncio.get_running_loop().time() + self._wait_s
+        while topic not in self._partitions:
+            found = (await producer.client.fetch_all_metadata()).partitions_for_topic(topic)
+            if found:
+                self._partitions[topic] = len(found)
+            elif asyncio.get_running_loop().time() > deadline:
+                raise UnknownTopicOrPartitionError
+            else:
+                await asyncio.sleep(_LOOK_EVERY_S)
+        return self._partitions[topic]
+
+    async def _stop(self) -> None:
+        producer, self._producer = self._producer, None
+        self._partitions = {}
+        if producer is not None:
+            await _let_go(producer)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_CLOSE_S)
+
+
+async def _let_go(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; its records are not waited for long: a page that is in doubt is published again."""
+    await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=_CLOSE_S)
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
+    """Send one partition's records in their order, in batches as large as allowed, and wait for the confirmation."""
+    confirmations = []
+    batch = producer.create_batch()
+    for key, value in records:
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            batch.close()
+            confirmations.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value)
+    batch.close()
+    confirmations.append(await producer.send_batch(batch, topic, partition=partition))
+    await asyncio.gather(*confirmations)
+
+
+def meaning(error: Any, topic: str) -> HubError:
+    """Return what an error of the broker means: an absent broker or topic is waited for, a refusal is not."""
+    name = type(error).__name__
+    if name in _ABSENT:
+        return UnreachableError(f"topic {topic}: broker or topic cannot be reached: {name}")
+    if not error.retriable and name not in _LOST_PRODUCER:
+        return PublishError(f"topic {topic}: the broker refuses: {name}")
+    return RetryableError(f"topic {topic}: {name}")
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition Kafka's default partitioner gives a 16-byte key (murmur2), as the Java client does."""
+    state = _SEED ^ len(key)
+    for word in _WORDS.unpack(key):
+        mixed = word * _MIX & _MASK
+        mixed = (mixed ^ mixed >> 24) * _MIX & _MASK
+        state = (state * _MIX & _MASK) ^ mixed
+    state = (state ^ state >> 13) * _MIX & _MASK
+    return ((state ^ state >> 15) & 0x7FFFFFFF) % partitions
+
+
+def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
+    """Return what ``partition_of`` gives each key, for all keys at once."""
+    joined = b"".join(keys)
+    if len(joined) != _KEY_BYTES * len(keys):
+        raise ValueError("a key has not 16 bytes")
+    words = pa.Array.from_buffers(pa.uint32(), len(keys) * 4, [None, pa.py_buffer(joined)])
+    frame = pl.DataFrame({"word": pl.Series(words).cast(pl.UInt64)})
+    state: pl.Expr = pl.lit(_SEED ^ _KEY_BYTES, pl.UInt64)
+    for place in range(4):
+        mixed = (pl.col("word").gather_every(4, place) * _MIX) & _MASK
+        mixed = ((mixed ^ (mixed // 2**24)) * _MIX) & _MASK
+        state = ((state * _MIX) & _MASK) ^ mixed
+    state = ((state ^ (state // 2**13)) * _MIX) & _MASK
+    chosen = ((state ^ (state // 2**15)) & 0x7FFFFFFF) % partitions
+    return frame.select(chosen.alias("partition"))["partition"].to_list()

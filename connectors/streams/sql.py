@@ -1,0 +1,344 @@
+"""The connectors on SQLAlchemy: ``outbox`` and ``table``, made from a declaration alone.
+
+Both read a table so that no row is missed (``horizon``, ``overlap``); they differ in what a row is: an outbox row is
+an event of its own and its id its version, a table's row is a state whose version is a column or the time of its last
+change.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from connectors.access.ahead import read_ahead
+from connectors.access.lookup import rows_named
+from connectors.access.opened import OpenTable
+from connectors.access.origin import STEPPED_BACK
+from connectors.access.overlap import OverlapReading
+from connectors.access.read_as import READ_AS, is_of
+from connectors.access.reading import PHASE, SNAPSHOT, Rows
+from connectors.access.source import SourceTable
+from connectors.access.ways import carried, looked_at
+from connectors.base.port import Page, Position, Record, Reject
+from connectors.base.reasons import RejectReason, Unmappable
+from connectors.conversion.columns import ColumnEncoder
+from connectors.conversion.mapping import RowMapper
+from connectors.conversion.order import Met, OrderMemory
+from connectors.conversion.rows import record_of_row
+from connectors.declared.declaration import Declaration, Stream
+from connectors.memory.readings import mapping_digest, with_epoch
+from connectors.memory.state import StateStore
+from connectors.tables.apart import REASONS, told_apart
+from connectors.tables.identity import IDENTITY, same_names
+from connectors.tables.unreadable import UnreadableRow
+from hub.codec.catalogue import Catalogue, load_catalogue
+from hub.codec.encode import Encoder
+from hub.topology import MAX_RECORD_BYTES, event_topic
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the streams of a source share."""
+
+    declaration: Declaration
+    engine: Engine
+    state: StateStore
+    secret: str = field(repr=False)
+    catalogue: Catalogue = field(default_factory=load_catalogue)
+
+    def close(self) -> None:
+        """Let go of the connections to the source and to the state, and of the lock."""
+        self.engine.dispose()
+        self.state.close()
+
+
+def declaration_in_force(context: Context) -> Declaration:
+    """Return the declaration under the epoch of the last full reading that was asked for, where that is higher."""
+    return with_epoch(context.declaration, context.state.full_reading())
+
+
+_Sent = dict[str, tuple[datetime | None, str]]
+"""What became last of rows that are met again at every poll, by hash: when the row changed, and its content."""
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What became of a page's rows."""
+
+    records: list[Record] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+
+
+class SqlConnector:
+    """One stream of a source; see ``port.Connector``. The source is first met in ``stored``."""
+
+    def __init__(self, context: Context, stream: Stream) -> None:
+        self._context = context
+        self._stream = stream
+        self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
+        self._map(context.declaration)
+        self._open = OpenTable(context.declaration, self.table)
+        self._rejected: set[str] = set()
+        self._from: Position = {}
+        self._sent: _Sent = {}
+        self._unconfirmed: deque[tuple[Page, _Sent]] = deque()
+        self._mapping: str | None = None
+
+    def _map(self, declaration: Declaration) -> None:
+        """Make what maps and encodes rows, under the declaration's epoch."""
+        context, stream = self._context, self._stream
+        self._epoch = declaration.epoch
+        self._mapper = RowMapper(declaration, stream, context.catalogue.latest(stream.subject), context.secret)
+        self._columns = ColumnEncoder(self._mapper, self._encoder)
+        version = context.catalogue.latest(stream.subject)
+        self._full = RowMapper(declaration, stream, version, context.secret, is_full_read=True)
+        self._full_columns = ColumnEncoder(self._full, self._encoder)
+        self._order = OrderMemory(
+            self._mapper,
+            self._encoder,
+            context.secret,
+            max(declaration.remember_s, 2 * declaration.overlap_s),
+            lambda things: context.state.said(stream.name, things),
+        )
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self._stream.name
+
+    @property
+    def topic(self) -> str:
+        """The topic of its subject."""
+        return event_topic(self._stream.subject)
+
+    def stored(self) -> Position | None:
+        """Return the stored position and learn which rows are rejects, and whether they are to be read again."""
+        with self._open.steady():
+            is_open = self._open.reading is not None
+            _, table = self._open.opened()
+        if not is_open and not table.proof.is_doubtful:
+            self._context.state.take()
+            self._context.state.forget_rejects(self.name, REASONS)
+        stored, self._rejected = self._context.state.load(self.name)
+        declaration = declaration_in_force(self._context)
+        if declaration.epoch != self._epoch:
+            self._map(declaration)
+        if stored is not None and not is_of(stored.position, self._open.read_as):
+            _log.warning(
+                "stream %s: its declaration names another table, key, where or way of reading than before: it is read"
+                " from the beginning",
+                self.name,
+            )
+            self._context.state.forget_rejects(self.name, tuple(RejectReason))
+            self._rejected, stored = set(), None
+        self._compare_mapping()
+        return stored.position if stored else None
+
+    def _compare_mapping(self) -> None:
+        """Find out whether rows are mapped in another way than the rejects were; without rejects nothing is to do."""
+        state, version = self._context.state, self._context.catalogue.latest(self._stream.subject)
+        digest = mapping_digest(self._context.declaration, self._stream, version)
+        is_new = state.mapping(self.name) != digest
+        self._mapping = digest if is_new and self._rejected else None
+        if is_new and not self._rejected:
+            state.keep_mapping(self.name, digest)
+
+    def snapshot(self, position: Position | None) -> Iterator[Page]:
+        """Read everything, or the rest of an interrupted snapshot; see ``port.Connector``."""
+        with self._open.steady():
+            if position is None:
+                position = self._open.begun()
+            if position.get(PHASE) == SNAPSHOT:
+                _, table = self._open.opened()
+                _, why = looked_at(table, position)
+                yield from self._all(position if why is None else self._open.anew(why))
+
+    def changes(self, position: Position) -> Iterator[Page]:
+        """Read what is new; see ``port.Connector``. All of it where the table is another one by now."""
+        with self._open.steady():
+            reading, table = self._open.opened()
+            self._begin_at(position)
+            now, why = looked_at(table, position)
+            if why is not None:
+                position = self._open.anew(why)
+                yield self._page([], position, None)
+                yield from self._all(position)
+                return
+            is_known = same_names(position.get(IDENTITY), now)
+            position = {**position, IDENTITY: now}  # type: ignore[dict-item]
+            if not is_known:
+                yield self._page([], position, None)
+            if self._mapping is not None:
+                yield from self._rejects_again(position, self._mapping)
+            for rows, after in reading.changes(position):
+                yield self._page(rows, carried(position, after), self._changed_place())
+        if isinstance(reading, OverlapReading):
+            self._sent = {name: sent for name, sent in self._sent.items() if self._may_come_again(sent[0], position)}
+
+    def _all(self, position: Position) -> Iterator[Page]:
+        """Read all rows from a snapshot's position on."""
+        reading, _ = self._open.opened()
+        self._begin_at(position)
+        # one page ahead: a snapshot's pages do not depend on what becomes of those before
+        for rows, after in read_ahead(reading.snapshot(position)):
+            yield self._page(rows, carried(position, after), self._changed_place())
+
+    def _rejects_again(self, position: Position, mapping: str) -> Iterator[Page]:
+        """Read the rows that are rejects, by the mapping of now; the last page says that all were."""
+        _, table = self._open.opened()
+        for rows in rows_named(table, self._mapper, self._rejected):
+            yield self._page(rows, position, None)
+        last = Page({**position, READ_AS: self._open.read_as}, mapping=mapping)
+        self._unconfirmed.append((last, {}))
+        yield last
+
+    def _may_come_again(self, at: datetime | None, position: Position) -> bool:
+        """Say whether the next poll may bring a row of that time as it is; one without a time comes at every poll."""
+        return (
+            at is None
+            or not isinstance(self._open.reading, OverlapReading)
+            or self._open.reading.is_recent(at, position)
+        )
+
+    def _begin_at(self, position: Position) -> None:
+        """Drop what pages say that were read from an earlier position and not confirmed."""
+        self._unconfirmed.clear()
+        self._order.forget_under_way()
+        self._from = position
+
+    def is_held_back(self) -> bool:
+        """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
+        return self._open.reading is not None and self._open.reading.is_held_back()
+
+    def held_back_at(self) -> str | None:
+        """Name the place at which rows are held back; see ``port.Connector``."""
+        return self._open.reading.held_back_at() if self._open.reading else None
+
+    def held_back_by(self) -> str:
+        """Say who holds rows back; see ``port.Connector``."""
+        return self._open.reading.held_back_by() if self._open.reading else "nothing"
+
+    def keep_wait(self, waits_for: str | None, since: datetime) -> None:
+        """Keep what the stream waits for; see ``port.Connector``."""
+        self._context.state.wait(self.name, waits_for, since)
+
+    def checkpoint(self, page: Page) -> None:
+        """Store a confirmed page."""
+        self._context.state.save(self.name, page)
+        self._mapping = None if page.mapping is not None else self._mapping
+        self._rejected.difference_update(page.resolved)
+        self._rejected.update(reject.row for reject in page.rejects)
+        self._order.confirmed(page.said)
+        # a later page may have been made already: what it holds is not confirmed by this one
+        while self._unconfirmed:
+            made, unconfirmed = self._unconfirmed.popleft()
+            self._sent.update(unconfirmed)
+            if made is page:
+                break
+
+    def close(self) -> None:
+        """Let go of the connections to the source and to the state, and of the lock."""
+        self._context.close()
+
+    def table(self) -> SourceTable:
+        """Return the stream's table, its key proved; see ``SourceTable.prove_key``."""
+        table = SourceTable(self._context.engine, self._stream)
+        table.prove_key()
+        return table
+
+    def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
+        """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
+        found, met = Mapped(), list[Met]()
+        now = datetime.now(UTC)
+        unconfirmed: _Sent = {}
+        table = self._open.table
+        lost = [row for row in rows if isinstance(row, UnreadableRow)]
+        rows = [row for row in rows if not isinstance(row, UnreadableRow)] if lost else rows
+        if table is not None and not table.proof.is_kept:
+            rows, found.rejects = told_apart(rows, table, table.shared, self._mapper.content_hash, self._rejected)
+        found.rejects += self._unreadable(lost, is_met_again=changed is not None)
+        if changed is not None:
+            rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
+        rows = self._order.by_time(rows) if self._open.sorts else rows
+        is_full_read = position.get(PHASE) == SNAPSHOT
+        mapper, columns = (self._full, self._full_columns) if is_full_read else (self._mapper, self._columns)
+        encoded = columns.encode(rows, now)
+        for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
+            try:
+                if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
+                    record, event_id = record_of_row(mapper, self._encoder, row, now)
+                at = self._at(row, changed)
+                if at is not None:
+                    content = self._order.content(record[1], event_id, now)
+                    if self._is_sent(self._mapper.row_hash(row), content, at, unconfirmed):
+                        continue
+                met.append(Met(row, record, event_id))
+            except Unmappable as problem:
+                found.rejects += self._rejected_now(row, changed, problem, unconfirmed)
+            else:
+                if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
+                    found.resolved.append(name)
+        is_first_read = is_full_read and STEPPED_BACK not in position
+        found.records, said = self._order.settle(
+            met,
+            now,
+            is_first_read,
+            lambda row, version: record_of_row(mapper, self._encoder, row, now, version)[0],
+        )
+        is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
+        position = {**position, READ_AS: self._open.read_as}
+        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept)
+        self._unconfirmed.append((page, unconfirmed))
+        return page
+
+    def _unreadable(self, rows: Rows, is_met_again: bool) -> list[Reject]:
+        """Return a reject for each row that the source itself cannot read; one that is met again was named already."""
+        return [
+            Reject(name, self._mapper.place(row), RejectReason.SOURCE_CANNOT_READ, "")
+            for row in rows
+            if (name := self._mapper.row_hash(row)) not in self._rejected or not is_met_again
+        ]
+
+    def _changed_place(self) -> int | None:
+        """Return where a row has its time, if rows are met again at every poll."""
+        if not isinstance(self._open.reading, OverlapReading) or not self._stream.changed_at:
+            return None
+        return self._mapper.columns.index(self._stream.changed_at)
+
+    def _at(self, row: Sequence[Any], changed: int | None) -> datetime | None:
+        """Return a row's time, if rows are met again by it; None too for a time that cannot be read."""
+        reading = self._open.reading
+        return None if changed is None or not isinstance(reading, OverlapReading) else reading.moment(row[changed])
+
+    def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
+        """Tell whether a row without a time was not met as it is: each poll brings all of them, most as they were."""
+        name, content = self._mapper.row_hash(row), str(hash(repr(row)))
+        if self._sent.get(name) == (None, content):
+            return False
+        unconfirmed[name] = None, content
+        return True
+
+    def _is_sent(self, name: str, content: str, changed_at: datetime, unconfirmed: _Sent) -> bool:
+        """Say whether the last that was sent of a row is the same content; else note it."""
+        if name in self._sent and self._sent[name][1] == content:
+            return True
+        reading = self._open.reading
+        if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
+            unconfirmed[name] = changed_at, content
+        return False
+
+    def _rejected_now(
+        self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: _Sent
+    ) -> tuple[Reject, ...]:
+        name = self._mapper.row_hash(row)
+        at = self._at(row, changed)
+        if at is not None and self._is_sent(name, f"{problem} {at}", at, unconfirmed):
+            return ()
+        return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)

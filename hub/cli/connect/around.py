@@ -1,0 +1,197 @@
+"""What a source's events will meet in the hub: its policy, and what the warehouse knows of what they name."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import DBAPIError
+
+from connectors.checks.permitted import policy_problems, policy_warnings
+from connectors.declared.declaration import Declaration
+from hub.cli.shared.context import warehouse
+from hub.codec.catalogue import load_catalogue
+from hub.config import load_settings
+from hub.embedded.locate import endpoints
+from hub.intake.checks.flags import with_flags
+from hub.intake.decode.batch import Phase, decode_batch
+from hub.model.compared import Record
+from hub.model.entities import SUBJECTS, Reference, entity_named
+from hub.model.errors import ConfigError, HubError
+from hub.model.flags import flags_in
+from hub.model.policies.policy import Policy, Source, load_policy
+from hub.model.policies.quality import QualityRules, quality_rules
+from hub.warehouse.database import translated_errors
+from hub.warehouse.tables.entities import aspect_tables
+
+COMPARED = 8
+"""Characters of a procedure's code that tell which it is."""
+
+MOST_NAMED = 20
+_PUBLISHERS = {
+    "procedure": "the portal publishes the catalogue of procedures; where there is none yet: hub procedures load FILE",
+    "admin_unit": "the statistics office publishes the units: hub units load",
+}
+
+
+class Around:
+    """Judges a source's events by what is there of the hub, and says what could not be looked at."""
+
+    def __init__(self, declaration: Declaration, policy: Policy | None, known: dict[str, set[str]] | None) -> None:
+        """Take the policy and what the warehouse knows, by entity; None: it could not be looked at."""
+        self._declaration = declaration
+        self._policy = policy
+        self._known = known
+        self._rules = quality_rules(policy.quality) if policy else QualityRules()
+        self._named: dict[str, Counter[str]] = {}
+        self._flags: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+
+    def take(self, subject: str, records: Sequence[Record]) -> None:
+        """Count the flags of some records, what the policy refuses of them, and what they name."""
+        if not records:
+            return
+        version = load_catalogue().latest(subject)
+        frame = decode_batch(subject, [value for _, value in records], _no_mark).frame
+        self._refuse(subject, frame)
+        masks = with_flags(frame, version, self._rules)["flags"].drop_nulls().value_counts()
+        for mask, count in masks.iter_rows():
+            self._flags.update({flag.name or str(flag): count for flag in flags_in(mask)})
+        for reference in references_of(subject):
+            if reference.field in frame.columns:
+                codes = _codes(frame, reference)
+                self._named.setdefault(reference.entity, Counter()).update(codes)
+
+    def _refuse(self, subject: str, frame: pl.DataFrame) -> None:
+        if self._policy is None:
+            return
+        source = self._policy.sources.get(self._declaration.code)
+        if source is None:
+            self._refused["SOURCE_UNKNOWN"] += frame.height
+        elif subject not in source.subjects:
+            self._refused["SOURCE_NOT_ALLOWED"] += frame.height
+        elif outside := _outside(frame, source):
+            self._refused["outside valid_from, valid_until"] += outside
+
+    def refused(self) -> dict[str, int]:
+        """Return how many events the policy would refuse, by reason."""
+        return dict(self._refused)
+
+    def flags(self) -> dict[str, int]:
+        """Return how many events would have each flag."""
+        return dict(self._flags.most_common())
+
+    def told(self) -> dict[str, Any]:
+        """Return what the policy and the warehouse say, as lines, and what is missing there."""
+        return {"policy": list(self._of_policy()), "references": list(self._of_references()), "missing": self.missing()}
+
+    def _of_policy(self) -> Iterator[str]:
+        if self._policy is None:
+            yield "the policy was not looked at: HUB_POLICY is not set. The hub's policy must know this source"
+            return
+        yield from (f"warning: {text}" for text in policy_warnings(self._declaration, self._policy, datetime.now(UTC)))
+
+    def missing(self) -> dict[str, dict[str, int]]:
+        """Return which named things the warehouse does not know, with how many events name each."""
+        if self._known is None:
+            return {}
+        found = {}
+        for entity, codes in self._named.items():
+            gone = {code: count for code, count in codes.most_common() if code not in self._known.get(entity, ())}
+            if gone:
+                found[entity] = gone
+        return found
+
+    def _of_references(self) -> Iterator[str]:
+        wanted = {
+            reference.entity: (stream.name, reference.field)
+            for stream in self._declaration.streams
+            for reference in references_of(stream.subject)
+            if reference.field in {rule.field for rule in stream.fields}
+        }
+        for entity, (stream, name) in wanted.items():
+            says = _PUBLISHERS[entity]
+            if self._known is None:
+                yield (
+                    f"{stream}: {name} names a {entity}; no warehouse could be looked at. If the hub does not know it, "
+                    f"the event is parked: {says}"
+                )
+            elif not self._known.get(entity):
+                yield f"{stream}: {name}: the hub knows no {entity} yet, so all these events would be parked: {says}"
+        for entity, codes in self.missing().items():
+            some = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:MOST_NAMED])
+            yield (
+                f"missing: {sum(codes.values()):,} events name {len(codes):,} times a {entity} that the hub does not "
+                f"know, and would be parked: {some}"
+            )
+
+
+def references_of(subject: str) -> list[Reference]:
+    """Return what events of a subject name by a code that somebody else publishes."""
+    _, aspect = SUBJECTS[subject]
+    return [one for one in aspect.references if not one.by_key and one.entity in _PUBLISHERS]
+
+
+def look_around(declaration: Declaration) -> Around:
+    """Look at the policy and the warehouse, as far as they are there.
+
+    Raises:
+        ConfigError: the policy does not let the source say what it would say.
+    """
+    settings = load_settings()
+    policy = load_policy(settings.policy) if settings.policy else None
+    if policy is not None and (problems := list(policy_problems(declaration, policy))):
+        raise ConfigError(problems)
+    known: dict[str, set[str]] | None = None
+    try:
+        engine = warehouse(settings, endpoints(settings), "hub connect check")
+    except HubError:
+        return Around(declaration, policy, None)
+    try:
+        known = known_things(engine)
+    except (HubError, DBAPIError):
+        # away, not migrated, or not to be read by this role: then nothing can be said of it
+        known = None
+    finally:
+        engine.dispose()
+    return Around(declaration, policy, known)
+
+
+def known_things(engine: Engine) -> dict[str, set[str]]:
+    """Return the codes that the warehouse knows: procedures by what tells them, units as ``scheme:code``.
+
+    Raises:
+        HubError: the warehouse is away, or was not migrated.
+    """
+    procedure = aspect_tables(entity_named("procedure").aspects[0].subject).claim
+    unit = aspect_tables(entity_named("admin_unit").aspects[0].subject).claim
+    with translated_errors("reading what the hub knows"), engine.connect() as connection:
+        codes = connection.execute(select(func.left(procedure.c.procedure_code, COMPARED)).distinct()).scalars()
+        procedures = {str(code) for code in codes}
+        units = connection.execute(select(unit.c.scheme, unit.c.unit_code).distinct())
+        return {"procedure": procedures, "admin_unit": {f"{scheme}:{code}" for scheme, code in units}}
+
+
+def _codes(frame: pl.DataFrame, reference: Reference) -> dict[str, int]:
+    code = pl.col(reference.field).cast(pl.String())
+    if reference.entity == "procedure":
+        code = code.str.slice(0, COMPARED)
+    else:
+        code = pl.concat_str(pl.col("unit_scheme").cast(pl.String()), code, separator=":")
+    return dict(frame.select(code.alias("code")).drop_nulls()["code"].value_counts().iter_rows())
+
+
+def _outside(frame: pl.DataFrame, source: Source) -> int:
+    at = pl.col("occurred_at")
+    outside = pl.lit(False)
+    if source.valid_from is not None:
+        outside = outside | (at < pl.lit(source.valid_from))
+    if source.valid_until is not None:
+        outside = outside | (at >= pl.lit(source.valid_until))
+    return int(frame.select(outside.sum().alias("n"))["n"][0] or 0)
+
+
+def _no_mark(_: Phase, __: int) -> None:
+    """Nobody watches: these are bytes of our own."""

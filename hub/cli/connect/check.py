@@ -1,0 +1,167 @@
+"""``hub connect check``: will a declaration run, and what will come of its rows? Before anything is published."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from connectors.checks.check import Sample, sample
+from connectors.declared.load import load_declaration
+from connectors.opening import open_context
+from connectors.streams.sql import Context
+from hub.cli.connect.rejects import pairs
+from hub.cli.shared.options import AsJson
+from hub.cli.shared.screen import Screen, plain, say_json
+from hub.retry import SHORT_COMMAND
+
+if TYPE_CHECKING:
+    from connectors.checks.every_row import StreamReport
+    from hub.cli.connect.around import Around
+
+Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
+OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made with it never leave the process
+
+
+def check_command(
+    declaration: Declared,
+    offline: Annotated[bool, typer.Option("--offline", help="Only against the schemas; touch no source.")] = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Map every row and sum up what a run would publish and reject.")
+    ] = False,
+    source_values: Annotated[
+        bool, typer.Option("--source-values", help="With --all: show the values that fail; they may be personal.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check a declaration against the schemas, the source and the policy, and show how one row of each stream maps.
+
+    Personal values are masked. Every problem is listed at once, with exit code 2. Warnings say what of the source may
+    put changes into a wrong order (coarse times, now(), ids taken ahead), and what to do; they do not fail. Where
+    HUB_POLICY is set: whether the source is known and may speak of these subjects. Where a warehouse can be reached:
+    whether what the events name is known there (procedures, units); else what they name would be parked.
+
+    `--all` maps every row and publishes nothing: events, rejects by reason and field with up to three examples, flags,
+    references that are missing. Exit code 1 when there are rejects, or the hub would refuse events.
+
+    **Examples**
+
+    `hub connect check hanam.toml`
+
+    `hub connect check hanam.toml --all --json`
+
+    `hub connect check hanam.toml --offline`  before the source can be reached
+    """
+    from hub.cli.connect.around import look_around
+
+    loaded = load_declaration(declaration)
+    environ = dict(os.environ)
+    if offline and loaded.database.url_env:
+        environ.setdefault(loaded.database.url_env, "sqlite://")
+    if offline and loaded.state.url_env:
+        environ.setdefault(loaded.state.url_env, "sqlite://")
+    with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
+        around = look_around(loaded)
+        samples = [] if offline else samples_of(context)
+        reports: list[StreamReport] = []
+        if all_rows and not offline:
+            reports = _all_reports(context, around, source_values, as_json)
+    told = around.told()
+    if as_json:
+        checked = [one.as_json() for one in reports]
+        more = {"all": checked, "refused": around.refused(), "flags": around.flags()} if all_rows else {}
+        say_json({"source": loaded.code, "samples": [asdict(one) for one in samples], **told, **more})
+    else:
+        print_samples(context, samples)
+        print_around(told)
+        print_reports(reports, around)
+    bad = any(one.problem for one in samples) or any(one.rejects for one in reports) or bool(around.refused())
+    return 1 if bad else 0
+
+
+def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) -> "list[StreamReport]":
+    from connectors.checks.every_row import StreamCheck
+
+    reports = []
+    for stream in context.declaration.streams:
+        checking = StreamCheck(context, stream, unmask)
+        with _progress(quiet) as show:
+            for records in checking.records():
+                around.take(stream.subject, records)
+                show(stream.name, checking.report.rows)
+        reports.append(checking.report)
+    return reports
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda name, rows: None
+        return
+    with Screen(stderr=True).status("mapping") as status:
+        yield lambda name, rows: status.update(plain(f"{name}: {rows:,} rows mapped"))
+
+
+def samples_of(context: Context) -> list[Sample]:
+    """Return how the first row of each stream maps."""
+    found: list[Sample] = []
+    for stream in context.declaration.streams:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                found.append(sample(context, stream))
+    return found
+
+
+def print_samples(context: Context, samples: Sequence[Sample]) -> None:
+    """Print how rows map, or that the declaration fits."""
+    source = context.declaration.code
+    console = Screen(soft_wrap=True)
+    console.print(f"{source}: the declaration fits the schemas, {len(context.declaration.streams)} streams")
+    for one in samples:
+        if one.problem:
+            console.print()
+            console.print(plain(f"{one.stream}: the first row would be a reject: {one.problem}"))
+            print_warnings(console, one)
+            continue
+        table = Table("field", "value", title=f"{one.stream} -> {one.subject}", title_justify="left")
+        for name, value in one.fields.items():
+            table.add_row(name, plain(value))
+        console.print()
+        console.print(table if one.fields else f"{one.stream}: no row yet")
+        print_warnings(console, one)
+
+
+def print_warnings(console: Screen, one: Sample) -> None:
+    """Print what may go wrong with other rows of a stream, and what its connector does not see."""
+    for warning in one.warnings:
+        console.print(plain(f"{one.stream}: warning: {warning}"))
+    for text in one.unseen:
+        console.print(plain(f"{one.stream}: does not see {text}"))
+
+
+def print_around(told: Mapping[str, Any]) -> None:
+    """Print what the policy and the warehouse say."""
+    console = Screen(soft_wrap=True)
+    for line in (*told["policy"], *told["references"]):
+        console.print(plain(line))
+
+
+def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
+    """Print what would come of all rows."""
+    console = Screen(soft_wrap=True)
+    for one in reports:
+        rejected = sum(one.rejects.values())
+        console.print(plain(f"{one.stream}: {one.rows:,} rows, {one.events:,} events, {rejected:,} rejects"))
+        for (reason, detail), count in one.rejects.most_common():
+            console.print(plain(f"  {reason} {detail}: {count:,}"))
+            for example in one.examples[reason, detail]:
+                console.print(plain(f"    row {pairs(example.key)}: {pairs(example.values)}"))
+    for name, count in around.refused().items():
+        console.print(plain(f"the hub would refuse {count:,}: {name}"))
+    for name, count in around.flags().items():
+        console.print(plain(f"flag {name}: {count:,}"))

@@ -1,0 +1,255 @@
+"""Commands of the group `connect`: run a source's connector, check its declaration, show where it is."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.declared.declaration import Declaration
+from connectors.declared.load import load_declaration
+from connectors.memory.compared import ComparisonStore, LastComparison
+from connectors.memory.readings import FullReading, with_epoch
+from connectors.memory.state import StreamState
+from connectors.opening import connectors_of, open_context
+from connectors.running.run import RunOptions, StreamCounts, run
+from connectors.streams.sql import Context
+from hub.cli.connect.check import OFFLINE_SECRET, check_command
+from hub.cli.connect.compare import compare_command
+from hub.cli.connect.rejects import rejects_command
+from hub.cli.shared.options import AsJson
+from hub.cli.shared.screen import Screen, plain, say_json
+from hub.config import load_settings
+from hub.embedded.locate import kafka_endpoints
+from hub.model.errors import ConfigError
+from hub.retry import SHORT_COMMAND
+
+Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Sources: run a connector, check a declaration, show positions.")
+    group.command("run")(run_command)
+    group.command("check")(check_command)
+    group.command("compare")(compare_command)
+    group.command("status")(status_command)
+    group.command("rejects")(rejects_command)
+    app.add_typer(group, name="connect")
+
+
+ONCE_PATIENCE_S = 60.0
+"""``--once`` waits so long for transactions of the source that were open when it began."""
+
+
+def run_command(
+    declaration: Declared,
+    once: Annotated[bool, typer.Option("--once", help="End when the source has nothing new.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="First forget where it was: read everything again, under a new epoch.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --again.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Publish a source's rows as events: first all it holds, then what changes.
+
+    The position moves only after the broker has confirmed; a row that cannot become an event goes to the connector's
+    table of rejects, and the run goes on. A source or broker that is away is retried for as long as it takes.
+    It needs HUB_KAFKA_BOOTSTRAP and HUB_KEY_SECRET; HUB_DATABASE_URL only where a comparison by schedule is declared.
+
+    `--again` is for a mapping that was wrong (docs/mapping-was-wrong.md): what is read under the new epoch is newer
+    than all that was said before. Give it once; the epoch stays, and later runs go on where this one ended.
+
+    **Examples**
+
+    `hub connect run hanam.toml`  run until stopped
+
+    `hub connect run hanam.toml --once --json`  catch up and print the counts
+
+    `hub connect run hanam.toml --again --reason "status 4 was mapped wrongly"`
+    """
+    from connectors.running.heartbeat import beating
+    from connectors.running.publisher import KafkaPublisher  # heavy: only a run needs the client and polars
+    from hub.cli.connect.compare_schedule import compared_by_schedule
+
+    if again != bool((reason or "").strip()):
+        raise ConfigError(
+            ["--again needs --reason: why everything is read again" if again else "--reason needs --again"]
+        )
+    settings = load_settings()
+    where = kafka_endpoints(settings)
+    context = open_context(load_declaration(declaration), where.key_secret, os.environ)
+    if again:
+        _begin_again(context, reason or "")
+    publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
+    with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
+        options = RunOptions(
+            once=once, patience_s=ONCE_PATIENCE_S, poll_s=context.declaration.poll_s, stop=stop, progress=show
+        )
+        name = f"{context.declaration.code}/{declaration.name}"
+        with (
+            compared_by_schedule(declaration, settings, where, once),
+            beating(where.bootstrap, name, len(context.declaration.streams), options.pulse),
+        ):
+            counts = run(connectors_of(context), publisher, options)
+    print_counts(context.declaration.code, counts, as_json)
+    return 128 + signals[0] if signals else 0
+
+
+def _begin_again(context: Context, reason: str) -> None:
+    streams, epoch = [one.name for one in context.declaration.streams], context.declaration.epoch
+    for attempt in SHORT_COMMAND.retrying():
+        with attempt:
+            reading = context.state.read_again(streams, epoch, reason.strip())
+    Screen(stderr=True).print(plain(f"everything is read again, under epoch {reading.epoch}"))
+
+
+def status_command(declaration: Declared, as_json: AsJson = False) -> int:
+    """Show what a source's connector has published, where it stands, what it waits for, and its rejects by reason.
+
+    **Examples**
+
+    `hub connect status hanam.toml --json`
+    """
+    with closing(open_context(load_declaration(declaration), OFFLINE_SECRET, os.environ)) as context:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                states, compared = context.state.summary(), ComparisonStore(context.state).last()
+                reading = context.state.full_reading()
+    print_states(context.declaration, states, as_json, compared, reading)
+    return 0
+
+
+def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> None:
+    """Print what a run did."""
+    if as_json:
+        say_json(
+            {
+                "source": source,
+                "published": sum(stream.published for stream in counts),
+                "rejected": sum(stream.rejected for stream in counts),
+                "streams": [
+                    {
+                        "stream": stream.name,
+                        "published": stream.published,
+                        "rejected": stream.rejected,
+                        "position": _shown(stream.position),
+                    }
+                    for stream in counts
+                ],
+            }
+        )
+        return
+    table = Table("stream", "published", "rejected", "position", title=source, title_justify="left")
+    for stream in counts:
+        position = json.dumps(_shown(stream.position))
+        table.add_row(stream.name, f"{stream.published:,}", f"{stream.rejected:,}", position)
+    Screen().print(table)
+
+
+def print_states(
+    declaration: Declaration,
+    states: Sequence[StreamState],
+    as_json: bool,
+    compared: LastComparison | None = None,
+    reading: FullReading | None = None,
+) -> None:
+    """Print where a source's streams stand, its epoch, and what came of its last comparison by schedule."""
+    source, epoch = declaration.code, with_epoch(declaration, reading).epoch
+    if as_json:
+        times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
+        streams = [
+            {**asdict(state), "position": _shown(state.position), **at} for state, at in zip(states, times, strict=True)
+        ]
+        again = reading and {"epoch": reading.epoch, "reason": reading.reason, "at": _time(reading.at)}
+        more = {"compared": compared and compared.as_json(), "epoch": epoch, "read_again": again}
+        say_json({"source": source, "streams": streams, **more})
+        return
+    table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
+    for state in states:
+        rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
+        position = json.dumps(_shown(state.position))
+        table.add_row(state.stream, f"{state.published:,}", rejects, position, _time(state.at))
+    console = Screen(soft_wrap=True)
+    console.print(table)
+    for state in states:
+        if state.waits_for:
+            console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))
+    if reading is not None:
+        console.print(plain(f"epoch {epoch}; everything read again since {_time(reading.at)}: {reading.reason}"))
+    if compared is not None:
+        said = {None: "failed", True: "equal", False: "they differ"}[compared.equal]
+        console.print(f"compared {_time(compared.at)}: {said} {json.dumps(compared.counts)} {compared.problem}")
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    # SQLite keeps no time zone; what is stored there is UTC
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
+
+
+_NOT_SHOWN = ("after", "witnesses", "identity")
+"""What a position has of keys of rows, and of the relations behind a table, which may be hundreds."""
+
+
+def _shown(position: object) -> object:
+    """Return a position without the key it may hold: a key can be a person's number."""
+    return {name: value for name, value in dict(position).items() if name not in _NOT_SHOWN} if position else None  # type: ignore[call-overload]
+
+
+@contextmanager
+def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
+    """Yield an event that SIGINT and SIGTERM set, and the signals met; the page in hand is finished first."""
+    stop = threading.Event()
+    signals: list[int] = []
+
+    def ask(signal_number: int, _: FrameType | None) -> None:
+        signals.append(signal_number)
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop, signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator["_Progress"]:
+    progress = _Progress(Screen(stderr=True), quiet or not sys.stderr.isatty())
+    with progress:
+        yield progress
+
+
+class _Progress:
+    """One line that tells how far each stream is."""
+
+    def __init__(self, console: Console, is_quiet: bool) -> None:
+        self._status = None if is_quiet else console.status("reading")
+
+    def __enter__(self) -> "_Progress":
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def __call__(self, counts: StreamCounts) -> None:
+        if self._status:
+            rejected = f", {counts.rejected:,} rejected" if counts.rejected else ""
+            self._status.update(plain(f"{counts.name} ({counts.phase}): {counts.published:,} published{rejected}"))

@@ -1,0 +1,132 @@
+"""One comparison of a source's streams with the warehouse, and its repair: what the command and the schedule share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine
+
+from connectors.streams.comparing import ComparedStreams, cannot_compare, compared_subjects
+from connectors.streams.sql import Context
+from hub.embedded.locate import Endpoints
+from hub.model.errors import ConfigError
+from hub.operate.compare.found import Compared
+from hub.operate.compare.opening import Ways, open_comparison
+from hub.operate.compare.repair import By, Publisher, Repaired, Repairing, RepairPlan, plan_repair
+from hub.operate.compare.report import keep_alerts
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """How to repair.
+
+    Fields:
+        allow_gone: how many keys of a subject may be taken back; None: few.
+        by: who does it and why; None: only plan.
+        publisher: the way to the log; needed with ``by``.
+        partly: do what may be done where something may not; else nothing is.
+    """
+
+    allow_gone: int | None = None
+    by: By | None = None
+    publisher: Publisher | None = None
+    partly: bool = False
+
+
+@dataclass(slots=True)
+class SourceCompared:
+    """What became of a source's comparison, subject by subject."""
+
+    source: str
+    found: list[Compared] = field(default_factory=list)
+    not_compared: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, RepairPlan] = field(default_factory=dict)
+    repaired: dict[str, Repaired] = field(default_factory=dict)
+    alerts_kept: bool = False
+
+    @property
+    def mended(self) -> list[str]:
+        """Return the subjects of which a repair left nothing that differs."""
+        return [
+            subject
+            for subject, done in self.repaired.items()
+            if not done.left and not self.plans[subject].refusal and not self.plans[subject].unable
+        ]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether nothing differs, or nothing any more."""
+        return all(one.is_equal or one.subject in self.mended for one in self.found)
+
+    def as_json(self, most_keys: int) -> dict[str, Any]:
+        """Return all of it as commands print it."""
+        subjects = []
+        for one in self.found:
+            plan, done = self.plans.get(one.subject), self.repaired.get(one.subject)
+            told = one.as_json(most_keys)
+            told |= {"repair": plan.as_json()} if plan else {}
+            subjects.append(told | ({"repaired": done.as_json()} if done else {}))
+        return {
+            "source": self.source,
+            "equal": self.is_equal,
+            "subjects": subjects,
+            "not_compared": self.not_compared,
+            "alerts_kept": self.alerts_kept,
+        }
+
+
+def subjects_of(context: Context, stream: str | None) -> tuple[list[str], dict[str, str]]:
+    """Return the subjects to compare, and those that cannot be compared with the reason.
+
+    Raises:
+        ConfigError: there is no stream of that name, or nothing can be compared.
+    """
+    streams = context.declaration.streams
+    if stream is not None:
+        named = [one for one in streams if one.name == stream]
+        if not named:
+            raise ConfigError([f"there is no stream {stream!r}; there are {', '.join(one.name for one in streams)}"])
+        streams = tuple(one for one in streams if one.subject == named[0].subject)
+    wanted = compared_subjects(streams)
+    others = dict.fromkeys(one.subject for one in streams if one.subject not in wanted)
+    left = {subject: cannot_compare([one for one in streams if one.subject == subject]) for subject in others}
+    if not wanted:
+        raise ConfigError([*left.values()])
+    return wanted, left
+
+
+def compare_source(
+    context: Context,
+    engine: Engine,
+    where: Endpoints,
+    ways: Ways,
+    subjects: Sequence[str],
+    repair: Repair | None = None,
+) -> SourceCompared:
+    """Compare some subjects of a source, repair where asked to, and keep the alerts.
+
+    Raises:
+        ConfigError: what may not be repaired, before anything is sent; or a declaration that does not fit.
+        RetryableError: source, broker or warehouse is away.
+    """
+    done = SourceCompared(context.declaration.code)
+    comparisons = {
+        subject: open_comparison(engine, where, ComparedStreams(context, subject), ways) for subject in subjects
+    }
+    for subject, comparing in comparisons.items():
+        found = comparing.compare()
+        done.found.append(found)
+        if repair is not None:
+            by_time = comparing.judge.is_ordered_by_time(done.source)
+            done.plans[subject] = plan_repair(found, by_time, repair.allow_gone)
+    if repair is not None and repair.by is not None and repair.publisher is not None:
+        refused = [f"{plan.subject}: {plan.refusal}" for plan in done.plans.values() if plan.refusal]
+        if refused and not repair.partly:
+            raise ConfigError(refused)
+        for subject, plan in done.plans.items():
+            allowed = plan.without_revoking() if plan.refusal else plan
+            if not allowed.is_empty:
+                repairing = Repairing(comparisons[subject], repair.publisher, repair.by)
+                done.repaired[subject] = repairing.repair(allowed)
+    done.alerts_kept = keep_alerts(engine, done.source, done.found, done.mended)
+    return done

@@ -1,0 +1,71 @@
+"""``hub connect rejects``: which rows of a source were set aside, by its own keys, with the values that failed."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connectors.declared.load import load_declaration
+from connectors.opening import open_context
+from hub.cli.shared.options import AsJson
+from hub.cli.shared.screen import Screen, plain, say_json
+from hub.config import load_settings
+from hub.embedded.locate import endpoints
+from hub.retry import SHORT_COMMAND
+
+if TYPE_CHECKING:
+    from connectors.streams.rejected import ShownReject
+
+
+def rejects_command(
+    declaration: Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")],
+    stream: Annotated[str | None, typer.Option("--stream", help="Only rejects of this stream.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only rejects of this reason.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show the rows that could not become events: the source's own key, and the value that failed, of each.
+
+    For the source's side only: keys and values are looked up in the source now, and they may be personal. The hub never
+    sees them, and the connector's state keeps neither. A stream that the declaration no longer has is told as such.
+
+    **Examples**
+
+    `hub connect rejects hanam.toml`
+
+    `hub connect rejects hanam.toml --stream citizens --reason UNMAPPED_WORD --json`
+    """
+    from connectors.streams.rejected import shown_rejects
+
+    secret = endpoints(load_settings()).key_secret
+    with closing(open_context(load_declaration(declaration), secret, os.environ)) as context:
+        for attempt in SHORT_COMMAND.retrying():
+            with attempt:
+                shown = shown_rejects(context, stream, reason)
+    if as_json:
+        say_json({"source": context.declaration.code, "rejects": [one.as_json() for one in shown]})
+    else:
+        print_rejects(context.declaration.code, shown)
+    return 0
+
+
+def print_rejects(source: str, shown: "list[ShownReject]") -> None:
+    """Print one line for each; nothing in it is cut, so it can be copied."""
+    console = Screen(soft_wrap=True)
+    if not shown:
+        console.print(plain(f"{source}: no rejects"))
+    for one in shown:
+        if not one.is_declared:
+            row = "the declaration no longer has this stream"
+        elif one.key is None:
+            row = "no row has this key now: deleted, outside `where`, or the stream's table or key is another"
+        else:
+            row = f"row {pairs(one.key)}" + (f": {pairs(one.values)}" if one.values else "")
+        console.print(plain(f"{one.stream}  {one.reason} {one.detail}  {row}"))
+
+
+def pairs(values: Mapping[str, str | None]) -> str:
+    """Return values by their names, as one text."""
+    return ", ".join(f"{name} = {'null' if value is None else value!r}" for name, value in values.items())

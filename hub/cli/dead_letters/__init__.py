@@ -1,0 +1,1 @@
+"""Commands of dead letters, parked records and stopped partitions."""

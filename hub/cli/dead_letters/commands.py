@@ -1,0 +1,296 @@
+"""Commands of dead letters: ``hub deadletters list``, ``show``, ``redrive``, ``edit``, ``approve`` and ``discard``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli.dead_letters.options import (
+    Cause,
+    Id,
+    Ids,
+    Limit,
+    Since,
+    SourceCode,
+    TopicName,
+    Until,
+    Why,
+    by_whom,
+    bytes_of,
+    fields_of,
+    wanted_of,
+)
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.credential import credential_of
+from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.screen import say_json
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.dead_letters.redrive import Redriven, RedrivePlan
+
+_APPLICATION = "hub deadletters"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Records that could never be read: look, send again, mend, discard.")
+    group.command("list")(list_)
+    group.command("show")(show)
+    group.command("redrive")(redrive)
+    group.command("edit")(edit)
+    group.command("approve")(approve)
+    group.command("discard")(discard)
+    app.add_typer(group, name="deadletters")
+
+
+def list_(
+    cause: Cause = None,
+    source: SourceCode = None,
+    topic: TopicName = None,
+    since: Since = None,
+    until: Until = None,
+    state: Annotated[
+        str, typer.Option("--state", help="open, edited, approved, redriven, discarded; undone: the first three; all.")
+    ] = "undone",
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, the oldest first; and how many there are for each reason.
+
+    **Examples**
+
+    - `hub deadletters list`
+    - `hub deadletters list --cause INVALID_VALUE --source hanam.motcua --since 2026-11-22`
+    - `hub deadletters list --topic citizen.changed --state all --limit 500 --json`
+    """
+    from hub.cli.dead_letters import view  # heavy: the warehouse
+    from hub.operate.dead_letters.letters import letter_counts, read_letters
+    from hub.warehouse.database import translated_errors
+
+    wanted = wanted_of((cause, source, topic, since, until), limit, state)
+    settings, places = located()
+    with translated_errors("reading dead letters"), warehouse(settings, places, _APPLICATION).connect() as connection:
+        found, counts = read_letters(connection, wanted), letter_counts(connection, wanted)
+    if as_json:
+        told = [{"reason": reason, "state": state.value, "count": count} for reason, state, count in counts]
+        say_json({"counts": told, "letters": [view.as_json(one) for one in found]})
+        return
+    console = view.console()
+    if found:
+        console.print(view.listed(found))
+    console.print(view.counted(counts))
+
+
+def show(
+    place: Id,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show its bytes and personal values.")] = False,
+    reason: Why = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of a dead letter: where it was read, what refused it, what was done with it since.
+
+    Its bytes may hold personal data: they are shown with `--unmask --reason`, and it is noted who looked.
+
+    **Examples**
+
+    - `hub deadletters show citizen.changed/1/1656`
+    - `hub deadletters show citizen.changed/1/1656 --unmask --reason "complaint 12/2026" --officer H42-017`
+    """
+    from hub.cli.dead_letters import view  # heavy: the warehouse and the codec
+    from hub.operate.actions import actor
+    from hub.operate.dead_letters.letters import place_of
+    from hub.operate.dead_letters.show import show_letter
+    from hub.operate.records.request import Unmasking
+
+    if unmask and not (reason or "").strip():
+        raise ConfigError(["--unmask needs --reason: why the bytes are looked at"])
+    settings, places = located()
+    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
+    engine = warehouse(settings, places, _APPLICATION)
+    found = show_letter(engine, place_of(place), unmasking, places.bootstrap)
+    if as_json:
+        say_json(view.shown_as_json(found))
+    else:
+        view.console().print(view.shown(found))
+
+
+def redrive(
+    ids: Ids = None,
+    cause: Cause = None,
+    source: SourceCode = None,
+    topic: TopicName = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 1000,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send dead letters into their topic again, as they came or as approved. Prints the plan; `--execute` sends.
+
+    Each goes to the partition it came from, with its key, and with the header `hub.origin`. It can be cut off at any
+    time and run again: nothing is lost and nothing is sent twice. What fails again is a new letter.
+
+    **Examples**
+
+    - `hub deadletters redrive citizen.changed/1/1656`
+    - `hub deadletters redrive --cause UNKNOWN_SCHEMA_ID --reason "hub updated" --execute`
+    - `hub deadletters redrive --source hanam.motcua --since 2026-11-22 --limit 200 --reason "case 7" --execute`
+    """
+    from hub.cli.shared.progress import progress_bar
+    from hub.operate.dead_letters.redrive import (  # heavy: the warehouse, the producer
+        Redriven,
+        plan_redrive,
+        redrive_letters,
+    )
+
+    wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    plan, done = plan_redrive(engine, wanted), Redriven(0, 0)
+    if execute:
+        by, of = by_whom(officer, reason), len(plan.letters) + plan.interrupted
+        with progress_bar("redriven") as tell:
+            done = redrive_letters(engine, places, plan, by, lambda count: tell(count, of))
+    _say_redriven(plan, done, execute, as_json)
+
+
+def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json: bool) -> None:
+    from hub.cli.dead_letters import view
+    from hub.operate.dead_letters.letters import place_text
+
+    if as_json:
+        left_out = [{"letter": place_text(place), "why": why} for place, why in plan.left_out]
+        letters = [place_text(one.place) for one in plan.letters]
+        told = {"letters": letters, "left_out": left_out, "interrupted": plan.interrupted}
+        say_json(told | {"executed": execute, "sent": done.sent, "found": done.found})
+        return
+    console = view.console()
+    view.say_plan(console, plan)
+    if execute:
+        console.print(f"sent {done.sent:,}; {done.found:,} had been sent by a redrive that was cut off")
+    else:
+        console.print("nothing is sent; add --execute and --reason")
+
+
+def edit(
+    place: Id,
+    value_file: Annotated[Path | None, typer.Option("--value-file", help="File with the whole new value.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field. Empty: null; @FILE: a file."),
+    ] = None,
+    rekey: Annotated[bool, typer.Option("--rekey", help="Give it the key that its fields make.")] = False,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a dead letter other bytes, to be approved by another person before they can be redriven.
+
+    The letter stays as it came; the hashes before and after are kept. A field of the key gives the letter the key that
+    belongs to it.
+
+    **Examples**
+
+    - `hub deadletters edit citizen.changed/1/1656 --set birth_month=12 --reason "paper file 45/2001"`
+    - `hub deadletters edit citizen.changed/1/1656 --value-file mended.bin --reason "case 7" --execute`
+    """
+    from hub.cli.dead_letters import view  # heavy: the warehouse and the codec
+    from hub.operate.dead_letters.edit import Change, edit_letter, plan_edit
+    from hub.operate.dead_letters.letters import place_of
+
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    change = Change(bytes_of(value_file), fields_of(sets or []), rekey)
+    plan = plan_edit(engine, places.key_secret, place_of(place), change)
+    number = edit_letter(engine, plan, by_whom(officer, reason)) if execute else None
+    if as_json:
+        say_json(view.edit_plan_as_json(plan) | {"executed": execute, "edit": number})
+        return
+    console = view.console()
+    view.say_edit(console, plan)
+    approve_it = f"hub deadletters approve {place} --approved-by NAME"
+    console.print(f"kept; another person approves it: {approve_it}" if execute else "nothing is kept; add --execute")
+
+
+def approve(
+    place: Id,
+    approved_by: Annotated[str, typer.Option("--approved-by", help="Who approves; not who edited it.")],
+    reason: Why = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve the edit of a dead letter, as a second person with a credential of their own.
+
+    The credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that HUB_APPROVER_CREDENTIAL_FILE
+    names. `hub operators add` lets a person approve.
+
+    **Examples**
+
+    - `hub deadletters approve citizen.changed/1/1656 --approved-by H42-009`
+    - `hub deadletters approve citizen.changed/1/1656 --approved-by H42-009 --reason "paper file seen" --execute`
+    """
+    from hub.cli.dead_letters import view  # heavy: the warehouse
+    from hub.operate.approval import Second
+    from hub.operate.dead_letters.edit import approve_edit, edit_to_approve
+    from hub.operate.dead_letters.letters import place_of
+
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    found = edit_to_approve(engine, place_of(place))
+    if execute:
+        purpose = by_whom(approved_by, reason).purpose
+        second = Second(approved_by, credential_of(settings, approved_by))
+        found = approve_edit(engine, place_of(place), second, purpose)
+    if as_json:
+        say_json(view.edit_as_json(found) | {"executed": execute})
+        return
+    console = view.console()
+    console.print(view.edits([found]))
+    console.print("approved; it can be redriven" if execute else "nothing is approved; add --execute and --reason")
+
+
+def discard(
+    ids: Ids = None,
+    cause: Cause = None,
+    source: SourceCode = None,
+    topic: TopicName = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 1000,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say that nothing is to be done about dead letters. They stay, with their bytes and with who said so and why.
+
+    **Examples**
+
+    - `hub deadletters discard citizen.changed/1/1656 --reason "test of the province, case 7" --execute`
+    - `hub deadletters discard --cause TOMBSTONE --until 2026-11-01 --reason "producer mended" --execute`
+    """
+    from hub.cli.dead_letters import view  # heavy: the warehouse
+    from hub.operate.dead_letters.edit import discard_letters, plan_discard
+    from hub.operate.dead_letters.letters import State, place_text
+
+    wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    found = plan_discard(engine, wanted)
+    if execute:
+        discard_letters(engine, found, by_whom(officer, reason))
+        found = [replace(one, state=State.DISCARDED) for one in found]
+    if as_json:
+        letters = [place_text(one.place) for one in found]
+        say_json({"letters": letters, "state": found[0].state.value if found else None, "executed": execute})
+        return
+    console = view.console()
+    if found:
+        console.print(view.listed(found))
+    console.print(f"discarded {len(found):,}" if execute else f"{len(found):,} would be; add --execute and --reason")

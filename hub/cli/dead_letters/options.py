@@ -1,0 +1,82 @@
+"""Options that commands of dead letters and parked records share, and what they stand for."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.model.errors import ConfigError
+from hub.model.outcomes import Reason
+
+if TYPE_CHECKING:
+    from hub.operate.dead_letters.letters import Wanted
+    from hub.operate.dead_letters.redrive import By
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may stand for its topic.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These; else those chosen by options.")]
+Cause = Annotated[Reason | None, typer.Option("--cause", help="Only those refused for this reason.")]
+SourceCode = Annotated[str | None, typer.Option("--source", help="Only those of this source, where it could be told.")]
+TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic or subject.")]
+Since = Annotated[datetime | None, typer.Option("--since", help="Only those written at or after this time, UTC.")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Only those written before this time, UTC.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the oldest first.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
+
+
+def wanted_of(
+    chosen: tuple[Reason | None, str | None, str | None, datetime | None, datetime | None],
+    limit: int,
+    state: str,
+    ids: list[str] | None = None,
+) -> "Wanted":
+    """Return which letters the options choose; ``chosen``: reason, source, topic, since, until."""
+    from hub.operate.dead_letters.letters import UNDONE, State, Wanted, place_of
+
+    cause, source, topic, since, until = chosen
+    words = {"undone": UNDONE, "all": (), **{one.value: (one,) for one in State}}
+    if state not in words:
+        raise ConfigError([f"--state {state}: none of {', '.join(words)}"])
+    return Wanted(
+        cause=cause and cause.value,
+        source=source,
+        topic=topic,
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+        states=words[state],
+        places=tuple(place_of(one) for one in ids or []),
+        limit=limit,
+    )
+
+
+def by_whom(officer: str | None, reason: str | None) -> "By":
+    """Return who does it and why.
+
+    Raises:
+        ConfigError: no reason is given.
+    """
+    from hub.operate.actions import actor
+    from hub.operate.dead_letters.redrive import By
+
+    if not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason: why it is done"])
+    return By(actor(officer), reason or "")
+
+
+def bytes_of(path: Path | None) -> bytes | None:
+    """Return a file's bytes; None without a file."""
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read"]) from error
+
+
+def fields_of(sets: list[str]) -> dict[str, str]:
+    """Return the new values by field; ``FIELD=@FILE`` takes the value from a file, which no list of processes shows."""
+    if wrong := [one for one in sets if "=" not in one]:
+        raise ConfigError([f"--set number {sets.index(one) + 1}: say FIELD=VALUE" for one in wrong])
+    found = dict(one.split("=", 1) for one in sets)
+    return {
+        name: (bytes_of(Path(typed[1:])) or b"").decode().rstrip("\r\n") if typed.startswith("@") else typed
+        for name, typed in found.items()
+    }

@@ -1,0 +1,194 @@
+"""Commands of parked records: ``hub parked list``, ``show``, ``release`` and ``discard``."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hub.cli.dead_letters.options import Id, Ids, Limit, Why, by_whom
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.credential import credential_of
+from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.screen import say_json
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.dead_letters.parked import Queue
+
+_Subject = Annotated[str | None, typer.Option("--subject", help="Only events of this subject.")]
+_Source = Annotated[str | None, typer.Option("--source", help="Only keys of which this source said something.")]
+_WaitsFor = Annotated[str | None, typer.Option("--waits-for", help="Only what waits for this, as listed.")]
+_OlderThan = Annotated[float, typer.Option("--older-than", min=0, help="Only what has waited for so many hours.")]
+_APPLICATION = "hub parked"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Records that wait for what they refer to, and those behind them.")
+    group.command("list")(list_)
+    group.command("show")(show)
+    group.command("release")(release)
+    group.command("discard")(discard)
+    app.add_typer(group, name="parked")
+
+
+def list_(
+    subject: _Subject = None,
+    source: _Source = None,
+    waits_for: _WaitsFor = None,
+    older_than: _OlderThan = 0,
+    by_reference: Annotated[bool, typer.Option("--by-reference", help="One line for each thing waited for.")] = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what waits for what, since when, and how many records stand behind; one line per key.
+
+    **Examples**
+
+    - `hub parked list`
+    - `hub parked list --by-reference`
+    - `hub parked list --subject dossier.submitted --older-than 72 --limit 500 --json`
+    """
+    from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse
+    from hub.operate.dead_letters.parked import ParkedWanted, count_parked, read_awaited, read_queues
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    wanted = ParkedWanted(subject, source, waits_for, older_than, (), limit)
+    with translated_errors("reading parked records"), warehouse(settings, places, _APPLICATION).connect() as connection:
+        found: list[Any] = read_awaited(connection, limit) if by_reference else read_queues(connection, wanted)
+        records, keys = count_parked(connection)
+    if as_json:
+        rows = [view.awaited_as_json(one) if by_reference else view.as_json(one) for one in found]
+        say_json({"records": records, "keys": keys, "parked": rows})
+        return
+    console = view.console()
+    if found:
+        console.print(view.awaited(found) if by_reference else view.listed(found))
+    console.print(f"parked: {records:,} records of {keys:,} keys" if records else "nothing is parked")
+
+
+def show(
+    place: Id,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
+    reason: Why = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the records of a key that wait, in the order in which they will go; personal values masked.
+
+    **Examples**
+
+    - `hub parked show dossier.submitted/0/17`
+    - `hub parked show dossier.submitted/0/17 --unmask --reason "complaint 12/2026" --officer H42-017`
+    """
+    from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the codec
+    from hub.operate.actions import actor
+    from hub.operate.dead_letters.letters import place_of
+    from hub.operate.dead_letters.parked import show_queue
+    from hub.operate.records.request import Unmasking
+
+    if unmask and not (reason or "").strip():
+        raise ConfigError(["--unmask needs --reason: why the values are looked at"])
+    settings, places = located()
+    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
+    queue, records = show_queue(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
+    if as_json:
+        told = [view.record_as_json(one) for one in records]
+        say_json(view.as_json(queue) | {"queue": told, "masked": not unmask})
+    else:
+        view.console().print(view.shown(queue, records))
+
+
+def release(
+    ids: Ids = None,
+    subject: _Subject = None,
+    source: _Source = None,
+    waits_for: _WaitsFor = None,
+    older_than: _OlderThan = 0,
+    limit: Limit = 50,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let records in without what they miss, with a flag. Prints the plan; `--execute` publishes the decisions.
+
+    An ID names the whole queue of its key. The decision stands for what the source says of the key later, too, and
+    cannot be taken back once the records are in.
+
+    **Examples**
+
+    - `hub parked release dossier.submitted/0/17`
+    - `hub parked release --waits-for procedure:1.001193 --reason "not in the catalogue, decree 5/2026" --execute`
+    """
+    from hub.operate.dead_letters.letters import place_of  # heavy: the warehouse and the producer
+    from hub.operate.dead_letters.parked import ParkedWanted, read_queues
+    from hub.operate.dead_letters.parked_release import release_queues
+    from hub.warehouse.database import translated_errors
+
+    wanted = ParkedWanted(subject, source, waits_for, older_than, tuple(place_of(one) for one in ids or []), limit)
+    if wanted == ParkedWanted(limit=limit):
+        raise ConfigError(["say which: an ID, --waits-for, --subject, --source or --older-than"])
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    with translated_errors("reading parked records"), engine.connect() as connection:
+        found = read_queues(connection, wanted)
+    if execute and found:
+        release_queues(engine, places, found, by_whom(officer, reason))
+    _say_released(found, execute, as_json)
+
+
+def _say_released(found: "list[Queue]", execute: bool, as_json: bool) -> None:
+    from hub.cli.dead_letters import parked_view as view
+
+    if as_json:
+        say_json({"parked": [view.as_json(one) for one in found], "executed": execute})
+        return
+    console = view.console()
+    if found:
+        console.print(view.listed(found))
+    count = sum(queue.records for queue in found)
+    done = f"published; the worker lets {count:,} records of {len(found):,} keys in"
+    console.print(done if execute else f"{count:,} records of {len(found):,} keys; add --execute and --reason")
+
+
+def discard(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The records; those behind them stay.")],
+    approved_by: Annotated[str | None, typer.Option("--approved-by", help="The second person, who approves.")] = None,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reject parked records for good, as two people: they get the outcome `rejected` for the reason `DISCARDED`.
+
+    The second person's credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that
+    HUB_APPROVER_CREDENTIAL_FILE names. The records stay in the log.
+
+    **Examples**
+
+    - `hub parked discard dossier.submitted/0/17`
+    - `hub parked discard dossier.submitted/0/17 --reason "test data" --officer H42-017 --approved-by H42-009 --execute`
+    """
+    from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the merge
+    from hub.operate.approval import Second
+    from hub.operate.dead_letters.letters import place_of, place_text
+    from hub.operate.dead_letters.parked_release import discard_parked, plan_discard
+
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    wanted = [place_of(one) for one in ids]
+    found = plan_discard(engine, wanted)
+    if execute:
+        by = by_whom(officer, reason)
+        if approved_by is None:
+            raise ConfigError(["--execute needs --approved-by: the second person"])
+        discard_parked(engine, wanted, by, Second(approved_by, credential_of(settings, approved_by)))
+    if as_json:
+        say_json({"records": [place_text(one.place) for one in found], "executed": execute})
+        return
+    console = view.console()
+    for one in found:
+        console.print(f"{place_text(one.place)}: waits for {one.waits_for or 'an earlier record'}")
+    nothing = "nothing is discarded; add --execute, --reason and --approved-by"
+    console.print(f"rejected {len(found):,}" if execute else nothing)

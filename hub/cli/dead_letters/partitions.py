@@ -1,0 +1,129 @@
+"""Commands of stopped partitions: ``hub partitions list`` and ``resume``."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hub.cli.dead_letters.options import Why, by_whom
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.screen import Screen, say, say_json
+from hub.topology import subject_of
+
+if TYPE_CHECKING:
+    from hub.warehouse.stops import Stop
+
+_APPLICATION = "hub partitions"
+_WIDTH = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Partitions that stand still: a storm of poison records, a bug, another log."
+    )
+    group.command("list")(list_)
+    group.command("resume")(resume)
+    app.add_typer(group, name="partitions")
+
+
+def list_(
+    with_resumed: Annotated[bool, typer.Option("--all", help="Also those that flow again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the partitions that stand still, where and why; exit code 1 when there are any.
+
+    **Examples**
+
+    - `hub partitions list`
+    - `hub partitions list --all --json`
+    """
+    from hub.operate.dead_letters.partitions import list_stops  # heavy: the warehouse
+
+    settings, places = located()
+    found = list_stops(warehouse(settings, places, _APPLICATION), standing_only=not with_resumed)
+    if as_json:
+        say_json({"partitions": [_as_json(stop) for stop in found]})
+    elif found:
+        Screen(width=_WIDTH).print(_listed(found))
+    else:
+        say("every partition flows")
+    if any(stop.is_standing for stop in found):
+        raise typer.Exit(1)
+
+
+def resume(
+    partition: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="A subject may stand for its topic.")],
+    accept_poison: Annotated[
+        int, typer.Option("--accept-poison", min=0, help="So many poison records may become dead letters.")
+    ] = 0,
+    reason: Why = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a stopped partition go on from its stored offset. Prints the plan; `--execute` does it.
+
+    First mend the cause: update the hub or its policy, or stop the producer. Records that stay poison trip the breaker
+    again; `--accept-poison` lets so many of them through as dead letters, which can be redriven later.
+
+    **Examples**
+
+    - `hub partitions resume citizen.changed/1`
+    - `hub partitions resume citizen.changed/1 --reason "hub updated" --execute`
+    - `hub partitions resume citizen.changed/1 --accept-poison 250 --reason "case 7" --officer H42-017 --execute`
+    """
+    from hub.operate.dead_letters.partitions import partition_of, plan_resume, resume_partition  # heavy: the warehouse
+
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    plan = plan_resume(engine, partition_of(partition), accept_poison)
+    if execute:
+        by = by_whom(officer, reason)
+        resume_partition(engine, plan, by.actor, by.purpose)
+    if as_json:
+        told = {"next_offset": plan.next_offset, "accept_poison": accept_poison, "executed": execute}
+        say_json(_as_json(plan.stop) | told)
+        return
+    console = Screen(width=_WIDTH)
+    console.print(_listed([plan.stop]))
+    accepted = f", {accept_poison:,} poison records accepted" if accept_poison else ""
+    console.print(f"{'goes' if execute else 'would go'} on from {plan.next_offset}{accepted}")
+    run = plan.stop.limits.run + accept_poison
+    console.print(
+        f"the count begins anew: it stops again at {run:,} poison records in a row; fewer become dead letters"
+    )
+    if not execute:
+        console.print("nothing is done; add --execute and --reason")
+
+
+def _listed(stops: "list[Stop]") -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("partition", "stands at", "since", "why", "poison", ""):
+        table.add_column(heading, overflow="fold")
+    for stop in stops:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stop.reasons.items()))
+        since = f"{stop.stopped_at:%m-%d %H:%M}" if stop.stopped_at else ""
+        state = "stopped" if stop.is_standing else f"resumed by {stop.resumed_by}"
+        name = f"{subject_of(stop.topic)}/{stop.partition}"
+        table.add_row(name, str(stop.stop_offset), since, stop.why, reasons, state)
+    return table
+
+
+def _as_json(stop: "Stop") -> dict[str, Any]:
+    return {
+        "partition": stop.place,
+        "stop_offset": stop.stop_offset,
+        "poison_offset": stop.poison_offset,
+        "why": stop.why,
+        "reasons": dict(stop.reasons),
+        "limits": {"run": stop.limits.run, "window": stop.limits.window, "share": stop.limits.share},
+        "stopped_at": stop.stopped_at and stop.stopped_at.isoformat(),
+        "stopped_by": stop.stopped_by,
+        "resumed_at": stop.resumed_at and stop.resumed_at.isoformat(),
+        "resumed_by": stop.resumed_by,
+        "purpose": stop.purpose,
+        "cause": stop.cause.value,
+        "bug": stop.bug,
+    }

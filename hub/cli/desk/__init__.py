@@ -1,0 +1,1 @@
+"""Commands of the officers' desk: `hub review`, `operators`, `policy`, `calendar`."""

@@ -1,0 +1,106 @@
+"""``hub calendar``: the working days that deadlines are reckoned by."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute
+from hub.cli.shared.screen import Screen, say_json, styled
+from hub.model.errors import ConfigError
+from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_calendar_file
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="The calendar of working days that deadlines are reckoned by.")
+    group.command("show")(show)
+    group.command("reckon")(reckon)
+    app.add_typer(group, name="calendar")
+
+
+def show(as_json: AsJson = False) -> None:
+    """Show the days off of the calendar that the settings name, and how many deadlines each calendar has reckoned.
+
+    Days marked with ? were not read in a published decision: look them up before relying on them.
+
+    **Examples**
+
+    - `hub calendar show`
+    - `HUB_CALENDAR=days.toml hub calendar show --json`
+    """
+    from hub.operate.desk.calendar import calendars_used  # heavy: the merge
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    days, off = load_calendar(settings.calendar), days_off_of(read_calendar_file(settings.calendar))
+    with (
+        translated_errors("reading the calendars"),
+        warehouse(settings, places, "hub calendar").connect() as connection,
+    ):
+        used = calendars_used(connection)
+    if as_json:
+        calendars = [
+            {"version": one.version, "in_force": one.is_in_force, "open": one.open, "ended": one.ended} for one in used
+        ]
+        say_json({"version": days.version, "days_off": [_off(one) for one in off], "calendars": calendars})
+        return
+    console = Screen()
+    console.print(styled("calendar [bold]{}[/bold], {} to {}", days.version, days.first_day, days.last_day))
+    console.print(_days_off(off))
+    table = Table("calendar", "in force", "open dossiers", "ended dossiers", box=None, pad_edge=False)
+    for one in used:
+        table.add_row(one.version, "yes" if one.is_in_force else "", f"{one.open:,}", f"{one.ended:,}")
+    console.print(table)
+
+
+def _off(days: DaysOff) -> dict[str, Any]:
+    return {
+        "name": days.name,
+        "from": days.first.isoformat(),
+        "until": days.last.isoformat(),
+        "made_up_on": days.made_up_on.isoformat() if days.made_up_on else None,
+        "certain": days.is_certain,
+    }
+
+
+def _days_off(off: tuple[DaysOff, ...]) -> Table:
+    table = Table("from", "until", "made up on", "", "days off", box=None, pad_edge=False)
+    for days in off:
+        made_up = str(days.made_up_on) if days.made_up_on else ""
+        table.add_row(str(days.first), str(days.last), made_up, "" if days.is_certain else "?", days.name)
+    return table
+
+
+def reckon(
+    execute: Execute = False,
+    reason: Annotated[str | None, typer.Option(help="Why; kept with who did it. Needed with --execute.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the calendar of the settings in force and reckon the deadlines of open dossiers by it.
+
+    Dossiers that have ended keep the calendar they were judged by. Batches wait while some dossiers are reckoned.
+
+    **Examples**
+
+    - `HUB_CALENDAR=days.toml hub calendar reckon`
+    - `HUB_CALENDAR=days.toml hub calendar reckon --execute --reason "Tết 2027 by the Prime Minister's decision"`
+    """
+    from hub.operate.desk import calendar as working_days  # heavy: the merge
+
+    settings, places = located()
+    days = load_calendar(settings.calendar)
+    engine = warehouse(settings, places, "hub calendar reckon")
+    if execute and not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason"])
+    if execute:
+        count = working_days.reckon(engine, days, getpass.getuser(), reason or "")
+    else:
+        count = working_days.plan_reckoning(engine, days)
+    if as_json:
+        say_json({"version": days.version, "dossiers": count, "executed": execute})
+    else:
+        said = "were reckoned" if execute else "would be reckoned; add --execute --reason TEXT"
+        Screen().print(f"calendar {days.version}: {count:,} open dossiers {said}")

@@ -1,0 +1,162 @@
+"""Commands of the people who may approve: ``hub operators add``, ``list``, ``unlock``, ``disable``."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.credential import credential_of, new_credential_of
+from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.screen import say, say_json, screen
+
+if TYPE_CHECKING:
+    from hub.operate.desk.operators import Operator
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="Code by which the person is known; never a full name.")]
+_Reason = Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
+_APPLICATION = "hub operators"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="People who may approve what another has prepared.")
+    group.command("add")(add)
+    group.command("list")(list_)
+    group.command("unlock")(unlock)
+    group.command("disable")(disable)
+    app.add_typer(group, name="operators")
+
+
+def add(
+    name: _Name,
+    reason: _Reason,
+    approved_by: Annotated[
+        str | None,
+        typer.Option("--approved-by", help="Operator who agrees; for a new credential of one's own, oneself."),
+    ] = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a person approve edits and discards; or give one who may a new credential.
+
+    The first operator of a warehouse needs nobody. All others, and a new credential, need another operator, whose
+    credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that HUB_APPROVER_CREDENTIAL_FILE names.
+    Who knows their credential changes it alone: they approve it themselves. The new credential is asked for, or taken
+    from HUB_NEW_CREDENTIAL or the file that HUB_NEW_CREDENTIAL_FILE names. Only its scrypt hash is kept.
+
+    **Examples**
+
+    - `hub operators add H42-001 --reason "first of this warehouse" --execute`
+    - `hub operators add H42-009 --reason "on duty from December" --approved-by H42-001 --execute`
+    - `hub operators add H42-009 --reason "a new credential" --approved-by H42-009 --execute`
+    """
+    from hub.operate.actions import actor  # heavy: the warehouse
+    from hub.operate.approval import Second
+    from hub.operate.desk.operators import add_operator
+
+    settings, places = located()
+    if execute:
+        second = Second(approved_by, credential_of(settings, approved_by)) if approved_by else None
+        credential = new_credential_of(settings, name)
+        add_operator(warehouse(settings, places, _APPLICATION), name, credential, actor(officer), reason, second)
+    _say(name, f"{name} may approve", f"{name} would be let approve", execute, as_json)
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List active, locked and disabled operators, with wrong tries of their credentials.
+
+    **Examples**
+
+    - `hub operators list`
+    - `hub operators list --json`
+    """
+    from hub.operate.approval import MOST_TRIES  # heavy: the warehouse
+    from hub.operate.desk.operators import list_operators
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("reading operators"), warehouse(settings, places, _APPLICATION).connect() as connection:
+        found = list_operators(connection)
+    if as_json:
+        say_json({"operators": [_as_json(one) for one in found]})
+        return
+    if not found:
+        say("nobody may approve yet: hub operators add NAME")
+        return
+    table = Table("name", "state", "added", "by", "approved by", "wrong tries", "the last", box=None, pad_edge=False)
+    for one in found:
+        tries = f"{one.failed_tries} of {MOST_TRIES}" if one.failed_tries else ""
+        added = (_minute(one.added_at), one.added_by, one.approved_by or "")
+        table.add_row(one.name, _state(one), *added, tries, _minute(one.last_failed_at))
+    screen().print(table)
+
+
+def unlock(
+    name: _Name,
+    reason: _Reason,
+    approved_by: Annotated[str, typer.Option("--approved-by", help="Operator who agrees; not who is unlocked.")],
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a person approve again whose credential was given wrongly too often; another operator agrees.
+
+    Their credential stays. If they have forgotten it, `hub operators add` gives them another.
+
+    **Examples**
+
+    - `hub operators unlock H42-009 --reason "asked them" --approved-by H42-001 --execute`
+    """
+    from hub.operate.actions import actor  # heavy: the warehouse
+    from hub.operate.approval import Second
+    from hub.operate.desk.operators import unlock_operator
+
+    settings, places = located()
+    if execute:
+        second = Second(approved_by, credential_of(settings, approved_by))
+        unlock_operator(warehouse(settings, places, _APPLICATION), name, actor(officer), reason, second)
+    _say(name, f"{name} may approve again", f"{name} would be let approve again", execute, as_json)
+
+
+def disable(
+    name: _Name, reason: _Reason, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
+) -> None:
+    """Take a person's right to approve away at once; what they approved before stands. The last one stays.
+
+    **Examples**
+
+    - `hub operators disable H42-009 --reason "left the office" --execute`
+    """
+    from hub.operate.actions import actor  # heavy: the warehouse
+    from hub.operate.desk.operators import disable_operator
+
+    settings, places = located()
+    if execute:
+        disable_operator(warehouse(settings, places, _APPLICATION), name, actor(officer), reason)
+    _say(name, f"{name} may not approve any more", f"{name} would not be let approve any more", execute, as_json)
+
+
+def _say(name: str, done: str, planned: str, executed: bool, as_json: bool) -> None:
+    if as_json:
+        say_json({"operator": name, "executed": executed})
+    else:
+        say(done if executed else f"{planned}; add --execute")
+
+
+def _state(one: "Operator") -> str:
+    if one.disabled_at is not None:
+        return f"disabled {_minute(one.disabled_at)} by {one.disabled_by}"
+    return f"locked {_minute(one.locked_at)}" if one.locked_at is not None else "may approve"
+
+
+def _minute(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time is not None else ""
+
+
+def _as_json(one: "Operator") -> dict[str, Any]:
+    told = {name: getattr(one, name) for name in one.__slots__}
+    shown = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in told.items()}
+    return shown | {"may_approve": one.may_approve}

@@ -1,0 +1,218 @@
+"""Commands of the officers' desk: ``hub review list``, ``show`` and ``decide``."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson
+from hub.cli.shared.screen import Screen, plain, say_json, styled
+from hub.model.decisions import ReviewKind, Verdict
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.desk.reviews import DecisionPlan
+    from hub.operate.records.questions import Question
+
+_Number = Annotated[str, typer.Argument(metavar="ID", help="C12: a conflict, R5: a review; as `hub review list` says.")]
+_Execute = Annotated[
+    bool, typer.Option("--execute", help="Publish it; without this, only what it would do is printed.")
+]
+_WIDTH = 100
+
+
+class Word(StrEnum):
+    """What an officer may say, as it is typed."""
+
+    KEEP = "keep"
+    TAKE = "take"
+    WAIT = "wait"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Conflicts and reviews: what waits for an officer.")
+    group.command("list")(list_)
+    group.command("show")(show)
+    group.command("decide")(decide)
+    app.add_typer(group, name="review")
+
+
+def list_(
+    kind: Annotated[ReviewKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    aspect: Annotated[str | None, typer.Option("--aspect", help="Only of this aspect, e.g. citizen.person.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Only those that this source is part of.")] = None,
+    older_than: Annotated[float, typer.Option("--older-than", min=0, help="Only those open for so many hours.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List open conflicts and reviews, the oldest first; and how many there are of each kind.
+
+    **Examples**
+
+    - `hub review list`
+    - `hub review list --kind CONFLICT --aspect citizen.person --source hanam.motcua`
+    - `hub review list --older-than 72 --limit 200 --json`
+    """
+    from hub.operate.records.questions import Wanted, open_counts, open_questions  # heavy: the merge's statements
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub review")
+    with translated_errors("reading reviews"), engine.connect() as connection:
+        found = open_questions(connection, Wanted(kind, aspect, source, older_than, limit))
+        counts = open_counts(connection)
+    if as_json:
+        say_json({"open": counts, "questions": [_as_json(one) for one in found]})
+        return
+    console = Screen(width=_WIDTH)
+    if found:
+        console.print(_listed(found))
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    console.print(f"open: {told}" if counts else "nothing waits for an officer")
+
+
+def show(
+    number: _Number,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why they are looked at.")] = None,
+    officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a conflict or review with the claims it is about, side by side; personal values masked.
+
+    **Examples**
+
+    - `hub review show C12`
+    - `hub review show R5 --unmask --reason "complaint 12/2025" --officer H42-017`
+    """
+    from hub.cli.records.view import brief, render  # heavy: the codec and the log's client
+    from hub.operate.actions import actor
+    from hub.operate.desk.reviews import candidates, show_question
+    from hub.operate.records.as_json import as_json as json_of
+    from hub.operate.records.request import Unmasking
+
+    if unmask and not (reason or "").strip():
+        raise ConfigError(["--unmask needs --reason: why the values are looked at"])
+    settings, places = located()
+    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
+    found = show_question(warehouse(settings, places, "hub review"), number, unmasking)
+    question = found.question
+    if as_json:
+        claims = json_of(found.answer) if found.answer else None
+        say_json({**_as_json(question), "claims": claims})
+        return
+    console = Screen(width=_WIDTH)
+    _say(console, question)
+    if choices := candidates(question):
+        console.print(f"candidates: {', '.join(choices)}")
+    elif question.detail and unmask:
+        console.print(plain(brief(dict(question.detail))))
+    if found.answer is not None:
+        console.print(render(found.answer))
+
+
+def decide(
+    number: _Number,
+    word: Annotated[Word, typer.Argument(metavar="keep|take|wait", help="What is decided.")],
+    officer: Annotated[str, typer.Option("--officer", help="Code of the officer; never a name.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")],
+    choose: Annotated[str | None, typer.Option("--choose", help="Code of the candidate that is taken.")] = None,
+    execute: _Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide a conflict or review. Prints what it would do; `--execute` publishes the decision as an event.
+
+    `keep` leaves the record as it is, `take` takes the other, `wait` leaves the question open with the reason. The
+    decision counts for what the sources say now: what they say anew is asked about again. A later one replaces it.
+
+    **Examples**
+
+    - `hub review decide C12 take --officer H42-017 --reason "birth certificate 45/2001"`
+    - `hub review decide C12 take --officer H42-017 --reason "birth certificate 45/2001" --execute`
+    - `hub review decide R5 take --choose 00637 --officer H42-017 --reason "land register" --execute`
+    """
+    from hub.operate.desk.reviews import Given, plan_decision  # heavy: the merge's statements and the producer
+    from hub.operate.desk.reviews import decide as publish
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub review")
+    plan = plan_decision(engine, Given(number, Verdict(word.value.upper()), officer, reason, choose))
+    if execute:
+        publish(engine, places, plan)
+    if as_json:
+        say_json(_plan_as_json(plan, execute))
+        return
+    console = Screen(width=_WIDTH)
+    _say(console, plan.question)
+    console.print(f"{word.value}: {plan.effect}")
+    console.print("published; the worker merges it" if execute else "nothing is published; add --execute")
+
+
+def _say(console: Console, question: "Question") -> None:
+    of = question.of
+    against = f" against {question.held_by}" if question.held_by else ""
+    place = " ".join(part for part in (of.aspect, of.part, of.field) if part)
+    state = "open" if question.is_open else "closed"
+    console.print(
+        styled("[bold]{}[/bold] {} {}: {}: {}{}", question.number, of.kind.value, state, place, of.source, against)
+    )
+    console.print(f"key {of.key}, since {question.opened_at:%Y-%m-%d %H:%M} UTC", style="dim")
+    if question.noted is not None:
+        noted = question.noted
+        when = f"{noted.decided_at:%Y-%m-%d %H:%M} UTC"
+        console.print(plain(f"decided before: {noted.verdict} by {noted.officer}, {when}: {noted.reason}"))
+
+
+def _listed(questions: list["Question"]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "kind", "about", "source", "record of", "open for", "noted"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"id", "kind", "open for"})
+    now = datetime.now(UTC)
+    for one in questions:
+        about = " ".join(part for part in (one.of.aspect, one.of.field) if part)
+        noted = f"{one.noted.verdict} {one.noted.officer}" if one.noted else ""
+        hours = (now - one.opened_at).total_seconds() / 3600
+        age = f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} d"
+        table.add_row(one.number, one.of.kind.value, about, one.of.source, one.held_by or "", age, noted)
+    return table
+
+
+def _as_json(question: "Question") -> dict[str, Any]:
+    """Return a question without its detail, which may hold personal values."""
+    of, noted = question.of, question.noted
+    return {
+        "id": question.number,
+        "kind": of.kind.value,
+        "aspect": of.aspect,
+        "key": str(of.key),
+        "part": of.part,
+        "field": of.field,
+        "source": of.source,
+        "held_by": question.held_by,
+        "opened_at": question.opened_at.isoformat(),
+        "is_open": question.is_open,
+        "noted": noted
+        and {
+            "verdict": noted.verdict,
+            "officer": noted.officer,
+            "reason": noted.reason,
+            "decided_at": noted.decided_at.isoformat(),
+        },
+    }
+
+
+def _plan_as_json(plan: "DecisionPlan", executed: bool) -> dict[str, Any]:
+    return {
+        "question": _as_json(plan.question),
+        "verdict": plan.decision.verdict.value,
+        "chosen": plan.decision.chosen,
+        "effect": plan.effect,
+        "review_key": plan.decision.of.review_key,
+        "version": plan.decision.version,
+        "executed": executed,
+    }

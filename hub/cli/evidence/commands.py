@@ -1,0 +1,313 @@
+"""``hub audit``: the evidence: how it stands, whether it is whole, proof of one event, search, keys, retention.
+
+The parameters of a command are its options: more than six.
+"""
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute
+from hub.cli.shared.screen import Screen, json_text, say_json
+from hub.model.errors import ConfigError
+
+_Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept for ever, without personal data.")]
+_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")]
+_Keys = Annotated[
+    list[str] | None, typer.Option("--key", help="Public key that is trusted: 64 hex digits or a file; repeatable.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="The evidence: seals, signed heads, proofs (docs/evidence.md).")
+    for name, command in (
+        ("status", status),
+        ("verify", verify),
+        ("prove", prove),
+        ("check", check),
+        ("checker", checker),
+        ("search", search),
+        ("keygen", keygen),
+        ("keys", keys),
+        ("retention", retention),
+    ):
+        group.command(name)(command)
+    app.add_typer(group, name="audit")
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show what is sealed, signed and published; exit code 1 when evidence is late or unprotected.
+
+    **Examples**
+
+    - `hub audit status`
+    - `hub audit status --json`
+    """
+    from hub.cli.evidence.view import show_status  # heavy: SQLAlchemy and the codec
+    from hub.operate.evidence.status import evidence_status
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("reading the evidence"), warehouse(settings, places, "hub audit").connect() as connection:
+        found = evidence_status(connection)
+    problems = found.problems(settings.evidence_limit_s)
+    if as_json:
+        say_json({**found.as_json(), "problems": problems})
+    else:
+        show_status(found, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def checker(
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("check_evidence.py"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the program that checks a bundle where this package is not installed: one file; and print its SHA-256.
+
+    It needs Python 3.11 or newer and the package `cryptography`.
+
+    **Examples**
+
+    - `hub audit checker`
+    - `hub audit checker --out /tmp/check_evidence.py --json`
+    """
+    from hub.operate.evidence.checker import checker_digest, checker_source  # heavy: cryptography
+
+    out.write_text(checker_source(), "utf-8")
+    if as_json:
+        say_json({"file": str(out), "sha256": checker_digest()})
+    else:
+        Screen().print(f"{out}\nsha256 {checker_digest()}", soft_wrap=True)
+
+
+def verify(
+    log: Annotated[str | None, typer.Option("--log", help="Only this topic, or topic/partition.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Rows sealed on this day or later, YYYY-MM-DD.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Rows sealed on this day or before.")] = None,
+    with_bytes: Annotated[bool, typer.Option("--bytes", help="Also against the bytes of the log.")] = False,
+    no_kafka: Annotated[bool, typer.Option("--no-kafka", help="Leave out the heads as published.")] = False,
+    key: _Keys = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify audit rows against their seals, seals against signed heads, and those against the heads as published.
+
+    Names what is wrong and where: rows that were deleted, inserted, reordered or altered, seals and heads that are
+    missing or changed. Every link and head is checked; rows in the range only. Exit code 1 when something is wrong.
+
+    **Examples**
+
+    - `hub audit verify`
+    - `hub audit verify --log hub.citizen.changed.v1 --since 2026-11-01 --bytes`
+    - `hub audit verify --key 3b6a...29 --json`
+    """
+    from hub.cli.evidence.verify import verified  # heavy: the codec, the decoder and the log's client
+    from hub.cli.evidence.view import show_verification
+    from hub.operate.evidence.verify import Range
+
+    settings, places = located()
+    wanted = Range(log, _day(since, "--since"), _day(until, "--until"))
+    found = verified(settings, places, wanted, (with_bytes, no_kafka), key)
+    if as_json:
+        say_json(found.as_json())
+    else:
+        show_verification(found)
+    if not found.is_whole:
+        raise typer.Exit(1)
+
+
+def prove(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Id of the event, a UUID.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; else standard output.")] = None,
+) -> None:
+    """Write a bundle that proves what the hub recorded of an event; `hub audit check` verifies it anywhere.
+
+    The bundle holds keys, codes and hashes, no personal value. A released event has a proof of each of its rows.
+
+    **Examples**
+
+    - `hub audit prove 7d228b88-e54c-59da-b000-4a01d8d0b222 --out event.json`
+    """
+    from hub.operate.evidence.prove import prove as bundle_of  # heavy: the codec
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("proving an event"), warehouse(settings, places, "hub audit").connect() as connection:
+        bundle = bundle_of(connection, _uuid(event_id, "EVENT_ID"))
+    if out is None:
+        say_json(bundle, indent=1)
+        return
+    try:
+        out.write_text(json_text(bundle, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise ConfigError([f"{out}: cannot be written ({error.strerror})"]) from error
+    Screen(stderr=True, soft_wrap=True).print(
+        f"{len(bundle['proofs'])} proof(s) in {out}; check: hub audit check {out} --key PUBLIC_KEY"
+    )
+
+
+def check(
+    bundle: Annotated[Path, typer.Argument(help="A bundle of `hub audit prove`; - reads standard input.")],
+    key: Annotated[str, typer.Option("--key", help="The hub's public key: 64 hex digits, or a file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle with a public key and nothing else: no Kafka, no PostgreSQL, no setting. Exit code 1 if it fails.
+
+    **Examples**
+
+    - `hub audit check event.json --key 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29`
+    - `hub audit check event.json --key hub-public.pem --json`
+    """
+    from hub.cli.evidence.view import show_steps
+    from hub.operate.evidence.check import check_bundle
+    from hub.operate.evidence.keys import read_public_key
+
+    public = read_public_key(key)
+    try:
+        content = json.loads(sys.stdin.read() if str(bundle) == "-" else bundle.read_text("utf-8"))
+        steps = check_bundle(content, public)
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError([f"{bundle}: {error}"]) from error
+    if as_json:
+        say_json({"steps": [{"what": one.words, "holds": one.holds} for one in steps], "row": _row(content)})
+    else:
+        show_steps(steps, content)
+    if not all(one.holds for one in steps):
+        raise typer.Exit(1)
+
+
+def _row(content: dict[str, Any]) -> Any:
+    return [proof["row"] for proof in content["proofs"]]
+
+
+def search(
+    entity: Annotated[str | None, typer.Option("--entity", help="With a code in --key: of which entity.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Key of the hub, or with --entity a code.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Events of this source.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Actions of this officer or user.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="Actions whose reason holds this text.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="From this day or time on.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Until this day or time.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many events, and so many actions.")] = 100,
+    reason: _Reason = None,
+    officer: _Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search events and people's actions by key, source, officer, purpose and time; that you searched is noted.
+
+    **Examples**
+
+    - `hub audit search --key 4f1c...e2 --reason "complaint 12/2026"`
+    - `hub audit search --entity citizen --key 001299000123 --reason "complaint 12/2026" --officer H42-017`
+    - `hub audit search --by H42-017 --since 2026-11-01 --reason "inspection of the desk" --json`
+    """
+    from hub.cli.evidence.search import searched  # heavy: the codec
+    from hub.cli.evidence.view import show_found
+
+    if not (reason or "").strip():
+        raise ConfigError(["--reason is needed: why it is searched for"])
+    asked = {"entity": entity, "key": key, "source": source, "by": by, "purpose": purpose}
+    found = searched(asked, (since, until), limit, (officer, reason or ""))
+    if as_json:
+        say_json({"events": found.events, "actions": found.actions}, default=str)
+    else:
+        show_found(found)
+
+
+def keygen(
+    file: Annotated[Path, typer.Argument(help="New file for the private key; readable by its owner only.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a key that signs evidence: set HUB_SIGNING_KEY_FILE to it, and give the public key to the auditors.
+
+    A worker reads the file at each signing: replacing it is a rotation.
+
+    **Examples**
+
+    - `hub audit keygen /etc/hub/signing-2027.pem`
+    """
+    from hub.operate.evidence.keys import make_key
+
+    made = make_key(file)
+    if as_json:
+        say_json({"key_id": made.key_id, "public_key": made.public.hex(), "file": str(file)})
+        return
+    console = Screen(soft_wrap=True)
+    console.print(f"key {made.key_id} in {file}")
+    console.print(f"public key {made.public.hex()}")
+
+
+def keys(as_json: AsJson = False) -> None:
+    """List the keys that heads were signed with, and which heads.
+
+    **Examples**
+
+    - `hub audit keys`
+    - `hub audit keys --json`
+    """
+    from hub.cli.evidence.view import show_keys
+    from hub.operate.evidence.status import known_keys
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("reading the keys"), warehouse(settings, places, "hub audit").connect() as connection:
+        found = known_keys(connection)
+    if as_json:
+        names = ("key_id", "public_key", "first_used_at", "first_head", "last_head")
+        say_json({"keys": [{name: getattr(one, name) for name in names} for one in found]}, default=str)
+    else:
+        show_keys(found)
+
+
+def retention(
+    execute: Execute = False, reason: _Reason = None, officer: _Officer = None, as_json: AsJson = False
+) -> None:
+    """Drop the months of the audit log that are older than HUB_AUDIT_RETENTION_MONTHS, each verified first.
+
+    A month is dropped only when all its rows are sealed, in a published head, and as they were sealed. The seals stay.
+
+    **Examples**
+
+    - `hub audit retention`
+    - `hub audit retention --execute --reason "retention 2026-11"`
+    """
+    from hub.cli.evidence.view import counting, show_retirements
+    from hub.operate.actions import actor
+    from hub.operate.evidence.retention import plan_retirement, retire
+    from hub.warehouse.database import translated_errors
+
+    if execute and not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason: why the months are dropped"])
+    settings, places = located()
+    engine = warehouse(settings, places, "hub audit")
+    with counting("rows verified") as progress, translated_errors("planning"), engine.connect() as connection:
+        plan = plan_retirement(connection, settings.audit_retention_months, progress)
+    dropped = retire(engine, plan, actor(officer), reason or "") if execute else 0
+    if as_json:
+        months = [{"partition": one.month.name, "rows": one.rows, "problems": one.problems} for one in plan]
+        say_json({"months": months, "executed": execute, "rows_dropped": dropped})
+    else:
+        show_retirements(plan, execute)
+    if any(one.problems for one in plan):
+        raise typer.Exit(1)
+
+
+def _day(value: str | None, option: str) -> date | None:
+    try:
+        return None if value is None else date.fromisoformat(value)
+    except ValueError as error:
+        raise ConfigError([f"{option}: a day is written YYYY-MM-DD"]) from error
+
+
+def _uuid(value: str, name: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise ConfigError([f"{name}: is no UUID"]) from error

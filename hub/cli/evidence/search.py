@@ -1,0 +1,56 @@
+"""What ``hub audit search`` asks: codes become keys, words become times."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from hub.cli.shared.context import located, warehouse
+from hub.model.entities import CITIZEN, ENTITIES, entity_named
+from hub.model.errors import ConfigError
+from hub.operate.actions import actor
+from hub.operate.evidence.search import Found, Wanted, search
+from hub.operate.records.find import find_person
+from hub.operate.records.times import time_of
+from hub.operate.records.typed_key import keys_meant
+from hub.warehouse.database import translated_errors
+
+
+def searched(
+    asked: Mapping[str, str | None], times: tuple[str | None, str | None], limit: int, who: tuple[str | None, str]
+) -> Found:
+    """Return what is found; ``who``: the officer's code, and why.
+
+    Raises:
+        ConfigError: what is asked makes no sense.
+    """
+    settings, places = located()
+    since, until = (
+        None if value is None else time_of(value, option) for value, option in zip(times, _TIMES, strict=True)
+    )
+    with (
+        translated_errors("searching the evidence"),
+        warehouse(settings, places, "hub audit").begin() as connection,
+    ):
+        keys = _keys(connection, asked["entity"], asked["key"], places.key_secret)
+        wanted = Wanted(keys, asked["source"], asked["by"], asked["purpose"], since, until, limit)
+        return search(connection, wanted, actor(who[0]), who[1])
+
+
+_TIMES = ("--since", "--until")
+
+
+def _keys(connection: Connection, entity: str | None, key: str | None, secret: str) -> tuple[UUID, ...]:
+    if key is None:
+        if entity is not None:
+            raise ConfigError(["--entity goes with --key"])
+        return ()
+    if entity is None:
+        try:
+            return (UUID(key),)
+        except ValueError as error:
+            raise ConfigError(["--key: is no key of the hub; give a code together with --entity"]) from error
+    if entity not in {of.name for of in ENTITIES}:
+        raise ConfigError([f"--entity: one of {', '.join(of.name for of in ENTITIES)}"])
+    of = entity_named(entity)
+    return tuple(find_person(connection, key, secret) if of is CITIZEN else keys_meant(of, key, secret))

@@ -1,0 +1,1 @@
+"""Commands of the ledger and of quality: `hub ledger`, `hub quality`."""

@@ -1,0 +1,1 @@
+"""Commands of the log: `hub topics`, `hub offsets`, `hub archive`."""

@@ -1,0 +1,259 @@
+"""Commands of stored offsets: ``hub offsets show``, ``plan``, ``apply`` and ``accept``."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.screen import Screen, say_json, screen, styled
+from hub.model.errors import ConfigError
+from hub.topology import CLOSED_MARK, is_closed, subject_of
+
+if TYPE_CHECKING:
+    from hub.operate.log.new_log import NewLog
+    from hub.operate.log.offset_moves import OffsetPlan
+    from hub.operate.log.offsets import StoredOffset
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(no_args_is_help=True, help="Where the hub stands in the log.")
+    group.command("show")(show)
+    group.command("plan")(plan)
+    group.command("apply")(apply)
+    group.command("accept")(accept)
+    app.add_typer(group, name="offsets")
+
+
+def show(
+    topic: Annotated[str | None, typer.Option("--topic", help="Only this topic.")] = None, as_json: AsJson = False
+) -> None:
+    """Show each partition's stored offset beside the log's bounds and the group's offset on Kafka.
+
+    The stored offset, in PostgreSQL, is the truth; the group's is written afterwards for lag tools. Exit code 1 when
+    the log does not hold a stored offset.
+
+    **Examples**
+
+    - `hub offsets show`
+    - `hub offsets show --topic hub.citizen.changed.v1 --json`
+    """
+    from hub.operate.log.offsets import read_offsets  # heavy: the log's client
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets")
+    rows = read_offsets(engine, places.bootstrap, settings.consumer_group, topic)
+    problems = [
+        f"{row.topic}/{row.partition}: {row.log.problem(row.stored)}"
+        for row in rows
+        if row.log is not None and row.log.problem(row.stored)
+    ]
+    if as_json:
+        say_json({"offsets": [_row_json(row) for row in rows], "problems": problems})
+    else:
+        console = screen()
+        console.print(offsets_table(rows))
+        for problem in problems:
+            console.print(styled("[red]{}[/red]", problem), soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def offsets_table(rows: "Sequence[StoredOffset]") -> Table:
+    """Render stored offsets, topics by their subject."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("topic/partition", no_wrap=True, overflow="fold")
+    for heading in ("log begins", "stored", "group", "log ends", "lag"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        name = f"{subject_of(row.topic)}/{row.partition}"
+        if row.log is None:
+            table.add_row(name, "-", f"{row.stored:,}", "-", "not on this Kafka", "-")
+            continue
+        group = "-" if row.group is None else f"{row.group:,}"
+        table.add_row(
+            name, f"{row.log.begin:,}", f"{row.stored:,}", group, f"{row.log.end:,}", f"{row.log.lag(row.stored):,}"
+        )
+    return table
+
+
+def _row_json(row: "StoredOffset") -> dict[str, Any]:
+    log = row.log
+    return {
+        "topic": row.topic,
+        "partition": row.partition,
+        "stored": row.stored,
+        "group": row.group,
+        "log_begin": log and log.begin,
+        "log_end": log and log.end,
+        "lag": log and log.lag(row.stored),
+        "lag_s": log and log.lag_s(datetime.now(UTC)),
+    }
+
+
+def plan(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="Which log partition.")],
+    to: Annotated[str, typer.Option("--to", help="First offset to be read afterwards: a number, begin or end.")],
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan to move a stored offset forward, past records that must not be read; nothing moves.
+
+    Says how many records would be skipped and stores the plan with a digest of them. Moving back is refused (exit
+    code 2): what was read has its rows, and `hub replay` reads it again.
+
+    **Examples**
+
+    - `hub offsets plan hub.citizen.changed.v1/1 --to 1657`
+    - `hub offsets plan hub.inspection.changed.v1/0 --to begin --json`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.log.offset_moves import plan_move
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets plan")
+    with Screen(stderr=True).status("reading what would be skipped"):
+        planned = plan_move(engine, places.bootstrap, _place(place), to, actor(officer))
+    _print(planned, as_json, executed=False)
+
+
+def apply(
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id.")],
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do what a plan says: each skipped record is audited as rejected, SKIPPED_BY_OPERATOR, and the offset moves.
+
+    One transaction; exit code 1 when log or stored offset are not any more what they were when it was planned.
+    Workers go on by themselves. Who did it and why is written to the table `action`.
+
+    **Examples**
+
+    - `hub offsets apply 5f0e7c4a8f7c`
+    - `hub offsets apply 5f0e7c4a8f7c --execute --reason "range lost, incident 12" --officer H42-017`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.log.offset_moves import apply_move, stored_plan
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub offsets apply")
+    if not execute:
+        _print(stored_plan(engine, name), as_json, executed=False)
+        return
+    if not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason: why these records are skipped"])
+    with Screen(stderr=True).status("reading again what is skipped, and moving"):
+        done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
+    _print(done, as_json, executed=True)
+
+
+def accept(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic that was made anew, or its subject.")],
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    archived_as: Annotated[
+        str | None, typer.Option("--archived-as", help="Only move archived files to this closed log's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accept the log of a topic that was deleted and made anew, from its beginning. A plan until `--execute`.
+
+    The old log is closed: its audit rows, letters and evidence stay under the topic's name with a part of its id
+    behind it, its archived files are moved there (run this where `HUB_ARCHIVE_DIR` is set), and the new log gets
+    numbers of its own. What is sent again is a duplicate. Partitions that stood still go on; who did it and why is in
+    the table `action`.
+
+    **Examples**
+
+    - `hub offsets accept hub.inspection.changed.v1`
+    - `hub offsets accept inspection.changed --execute --reason "disk lost, incident 12" --officer H42-017`
+    """
+    from hub.operate.actions import actor  # heavy: the merge
+    from hub.operate.archive.closing import move_archived
+    from hub.operate.dead_letters.letters import topic_of
+    from hub.operate.log.new_log import accept_new_log, plan_new_log
+
+    settings, places = located()
+    if archived_as is not None:
+        if not execute or settings.archive_dir is None:
+            raise ConfigError(["--archived-as moves files: it needs HUB_ARCHIVE_DIR and --execute"])
+        name = topic_of(topic)
+        if archived_as.partition(CLOSED_MARK)[0] != name or not is_closed(archived_as):
+            raise ConfigError([f"{archived_as} is no closed log of {name}: `hub ledger --partitions` shows them"])
+        moved = move_archived(settings.archive_dir, name, None, archived_as)
+        screen().print(f"{len(moved)} files moved")
+        return
+    engine = warehouse(settings, places, "hub offsets accept")
+    planned = plan_new_log(engine, places.bootstrap, topic)
+    if execute:
+        if not (reason or "").strip():
+            raise ConfigError(["--execute needs --reason: why the topic was made anew"])
+        if settings.archive_dir is not None:
+            move_archived(settings.archive_dir, planned.topic, {one.partition for one in planned.old}, planned.closed)
+        accept_new_log(engine, planned, actor(officer), reason or "")
+    _print_new_log(planned, as_json, execute)
+
+
+def _print_new_log(planned: "NewLog", as_json: bool, executed: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "topic": planned.topic,
+                "old_id": planned.old_id and str(planned.old_id),
+                "new_id": str(planned.new_id),
+                "closed": planned.closed,
+                "read_until": {str(one.partition): one.next_offset for one in planned.old},
+                "begins": {str(number): begin for number, begin in planned.begins.items()},
+                "executed": executed,
+            }
+        )
+        return
+    console = screen()
+    console.print(f"{planned.topic}: id {planned.new_id}, was {planned.old_id or 'not known'}", soft_wrap=True)
+    console.print(f"the old log {'is' if executed else 'would be'} closed as {planned.closed}", soft_wrap=True)
+    for one in planned.old:
+        begin = planned.begins.get(one.partition)
+        new = "is not there any more" if begin is None else f"is read from {begin} on"
+        console.print(f"  partition {one.partition}: the old one was read up to {one.next_offset}, the new one {new}")
+    if not executed:
+        console.print("nothing is done; add --execute and --reason")
+
+
+def _place(text: str) -> tuple[str, int]:
+    topic, _, partition = text.rpartition("/")
+    if not topic or not partition.isdecimal():
+        raise ConfigError([f"{text}: a topic and a partition are wanted, like hub.citizen.changed.v1/1"])
+    return topic, int(partition)
+
+
+def _print(of: "OffsetPlan", as_json: bool, executed: bool) -> None:
+    if as_json:
+        shown = {
+            "plan": of.id,
+            "topic": of.topic,
+            "partition": of.partition,
+            "from": of.from_offset,
+            "to": of.to_offset,
+            "records": of.records,
+            "lost": of.lost,
+            "digest": of.digest,
+            "executed": executed,
+        }
+        say_json(shown)
+        return
+    console = screen()
+    console.print(styled("plan [bold]{}[/bold]: {} -> {}", of.id, of.place, of.to_offset), soft_wrap=True)
+    console.print(
+        f"skips {of.records:,} records of the log" + (f" and {of.lost:,} that it has lost" if of.lost else "")
+    )
+    if executed:
+        console.print(styled("[green]moved[/green]; each skipped record is audited as rejected, SKIPPED_BY_OPERATOR"))
+    else:
+        console.print(f"nothing is moved; `hub offsets apply {of.id} --execute --reason TEXT` does it", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Commands of the hub's processes: `hub up`, `status`, `worker`, `processes`, `alerts`, `config`."""

@@ -1,0 +1,1 @@
+"""Commands that show one thing: `hub ENTITY show`."""

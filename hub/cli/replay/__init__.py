@@ -1,0 +1,1 @@
+"""Commands of replays: `hub replay`."""

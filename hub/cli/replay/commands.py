@@ -1,0 +1,247 @@
+"""Commands of replays up to a shadow that is ready: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli.replay import live as replay_live
+from hub.cli.replay.ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay.options import (
+    EntityName,
+    Keys,
+    Offsets,
+    Provinces,
+    Publish,
+    Rate,
+    Since,
+    Sources,
+    Subjects,
+    Until,
+    filters_of,
+)
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.screen import Screen, say, say_json, styled
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hub.operate.replay.filters import Filters
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Read retained events again into a shadow, compare it, make it live, and go back."
+    )
+    for command in (plan, list_, show, run, pause, resume, cancel):
+        group.command(command.__name__.rstrip("_"))(command)
+    replay_live.register(group)
+    app.add_typer(group, name="replay")
+
+
+def plan(
+    source: Sources = None,
+    province: Provinces = None,
+    subject: Subjects = None,
+    entity: EntityName = None,
+    key: Keys = None,
+    since: Since = None,
+    until: Until = None,
+    offsets: Offsets = None,
+    publish: Publish = False,
+    rate: Rate = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a replay would read, withdraw and cost, and store the plan; nothing else is changed.
+
+    Source, province, key and subject are the scope: what the warehouse says within it is withdrawn in the shadow, and
+    then the selected events are read, so that it says what they say and nothing else. Time and offsets leave events
+    out. Without any filter everything is rebuilt from the first event.
+
+    **Examples**
+
+    - `hub replay plan --province H40 --reason "wrong mapping of birth dates"`
+    - `hub replay plan --source namdinh.motcua --since 2025-06-20 --publish --reason "bad until the 19th"`
+    - `hub replay plan --entity citizen --key 001299000123 --reason "complaint 45/2025"`
+    - `hub replay plan --offsets citizen.changed/0@1200-  --reason "test records at the beginning" --json`
+    """
+    if not reason.strip():
+        raise ConfigError(["--reason: say why the replay is planned; it is kept with it"])
+    settings, places = located()
+    filters = filters_of((source, province, subject), (entity, key), (since, until), offsets, places.key_secret)
+    _plan(warehouse(settings, places, "hub replay plan"), filters, publish, rate, (reason, officer), as_json)
+
+
+def _plan(
+    engine: "Engine", filters: "Filters", publish: bool, rate: int | None, who: tuple[str, str | None], as_json: bool
+) -> None:
+    from hub.cli.replay.view import print_plan
+    from hub.operate.actions import Action, actor  # heavy: the merge
+    from hub.operate.replay.plan import PLAN, plan_replay
+
+    reason, officer = who
+    planned = plan_replay(engine, filters, publish, Action(actor(officer), PLAN, reason), rate)
+    if as_json:
+        say_json(planned.as_json())
+    else:
+        print_plan(Screen(), planned)
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List the replays there are, the latest first: what they select, where they stand.
+
+    **Examples**
+
+    - `hub replay list`
+    - `hub replay list --json`
+    """
+    from hub.cli.replay.view import replay_table
+    from hub.operate.replay.store import replays
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("reading replays"), warehouse(settings, places, "hub replay").connect() as connection:
+        found = replays(connection)
+    if as_json:
+        say_json({"replays": [one.as_json() for one in found]}, default=str)
+    else:
+        Screen().print(replay_table(found) if found else "no replay was planned yet: `hub replay plan --help`")
+
+
+def show(number: Number, as_json: AsJson = False) -> None:
+    """Show one replay: its plan, how far each log partition is, whether a process works on it.
+
+    **Examples**
+
+    - `hub replay show 3`
+    - `hub replay show 3 --json`
+    """
+    from hub.cli.replay.view import print_replay
+    from hub.operate.replay.run import behind_live
+    from hub.operate.replay.store import is_held, places_of, replay_numbered
+    from hub.warehouse.database import translated_errors
+
+    settings, places = located()
+    with translated_errors("reading a replay"), warehouse(settings, places, "hub replay").connect() as connection:
+        found, at = replay_numbered(connection, number), places_of(connection, number)
+        held, behind = is_held(connection, number), behind_live(connection, number)
+    if as_json:
+        positions = [asdict(place) for place in at]
+        say_json({**found.as_json(), "positions": positions, "held": held, "behind": behind}, default=str)
+    else:
+        print_replay(Screen(), found, at, held, behind)
+
+
+def run(
+    number: Number,
+    execute: Execute = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a planned replay into its shadow, or go on with one that was interrupted; then catch up with the worker.
+
+    The live warehouse is not changed, nothing is published, no consumer group is touched. Ctrl-C and kill lose nothing:
+    the next run goes on where the shadow stands.
+
+    **Examples**
+
+    - `hub replay run 3`
+    - `hub replay run 3 --execute --reason "wrong mapping" --rate 20000`
+    """
+    from hub.operate.replay.run import RUN, run_replay
+
+    if not execute:
+        show(number, as_json)
+        say_how(as_json, "nothing is read", f"run {number}")
+        return
+    by = acting(RUN, reason, officer)
+    with ground_of() as ground, watched(f"replay {number}", as_json) as watch:
+        ran = run_replay(ground, number, by, watch, rate)
+    if as_json:
+        say_json({**asdict(ran), "events_per_s": round(ran.events_per_s, 1)})
+        return
+    console = Screen()
+    console.print(
+        styled(
+            "replay {} is [bold]{}[/bold]: {:,} events read, {:,} counted, {:,} released, "
+            "in {:.1f} s ({:,.0f}/s); {:,} behind",
+            number,
+            ran.state.value,
+            ran.read,
+            ran.selected,
+            ran.released,
+            ran.seconds,
+            ran.events_per_s,
+            ran.behind,
+        )
+    )
+    console.print(f"`hub replay diff {number}` shows what it would change")
+
+
+def pause(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
+    """Ask the process that runs a replay to wait after its batch, at once and without --execute.
+
+    **Examples**
+
+    - `hub replay pause 3 --reason "the worker lags"`
+    """
+    _ask(number, "replay.pause", reason, officer, as_json)
+
+
+def resume(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
+    """Let a replay that was paused go on; if its process has ended, `hub replay run` goes on.
+
+    **Examples**
+
+    - `hub replay resume 3 --reason "caught up"`
+    """
+    _ask(number, "replay.resume", reason, officer, as_json)
+
+
+def _ask(number: int, name: str, reason: str | None, officer: str | None, as_json: bool) -> None:
+    from hub.operate.replay.store import Asked, ask
+
+    settings, places = located()
+    asked = Asked.PAUSE if name == "replay.pause" else None
+    ask(warehouse(settings, places, "hub replay"), number, asked, acting(name, reason or name, officer))
+    if as_json:
+        say_json({"id": number, "asked": asked and asked.value})
+    else:
+        say(f"replay {number}: {'waits after its batch' if asked else 'goes on'}")
+
+
+def cancel(
+    number: Number,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a replay and drop its shadow; the live warehouse is as it was.
+
+    **Examples**
+
+    - `hub replay cancel 3 --execute --reason "planned the wrong source"`
+    """
+    from hub.operate.replay.run import CANCEL, cancel_replay
+
+    if not execute:
+        show(number, as_json)
+        say_how(as_json, "its shadow would be dropped", f"cancel {number}")
+        return
+    by = acting(CANCEL, reason, officer)
+    with ground_of() as ground:
+        is_done = cancel_replay(ground, number, by)
+    if as_json:
+        say_json({"id": number, "cancelled": is_done})
+    else:
+        say(
+            f"replay {number}: " + ("cancelled, its shadow is gone" if is_done else "its process stops after its batch")
+        )

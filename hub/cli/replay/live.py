@@ -1,0 +1,182 @@
+"""Commands of replays that compare and change what is live: ``diff``, ``switch``, ``undo``, ``drop``, ``verify``."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli.replay.ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay.options import Rate
+from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.screen import Screen, say, say_json, styled
+from hub.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.operate.replay.switch import Switched
+
+
+def register(group: typer.Typer) -> None:
+    """Add these commands to the group."""
+    for command in (diff, switch, undo, drop, verify):
+        group.command(command.__name__)(command)
+
+
+def diff(
+    number: Number,
+    samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,
+    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason, is audited.")] = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a replay would change: rows added, changed and removed, by table and field, with samples.
+
+    **Examples**
+
+    - `hub replay diff 3`
+    - `hub replay diff 3 --samples 5 --json`
+    - `hub replay diff 3 --unmask --reason "complaint 45/2025"`
+    """
+    from hub.cli.replay.view import print_diff
+    from hub.operate.actions import UNMASK, note
+    from hub.operate.replay.diff import diff as compare
+
+    if unmask and not (reason or "").strip():
+        raise ConfigError(["--unmask needs --reason: who looked at personal values, and why, is kept"])
+    with ground_of() as ground:
+        if unmask:
+            with ground.live.begin() as connection:
+                note(connection, acting(UNMASK, reason, officer))
+        with Screen(stderr=True).status("comparing"):
+            found = compare(ground, number, samples, unmask)
+    if as_json:
+        say_json(found.as_json(), default=str)
+    else:
+        print_diff(Screen(), found)
+
+
+def switch(
+    number: Number,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a replay's shadow live, in one transaction; the worker waits for a moment and goes on.
+
+    Refused when the live warehouse has gone where the shadow has not: another policy, other tables, more events than
+    can be caught up with.
+
+    **Examples**
+
+    - `hub replay switch 3`
+    - `hub replay switch 3 --execute --reason "mapping of H40 corrected" --officer H40-003`
+    """
+    from hub.operate.replay.switch import switch as change
+
+    _change(change, number, "switch", (execute, reason, officer), as_json)
+
+
+def undo(
+    number: Number,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the state of before a switch live again, with all events that came since.
+
+    **Examples**
+
+    - `hub replay undo 3 --execute --reason "the corrected mapping was wrong too"`
+    """
+    from hub.operate.replay.switch import undo as change
+
+    _change(change, number, "undo", (execute, reason, officer), as_json)
+
+
+def _change(
+    change: Callable[..., "Switched"], number: int, name: str, who: tuple[bool, str | None, str | None], as_json: bool
+) -> None:
+    execute, reason, officer = who
+    if not execute:
+        diff(number, samples=0, as_json=as_json)
+        say_how(as_json, "nothing is changed", f"{name} {number}")
+        return
+    by = acting(f"replay.{name}", reason, officer)
+    with ground_of() as ground, watched("catching up", as_json) as watch:
+        done = change(ground, number, by, watch)
+    if as_json:
+        say_json(asdict(done))
+        return
+    Screen().print(
+        styled(
+            "replay {} is [bold]{}[/bold]: {} tables changed places, {:,} events caught up with, "
+            "{:,} records to be published",
+            number,
+            done.state.value,
+            done.tables,
+            done.caught_up,
+            done.published,
+        )
+    )
+
+
+def drop(
+    number: Number,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a replay's shadow; after a switch that is the state of before, and there is no undo any more.
+
+    **Examples**
+
+    - `hub replay drop 3 --execute --reason "checked by the province"`
+    """
+    from hub.cli.replay.commands import show
+    from hub.operate.replay.run import DROP, drop_replay
+
+    if not execute:
+        show(number, as_json)
+        say_how(as_json, "its shadow would be dropped", f"drop {number}")
+        return
+    by = acting(DROP, reason, officer)
+    with ground_of() as ground:
+        drop_replay(ground, number, by)
+    if as_json:
+        say_json({"id": number, "dropped": True})
+    else:
+        say(f"replay {number}: its shadow is gone")
+
+
+def verify(
+    rate: Rate = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "verification",
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the warehouse from the first event beside the live one and compare, row for row; exit code 1 if unequal.
+
+    The rebuilt warehouse is dropped; the live one goes on and is not changed. It takes as long as a rebuild, and as
+    much room.
+
+    **Examples**
+
+    - `hub replay verify`
+    - `hub replay verify --rate 10000 --json`
+    """
+    from hub.cli.replay.view import print_verified
+    from hub.operate.replay.verify import VERIFY
+    from hub.operate.replay.verify import verify as compare
+
+    with ground_of() as ground, watched("rebuilding", as_json) as watch:
+        found = compare(ground, acting(VERIFY, reason, officer), watch, rate)
+    if as_json:
+        say_json({**asdict(found), "equal": not found.differing})
+    else:
+        print_verified(Screen(), found)
+    if found.differing:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Commands of the way out: `hub share`, `hub portal`."""

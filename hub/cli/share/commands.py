@@ -1,0 +1,144 @@
+"""``hub share`` publishes golden records; ``hub portal tail`` consumes them as the portal would."""
+
+import asyncio
+import logging
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hub.cli.share import desk as share_desk
+from hub.cli.shared.context import located
+from hub.cli.shared.process_tuning import give_way, serve_evenly
+from hub.cli.shared.screen import Screen, plain, say, say_json, styled
+from hub.config import Settings, load_settings
+from hub.embedded.locate import Endpoints
+from hub.model.texts.visible import log_to_stderr
+from hub.share.tail import PortalRecord, json_value, tail
+from hub.topology import record_topics
+from hub.warehouse.database import open_database
+from hub.warehouse.setup.roles import WORKER
+
+
+class Records(StrEnum):
+    """What is published: the golden records of entities, and standing flags."""
+
+    CITIZEN = "citizen"
+    DOSSIER = "dossier"
+    FLAG = "flag"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    sharing = typer.Typer(invoke_without_command=True)
+    sharing.callback()(share)
+    share_desk.register(sharing)
+    app.add_typer(sharing, name="share")
+    portal = typer.Typer(no_args_is_help=True, help="The portal's side.")
+    portal.command("tail")(portal_tail)
+    app.add_typer(portal, name="portal")
+
+
+def share(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Publish what there is and end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --once: print how many records were published.")
+    ] = False,
+) -> None:
+    """Follow the audit log and publish golden records (and dead letters) to their topics, until stopped.
+
+    A second instance waits for its turn. Tables that are not there yet are waited for, and brokers and a database that
+    are away; the log and `hub share status` say what is waited for, and since when. A record that cannot be published
+    is set aside (`hub share set-aside`), and all others go on.
+
+    **Examples**
+
+    - `hub share`
+    - `hub share --once --json`
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from hub.share.share import Share  # heavy: only this command needs a producer and the codec
+
+    log_to_stderr(load_settings().log_level)
+    for library in ("kafka", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    settings, places = located()
+    _with_tables(settings, places, once)
+    engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
+    sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
+    serve_evenly()
+    give_way()
+    asyncio.run(sharing.run(once))
+    if as_json:
+        say_json({"published": sharing.published})
+
+
+def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:
+    """Wait for the warehouse's tables; what runs once says that they are missing instead."""
+    from hub.warehouse.setup.await_tables import wait_until_migrated  # heavy: the migrations
+
+    looking = open_database(places.database_url, settings.database_schema, "hub share")
+    try:
+        wait_until_migrated(looking, settings.database_schema, for_tables=not once)
+    finally:
+        looking.dispose()
+
+
+def portal_tail(
+    records: Annotated[Records, typer.Argument(help="Which records.")] = Records.CITIZEN,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    limit: Annotated[int, typer.Option(help="Stop after so many records; 0: no limit.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Consume golden records from the beginning of their compacted topic. Personal fields are masked.
+
+    Each says when it was published and which row of the audit log changed it last (docs/consume.md). With --follow
+    a topic that is not there yet is waited for.
+
+    **Examples**
+
+    - `hub portal tail`
+    - `hub portal tail dossier --limit 3 --json`
+    - `hub portal tail citizen --follow`
+    - `hub portal tail flag`
+    """
+    _, places = located()
+    topic = record_topics()[records.value]
+    console = Screen()
+    found = tail(places.bootstrap, topic, unmask=False, until_end=not follow, waits=partial(say, error=True))
+    for count, record in enumerate(found, 1):
+        if as_json:
+            say_json(record.as_json())
+        else:
+            _show(console, record)
+        if count == limit:
+            break
+
+
+def _show(console: Console, record: PortalRecord) -> None:
+    console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key.hex, record.topic, record.partition, record.offset))
+    console.print(f"    published {record.published_at or 'at a time not noted'}; {_change(record)}")
+    if record.fields is None:
+        console.print("    gone")
+        return
+    for name, value in record.fields.items():
+        if name not in {"key", "revision"}:
+            console.print(
+                plain(f"    {name}: {_brief(json_value(value))}"), soft_wrap=False, overflow="ellipsis", no_wrap=True
+            )
+
+
+def _change(record: PortalRecord) -> str:
+    return f"changed by {record.position}" if record.position else "no change noted"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_brief(part)}" for name, part in value.items() if part is not None)
+    if isinstance(value, list):
+        return "; ".join(_brief(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,197 @@
+"""``hub share status``, ``set-aside``, ``republish``: how share is, what it could not publish, what it does again."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from sqlalchemy import Engine
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.progress import progress_bar
+from hub.cli.shared.screen import say_json, screen
+from hub.config import Settings, limits_of
+from hub.embedded.locate import Endpoints
+from hub.model.errors import ConfigError, HubError
+from hub.warehouse.database import open_database, translated_errors
+from hub.warehouse.setup.roles import WORKER
+
+if TYPE_CHECKING:
+    from hub.share.republish import Republication
+    from hub.share.share import Share
+
+_LOOK_EVERY_S = 0.5
+_APPLICATION = "hub share"
+
+
+def register(group: typer.Typer) -> None:
+    """Add the commands to the group ``share``."""
+    group.command("status")(status)
+    group.command("set-aside")(set_aside)
+    group.command("republish")(republish)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show whether share runs, what it waits for and since when, and how far it is behind.
+
+    Exit code 1 when none publishes, when records are set aside, or when a topic was made anew.
+
+    **Examples**
+
+    - `hub share status`
+    - `hub share status --json`
+    """
+    from hub.cli.share.view import told  # heavy: the warehouse
+    from hub.share.report import read_report
+
+    settings, places = located()
+    with translated_errors("reading how share is"), warehouse(settings, places, _APPLICATION).connect() as connection:
+        report = read_report(connection, limits_of(settings))
+    if as_json:
+        say_json(report.as_json())
+    else:
+        for part in told(report):
+            screen().print(part, soft_wrap=isinstance(part, str))
+    if not report.is_well:
+        raise typer.Exit(1)
+
+
+def set_aside(
+    with_closed: Annotated[bool, typer.Option("--all", help="Also those that were published after all.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the oldest first.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the records that could not be published: key, reason, since when. All others were.
+
+    The portal has the state of before, or none. Share tries each again when its key changes and when share starts.
+    Exit code 1 when there are any.
+
+    **Examples**
+
+    - `hub share set-aside`
+    - `hub share set-aside --all --json`
+    """
+    from hub.cli.share import view  # heavy: the warehouse
+    from hub.share.set_aside import count_asides, read_asides
+
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    with translated_errors("reading what is set aside"), engine.connect() as connection:
+        found = read_asides(connection, most=limit, with_closed=with_closed)
+        count = sum(count_asides(connection).values())
+    if as_json:
+        say_json({"open": count, "set_aside": [view.aside_as_json(one) for one in found]})
+    else:
+        if found:
+            screen().print(view.aside_table(found))
+        screen().print(f"set aside: {count:,}" if count else "nothing is set aside")
+    if count:
+        raise typer.Exit(1)
+
+
+def republish(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="citizen, dossier, flag, or e.g. citizen.changed.dlq.")],
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("--keys", help="Only this key: its hash, or the number or code; may be repeated."),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the work to a running share.")] = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    execute: Execute = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish again what a topic should hold, from the warehouse's records of now; for a topic made anew.
+
+    Prints the plan. `--execute` keeps the request on record and waits until it is done: by the share that runs, or by
+    this command when none does. What is cut off goes on where it was, by any share or by the same command.
+
+    **Examples**
+
+    - `hub share republish citizen`
+    - `hub share republish citizen --execute --reason "topic lost, incident 12"`
+    - `hub share republish dossier --keys H42.12.34-250701-0001 --execute --reason "asked by the portal"`
+    - `hub share republish citizen.changed.dlq --json`
+    """
+    from hub.cli.share import view  # heavy: the warehouse and the codec
+    from hub.operate.actions import Action, actor
+    from hub.operate.share_republish import REPUBLISH, ask_again, plan_again
+
+    if execute and not (reason or "").strip():
+        raise ConfigError(["--execute needs --reason: why it is published again"])
+    settings, places = located()
+    engine = warehouse(settings, places, _APPLICATION)
+    wanted = None if keys is None else [_key_of(name, key, places.key_secret) for key in keys]
+    plan = plan_again(engine, places.bootstrap, name, wanted)
+    if not as_json:
+        for part in view.plan_told(plan):
+            screen().print(part)
+    number, done = None, 0
+    if execute:
+        number = ask_again(engine, plan, Action(actor(officer), REPUBLISH, reason or ""))
+        if not no_wait:
+            done = _until_done(settings, places, engine, number)
+    if as_json:
+        say_json(view.plan_as_json(plan) | {"executed": execute, "id": number, "done": done})
+    elif not execute:
+        screen().print("nothing is published; add --execute and --reason")
+    elif no_wait:
+        screen().print("asked; `hub share` publishes it, `hub share status` says how far it is")
+    else:
+        screen().print(f"{done:,} records published again")
+
+
+def _key_of(name: str, text: str, secret: str) -> UUID:
+    """Return a key by its hash, or by the number or code that it is the hash of."""
+    from hub.model.entities import ENTITIES
+    from hub.model.keys import entity_key
+
+    try:
+        return UUID(text)
+    except ValueError:
+        pass
+    entity = next((one for one in ENTITIES if one.name == name and len(one.key) == 1), None)
+    if entity is None:
+        raise ConfigError([f"--keys: {name} takes keys as their hash"])
+    return UUID(bytes=entity_key(secret, entity.name, [text]))
+
+
+def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: int) -> int:
+    """Wait until a request is done, sharing meanwhile if nobody does; return how many records it was."""
+    from hub.share.share import Share
+
+    working = open_database(places.database_url, settings.database_schema, _APPLICATION, role=WORKER)
+    sharing = Share(working, places.bootstrap, places.key_secret, settings.database_schema)
+    with progress_bar("records published again") as progress:
+        return asyncio.run(_shared_until_done(sharing, engine, number, progress))
+
+
+async def _shared_until_done(
+    sharing: "Share", engine: Engine, number: int, progress: Callable[[int, int], None]
+) -> int:
+    """Let a share of this process run, which waits while another one publishes, until the request is finished."""
+    running = asyncio.create_task(sharing.run())
+    try:
+        while True:
+            request = await asyncio.to_thread(_request_of, engine, number)
+            progress(request.done, request.total)
+            if request.finished_at is not None:
+                return request.done
+            if running.done():
+                await running
+            await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _request_of(engine: Engine, number: int) -> "Republication":
+    from hub.share.republish import read_request
+
+    with translated_errors("looking how far it is"), engine.connect() as connection:
+        found = read_request(connection, number)
+    if found is None:
+        raise HubError(f"the request {number} is gone")
+    return found

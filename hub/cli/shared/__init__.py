@@ -1,0 +1,1 @@
+"""What all commands share: screen, options, progress, settings and connections."""

@@ -1,0 +1,51 @@
+"""Credentials of people who approve: from the environment, from a file, or typed; never from the command line."""
+
+import sys
+from pathlib import Path
+
+import typer
+
+from hub.config import Settings
+from hub.model.errors import ConfigError
+from hub.model.texts.visible import visible
+
+
+def credential_of(settings: Settings, name: str) -> str:
+    """Return the credential of an operator who approves.
+
+    Args:
+        settings: HUB_APPROVER_CREDENTIAL, or the file that HUB_APPROVER_CREDENTIAL_FILE names, goes first.
+        name: whose, for the question.
+
+    Raises:
+        ConfigError: none is given and nobody can be asked.
+    """
+    given = (settings.approver_credential, settings.approver_credential_file)
+    return _given(given, "HUB_APPROVER_CREDENTIAL") or _typed(f"credential of {name}", "HUB_APPROVER_CREDENTIAL")
+
+
+def new_credential_of(settings: Settings, name: str) -> str:
+    """Return the credential that an operator is to have from now on; typed twice.
+
+    Raises:
+        ConfigError: none is given and nobody can be asked.
+    """
+    given = (settings.new_credential, settings.new_credential_file)
+    return _given(given, "HUB_NEW_CREDENTIAL") or _typed(f"new credential of {name}", "HUB_NEW_CREDENTIAL", twice=True)
+
+
+def _given(given: tuple[str | None, Path | None], variable: str) -> str | None:
+    credential, path = given
+    if credential is not None or path is None:
+        return credential
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{variable}_FILE: {path} cannot be read"]) from error
+
+
+def _typed(what: str, variable: str, twice: bool = False) -> str:
+    if not sys.stdin.isatty():
+        raise ConfigError([f"the {what} is needed: {variable}, {variable}_FILE, or a terminal"])
+    typed: str = typer.prompt(visible(what), hide_input=True, confirmation_prompt=twice, err=True)
+    return typed

@@ -1,0 +1,30 @@
+"""Progress of what takes longer than a second, on standard error: a bar on a terminal, nothing elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hub.cli.shared.screen import Screen
+
+
+@contextmanager
+def progress_bar(what: str, every_s: float = 0.1) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that is told how much is done, of how much; it may be called as often as one likes."""
+    console = Screen(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, of: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(what, total=None)
+        told = 0.0
+
+        def tell(done: int, of: int) -> None:
+            nonlocal told
+            if done >= of or time.monotonic() - told >= every_s:
+                told = time.monotonic()
+                shown.update(task, completed=done, total=of)
+
+        yield tell

@@ -1,0 +1,1 @@
+"""Commands of reference data: `hub units`, `hub procedures`."""

@@ -1,0 +1,249 @@
+"""Commands of administrative units: ``hub units``: load them, look them up over time, count residents, recode.
+
+What reads and writes units needs polars, which is slow to import: each command imports it when it runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import Connection
+
+from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.screen import Screen, say_json
+from hub.config import load_settings
+from hub.embedded.locate import endpoints
+from hub.model.errors import ConfigError
+from hub.model.units.graph import UnitRef
+from hub.warehouse.database import translated_errors
+
+if TYPE_CHECKING:
+    from hub.operate.units.recode import Job
+
+_Code = Annotated[str, typer.Argument(help="Code of the unit; leading zeros count.")]
+_Scheme = Annotated[str, typer.Option("--scheme", help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025.")]
+_On = Annotated[
+    datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day that is asked for; default today.")
+]
+_SaidOn = Annotated[
+    datetime | None,
+    typer.Option("--said-on", formats=["%Y-%m-%d"], help="Day on which the code was said; default today."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the application."""
+    units = typer.Typer(no_args_is_help=True, help="Administrative units over time.")
+    for name, command in (
+        ("load", load),
+        ("show", show),
+        ("successors", successors),
+        ("predecessors", predecessors),
+        ("resolve", resolve),
+        ("residents", residents),
+        ("recode", recode),
+    ):
+        units.command(name)(command)
+    app.add_typer(units, name="units")
+
+
+def load(as_json: AsJson = False) -> None:
+    """Publish the country's administrative units, old and new, as `admin_unit.changed` events.
+
+    Sources and licence: `hub/reference/README.md`. Safe to repeat: the same events again are duplicates.
+
+    **Examples**
+
+    `hub units load` — publish them and say how many
+    """
+    from hub.operate.units.load import load_units
+
+    count = load_units(endpoints(load_settings()))
+    if as_json:
+        say_json({"published": count})
+    else:
+        Screen().print(f"{count:,} events published")
+
+
+def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJson = False) -> None:
+    """Show a code's units over time, and what came before and after the one it names on a day.
+
+    **Examples**
+
+    - `hub units show 75`
+    - `hub units show 00004 --scheme GSO_2004`
+    - `hub units show 25270 --on 2026-01-01 --json`
+    """
+    from hub.cli.units.view import history_view
+    from hub.operate.units.lookup import history_of, load_graph, scheme_of
+
+    ref = UnitRef(scheme_of(scheme), code)
+    found = _read(lambda connection: history_of(load_graph(connection), ref, _day(on)))
+    _print(found, history_view, as_json)
+
+
+def successors(
+    code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
+) -> None:
+    """Show the units that took a unit's territory over by a day, over as many changes as there were.
+
+    **Examples**
+
+    - `hub units successors 13285` — what ward 13285 of the list of 2004 is today
+    - `hub units successors 75 --scheme GSO_2025 --said-on 2025-08-01 --on 2026-05-01`
+    """
+    from hub.cli.units.view import answer_view
+    from hub.operate.units import lookup as units
+
+    ref = UnitRef(units.scheme_of(scheme), code)
+    found = _read(lambda connection: units.successors(units.load_graph(connection), ref, _day(said_on), _day(on)))
+    _print(found, answer_view, as_json)
+
+
+def predecessors(
+    code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
+) -> None:
+    """Show the units whose territory a unit took over, as they stood on a day before; default the last one before.
+
+    **Examples**
+
+    - `hub units predecessors 13366` — what ward 13366 of today was made of
+    - `hub units predecessors 13366 --on 2025-06-30`
+    """
+    from hub.cli.units.view import answer_view
+    from hub.operate.units import lookup as units
+
+    ref, day = UnitRef(units.scheme_of(scheme), code), on.date() if on else None
+    found = _read(lambda connection: units.predecessors(units.load_graph(connection), ref, _day(said_on), day))
+    _print(found, answer_view, as_json)
+
+
+def resolve(
+    code: _Code,
+    scheme: _Scheme = "GSO_2004",
+    said_on: _SaidOn = None,
+    on: _On = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name that was said with the code, to be checked.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Resolve a code, said on one day, to the unit it is on another: EXACT, AMBIGUOUS with candidates, or UNKNOWN.
+
+    A preferred successor of a split unit is a guess of the table's maker: it is marked and never chosen.
+
+    **Examples**
+
+    - `hub units resolve 00004 --said-on 2025-06-01`
+    - `hub units resolve 00634 --said-on 2025-06-01 --name "Phường Đại Mỗ"`
+    - `hub units resolve 00097 --scheme GSO_2025 --on 2025-06-01`
+    """
+    from hub.cli.units.view import answer_view
+    from hub.operate.units import lookup as units
+
+    question = units.Question(UnitRef(units.scheme_of(scheme), code), _day(said_on), _day(on), name)
+    found = _read(lambda connection: units.resolve(units.load_graph(connection), question))
+    _print(found, answer_view, as_json)
+
+
+def residents(
+    code: _Code,
+    on: _On = None,
+    kind: Annotated[str, typer.Option("--kind", help="Kind of residence.")] = "PERMANENT",
+    as_json: AsJson = False,
+) -> None:
+    """Count the residents that a unit of today had on a day, over its predecessors before the day it began.
+
+    Who lived in a unit that was split may live here or elsewhere: these are told apart and not counted.
+
+    **Examples**
+
+    - `hub units residents 13366 --on 2025-06-30`
+    - `hub units residents 13366 --on 2026-01-01 --kind TEMPORARY --json`
+    """
+    from hub.cli.units.view import residents_view
+    from hub.operate.units.residents import residents as count
+
+    _print(_read(lambda connection: count(connection, code, _day(on), kind)), residents_view, as_json)
+
+
+def recode(
+    effective: Annotated[
+        datetime, typer.Option("--effective", formats=["%Y-%m-%d"], help="Day by which units have changed.")
+    ],
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Append a RECODE row to each residence whose unit became another for sure by a day. Never a move: claims stay.
+
+    Without `--execute` it counts what it would do. Residences in units that were split are left to the reviews. Safe to
+    repeat. Residences recoded are published again.
+
+    **Examples**
+
+    - `hub units recode --effective 2025-07-01`
+    - `hub units recode --effective 2025-07-01 --execute --reason "Resolution 202/2025/QH15"`
+    """
+    from hub.cli.units.view import plan_view
+    from hub.operate.actions import actor
+    from hub.operate.units.recode import Job, plan_recode
+
+    day = effective.date()
+    plan = _read(lambda connection: plan_recode(connection, day))
+    if not execute:
+        _print(plan, plan_view, as_json)
+        return
+    if not reason:
+        raise ConfigError(["--reason: say why residences are recoded"])
+    appended = _recode(Job(day, actor(officer), reason, plan.to_recode), quiet=as_json)
+    if as_json:
+        say_json(plan.as_json() | {"appended": appended})
+    else:
+        plan_view(plan, Screen())
+        Screen().print(f"{appended:,} residences recoded")
+
+
+def _recode(job: "Job", quiet: bool) -> int:
+    from hub.operate.units.recode import execute_recode
+
+    with (
+        Progress(disable=quiet, console=Screen(stderr=True)) as bar,
+        translated_errors("recoding residences"),
+        _connected() as connection,
+        connection.begin(),
+    ):
+        task = bar.add_task(f"recoding about {job.expected:,} residences", total=None)
+        return execute_recode(connection, job, lambda done, of: bar.update(task, completed=done, total=of))
+
+
+def _read(fetch: Callable[[Connection], Any]) -> Any:
+    with translated_errors("reading units"), _connected() as connection:
+        return fetch(connection)
+
+
+@contextmanager
+def _connected() -> Iterator[Connection]:
+    engine = warehouse(*located(), "hub units")
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> None:
+    if as_json:
+        say_json(found.as_json())
+    else:
+        view(found, Screen())
+
+
+def _day(day: datetime | None) -> date:
+    from hub.operate.units.lookup import today
+
+    return today() if day is None else day.date()

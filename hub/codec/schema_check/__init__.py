@@ -1,0 +1,1 @@
+"""Check and publish schema files: rules, compatibility, ids."""

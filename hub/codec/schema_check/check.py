@@ -1,0 +1,139 @@
+"""Check a folder of schemas: ids, naming rules, and compatibility of every version with every ancestor (I6).
+
+All problems are found in one run. The rules of one file are in ``hub.codec.schema_check.rules``, those between versions
+in ``hub.codec.schema_check.compatibility``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hub.codec.catalogue import FIRST_ID, IDS_FILE, PublishedId, fingerprint, read_files, read_ids
+from hub.codec.schema_check import compatibility, rules, symbols
+from hub.codec.schema_check.problems import Problem, Rule
+from hub.model.envelope import ENVELOPE_FIELDS
+from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
+
+_MAX_ID = 2**31 - 1
+LAST_ID_WITHOUT_LENGTHS = 1017
+"""Event schemas that were published under this id or a smaller one have texts without ``max_length``."""
+LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1029
+"""Schemas that were published under this id or a smaller one have symbols without ``vn_names``."""
+
+Files = Mapping[tuple[str, int], Mapping[str, Any]]
+
+
+def check_folder(folder: Path) -> tuple[Problem, ...]:
+    """Return every problem of a schemas folder, ordered by subject, version and field; empty when all is well."""
+    unreadable: list[str] = []
+    files = read_files(folder, unreadable)
+    ids = read_ids(folder, unreadable)
+    found = [Problem("", 0, Rule.PARSE, message) for message in unreadable]
+    found += _id_problems(files, ids)
+    found += _subject_problems({subject for subject, _ in files})
+    found += _numbering_problems(files)
+    found += _envelope_drift(files)
+    found += _length_problems(files, ids)
+    found += _symbol_problems(files, ids)
+    for (subject, number), schema in files.items():
+        found += rules.problems_of(subject, number, schema)
+        ancestors = {old: files[subject, old] for old in range(1, number) if (subject, old) in files}
+        for old, ancestor in ancestors.items():
+            found += compatibility.problems_between(subject, (old, ancestor), (number, schema))
+    return tuple(sorted(set(found), key=lambda problem: (problem.subject, problem.number, problem.field, problem.rule)))
+
+
+def _id_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    found = []
+    counts = Counter(entry.schema_id for entry in ids.values())
+    for (subject, number), entry in ids.items():
+        if (subject, number) not in files:
+            found.append(Problem(subject, number, Rule.ID, f"{IDS_FILE} has it, but its file is gone"))
+        elif fingerprint(files[subject, number]) != entry.fingerprint:
+            message = "was edited after it was published; publish a further version instead"
+            found.append(Problem(subject, number, Rule.EDITED, message))
+        if counts[entry.schema_id] > 1:
+            found.append(Problem(subject, number, Rule.ID, f"id {entry.schema_id} is given twice"))
+        if not FIRST_ID <= entry.schema_id <= _MAX_ID:
+            found.append(Problem(subject, number, Rule.ID, f"id {entry.schema_id} is not in {FIRST_ID}..{_MAX_ID}"))
+    for subject, number in files:
+        if (subject, number) not in ids:
+            found.append(Problem(subject, number, Rule.ID, "has no id; `hub schemas assign --execute` gives it one"))
+    return found
+
+
+def _subject_problems(present: set[str]) -> list[Problem]:
+    expected = {*all_subjects(), HEAD_SUBJECT, *(f"{name}.record" for name in record_topics())}
+    missing = [Problem(subject, 0, Rule.NAME, "has no schema") for subject in expected - present]
+    unknown = [Problem(subject, 0, Rule.NAME, "is declared nowhere") for subject in present - expected]
+    return missing + unknown
+
+
+def _numbering_problems(files: Files) -> list[Problem]:
+    return [
+        Problem(subject, number, Rule.NAME, f"v{number - 1}.avsc is missing")
+        for subject, number in files
+        if number > 1 and (subject, number - 1) not in files
+    ]
+
+
+def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    """Every text of an event says how long it may be: a text without end fits into no index."""
+    return [
+        Problem(subject, number, Rule.LENGTH, "is a text without max_length", path)
+        for (subject, number), schema in files.items()
+        if not rules.is_record(subject) and not _is_older((subject, number), ids)
+        for path in rules.texts_without_length(schema)
+    ]
+
+
+def _symbol_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    """Every symbol says what it is called, unless the list of symbols is one from before symbols had names."""
+    before: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+    found = []
+    for (subject, number), schema in sorted(files.items()):
+        nameless = symbols.lists_without_names(schema)
+        if _is_older((subject, number), ids, LAST_ID_WITHOUT_NAMES_OF_SYMBOLS):
+            before.setdefault(subject, set()).update(nameless)
+            continue
+        excused = set() if rules.is_record(subject) else before.get(subject, set())
+        found += [
+            Problem(subject, number, Rule.LABEL, "has symbols without a name in vn_names", path)
+            for path, listed in nameless
+            if (path, listed) not in excused
+        ]
+    return found
+
+
+def _is_older(
+    key: tuple[str, int], ids: Mapping[tuple[str, int], PublishedId], last: int = LAST_ID_WITHOUT_LENGTHS
+) -> bool:
+    return key in ids and ids[key].schema_id <= last
+
+
+def _envelope_drift(files: Files) -> list[Problem]:
+    """The envelope must read the same in every event file; those that differ from most are named.
+
+    How long its texts may be, and what its symbols are called, are rules of their own.
+    """
+    forms = {
+        key: json.dumps(
+            [
+                symbols.without_names({name: value for name, value in field.items() if name != "max_length"})
+                for field in schema["fields"][: len(ENVELOPE_FIELDS)]
+            ],
+            sort_keys=True,
+        )
+        for key, schema in files.items()
+        if not rules.is_record(key[0])
+    }
+    if not forms:
+        return []
+    usual = Counter(forms.values()).most_common(1)[0][0]
+    return [
+        Problem(subject, number, Rule.ENVELOPE, "differs from the envelope of the other subjects")
+        for (subject, number), form in forms.items()
+        if form != usual
+    ]

@@ -1,0 +1,1 @@
+"""Bytes from outside become columns, in a child process that may end without harm."""

@@ -1,0 +1,1 @@
+"""Dossiers: states, working time, deadlines, pure."""

@@ -1,0 +1,1 @@
+"""Texts: how names and letters are compared, how text from outside is shown."""

@@ -1,0 +1,1 @@
+"""Administrative units over time, pure."""

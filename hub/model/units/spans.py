@@ -1,0 +1,62 @@
+"""What every code stands for, whenever it was said, from when until when: the graph as a table of spans.
+
+The table is a pure function of the units. It holds changes that are known and not yet in effect beside those that are,
+so it does not change with the day on which it is made.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+from hub.model.units.graph import FIRST_DAY, LAST_DAY, Candidate, Resolution, Resolved, Unit, UnitGraph, UnitRef
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpan:
+    """A code said between two days, and what it stands for between two others; half open, ``LAST_DAY`` is without end.
+
+    Fields:
+        now: the unit, when EXACT.
+        candidates: every unit it may be, when AMBIGUOUS; by code.
+    """
+
+    said: UnitRef
+    said_from: date
+    said_until: date
+    effective_from: date
+    effective_until: date
+    resolution: Resolution
+    now: UnitRef | None
+    candidates: tuple[Candidate, ...]
+
+
+def unit_spans(graph: UnitGraph) -> Iterator[UnitSpan]:
+    """Return the spans of every code; those of one code cover every pair of days once."""
+    for ref in graph.refs():
+        units = graph.intervals(ref)
+        starts = [FIRST_DAY, *(unit.valid_from for unit in units[1:]), LAST_DAY]
+        for unit, (said_from, said_until) in zip(units, pairwise(starts), strict=True):
+            for since, until, resolved in _effects(graph, unit):
+                candidates = resolved.candidates if resolved.resolution is Resolution.AMBIGUOUS else ()
+                yield UnitSpan(ref, said_from, said_until, since, until, resolved.resolution, resolved.ref, candidates)
+
+
+def _effects(graph: UnitGraph, unit: Unit) -> Iterator[tuple[date, date, Resolved]]:
+    """What a unit resolves to, span after span; days on which nothing about it changes are no bounds.
+
+    Before it began it is itself: a code says nothing of what it was before, and looking ahead is what spans are for.
+    """
+    since, now = FIRST_DAY, graph.resolve(unit.ref, unit.valid_from, unit.valid_from)
+    for day in graph.changes_after(unit):
+        following = graph.resolve(unit.ref, unit.valid_from, day)
+        if _meaning(following) != _meaning(now):
+            if since < day:
+                yield since, day, now
+            since = day
+        now = following
+    yield since, LAST_DAY, now
+
+
+def _meaning(of: Resolved) -> tuple[object, ...]:
+    return (of.resolution, [(one.ref, one.is_default, one.whole) for one in of.candidates])

@@ -1,0 +1,145 @@
+"""What of the event topics can be archived, and what of it may then be deleted from them.
+
+Only what the live warehouse has made durable is archived, and only what is archived, and no open replay still reads,
+may be deleted: never beyond the stored offset.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import Connection, Engine, func, inspect, select
+
+from hub.log.reader import log_reader
+from hub.model.errors import ConfigError
+from hub.operate.archive.files import read_manifests
+from hub.operate.archive.reader import archived_until
+from hub.operate.replay.store import ReplayState
+from hub.reconcile.ledger.accounts import Account, read_accounts
+from hub.topology import CLOSED_MARK, is_closed
+from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import read_positions
+from hub.warehouse.tables.replays import replay, replay_position
+
+_CLOSED = (ReplayState.SWITCHED, ReplayState.UNDONE, ReplayState.CANCELLED, ReplayState.DROPPED)
+"""States of replays that read no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStretch:
+    """One log partition.
+
+    Fields:
+        first, end: what a run would archive: ``first <= offset < end``; nothing when they are equal.
+        log_begin: the first offset that the topic holds.
+        stored: the stored offset of the live warehouse.
+        held_by: the offset before which an open replay lets nothing be deleted; None: there is none.
+        lost: offsets between the archive's end and the topic's beginning, which neither holds.
+        topic_id: Kafka's id of the topic whose offsets these are; None: the hub never learned it.
+    """
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+    log_begin: int
+    stored: int
+    held_by: int | None = None
+    lost: int = 0
+    topic_id: str | None = None
+
+    @property
+    def place(self) -> str:
+        """``topic/partition``."""
+        return f"{self.topic}/{self.partition}"
+
+    def deletable(self, archived_end: int) -> int:
+        """Return the offset before which records may be deleted, once the archive holds all up to ``archived_end``."""
+        bounds = [archived_end, self.stored, *([] if self.held_by is None else [self.held_by])]
+        return max(self.log_begin, min(bounds))
+
+
+def plan_archive(
+    engine: Engine, bootstrap: str, archive: Path, older_than: timedelta, topics: Collection[str] = ()
+) -> list[ArchiveStretch]:
+    """Return what a run would do to each log partition that the hub has read.
+
+    Args:
+        engine: of the warehouse.
+        bootstrap: Kafka brokers.
+        archive: folder of the archive.
+        older_than: only records that were appended longer ago.
+        topics: only these; empty: all event topics.
+
+    Raises:
+        UnreachableError: Kafka or the database does not answer.
+        DamagedArchiveError: a manifest cannot be read.
+        ConfigError: it holds files of a log that was closed since, under the name of the new one.
+    """
+    with translated_errors("planning what to archive"), engine.connect() as connection:
+        accounts = [one for one in read_accounts(connection) if not topics or one.topic in topics]
+        held = _held_by_replays(connection)
+        ids = _checked_ids(connection, archive, accounts)
+    until = datetime.now(UTC) - older_than
+    with log_reader(bootstrap) as consumer:
+        there = [one for one in accounts if one.partition in (consumer.partitions_for_topic(one.topic) or ())]
+        places = {TopicPartition(one.topic, one.partition): one for one in there}
+        begins = consumer.beginning_offsets(list(places)) if places else {}
+        aged = _ends_of_age(consumer, places, until)
+        stretches = [_stretch(one, begins[place], aged[place], archive, held) for place, one in places.items()]
+        return [replace(one, topic_id=ids.get((one.topic, one.partition))) for one in stretches]
+
+
+def _checked_ids(connection: Connection, archive: Path, accounts: Sequence[Account]) -> dict[tuple[str, int], str]:
+    """Return topics' ids; raise ConfigError when the archive holds files of another log under a name of today."""
+    ids = {place: str(one.topic_id) for place, one in read_positions(connection).items() if one.topic_id}
+    closed = {(place[0].partition(CLOSED_MARK)[0], place[1]): place[0] for place in ids if is_closed(place[0])}
+    for one in accounts:
+        place = one.topic, one.partition
+        written = {of.topic_id for of in read_manifests(archive, *place)} if place in closed else set()
+        if written - {ids.get(place)}:
+            raise ConfigError(
+                [
+                    f"the archive {archive} holds files of {one.place} from before its topic was made anew: move them "
+                    f"with `hub offsets accept {one.topic} --archived-as {closed[place]} --execute`"
+                ]
+            )
+    return ids
+
+
+def _stretch(account: Account, begin: int, aged: int, archive: Path, held: Mapping[int, int]) -> ArchiveStretch:
+    done = archived_until(archive, account.topic, account.partition, begin)
+    before = archived_until(archive, account.topic, account.partition, account.first_offset)
+    first = max(begin, done)
+    end = max(first, min(account.next_offset, aged))
+    lost = max(0, begin - max(before, account.first_offset)) if done == begin else 0
+    return ArchiveStretch(
+        account.topic, account.partition, first, end, begin, account.next_offset, held.get(account.log), lost
+    )
+
+
+def _ends_of_age(
+    consumer: KafkaConsumer, places: Mapping[TopicPartition, Account], until: datetime
+) -> dict[TopicPartition, int]:
+    """Return the first offset of each partition that is too young; its end when all are old enough."""
+    if not places:
+        return {}
+    young = consumer.offsets_for_times(dict.fromkeys(places, int(until.timestamp() * 1000)))
+    ends = consumer.end_offsets(list(places))
+    found = {place: young.get(place) for place in places}
+    return {place: ends[place] if at is None else at.offset for place, at in found.items()}
+
+
+def _held_by_replays(connection: Connection) -> dict[int, int]:
+    """Return, by log partition, the lowest offset that an open replay still has to read."""
+    if not inspect(connection).has_table(replay_position.name):
+        return {}
+    rows = connection.execute(
+        select(replay_position.c.log, func.min(replay_position.c.next_offset))
+        .join(replay, replay.c.id == replay_position.c.replay)
+        .where(replay.c.state.not_in([state.value for state in _CLOSED]))
+        .group_by(replay_position.c.log)
+    )
+    return {log: int(lowest) for log, lowest in rows}

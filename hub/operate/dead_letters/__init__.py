@@ -1,0 +1,1 @@
+"""Dead letters, parked records and stopped partitions: show, edit, approve, send again, discard."""

@@ -1,0 +1,64 @@
+"""Partitions that the breaker stopped: which, why, and letting them go on."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from hub.model.errors import ConfigError
+from hub.operate.actions import Action, note
+from hub.operate.dead_letters.letters import topic_of
+from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import read_positions
+from hub.warehouse.stops import Partition, Stop, read_stops, resume
+
+RESUME = "partitions.resume"
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlan:
+    """What resuming a partition would do: from which offset it goes on, and how many poison records are accepted."""
+
+    stop: Stop
+    next_offset: int
+    accept_poison: int
+
+
+def partition_of(text: str) -> Partition:
+    """Read ``<topic or subject>/<partition>``.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    topic, _, number = text.rpartition("/")
+    if not topic or not (number.isascii() and number.isdigit()):
+        raise ConfigError([f"{text}: no partition; say TOPIC/PARTITION, e.g. citizen.changed/1"])
+    return topic_of(topic), int(number)
+
+
+def list_stops(engine: Engine, standing_only: bool) -> list[Stop]:
+    """Return the partitions that stand still, or every one that ever did."""
+    with translated_errors("reading stopped partitions"), engine.connect() as connection:
+        return read_stops(connection, standing_only)
+
+
+def plan_resume(engine: Engine, partition: Partition, accept_poison: int) -> ResumePlan:
+    """Return what resuming would do.
+
+    Raises:
+        ConfigError: the partition is not stopped.
+    """
+    with translated_errors("reading stopped partitions"), engine.connect() as connection:
+        stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection, standing_only=True)}
+        positions = read_positions(connection)
+    if partition not in stops:
+        raise ConfigError([f"{partition[0]}/{partition[1]} is not stopped; see `hub partitions list`"])
+    return ResumePlan(stops[partition], positions[partition].next_offset, accept_poison)
+
+
+def resume_partition(engine: Engine, plan: ResumePlan, actor: str, purpose: str) -> None:
+    """Let the partition go on, and note who did it; the worker that has it does so within a second or two."""
+    partition = plan.stop.topic, plan.stop.partition
+    with translated_errors("resuming a partition"), engine.begin() as connection:
+        resume(connection, partition, actor, purpose, plan.accept_poison)
+        detail = {"partition": plan.stop.place, "from": plan.next_offset, "accept_poison": plan.accept_poison}
+        note(connection, Action(actor, RESUME, purpose, detail=detail))

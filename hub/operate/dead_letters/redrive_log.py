@@ -1,0 +1,122 @@
+"""The log as a redrive uses it: where partitions end, records sent and confirmed, copies looked for by their origin."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from hub.log.odd import is_damage
+from hub.log.reader import log_reader, written_ends
+from hub.model.errors import HubError, UnreachableError
+from hub.operate.log.publish import FLUSH_LIMIT_S
+from hub.operate.records.history import Place
+from hub.topology import HEADER_ORIGIN
+
+_POLL_MS = 500
+_QUIET_LIMIT_S = 10.0
+
+
+def origin_header(origin: Place) -> tuple[str, bytes]:
+    """Return the header that names the letter a record was made from."""
+    return HEADER_ORIGIN, f"{origin.topic}/{origin.partition}/{origin.offset}".encode()
+
+
+def ends_of(bootstrap: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Return where partitions end now.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    wanted = sorted(partitions)
+    return written_ends(bootstrap, wanted)
+
+
+def send_all(out: KafkaProducer, sending: Sequence[Any], origins: Sequence[Place]) -> dict[Place, int]:
+    """Wait until the broker has confirmed every record; return the offset each got, by its origin.
+
+    Raises:
+        UnreachableError: it did not confirm all of them; which it took can be read in the log.
+    """
+    try:
+        out.flush(timeout=FLUSH_LIMIT_S)
+        return {
+            origin: int(sent.get(timeout=FLUSH_LIMIT_S).offset) for origin, sent in zip(origins, sending, strict=True)
+        }
+    except KafkaError as error:
+        raise UnreachableError(
+            f"the broker did not confirm every record ({type(error).__name__}): redrive again, "
+            "which looks in the log before it sends"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A copy that may stand in the log: the first offset at which it can, and what was to be sent."""
+
+    first: int
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+
+
+def copies_since(bootstrap: str, sought: Mapping[Place, Sought]) -> dict[Place, int]:
+    """Look for records of some origins in their partitions, each from an offset on to the end; return where they stand.
+
+    The header alone proves nothing, since anybody can write it: a copy has the key and the bytes that were intended.
+
+    Raises:
+        UnreachableError: no broker answers, or an open transaction of a producer hides the end of a partition.
+        HubError: a partition no longer holds what has to be looked through.
+    """
+    firsts: dict[TopicPartition, int] = {}
+    for origin, one in sought.items():
+        partition = TopicPartition(origin.topic, origin.partition)
+        firsts[partition] = min(one.first, firsts.get(partition, one.first))
+    wanted = {origin_header(origin)[1]: origin for origin in sought}
+    found: dict[Place, int] = {}
+    with log_reader(bootstrap) as reader:
+        for header, record in _with_origin(reader, bootstrap, firsts):
+            if (named := wanted.get(header)) is not None:
+                one = sought[named]
+                if record.offset >= one.first and (record.key, record.value) == (one.key, one.value):
+                    found.setdefault(named, record.offset)
+            if len(found) == len(sought):
+                break
+    return found
+
+
+def _with_origin(
+    reader: KafkaConsumer, bootstrap: str, firsts: Mapping[TopicPartition, int]
+) -> Iterator[tuple[bytes, Any]]:
+    """Read partitions to where they end now; yield origin and record of every record that has an origin."""
+    begins, ends = reader.beginning_offsets(list(firsts)), written_ends(bootstrap, list(firsts))
+    left = {partition for partition, first in firsts.items() if first < ends[partition]}
+    for partition in left:
+        if begins[partition] > firsts[partition]:
+            raise HubError(
+                f"{partition.topic}/{partition.partition}: the log begins at {begins[partition]}, and an interrupted "
+                f"redrive must look from {firsts[partition]} on; whether its records were sent cannot be told"
+            )
+    reader.assign(sorted(left))
+    for partition in left:
+        reader.seek(partition, firsts[partition])
+    heard_at = time.monotonic()
+    while left:
+        at = {partition: reader.position(partition) for partition in left}
+        for records in reader.poll(timeout_ms=_POLL_MS).values():
+            for record in records:
+                if not is_damage(record) and (origin := dict(record.headers).get(HEADER_ORIGIN)):
+                    yield origin, record
+        if any(reader.position(partition) > at[partition] for partition in left):
+            heard_at = time.monotonic()
+        for partition in [one for one in left if reader.position(one) >= ends[one]]:
+            left.discard(partition)
+            reader.pause(partition)
+        if time.monotonic() - heard_at > _QUIET_LIMIT_S:
+            hidden = ", ".join(f"{one.topic}/{one.partition}@{reader.position(one)}" for one in sorted(left))
+            raise UnreachableError(
+                f"{hidden}: the log gives nothing more before its end: a producer's transaction is open there, and "
+                "what an interrupted redrive sent cannot be told before it ends; redrive again then"
+            )

@@ -1,0 +1,78 @@
+"""The calendar of working days: what is in force, what it reckoned, and a new one put in force."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, insert, select
+
+from hub.model.dossiers.working_time import Calendar
+from hub.reconcile.rules.dossiers.steps import is_by_another_calendar, reckon_open
+from hub.reconcile.shared.republish import job_place
+from hub.warehouse.database import translated_errors
+from hub.warehouse.tables.core import action
+from hub.warehouse.tables.dossiers import calendar, dossier_deadline
+from hub.warehouse.working_time import ensure_calendar
+
+ACTION = "calendar.reckon"
+_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """How many deadlines a calendar has reckoned, of open and of ended dossiers."""
+
+    version: str
+    is_in_force: bool
+    open: int
+    ended: int
+
+
+def calendars_used(connection: Connection) -> list[Reckoned]:
+    """Return every calendar that the warehouse knows, by version."""
+    ended = func.count(dossier_deadline.c.key).filter(dossier_deadline.c.finished_at.is_not(None))
+    open_ = func.count(dossier_deadline.c.key).filter(dossier_deadline.c.finished_at.is_(None))
+    rows = connection.execute(
+        select(calendar.c.version, calendar.c.in_force, open_, ended)
+        .outerjoin_from(calendar, dossier_deadline, dossier_deadline.c.calendar_version == calendar.c.version)
+        .group_by(calendar.c.version, calendar.c.in_force)
+        .order_by(calendar.c.version)
+    )
+    return [Reckoned(*row) for row in rows]
+
+
+def plan_reckoning(engine: Engine, days: Calendar) -> int:
+    """Return how many open dossiers would be reckoned anew by a calendar; changes nothing.
+
+    Raises:
+        ConfigError: another content is stored under the calendar's version.
+    """
+    with translated_errors("planning the reckoning"), engine.connect() as connection:
+        transaction = connection.begin()
+        try:
+            ensure_calendar(connection, days)
+            return connection.execute(
+                select(func.count()).select_from(dossier_deadline).where(is_by_another_calendar())
+            ).scalar_one()
+        finally:
+            transaction.rollback()
+
+
+def reckon(engine: Engine, days: Calendar, actor: str, purpose: str) -> int:
+    """Put a calendar in force and reckon open dossiers by it, in bounded transactions; return how many there were.
+
+    Who did it and why stands in ``action``. One that was interrupted goes on when it is done again.
+
+    Raises:
+        ConfigError: another content is stored under the calendar's version.
+    """
+    done = 0
+    with translated_errors("reckoning deadlines"):
+        with engine.begin() as connection:
+            ensure_calendar(connection, days)
+            detail = {"version": days.version}
+            connection.execute(insert(action).values(actor=actor, action=ACTION, purpose=purpose, detail=detail))
+        while True:
+            with engine.begin() as connection:
+                count = reckon_open(connection, job_place(connection), _AT_ONCE)
+            if not count:
+                return done
+            done += count

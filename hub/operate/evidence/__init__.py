@@ -1,0 +1,1 @@
+"""Evidence: seal, sign, verify, prove, search, retire the audit log."""

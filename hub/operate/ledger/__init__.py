@@ -1,0 +1,1 @@
+"""The ledger and the quality of each source, as operators read them."""

@@ -1,0 +1,143 @@
+"""How good the data of each source is: doubts about its events, questions that its claims leave open, what waits.
+
+An event counts once, however often it was repeated: duplicates, and what was refused, are left out. What was parked
+counts when it was released.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
+
+from hub.model.flags import Flag
+from hub.model.outcomes import Outcome
+from hub.reconcile.shared.decisions import is_decided
+from hub.warehouse.tables.core import audit, batch, late_flag, parked, release, review, source
+from hub.warehouse.tables.people import flag
+
+COUNTED = (Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE)
+"""Outcomes of events that were heard for the first time."""
+
+
+@dataclass(slots=True)
+class SourceQuality:
+    """Doubts about one source.
+
+    Fields:
+        flagged: how many of its events have a flag; ``flags``: how many have each.
+        reviews: its questions that are open now, by kind; ``parked``: how many of its records wait now.
+    """
+
+    source: str
+    flagged: int = 0
+    flags: dict[Flag, int] = field(default_factory=dict)
+    reviews: dict[str, int] = field(default_factory=dict)
+    parked: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``source``, ``flagged``, ``flags`` by name, ``reviews`` by kind, ``parked``."""
+        return {
+            "source": self.source,
+            "flagged": self.flagged,
+            "flags": {flag.name: count for flag, count in self.flags.items()},
+            "reviews": self.reviews,
+            "parked": self.parked,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Doubts by source, and the flags that stand about what is held, by name."""
+
+    sources: tuple[SourceQuality, ...]
+    standing: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return ``sources`` and ``standing``."""
+        return {"sources": [one.as_json() for one in self.sources], "standing": self.standing}
+
+
+def read_quality(connection: Connection, since: datetime | None = None) -> Quality:
+    """Return what is doubted of every source with something to doubt, by its code.
+
+    Args:
+        connection: of the warehouse.
+        since: count events that the hub recorded at or after this time; reviews, parked records and standing flags
+            are always those of now.
+    """
+    found: dict[str, SourceQuality] = {}
+    for row in connection.execute(flags_by_source(since)).mappings():
+        one = found.setdefault(row["code"], SourceQuality(row["code"]))
+        one.flagged = row["flagged"]
+        one.flags = {name: row[str(name.name)] for name in Flag if row[str(name.name)]}
+    for code, kind, count in connection.execute(_open_reviews()):
+        found.setdefault(code, SourceQuality(code)).reviews[kind] = count
+    for code, count in connection.execute(_parked()):
+        found.setdefault(code, SourceQuality(code)).parked = count
+    standing = {name: count for name, count in connection.execute(_standing())}
+    return Quality(tuple(found[code] for code in sorted(found)), standing)
+
+
+def totals(sources: tuple[SourceQuality, ...]) -> dict[Flag, int]:
+    """Add the flags of all sources up, those that there are, in the order of the flags."""
+    sums: dict[Flag, int] = defaultdict(int)
+    for one in sources:
+        for name, count in one.flags.items():
+            sums[name] += count
+    return {name: sums[name] for name in Flag if name in sums}
+
+
+def flags_by_source(since: datetime | None) -> Select[Any]:
+    """Count flagged events by source: ``code``, ``flagged``, and a column for each flag, by its name."""
+    events = union_all(*(_flagged(table, since) for table in (audit, release))).subquery()
+    counts = (func.count().filter(events.c.flags.bitwise_and(int(name)) != 0).label(str(name.name)) for name in Flag)
+    return (
+        select(source.c.code, func.count().label("flagged"), *counts)
+        .join_from(events, source, source.c.id == events.c.source)
+        .group_by(source.c.code)
+    )
+
+
+def _flagged(table: Table, since: datetime | None) -> Select[Any]:
+    counted = [outcome.value for outcome in COUNTED]
+    late = and_(late_flag.c.log == table.c.log, late_flag.c.log_offset == table.c.log_offset)
+    flags = func.coalesce(table.c.flags, 0).bitwise_or(func.coalesce(late_flag.c.flags, 0))
+    rows = (
+        select(table.c.source, flags.label("flags"))
+        .join_from(table, late_flag, late, isouter=True)
+        .where(flags != 0, table.c.outcome.in_(counted))
+    )
+    if since is None:
+        return rows
+    first = select(func.min(batch.c.id)).where(batch.c.recorded_at >= since).scalar_subquery()
+    return rows.where(table.c.batch >= first)
+
+
+@cache
+def _open_reviews() -> Select[Any]:
+    return (
+        select(source.c.code, review.c.kind, func.count())
+        .join_from(review, source, source.c.id == review.c.source)
+        .where(review.c.closed_at.is_(None), ~is_decided())
+        .group_by(source.c.code, review.c.kind)
+        .order_by(review.c.kind)
+    )
+
+
+@cache
+def _parked() -> Select[Any]:
+    return (
+        select(source.c.code, func.count())
+        .join_from(parked, source, source.c.id == parked.c.source)
+        .group_by(source.c.code)
+    )
+
+
+@cache
+def _standing() -> Select[Any]:
+    return (
+        select(flag.c.flag, func.count()).where(flag.c.closed_at.is_(None)).group_by(flag.c.flag).order_by(flag.c.flag)
+    )

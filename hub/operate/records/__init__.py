@@ -1,0 +1,1 @@
+"""Everything the hub holds of one thing: claims, record, questions, history; masked unless noted."""

@@ -1,0 +1,214 @@
+"""What held on a day, and what the hub knew at a time: past states of one key, folded from its events. Pure.
+
+Two times are told apart. *Valid time* is when something happened (``occurred_at``, at the source): "as of" a day, only
+what had happened by then counts, however late the hub heard of it. *Record time* is when the hub learnt of it
+(``recorded_at`` of the batch that accepted it): "known at" a time, only what the hub had accepted by then counts.
+
+The fold is the merge over again, of one key: per source the newest (epoch, version), across sources the rule of
+``hub.operate.records.claims``. Without limits it gives what the warehouse holds; with ``known_at`` it gives what the
+warehouse held, by the authority that sources have now. What the hub accepted at the same time became visible at
+once: ``recorded_at`` is when the batch's transaction began, a moment before it was there for others to see.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hub.model.entities import REVIEW, Aspect, Entity
+from hub.model.envelope import ENVELOPE_FIELDS
+from hub.model.outcomes import Outcome
+from hub.operate.records.claims import Claim, Identity, Side, Speaker, decided, disagreements, side_of
+from hub.operate.records.decisions import Decided, about, decision_of
+
+ACCEPTED = frozenset({Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE})
+"""Outcomes of events that say something; a stale one was too late for the present, not for the past."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a key, as the audit log tells it; ``values`` as the log holds them, None when they were not read.
+
+    Fields:
+        batch: number of the transaction that decided the outcome; with the offset, the order of deciding.
+        epoch, version: as the audit log orders them, which for a source ordered by time are not the event's own.
+        recorded_at: when the hub accepted it: for a parked event, when it was released.
+        parked_at: when it was parked, if it was.
+        flags: quality flags of the event (hub.model.flags).
+        values: every field of the event, envelope and data; never in a repr.
+        changed: data fields that say something else than the source's version before it.
+    """
+
+    place: Place
+    key: UUID
+    aspect: str
+    outcome: Outcome
+    reason: str | None
+    source: str | None
+    epoch: int | None
+    version: int | None
+    occurred_at: datetime | None
+    event_id: UUID | None
+    content_hash: int | None
+    batch: int
+    recorded_at: datetime
+    policy_digest: str
+    parked_at: datetime | None = None
+    flags: int | None = None
+    values: Mapping[str, Any] | None = field(default=None, repr=False)
+    changed: tuple[str, ...] = ()
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the event says something of its key."""
+        return self.outcome in ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a state looks: what had happened by ``as_of``, what the hub knew by ``known_at``; None: no limit."""
+
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+
+    @property
+    def are_set(self) -> bool:
+        """Whether the state is a past one."""
+        return self.as_of is not None or self.known_at is not None
+
+    def admit(self, event: Event) -> bool:
+        """Tell whether an event counts."""
+        if not event.is_accepted or event.occurred_at is None:
+            return False
+        if self.as_of is not None and event.occurred_at > self.as_of:
+            return False
+        return self.known_at is None or event.recorded_at <= self.known_at
+
+
+NO_LIMITS = Limits()
+
+
+def newest_of_each_source(
+    events: Iterable[Event], aspect: Aspect, limits: Limits
+) -> dict[tuple[str, ...], dict[str, Event]]:
+    """Return, by part and source, the newest event that counts; of a version that was used twice the first decided."""
+    newest: dict[tuple[str, ...], dict[str, Event]] = {}
+    for event in sorted(events, key=lambda event: (event.batch, event.place.offset)):
+        if event.values is None or event.source is None or not limits.admit(event):
+            continue
+        part = tuple(str(event.values.get(name)) for name in aspect.part)
+        of_part = newest.setdefault(part, {})
+        before = of_part.get(event.source)
+        if before is None or _order(event) > _order(before):
+            of_part[event.source] = event
+    return newest
+
+
+def _order(event: Event) -> tuple[int, int]:
+    return (event.epoch or 0, event.version or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides between claims: the aspect's sources by code, and officers' decisions about the key."""
+
+    speakers: Mapping[str, Speaker]
+    decisions: tuple[Decided, ...] = ()
+
+
+def fold(entity: Entity, of: Identity, events: Iterable[Event], standing: Standing, limits: Limits) -> list[Side]:
+    """Return the state of one aspect of one key: its claims, their holder, their conflicts, part by part.
+
+    Args:
+        entity: the key's entity.
+        of: key and aspect; its part is not looked at.
+        events: those of other keys and aspects, and those without values, do not count; their order does not matter.
+        standing: what decides between claims.
+        limits: how far the state looks.
+    """
+    mine = [event for event in events if event.key == of.key and event.aspect == of.aspect.name]
+    sides = []
+    for part, by_source in sorted(newest_of_each_source(mine, of.aspect, limits).items()):
+        claims = [_claim(event, standing.speakers) for event in by_source.values()]
+        decisions = about(standing.decisions, f"{entity.name}.{of.aspect.name}", "|".join(part))
+        won = decided(claims, decisions)
+        holder = next((claim for claim in claims if claim.source == won.holder), None)
+        conflicts = disagreements(entity, of.aspect, claims, holder, decisions)
+        sides.append(side_of(replace(of, part=part), claims, won, conflicts))
+    return sides
+
+
+def decisions_in(
+    entity: Entity, events: Collection[Event], speakers: Mapping[str, Speaker], limits: Limits
+) -> tuple[Decided, ...]:
+    """Return the decisions that stood, from the events of reviews' keys.
+
+    Args:
+        entity: of reviews.
+        events: of all reviews about a thing.
+        speakers: the officers' systems.
+        limits: how far it looks.
+    """
+    (aspect,) = entity.aspects
+    sides = [
+        side
+        for key in sorted({event.key for event in events})
+        for side in fold(entity, Identity(key, aspect), events, Standing(speakers), limits)
+    ]
+    return tuple(
+        decision_of(side.holder.fields, side.holder.occurred_at, side.holder.version)
+        for side in sides
+        if side.holder is not None
+    )
+
+
+def _claim(event: Event, speakers: Mapping[str, Speaker]) -> Claim:
+    values, source = event.values or {}, event.source or ""
+    epoch, version = _order(event)
+    return Claim(
+        speaker=speakers.get(source, Speaker(source, str(values.get("source_agency", "")), "", None)),
+        epoch=epoch,
+        version=version,
+        occurred_at=event.occurred_at or event.recorded_at,
+        recorded_at=values["recorded_at"],
+        operation=values["operation"],
+        unit_scheme=values["unit_scheme"],
+        event_id=event.event_id,
+        content_hash=event.content_hash,
+        fields={name: value for name, value in values.items() if name not in ENVELOPE_FIELDS},
+        flags=event.flags,
+    )
+
+
+def aspect_of(entity: Entity, event: Event) -> Aspect:
+    """Return the aspect that an event speaks of: one of the entity's, or of reviews'."""
+    return next(aspect for aspect in (*entity.aspects, *REVIEW.aspects) if aspect.name == event.aspect)
+
+
+def with_changes(events: Sequence[Event], entity: Entity) -> list[Event]:
+    """Return the events, each with the data fields it changed against the same source's version before it."""
+    by_version: dict[tuple[Any, ...], list[Event]] = {}
+    for event in events:
+        if event.is_accepted and event.values is not None:
+            part = tuple(str(event.values.get(name)) for name in aspect_of(entity, event).part)
+            by_version.setdefault((event.key, event.aspect, event.source, part), []).append(event)
+    changed: dict[Place, tuple[str, ...]] = {}
+    for versions in by_version.values():
+        before: Mapping[str, Any] = {}
+        for event in sorted(versions, key=_order):
+            values = event.values or {}
+            changed[event.place] = tuple(
+                name for name, value in values.items() if name not in ENVELOPE_FIELDS and value != before.get(name)
+            )
+            before = values
+    return [replace(event, changed=changed.get(event.place, ())) for event in events]

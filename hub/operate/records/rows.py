@@ -1,0 +1,118 @@
+"""What the tables of single entities hold of a thing: standing flags, today's units, recodes, a dossier's deadline."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, and_, or_, select
+
+from hub.codec.catalogue import load_catalogue
+from hub.codec.decode import MASK, masked
+from hub.codec.fields import DataClass
+from hub.model.entities import CITIZEN, DOSSIER, Aspect, Entity
+from hub.operate.records.dossier_now import dossier_rows
+from hub.share.compose import resolved_unit
+from hub.warehouse.tables.core import source
+from hub.warehouse.tables.entities import AspectTables, aspect_tables
+from hub.warehouse.tables.people import flag
+from hub.warehouse.tables.units import recode
+
+Row = Mapping[str, Any]
+
+FLAGS, UNITS, RECODES = "standing flags", "units today", "recodes"
+_UNIT_COLUMNS = frozenset({"code", "code_now", "from_code", "to_code"})
+"""Columns that hold a unit's code: as personal as the field of the claim that it was said in."""
+
+
+def rows_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> dict[str, tuple[Row, ...]]:
+    """Return the rows by what they are; titles without rows are left out."""
+    found: dict[str, Iterable[Row]] = {
+        FLAGS: _flags(connection, entity, keys),
+        UNITS: _units(connection, entity, keys),
+        RECODES: _recodes(connection, keys) if entity is CITIZEN else (),
+    }
+    rows = {title: tuple(of) for title, of in found.items()}
+    if entity is DOSSIER:
+        rows |= dossier_rows(connection, keys, datetime.now(UTC))
+    return {title: of for title, of in rows.items() if of}
+
+
+def masked_rows(entity: Entity, rows: Mapping[str, tuple[Row, ...]]) -> dict[str, tuple[Row, ...]]:
+    """Return the same with unit codes masked where the field that says them is personal, and reasons of extensions."""
+    has_personal_units = any(_is_personal(aspect, unit.code) for aspect in entity.aspects for unit in aspect.units)
+    hidden = _UNIT_COLUMNS if has_personal_units else frozenset()
+    return {title: tuple(_masked(row, hidden) for row in of) for title, of in rows.items()}
+
+
+def _masked(row: Row, hidden: frozenset[str]) -> Row:
+    shown = {name: MASK if name in hidden and value is not None else value for name, value in row.items()}
+    extensions = shown.get("extensions")
+    if isinstance(extensions, dict) and extensions.get("stated"):
+        schema = load_catalogue().latest(DOSSIER.aspect("progress").subject).schema
+        stated = masked({"due_history": extensions["stated"]}, schema)["due_history"]
+        shown["extensions"] = extensions | {"stated": stated}
+    return shown
+
+
+def _is_personal(aspect: Aspect, name: str) -> bool:
+    fields = load_catalogue().latest(aspect.subject).data_fields
+    return any(spec.name == name and spec.data_class not in {DataClass.PUBLIC, DataClass.INTERNAL} for spec in fields)
+
+
+def _flags(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterator[Row]:
+    """Flags on the thing, and those that a citizen's death raised on others."""
+    on_it = and_(flag.c.entity == entity.name, flag.c.key.in_(keys))
+    about = or_(on_it, flag.c.cause_key.in_(keys)) if entity is CITIZEN else on_it
+    order = (flag.c.closed_at.desc().nulls_first(), flag.c.flag, flag.c.key, flag.c.part)
+    for row in connection.execute(select(flag).where(about).order_by(*order)):
+        yield {
+            "flag": row.flag,
+            "of": " ".join(part for part in (row.aspect, row.part) if part),
+            "key": row.key,
+            "because_of": row.cause_key,
+            "opened_at": row.opened_at,
+            "closed_at": row.closed_at,
+        }
+
+
+def _recodes(connection: Connection, keys: Collection[UUID]) -> Iterator[Row]:
+    for row in _with_source(connection, recode, keys):
+        yield {name: value for name, value in row.items() if name != "source"}
+
+
+def _with_source(connection: Connection, table: Table, keys: Collection[UUID]) -> Iterator[Row]:
+    rows = connection.execute(
+        select(table, source.c.code.label("said_by"))
+        .outerjoin(source, source.c.id == table.c.source)
+        .where(table.c.key.in_(keys))
+        .order_by(*table.primary_key.columns)
+    )
+    for row in rows.mappings():
+        yield dict(row)
+
+
+def _units(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterator[Row]:
+    for aspect in entity.aspects:
+        tables = aspect_tables(aspect.subject)
+        for unit in aspect.units:
+            yield from _units_named(connection, tables, unit.code, keys)
+
+
+def _units_named(connection: Connection, tables: AspectTables, field: str, keys: Collection[UUID]) -> Iterator[Row]:
+    claim, record = tables.claim, tables.record
+    same = [claim.c[name] == record.c[name] for name in tables.identity]
+    rows = connection.execute(
+        select(*(claim.c[name] for name in tables.identity), claim.c[field], *resolved_unit(tables, field))
+        .join_from(record, claim, and_(*same, claim.c.source == record.c.source))
+        .where(record.c.key.in_(keys), claim.c[field].is_not(None))
+        .order_by(*(record.c[name] for name in tables.identity))
+    )
+    for row in rows.mappings():
+        yield {
+            "of": " ".join([tables.aspect.name, *(str(row[name]) for name in tables.aspect.part), field]),
+            "key": row["key"],
+            "code": row[field],
+            "resolution": row["unit_resolution"],
+            "code_now": row[f"{field}_now"],
+        }

@@ -1,0 +1,1 @@
+"""Replays: plan, shadow, run, difference, switch, undo."""

@@ -1,0 +1,63 @@
+"""What a replay works on: the live warehouse, its shadows, the log, and how much of it at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, event
+
+from hub.operate.replay.event_log import Reader
+from hub.warehouse.database import open_database
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a replay works.
+
+    Fields:
+        live: engine on the live schema.
+        database_url: of the same database, for engines on shadows.
+        schema: the live one.
+        key_secret: of the keyed hash.
+        read: the log.
+        batch_rows: most records of a batch.
+        decode_timeout_s, decode_memory_mb: limits of the decoder's child process.
+        nap: how a replay that is paused waits; see ``hub.operate.replay.pipeline.Pipeline``.
+    """
+
+    live: Engine
+    database_url: str = field(repr=False)
+    schema: str
+    key_secret: str = field(repr=False)
+    read: Reader = field(repr=False)
+    batch_rows: int = 50_000
+    decode_timeout_s: float = 10.0
+    decode_memory_mb: int = 2048
+    nap: Callable[[float], bool] | None = None
+
+    @contextmanager
+    def shadow(self, schema: str) -> Iterator[Engine]:
+        """Yield an engine on a shadow's schema, and close its connections afterwards.
+
+        Its commits do not wait for the disk. What a crash of the server takes away is the latest batches with their
+        positions, which are read again; the transaction that makes the shadow live waits for all before it.
+        """
+        engine = open_database(self.database_url, schema, "hub replay")
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: psycopg.Connection[tuple[object, ...]], record: object) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET synchronous_commit TO off")
+            connection.commit()
+
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def in_live(schema: str) -> dict[str, Any]:
+    """Return the options by which a statement on a shadow's connection means the tables of the live schema."""
+    return {"schema_translate_map": {None: schema}}

@@ -1,0 +1,236 @@
+"""Run a replay: make its shadow, read what the plan selects, and catch up with the live warehouse; and drop it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, Engine
+
+from hub.intake.checks.check import SourceRules
+from hub.intake.decode.decoder import GuardedDecoder
+from hub.intake.prepare import Preparer
+from hub.model.errors import ConfigError
+from hub.operate.actions import Action, note
+from hub.operate.replay.discarded import drop_discarded, read_discarded
+from hub.operate.replay.ground import Ground
+from hub.operate.replay.numbers import keep_numbers, let_in_as_live
+from hub.operate.replay.pipeline import CancelledError, Pipeline, Progress, ShadowStore, ranges_to
+from hub.operate.replay.plan import live_places, revision_of
+from hub.operate.replay.rate import RateCap
+from hub.operate.replay.select import Sieve
+from hub.operate.replay.shadow import add_new_partitions, drop_schema, fill_shadow
+from hub.operate.replay.store import (
+    Asked,
+    Hold,
+    Replay,
+    ReplayState,
+    check_state,
+    is_held,
+    places_of,
+    replay_numbered,
+    set_asked,
+    set_state,
+)
+from hub.reconcile.fence import Stamp
+from hub.warehouse.database import translated_errors
+from hub.warehouse.sources import applied_policy, source_numbers
+
+RUN, CANCEL, DROP = "replay.run", "replay.cancel", "replay.drop"
+MEASURED_FROM = 50_000
+"""A replay of fewer events says little about speed: it is over before everything runs."""
+_NEAR = 1_000
+_MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run did: events read and selected by it, seconds, and how far the shadow is behind the live warehouse."""
+
+    id: int
+    state: ReplayState
+    read: int
+    selected: int
+    released: int
+    seconds: float
+    behind: int
+
+    @property
+    def events_per_s(self) -> float:
+        """Events read in a second."""
+        return self.read / self.seconds if self.seconds > 0 else 0.0
+
+
+def run_replay(
+    ground: Ground, number: int, by: Action, watch: Callable[[Progress], None], cap: int | None = None
+) -> Ran:
+    """Run a planned replay, or go on with one that was interrupted, until it has caught up.
+
+    Raises:
+        ConfigError: there is no such replay, it is past that, or what it was planned under is not in force any more.
+        HubError: another process works on it.
+    """
+    with Hold(ground.live, number):
+        of = checked(ground.live, number)
+        check_state(of, "running it", ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
+        with translated_errors("running a replay"), ground.live.begin() as connection:
+            note(connection, by)
+        if of.state in (ReplayState.PLANNED, ReplayState.FILLING):
+            fill_shadow(ground, of)
+        try:
+            return catch_up(ground, of, watch, RateCap(cap))
+        except CancelledError:
+            _discard(ground, number, ReplayState.CANCELLED)
+            raise
+
+
+def checked(live: Engine, number: int) -> Replay:
+    """Return a replay whose policy and tables are those of the live warehouse now; raises ConfigError otherwise."""
+    with translated_errors("reading the plan"), live.connect() as connection:
+        of = replay_numbered(connection, number)
+        check_ground(connection, of)
+    return of
+
+
+def check_ground(connection: Connection, of: Replay) -> None:
+    """Refuse a replay whose plan was made under another policy or other tables; raises ConfigError."""
+    applied = applied_policy(connection)
+    problems = []
+    if applied is None or applied.policy.digest != of.policy_digest:
+        problems.append(
+            f"replay {of.id} was planned under policy {of.policy_digest[:12]}, and another is in force now: its shadow "
+            f"would not be what the worker makes. Plan it anew; `hub replay drop {of.id} --execute` frees this one"
+        )
+    revision = revision_of(connection)
+    if revision != of.revision:
+        problems.append(f"replay {of.id} was planned on tables of revision {of.revision}, now {revision}: plan it anew")
+    if problems:
+        raise ConfigError(problems)
+
+
+def catch_up(
+    ground: Ground,
+    of: Replay,
+    watch: Callable[[Progress], None],
+    cap: RateCap,
+    ends: Mapping[int, int] | None = None,
+) -> Ran:
+    """Read into a shadow what it has not read of the live warehouse's log, in rounds, until little is left to read.
+
+    Args:
+        ground: where.
+        of: the replay; its shadow is there.
+        watch: told after each batch.
+        cap: how fast it may read.
+        ends: where to stop, by number of the log partition; None: where the live warehouse stands.
+    """
+    began = time.monotonic()
+    read = selected = released = 0
+    with translated_errors("replaying"), _pipelines(ground, of, watch, cap) as pipelines:
+        for _ in range(_MOST_ROUNDS):
+            with ground.live.begin() as connection:
+                add_new_partitions(connection, of, of.shadow)
+                until = ends or {place.log: place.next_offset for place in live_places(connection)}
+                ranges = ranges_to(connection, of.id, until)
+                drop_discarded(connection, ground.schema, of.shadow)
+            pipeline = pipelines()
+            progress = pipeline.run(ranges)
+            read, selected = read + progress.read, selected + progress.selected
+            released += progress.released
+            if ends is not None or progress.total <= _NEAR:
+                break
+        released += _settle(ground, of, pipeline)
+        seconds = time.monotonic() - began
+        with ground.live.begin() as connection:
+            state = of.state if of.state is ReplayState.SWITCHED else ReplayState.READY
+            speed = {"events_per_s": read / seconds} if read >= MEASURED_FROM else {}
+            set_state(connection, of.id, state, **speed)
+            behind = behind_live(connection, of.id)
+    return Ran(of.id, state, read, selected, released, seconds, behind)
+
+
+def behind_live(connection: Connection, number: int) -> int:
+    """Return how many offsets the live warehouse has consumed that the replay has not read."""
+    reached = {place.log: place.next_offset for place in places_of(connection, number)}
+    return sum(max(0, place.next_offset - reached.get(place.log, place.first)) for place in live_places(connection))
+
+
+def _settle(ground: Ground, of: Replay, pipeline: Pipeline) -> int:
+    """Bring numbers, times and questions about what waits in line with the live warehouse; return what was released."""
+    with ground.live.begin() as connection:
+        keep_numbers(connection, ground.schema, of.shadow)
+        if of.selection.is_whole and not of.selection.is_narrowed and of.state is not ReplayState.SWITCHED:
+            let_in_as_live(connection, ground.schema, of.shadow)
+    released = pipeline.run([]).released
+    with ground.live.begin() as connection:
+        keep_numbers(connection, ground.schema, of.shadow)
+    return released
+
+
+@contextmanager
+def _pipelines(
+    ground: Ground, of: Replay, watch: Callable[[Progress], None], cap: RateCap
+) -> Iterator[Callable[[], Pipeline]]:
+    """Yield what makes a pipeline into the shadow, under the policy in force and with a decoder of its own."""
+    with ground.live.connect() as connection:
+        applied = applied_policy(connection)
+        numbers = source_numbers(connection)
+    if applied is None:
+        raise ConfigError(["no policy is in force: there is nothing to replay"])
+    rules = SourceRules.of(applied.policy, {code: numbers[code] for code in applied.policy.sources})
+    deadline = timedelta(hours=applied.policy.parking_deadline_h)
+    stamp = Stamp(f"replay {of.id}", of.policy_digest)
+    with (
+        ground.shadow(of.shadow) as shadow,
+        GuardedDecoder(ground.decode_timeout_s, ground.decode_memory_mb) as decoder,
+    ):
+        preparer = Preparer(decoder, rules, ground.key_secret)
+        store = ShadowStore(shadow, stamp, deadline, (ground.schema, of.id))
+
+        def pipeline() -> Pipeline:
+            with ground.live.connect() as connection:
+                copied = {place.log: place.copied_offset for place in places_of(connection, of.id)}
+                sieve = Sieve(of.selection, copied, read_discarded(connection))
+            return Pipeline(
+                ground.live, of.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch, ground.nap
+            )
+
+        yield pipeline
+
+
+def cancel_replay(ground: Ground, number: int, by: Action) -> bool:
+    """Stop a replay and drop its shadow; return whether it is done, False when the process that runs it will do it.
+
+    Raises:
+        ConfigError: there is no such replay, or it is past that.
+    """
+    allowed = (ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
+    with translated_errors("cancelling a replay"), ground.live.begin() as connection:
+        check_state(replay_numbered(connection, number), "cancelling it", *allowed)
+        if is_held(connection, number):
+            set_asked(connection, number, Asked.CANCEL)
+            note(connection, by)
+            return False
+    with Hold(ground.live, number):
+        with ground.live.begin() as connection:
+            note(connection, by)
+        _discard(ground, number, ReplayState.CANCELLED)
+    return True
+
+
+def drop_replay(ground: Ground, number: int, by: Action) -> None:
+    """Drop a replay's shadow; after a switch, that is the state to which undo would lead."""
+    with Hold(ground.live, number):
+        with ground.live.connect() as connection:
+            replay_numbered(connection, number)
+        with translated_errors("dropping a replay"), ground.live.begin() as connection:
+            note(connection, by)
+        _discard(ground, number, ReplayState.DROPPED)
+
+
+def _discard(ground: Ground, number: int, state: ReplayState) -> None:
+    with translated_errors("dropping a shadow"), ground.live.begin() as connection:
+        of = replay_numbered(connection, number)
+        drop_schema(connection, of.shadow)
+        set_state(connection, number, state, asked=None)

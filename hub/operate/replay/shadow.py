@@ -1,0 +1,150 @@
+"""Make a replay's shadow: a whole warehouse in a schema of its own, in the database of the live one.
+
+Its tables are made by the same migrations. Registers (policy, sources with their numbers, calendar) are copied. State
+is copied when the replay has a scope, and the scope then withdrawn; the shadow of a whole rebuild begins empty.
+"""
+
+from sqlalchemy import Connection, Table, delete, func, insert, literal, select, text, update
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from hub.operate.replay.filters import PlannedRange
+from hub.operate.replay.ground import Ground, in_live
+from hub.operate.replay.plan import live_places
+from hub.operate.replay.store import Replay, ReplayState, set_state
+from hub.operate.replay.withdraw import withdraw_scope
+from hub.reconcile.shared.republish import JOB_LOG
+from hub.reconcile.shared.stage import ensure_stages
+from hub.warehouse.database import translated_errors
+from hub.warehouse.setup.migrate import migrate
+from hub.warehouse.tables.core import conflict, log_partition, review
+from hub.warehouse.tables.kinds import TableKind, in_schema, tables_of
+from hub.warehouse.tables.replays import replay, replay_position
+
+NUMBERS_APART = 1_000_000
+"""Questions that a shadow opens are numbered beyond those of the live warehouse until both are compared."""
+
+_REGISTERS = ("calendar", "calendar_day", "source", "authority", "policy")
+"""In the order in which they may be filled."""
+
+
+def fill_shadow(ground: Ground, of: Replay) -> None:
+    """Make the shadow anew and put in it what the plan begins with; what an earlier try left is dropped.
+
+    Leaves the replay RUNNING, with a position for each log partition.
+    """
+    with translated_errors("making the shadow"):
+        with ground.live.begin() as connection:
+            set_state(connection, of.id, ReplayState.FILLING)
+            drop_schema(connection, of.shadow)
+            connection.execute(CreateSchema(of.shadow))
+        with ground.shadow(of.shadow) as shadow:
+            migrate(shadow, of.shadow)
+            _copy(ground, of)
+            _analyze(ground, of)
+            with shadow.connect() as connection:
+                ensure_stages(connection)
+                with connection.begin():
+                    if not of.selection.is_whole:
+                        withdraw_scope(connection, of.selection)
+                    set_running(connection, ground.schema, of.id)
+
+
+def set_running(connection: Connection, live: str, number: int) -> None:
+    """Note on a shadow's connection, in its transaction, that the replay is under way."""
+    running = update(replay).values(state=ReplayState.RUNNING.value, changed_at=func.now(), asked=None)
+    connection.execute(running.where(replay.c.id == number), execution_options=in_live(live))
+
+
+def drop_schema(connection: Connection, schema: str) -> None:
+    """Drop a shadow with all that is in it; one that is not there is no error."""
+    connection.execute(DropSchema(schema, cascade=True, if_exists=True))
+
+
+def _copy(ground: Ground, of: Replay) -> None:
+    """Copy registers, and state if the replay has a scope, as they stand at one moment."""
+    with ground.live.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
+        by_name = {table.name: table for table in tables_of(TableKind.REGISTER)}
+        for name in reversed(_REGISTERS):
+            connection.execute(delete(in_schema(by_name[name], of.shadow)))
+        for name in _REGISTERS:
+            _copy_rows(connection, by_name[name], ground.schema, of.shadow)
+        connection.execute(delete(in_schema(log_partition, of.shadow)))
+        _copy_rows(connection, log_partition, ground.schema, of.shadow)
+        if not of.selection.is_whole:
+            for table in tables_of(TableKind.STATE):
+                _copy_rows(connection, table, ground.schema, of.shadow)
+        _place(connection, of)
+        for table in (conflict, review):
+            _number_apart(connection, table, of.shadow)
+
+
+def _copy_rows(connection: Connection, table: Table, live: str, shadow: str) -> None:
+    names = [column.name for column in table.columns]
+    source, target = in_schema(table, live), in_schema(table, shadow)
+    connection.execute(insert(target).from_select(names, select(*(source.c[name] for name in names))))
+
+
+def _place(connection: Connection, of: Replay) -> None:
+    """Put every log partition where the replay begins to read it.
+
+    Partitions outside the scope, and those the warehouse has met since the plan was made, are read when it catches up.
+    """
+    planned = {one.log: one for one in of.selection.ranges}
+    connection.execute(delete(replay_position).where(replay_position.c.replay == of.id))
+    shadow = in_schema(log_partition, of.shadow)
+    for place in live_places(connection):
+        # The shadow of a whole rebuild has no copy: what is new since the plan begins at its beginning.
+        elsewhere = place.first if of.selection.is_whole else place.next_offset
+        one = planned.get(place.log) or PlannedRange(
+            place.log, place.topic, place.partition, elsewhere, elsewhere, elsewhere, place.first
+        )
+        copied = one.end if of.selection.is_whole else place.next_offset
+        connection.execute(
+            insert(replay_position).values(
+                replay=of.id,
+                log=one.log,
+                first_offset=one.first,
+                end_offset=one.end,
+                copied_offset=copied,
+                next_offset=one.first,
+            )
+        )
+        connection.execute(
+            update(shadow).values(first_offset=place.first, next_offset=one.first).where(shadow.c.id == one.log)
+        )
+
+
+def _number_apart(connection: Connection, table: Table, shadow: str) -> None:
+    highest = connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
+    quoted = connection.dialect.identifier_preparer.format_table(in_schema(table, shadow))
+    connection.execute(text(f"ALTER TABLE {quoted} ALTER COLUMN id RESTART WITH {int(highest) + NUMBERS_APART}"))
+
+
+def _analyze(ground: Ground, of: Replay) -> None:
+    """Tell the planner what the copied tables hold; autovacuum would come too late for the first batches.
+
+    Before the scope is withdrawn: the batches fill again what that empties, and a plan for nothing is slow for much.
+    """
+    if of.selection.is_whole:
+        return
+    with ground.live.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in tables_of(TableKind.STATE):
+            quoted = connection.dialect.identifier_preparer.format_table(in_schema(table, of.shadow))
+            connection.execute(text(f"ANALYZE {quoted}"))
+
+
+def add_new_partitions(connection: Connection, of: Replay, shadow: str) -> None:
+    """Give the shadow the log partitions that the live warehouse has met since, each at its beginning."""
+    table = in_schema(log_partition, shadow)
+    names = [column.name for column in log_partition.columns if column.name != "next_offset"]
+    new = select(*(log_partition.c[name] for name in names), log_partition.c.first_offset).where(
+        log_partition.c.id.not_in(select(table.c.id))
+    )
+    connection.execute(insert(table).from_select([*names, "next_offset"], new))
+    begin = log_partition.c.first_offset
+    known = select(replay_position.c.log).where(replay_position.c.replay == of.id)
+    missing = select(literal(of.id), log_partition.c.id, begin, begin, begin, begin).where(
+        log_partition.c.id.not_in(known), log_partition.c.topic != JOB_LOG
+    )
+    columns = ["replay", "log", "first_offset", "end_offset", "copied_offset", "next_offset"]
+    connection.execute(insert(replay_position).from_select(columns, missing))

@@ -1,0 +1,242 @@
+"""Plans of replays as stored: read them, move them from state to state, ask a running one to pause or stop."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+
+from hub.model.errors import ConfigError, HubError
+from hub.operate.actions import Action, note
+from hub.operate.replay.filters import Selection
+from hub.warehouse.database import translated_errors
+from hub.warehouse.tables.core import log_partition
+from hub.warehouse.tables.replays import replay, replay_position
+
+PREFIX = "replay_"
+"""Of a shadow's schema; its number follows."""
+
+
+class ReplayState(StrEnum):
+    """Where a replay stands.
+
+    PLANNED: nothing is there but the plan. FILLING: the shadow is being made; what was begun is begun anew.
+    RUNNING: events are being read, or were when the process ended. READY: the shadow has read what the live warehouse
+    had when it looked last. SWITCHED: the replayed state is live, and the shadow holds the state of before. UNDONE: the
+    state of before is live again. CANCELLED, DROPPED: the shadow is gone.
+    """
+
+    PLANNED = "PLANNED"
+    FILLING = "FILLING"
+    RUNNING = "RUNNING"
+    READY = "READY"
+    SWITCHED = "SWITCHED"
+    UNDONE = "UNDONE"
+    CANCELLED = "CANCELLED"
+    DROPPED = "DROPPED"
+
+
+class Asked(StrEnum):
+    """What somebody asks of the process that runs a replay; it looks between batches."""
+
+    PAUSE = "PAUSE"
+    CANCEL = "CANCEL"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOfReplay:
+    """How far a replay has read one log partition."""
+
+    topic: str
+    partition: int
+    log: int
+    first_offset: int
+    end_offset: int
+    copied_offset: int
+    next_offset: int
+    read: int
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A plan with what became of it."""
+
+    id: int
+    made_at: datetime
+    made_by: str
+    why: str
+    words: tuple[str, ...]
+    selection: Selection
+    estimate: dict[str, Any]
+    publish: bool
+    policy_digest: str
+    revision: str
+    shadow: str
+    state: ReplayState
+    asked: Asked | None
+    changed_at: datetime
+    events_per_s: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can have it."""
+        return asdict(self) | {
+            "selection": self.selection.as_json(),
+            "made_at": self.made_at.isoformat(),
+            "changed_at": self.changed_at.isoformat(),
+            "whole": self.selection.is_whole,
+        }
+
+
+def store_plan(connection: Connection, values: dict[str, Any]) -> int:
+    """Store a plan; return its number."""
+    number = int(connection.execute(insert(replay).values(**values, shadow="").returning(replay.c.id)).scalar_one())
+    connection.execute(update(replay).values(shadow=f"{PREFIX}{number}").where(replay.c.id == number))
+    return number
+
+
+def replays(connection: Connection, most: int = 50) -> list[Replay]:
+    """Return the latest plans, newest first."""
+    return [_of(row) for row in connection.execute(select(replay).order_by(replay.c.id.desc()).limit(most))]
+
+
+def replay_numbered(connection: Connection, number: int) -> Replay:
+    """Return a plan.
+
+    Raises:
+        ConfigError: there is none of that number.
+    """
+    row = connection.execute(select(replay).where(replay.c.id == number)).one_or_none()
+    if row is None:
+        raise ConfigError([f"there is no replay {number}: `hub replay list` shows those there are"])
+    return _of(row)
+
+
+def _of(row: Row[Any]) -> Replay:
+    document = row.document
+    return Replay(
+        row.id,
+        row.made_at,
+        row.made_by,
+        row.why,
+        tuple(document["words"]),
+        Selection.from_json(document["selection"]),
+        document["estimate"],
+        row.publish,
+        row.policy_digest,
+        row.revision,
+        row.shadow,
+        ReplayState(row.state),
+        Asked(row.asked) if row.asked else None,
+        row.changed_at,
+        row.events_per_s,
+    )
+
+
+def places_of(connection: Connection, number: int) -> list[PlaceOfReplay]:
+    """Return how far a replay has read each log partition, by topic and partition; empty before it ran."""
+    position = replay_position
+    rows = connection.execute(
+        select(
+            log_partition.c.topic,
+            log_partition.c.partition,
+            position.c.log,
+            position.c.first_offset,
+            position.c.end_offset,
+            position.c.copied_offset,
+            position.c.next_offset,
+            position.c.read,
+            position.c.selected,
+        )
+        .join(log_partition, log_partition.c.id == position.c.log)
+        .where(position.c.replay == number)
+        .order_by(log_partition.c.topic, log_partition.c.partition)
+    )
+    return [PlaceOfReplay(*row) for row in rows]
+
+
+def set_state(connection: Connection, number: int, state: ReplayState, **more: Any) -> None:
+    """Move a replay to a state, in the caller's transaction."""
+    connection.execute(
+        update(replay).values(state=state.value, changed_at=func.now(), **more).where(replay.c.id == number)
+    )
+
+
+def check_state(of: Replay, doing: str, *allowed: ReplayState) -> None:
+    """Refuse what cannot be done to a replay in its state; raises ConfigError."""
+    if of.state not in allowed:
+        raise ConfigError(
+            [f"replay {of.id} is {of.state.value}: {doing} needs {' or '.join(state.value for state in allowed)}"]
+        )
+
+
+def ask(engine: Engine, number: int, asked: Asked | None, by: Action) -> Replay:
+    """Ask the process that runs a replay to pause or stop; None: to go on. Return the replay as it was.
+
+    Raises:
+        ConfigError: there is no such replay, or it is not running.
+    """
+    with translated_errors("asking a replay"), engine.begin() as connection:
+        found = replay_numbered(connection, number)
+        check_state(found, by.name, ReplayState.FILLING, ReplayState.RUNNING)
+        set_asked(connection, number, asked)
+        note(connection, by)
+    return found
+
+
+def set_asked(connection: Connection, number: int, asked: Asked | None) -> None:
+    """Note what is asked of a replay, in the caller's transaction."""
+    connection.execute(update(replay).values(asked=asked and asked.value).where(replay.c.id == number))
+
+
+def asked_of(connection: Connection, number: int) -> Asked | None:
+    """Return what is asked of a replay now."""
+    asked = connection.execute(select(replay.c.asked).where(replay.c.id == number)).scalar_one()
+    return Asked(asked) if asked else None
+
+
+_LOCKS = 0x4855_5000
+"""First part of the advisory lock of whoever works on a replay; its number is the second."""
+
+
+class Hold:
+    """Whoever works on a replay holds it, for as long as its connection lasts; a process that died holds nothing."""
+
+    def __init__(self, engine: Engine, number: int) -> None:
+        self._engine = engine
+        self._number = number
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> None:
+        with translated_errors("holding a replay"):
+            connection = self._engine.connect()
+            place = {"group": _LOCKS, "number": self._number}
+            taken = connection.execute(text("SELECT pg_try_advisory_lock(:group, :number)"), place).scalar_one()
+            connection.commit()
+            if not taken:
+                connection.close()
+                raise HubError(f"another process works on replay {self._number}")
+            self._connection = connection
+
+    def __exit__(self, *exception: object) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                connection.execute(
+                    text("SELECT pg_advisory_unlock(:group, :number)"), {"group": _LOCKS, "number": self._number}
+                )
+            except DBAPIError:
+                # What cannot be unlocked must not go back to the pool: it ends with its connection.
+                connection.invalidate()
+            connection.close()
+
+
+def is_held(connection: Connection, number: int) -> bool:
+    """Return whether a process works on a replay now."""
+    found = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :group"
+        " AND objid = :number AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return bool(connection.execute(found, {"group": _LOCKS, "number": number}).scalar_one())

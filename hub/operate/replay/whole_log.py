@@ -1,0 +1,90 @@
+"""Archive and topics as one log, for a replay: what the topics no longer hold is read from the archive."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hub.intake.prepare import Polled
+from hub.operate.archive.reader import archived_until, read_archived
+from hub.operate.log.ends import read_log_ends
+from hub.operate.replay.event_log import LogRange, Reader, read_ranges
+from hub.topology import is_closed
+
+Begins = Callable[[Sequence[LogRange]], Mapping[tuple[str, int], int]]
+"""Tells where the topics begin, by (topic, partition)."""
+
+
+def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
+    """Return a reader of the event topics and of an archive; without one, of the topics alone."""
+
+    def topics(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+        return read_ranges(bootstrap, ranges, most)
+
+    if archive is None:
+        return topics
+
+    def begins(ranges: Sequence[LogRange]) -> Mapping[tuple[str, int], int]:
+        ends = read_log_ends(bootstrap, {(one.topic, one.partition): _NO_AGE_WANTED for one in ranges})
+        return {place: end.begin for place, end in ends.items()}
+
+    return joined(archive, topics, begins)
+
+
+_NO_AGE_WANTED = 1 << 62
+
+
+def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:
+    """Return a reader of what the archive alone holds, the partitions by turns, then of what the topics hold.
+
+    A range of which the archive lacks the beginning is left to the topics' reader, which names what is lost.
+    """
+
+    async def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+        archived, rest = _told_apart(archive, ranges, begins(ranges))
+        ended: dict[int, int] = {}
+        for polled in _by_turns([_archived(archive, one, most) for one in archived]):
+            ended[polled.log] = polled.next_offset
+            yield [polled]
+        async for several in topics(rest, most):
+            yield [replace(polled, expected=ended.pop(polled.log, polled.expected)) for polled in several]
+
+    return read
+
+
+def _told_apart(
+    archive: Path, ranges: Sequence[LogRange], begins: Mapping[tuple[str, int], int]
+) -> tuple[list[LogRange], list[LogRange]]:
+    """Return what must come from the archive, and what the topics hold."""
+    archived: list[LogRange] = []
+    rest: list[LogRange] = []
+    for one in ranges:
+        place = one.topic, one.partition
+        begin = begins.get(place, one.end if is_closed(one.topic) else one.first)
+        until = min(begin, one.end)
+        if one.first < until <= archived_until(archive, *place, one.first):
+            archived.append(replace(one, end=until))
+            rest.append(replace(one, first=until))
+        else:
+            rest.append(one)
+    return archived, rest
+
+
+def _archived(archive: Path, of: LogRange, most: int) -> Iterator[Polled]:
+    """Yield what the archive holds of a range, and last the places up to its end that hold no record."""
+    expected, place = of.first, (of.log, of.topic, of.partition)
+    for rows in read_archived(archive, of.topic, of.partition, of.first, of.end, most):
+        yield Polled(*place, expected, rows.offsets, rows.keys, rows.values, unreadable=rows.by_offset())
+        expected = rows.offsets[-1] + 1
+    if expected < of.end:
+        yield Polled(*place, expected, [], [], [], of.end)
+
+
+def _by_turns(readings: list[Iterator[Polled]]) -> Iterator[Polled]:
+    """Yield one piece of each reading after the other, so that partitions advance together."""
+    while readings:
+        for reading in list(readings):
+            polled = next(reading, None)
+            if polled is None:
+                readings.remove(reading)
+            else:
+                yield polled

@@ -1,0 +1,1 @@
+"""Where is it? Every hop of a thing's events."""

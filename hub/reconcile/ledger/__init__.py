@@ -1,0 +1,1 @@
+"""The ledger: is every consumed record accounted for, and is what was written still there (I5)?"""

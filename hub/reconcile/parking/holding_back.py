@@ -1,0 +1,255 @@
+"""Hold back the events whose reference is not there yet, and every later event of their key; and those dated ahead.
+
+Runs between staging and the merge, in the batch's transaction, for aspects that declare references. What is held back
+leaves the stage and is kept whole in ``parked``, in the order of the log; its audit row says ``parked``. Other keys
+flow on. ``hub.reconcile.parking.releasing`` lets it go.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import polars as pl
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Delete,
+    Integer,
+    Row,
+    Select,
+    SmallInteger,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from hub.model.entities import Reference, entity_named
+from hub.model.flags import FLAG_OF_REFERENCE
+from hub.model.outcomes import Outcome, Reason
+from hub.reconcile.parking.dated_ahead import ask_about, rows_ahead, waits_for_officer
+from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.stage import stage
+from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, Accepted
+from hub.warehouse.copy import copy_rows
+from hub.warehouse.tables.aspect_columns import other_key
+from hub.warehouse.tables.core import identity_link, parked
+from hub.warehouse.tables.entities import AspectTables, aspect_tables
+
+PROCEDURE_CODE_COMPARED = 8
+"""Characters of a procedure's code that tell which it is; what follows names the place (domain.md section 3.1)."""
+
+
+def reference_known(
+    reference: Reference, code: ColumnElement[str], scheme: ColumnElement[str], key: ColumnElement[Any] | None
+) -> ColumnElement[bool]:
+    """Return whether what a field names is known: some source has claimed it."""
+    target = aspect_tables(entity_named(reference.entity).aspects[0].subject).claim
+    if reference.entity == "admin_unit":
+        return exists().where(target.c.scheme == scheme, target.c.unit_code == code)
+    if reference.entity == "procedure":
+        first = PROCEDURE_CODE_COMPARED
+        return exists().where(func.left(target.c.procedure_code, first) == func.left(code, first))
+    return or_(
+        *(
+            exists().where(aspect_tables(aspect.subject).claim.c.key == key)
+            for aspect in entity_named(reference.entity).aspects
+        ),
+        exists().where(identity_link.c.entity == reference.entity, identity_link.c.other == key),
+    )
+
+
+def waits_for_text(
+    reference: Reference, code: ColumnElement[str], scheme: ColumnElement[str], key: ColumnElement[Any] | None
+) -> ColumnElement[str]:
+    """Return what a row waits for: ``procedure:<code>``, ``admin_unit:<scheme>:<code>``, ``dossier:<key>``."""
+    named = key if key is not None else code
+    return func.concat(reference.entity, ":", *((scheme, ":") if reference.entity == "admin_unit" else ()), named)
+
+
+def known_reference(tables: AspectTables, waits_for: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return whether the thing that such a text names is known by now; an officer's word never is."""
+    cases: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(waits_for_officer(waits_for), false())]
+    for reference in tables.aspect.references:
+        entity = func.split_part(waits_for, ":", 1)
+        rest = func.substr(waits_for, len(reference.entity) + 2)
+        scheme, code = func.split_part(rest, ":", 1), func.split_part(rest, ":", 2)
+        key = None
+        if reference.entity != "admin_unit":
+            code = rest
+        if reference.by_key:
+            key = cast(case((entity == reference.entity, rest)), Uuid)
+        cases.append((entity == reference.entity, reference_known(reference, code, scheme, key)))
+    return case(*cases, else_=true())
+
+
+@cache
+def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | None]]:
+    """Select (log, log_offset, waits_for) of staged rows with a missing reference or behind one that waits."""
+    stage = tables.stage
+    sibling = stage.alias("sibling")
+    missing = []
+    for reference in tables.aspect.references:
+        code = stage.c[reference.field]
+        key = stage.c[other_key(reference.field)] if reference.by_key else None
+        condition = and_(code.is_not(None), ~reference_known(reference, code, stage.c.unit_scheme, key))
+        if reference.entity == tables.entity.name:
+            in_batch = exists().where(sibling.c.key == key)
+            condition = and_(condition, ~in_batch)
+        missing.append((condition, waits_for_text(reference, code, stage.c.unit_scheme, key)))
+    waits_for = case(*missing, else_=null())
+    behind = exists().where(
+        parked.c.subject == tables.aspect.subject,
+        parked.c.key == stage.c.key,
+        ~waits_for_officer(parked.c.waits_for),
+        or_(parked.c.log != stage.c.log, parked.c.log_offset < stage.c.log_offset),
+    )
+    found = select(stage.c.log, stage.c.log_offset, waits_for.label("waits_for"), behind.label("behind")).subquery()
+    return select(found.c.log, found.c.log_offset, found.c.waits_for).where(
+        or_(found.c.waits_for.is_not(None), found.c.behind)
+    )
+
+
+def hold_back(
+    connection: Connection, accepted: Accepted, let_in: frozenset[tuple[int, int]]
+) -> tuple[Accepted, pl.DataFrame]:
+    """Park the staged rows that must wait; return the rows that go on, and audit rows of those that do not.
+
+    Args:
+        connection: of the batch's transaction; ``accepted`` is staged.
+        accepted: the rows; what goes on is staged again where its turns change.
+        let_in: places of rows that count although a reference is missing.
+    """
+    tables = aspect_tables(accepted.subject)
+    nothing = NO_AUDIT_ROWS
+    ahead = rows_ahead(accepted.frame, let_in)
+    if not ahead.is_empty():
+        nothing = _audit_rows(ahead, Reason.TIME_IN_FUTURE)
+        accepted = _without(connection, accepted, ahead)
+        ask_about(connection, accepted.subject, ahead)
+    if not tables.aspect.references or accepted.frame.is_empty():
+        return accepted, nothing
+    rows = connection.execute(rows_that_must_wait(tables)).all()
+    accepted = _with_flags(connection, accepted, [row for row in rows if (row.log, row.log_offset) in let_in])
+    waiting = [tuple(row) for row in rows if (row.log, row.log_offset) not in let_in]
+    if not waiting:
+        return accepted, nothing
+    held = _held(accepted.frame, waiting)
+    return _without(connection, accepted, held), pl.concat([nothing, _audit_rows(held, Reason.REFERENCE_MISSING)])
+
+
+def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> Accepted:
+    """Park some staged rows; return the others, staged again where their turns change."""
+    tables = aspect_tables(accepted.subject)
+    kept = accepted.frame.join(held, on=["log", "log_offset"], how="anti", maintain_order="left")
+    _keep_parked(connection, accepted, held)
+    again = kept.join(held.select("key").unique(), on="key", how="semi", maintain_order="left")
+    leaving = pl.concat([held.select("log", "log_offset"), again.select("log", "log_offset")])
+    places = {"logs": leaving["log"].to_list(), "offsets": leaving["log_offset"].to_list()}
+    connection.execute(rows_at_places(tables), places)
+    if not again.is_empty():
+        again = with_turns(again.drop(TURN_COLUMNS), tables.identity).select(kept.columns)
+        stage(connection, replace(accepted, frame=again, staged=None))
+        others = kept.join(again.select("key").unique(), on="key", how="anti", maintain_order="left")
+        kept = pl.concat([others, again]).sort("row")
+    links = accepted.links.join(kept.select("row"), on="row", how="semi")
+    return replace(accepted, frame=kept, staged=None, links=links)
+
+
+def _with_flags(connection: Connection, accepted: Accepted, let_in: Sequence[Row[Any]]) -> Accepted:
+    """Flag rows that are let in although what they name is not known, in the stage too."""
+    unknown = [
+        (row.log, row.log_offset, int(FLAG_OF_REFERENCE[row.waits_for.split(":", 1)[0]]))
+        for row in let_in
+        if row.waits_for is not None
+    ]
+    if not unknown:
+        return accepted
+    logs, offsets, bits = (list(column) for column in zip(*unknown, strict=True))
+    tables = aspect_tables(accepted.subject)
+    connection.execute(flags_added(tables), {"logs": logs, "offsets": offsets, "bits": bits})
+    flags = pl.DataFrame(
+        unknown, schema={"log": pl.Int16(), "log_offset": pl.Int64(), "_bit": pl.Int32()}, orient="row"
+    )
+    frame = accepted.frame.join(flags, on=["log", "log_offset"], how="left", maintain_order="left")
+    added = pl.when(pl.col("_bit").is_null()).then("flags").otherwise(pl.col("flags").fill_null(0) | pl.col("_bit"))
+    return replace(accepted, frame=frame.with_columns(flags=added).drop("_bit"), staged=None)
+
+
+@cache
+def flags_added(tables: AspectTables) -> Update:
+    """Add ``:bits`` to the flags of the staged rows at ``:logs``, ``:offsets``."""
+    staged = tables.stage
+    logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
+    named = func.unnest(logs, offsets, bindparam("bits", type_=ARRAY(Integer)))
+    unknown = named.table_valued("log", "log_offset", "bit", name="unknown").render_derived()
+    return (
+        update(staged)
+        .values(flags=func.coalesce(staged.c.flags, 0).bitwise_or(unknown.c.bit))
+        .where(staged.c.log == unknown.c.log, staged.c.log_offset == unknown.c.log_offset)
+    )
+
+
+def _held(frame: pl.DataFrame, waiting: list[tuple[Any, ...]]) -> pl.DataFrame:
+    """Return the rows at ``waiting`` and every later row of their keys, each with what it waits for.
+
+    ``row`` counts in the order of the log within each log partition, and a key's records lie in one.
+    """
+    found = pl.DataFrame(
+        waiting,
+        schema={"log": pl.Int16(), "log_offset": pl.Int64(), "waits_for": pl.String()},
+        orient="row",
+    )
+    first = (
+        frame.select("row", "log", "log_offset", "key")
+        .join(found, on=["log", "log_offset"])
+        .group_by("key")
+        .agg(_first=pl.col("row").min())
+    )
+    return (
+        frame.join(first, on="key", maintain_order="left")
+        .filter(pl.col("row") >= pl.col("_first"))
+        .join(found, on=["log", "log_offset"], how="left", maintain_order="left")
+        .drop("_first")
+    )
+
+
+def _keep_parked(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> None:
+    values = [accepted.values[row] for row in held["row"]]
+    rows = held.select("log", "log_offset", "key", "source", "waits_for").with_columns(
+        subject=pl.lit(accepted.subject),
+        record_key=pl.col("key"),
+        record_value=pl.Series(values, dtype=pl.Binary),
+    )
+    copy_rows(connection, parked, rows)
+
+
+@cache
+def rows_at_places(tables: AspectTables) -> Delete:
+    """Take the rows at ``:logs``, ``:offsets`` out of the stage."""
+    staged = tables.stage
+    logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
+    places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places").render_derived()
+    return delete(staged).where(staged.c.log == places.c.log, staged.c.log_offset == places.c.log_offset)
+
+
+def _audit_rows(held: pl.DataFrame, reason: Reason) -> pl.DataFrame:
+    said = held.with_columns(
+        outcome=pl.lit(Outcome.PARKED.value), reason=pl.lit(reason.value), detail=pl.col("waits_for")
+    )
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in said.columns]
+    return said.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())

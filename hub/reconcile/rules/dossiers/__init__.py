@@ -1,0 +1,1 @@
+"""Rules about dossiers: deadlines, status moves, agencies, links."""

@@ -1,0 +1,203 @@
+"""Two personal numbers that may be one person: they hold the same older number, of a CMND or of social insurance.
+
+Names are never a reason: a hundred million people share a few thousand. Numbers that nobody was given (placeholders)
+tie nobody together. The question stands on the smaller key and names the other; it closes when one of them gives the
+number up or both are known to be one person. A number that very many hold is nobody's: it is asked about once, as a
+whole, instead of pair by pair.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+
+from hub.model.decisions import ReviewKind
+from hub.model.entities import CITIZEN
+from hub.model.pin import PLACEHOLDER
+from hub.reconcile.rules.people.reviews import Asked, closed, opened
+from hub.reconcile.shared.held_claims import given_keys, held, is_among
+from hub.warehouse.tables.aspect_columns import new_value, old_value
+from hub.warehouse.tables.core import review, same_key
+from hub.warehouse.tables.entities import AspectTables, aspect_tables
+
+NUMBERS = ("cmnd9", "si_number_legacy")
+"""Fields with an older number of a person; at most one of them in an aspect."""
+
+MOST_HOLDERS = 6
+"""More holders of one number than these are asked about as a whole."""
+
+
+def refresh_written(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions in line with the claims that a batch wrote.
+
+    Nearly all numbers have one holder: those are left out first, so that a batch without doubts asks nothing more.
+    """
+    numbers = set(connection.execute(numbers_in_doubt(tables)).scalars())
+    keys = [*connection.execute(people_asked_about(tables)).scalars()]
+    if keys:
+        numbers |= set(connection.execute(numbers_of(tables), {"keys": keys}).scalars())
+    if numbers or keys:
+        _refresh(connection, tables, sorted(numbers), keys)
+
+
+def refresh_given(connection: Connection, keys: Sequence[UUID]) -> None:
+    """Bring the questions about some citizens in line, all of whose other numbers may have changed."""
+    for subject in ("citizen.changed", "health_insurance.linked"):
+        tables = aspect_tables(subject)
+        numbers = [*connection.execute(numbers_of(tables), {"keys": keys}).scalars()]
+        _refresh(connection, tables, numbers, keys)
+
+
+def _refresh(connection: Connection, tables: AspectTables, numbers: Sequence[str], keys: Sequence[UUID]) -> None:
+    for statement in _statements(tables):
+        connection.execute(statement, {"numbers": list(numbers), "keys": list(keys)})
+
+
+@cache
+def _statements(tables: AspectTables) -> tuple[Any, ...]:
+    """Open and close what is asked about the holders of ``:numbers``, and about ``:keys``, who may hold none now."""
+    asked = Asked(ReviewKind.POSSIBLE_DUPLICATE_PERSON, tables.name, (_field_of(tables),))
+    questions = _questions(tables)
+    scope = given_keys().union(select(_holders(tables).subquery().c.key)).subquery()
+    return opened(questions), closed(asked, select(scope.c[0]), questions, pairs=True)
+
+
+def _field_of(tables: AspectTables) -> str:
+    return next(name for name in NUMBERS if name in tables.claim.c)
+
+
+@cache
+def numbers_of(tables: AspectTables) -> Select[str]:
+    """Select the numbers that claims of the citizens ``:keys`` name."""
+    claim = tables.claim
+    number = claim.c[_field_of(tables)]
+    return select(number).where(claim.c.key.in_(given_keys()), number.is_not(None)).distinct()
+
+
+@cache
+def numbers_in_doubt(tables: AspectTables) -> Select[str]:
+    """Select the numbers that the batch's people took up and another has too, and those that they gave up.
+
+    Of a record that moved to another source's claim all numbers count, whoever wrote.
+    """
+    merged, claim = tables.merged, tables.claim
+    field = _field_of(tables)
+    said, before = merged.c[new_value(field)], merged.c[old_value(field)]
+    changed = said.is_distinct_from(before)
+    moved = select(claim.c[field]).join_from(claim, merged, claim.c.key == merged.c.key).where(merged.c.moved)
+    taken_up = select(said.label("number")).where(changed).union(moved).subquery()
+    holder = claim.alias("holder")
+    shared = (
+        select(taken_up.c.number)
+        .join_from(taken_up, holder, holder.c[field] == taken_up.c.number)
+        .where(taken_up.c.number.is_not(None), holder.c[field].is_not(None))
+        .group_by(taken_up.c.number)
+        .having(func.min(cast(holder.c.key, Text)) != func.max(cast(holder.c.key, Text)))
+    )
+    given_up = select(before).where(changed, before.is_not(None))
+    return shared.union(given_up)  # type: ignore[return-value]
+
+
+@cache
+def people_asked_about(tables: AspectTables) -> Select[UUID]:
+    """Select the keys of open questions about people of the batch, whether the key is theirs or another's.
+
+    Only a number that changed, or a record that moved, can change what is asked.
+    """
+    merged, field = tables.merged, _field_of(tables)
+    is_changed = merged.c[new_value(field)].is_distinct_from(merged.c[old_value(field)])
+    is_open = and_(
+        review.c.kind == ReviewKind.POSSIBLE_DUPLICATE_PERSON.value,
+        review.c.aspect == tables.name,
+        review.c.closed_at.is_(None),
+    )
+    written = select(merged.c.key).where(or_(is_changed, merged.c.moved)).distinct()
+    parts = select(cast(written.subquery().c.key, Text))
+    by_key = select(review.c.key).where(is_open, is_among(review.c.key, written))
+    by_part = select(review.c.key).where(is_open, review.c.part != "", is_among(review.c.part, parts))
+    return by_key.union(by_part)  # type: ignore[return-value]
+
+
+def _holders(tables: AspectTables) -> Select[Any]:
+    """Who holds the numbers by the records that stand: (number, key, source, size of the crowd)."""
+    person = held(tables, "holder")
+    wanted = select(func.unnest(bindparam("numbers", type_=ARRAY(Text))).label("number")).subquery("wanted")
+    number = person.c[_field_of(tables)]
+    return (
+        select(
+            number.label("number"),
+            person.c["key"].label("key"),
+            person.c["source"].label("source"),
+            func.count().over(partition_by=number).label("holders"),
+        )
+        .select_from(person.source.join(wanted, wanted.c.number == number))
+        .where(~number.regexp_match(PLACEHOLDER))
+    )
+
+
+def _questions(tables: AspectTables) -> Select[Any]:
+    holders = _holders(tables).cte("holders")
+    return select(union_all(_pairs(tables, holders), _crowds(tables, holders)).subquery())
+
+
+def _pairs(tables: AspectTables, holders: Any) -> Select[Any]:
+    one, other = holders.alias("one"), holders.alias("other")
+    detail = func.jsonb_build_object("other_key", cast(other.c.key, Text))
+    same = and_(other.c.number == one.c.number, other.c.key > one.c.key)
+    return (
+        _question(tables, one, cast(other.c.key, Text), detail)
+        .select_from(one.join(other, same))
+        .where(one.c.holders <= MOST_HOLDERS, ~is_one_person(one.c.key, other.c.key))
+    )
+
+
+def _crowds(tables: AspectTables, holders: Any) -> Select[Any]:
+    first = (
+        select(holders.c.number, holders.c.key, holders.c.source, holders.c.holders)
+        .ext(distinct_on(holders.c.number))
+        .where(holders.c.holders > MOST_HOLDERS)
+        .order_by(holders.c.number, holders.c.key)
+        .subquery("crowd")
+    )
+    detail = func.jsonb_build_object("holders", first.c.holders)
+    return _question(tables, first, literal("", Text), detail)
+
+
+def _question(tables: AspectTables, of: Any, part: ColumnElement[str], detail: ColumnElement[Any]) -> Select[Any]:
+    return select(
+        literal(ReviewKind.POSSIBLE_DUPLICATE_PERSON.value, Text).label("kind"),
+        literal(tables.name, Text).label("aspect"),
+        of.c.key.label("key"),
+        part.label("part"),
+        literal(_field_of(tables), Text).label("field"),
+        of.c.source.label("source"),
+        detail.label("detail"),
+    )
+
+
+def is_one_person(one: ColumnElement[UUID], other: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return whether two keys of citizens are known to be one person."""
+    mine, theirs = same_key.alias("mine"), same_key.alias("theirs")
+    return exists(
+        select(literal(1))
+        .where(mine.c.entity == CITIZEN.name, theirs.c.entity == CITIZEN.name)
+        .where(mine.c.key == one, theirs.c.key == other, mine.c.canonical == theirs.c.canonical)
+        .correlate_except(mine, theirs)
+    )

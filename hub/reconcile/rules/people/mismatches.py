@@ -1,0 +1,221 @@
+"""Who is who, in doubt: records that name one person and do not describe one (reviews of kind IDENTITY_MISMATCH).
+
+- The insurer could not match a link with the population database, or matched it twice.
+- Two numbers are known to be one person, and differ in birth year or gender.
+- The applicant of a dossier has another name than the person of that number; how a name is written does not matter
+  (hub.model.texts.names), and firms and agencies are not looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    SmallInteger,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
+
+from hub.model.decisions import ReviewKind
+from hub.model.entities import CITIZEN
+from hub.model.texts.names import same_name
+from hub.reconcile.rules.people.reviews import Asked, closed, opened
+from hub.reconcile.shared.held_claims import given_keys, held, is_among, merged_keys, redescribed_keys
+from hub.warehouse.tables.aspect_columns import other_key
+from hub.warehouse.tables.core import identity_link, review
+from hub.warehouse.tables.entities import AspectTables, aspect_tables
+
+_KIND = ReviewKind.IDENTITY_MISMATCH
+_PERSON, _SUBMISSION = "citizen.changed", "dossier.submitted"
+_UNMATCHED = ("MISMATCH", "DUPLICATE")
+_COMPARED = ("birth_year", "gender")
+_NO_GENDER = "UNKNOWN"
+
+
+def refresh_insurance(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about links of the insurer in line with what a batch wrote."""
+    for statement in _statements_of_insurance(tables):
+        connection.execute(statement)
+
+
+@cache
+def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
+    of = held(tables, "insurance")
+    fields = func.jsonb_path_query_array(of.c["mismatch_fields"], cast(literal("$[*].field_name", Text), JSONPATH))
+    detail = func.jsonb_build_object("link_state", of.c["link_state"], "fields", fields)
+    questions = (
+        _question(tables, of.c["key"], literal("", Text), "link_state", of.c["source"], detail)
+        .select_from(of.source)
+        .where(is_among(of.c["key"], merged_keys(tables)), of.c["link_state"].in_(_UNMATCHED))
+    )
+    asked = Asked(_KIND, tables.name, ("link_state",))
+    return opened(questions), closed(asked, merged_keys(tables), questions)
+
+
+def refresh_pairs(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about linked numbers in line with the people a batch wrote."""
+    linked = [*connection.execute(people_with_links(tables)).scalars()]
+    if linked:
+        refresh_given_pairs(connection, linked)
+
+
+def refresh_given_pairs(connection: Connection, keys: Sequence[UUID]) -> None:
+    """Bring the questions about linked numbers in line, for all links of some citizens."""
+    for statement in _statements_of_pairs():
+        connection.execute(statement, {"keys": list(keys)})
+
+
+@cache
+def people_with_links(tables: AspectTables) -> Select[UUID]:
+    """Select the people of the batch who are described otherwise than before and have more than one number."""
+    written = redescribed_keys(tables).cte("written")
+    link = identity_link
+    either = [
+        select(written.c.key).join_from(written, link, side == written.c.key).where(link.c.entity == CITIZEN.name)
+        for side in (link.c.key, link.c.other)
+    ]
+    found = union(*either).subquery()
+    return select(found.c.key)
+
+
+@cache
+def _statements_of_pairs() -> tuple[Any, ...]:
+    questions = _pairs_that_differ()
+    asked = Asked(_KIND, aspect_tables(_PERSON).name, _COMPARED)
+    return opened(questions), closed(asked, given_keys(), questions, pairs=True)
+
+
+def _pairs_that_differ() -> Select[Any]:
+    tables = aspect_tables(_PERSON)
+    scope = given_keys().subquery("citizens")
+    link, one, other = identity_link, held(tables, "one"), held(tables, "other")
+    both = func.least(link.c.key, link.c.other).label("key"), func.greatest(link.c.key, link.c.other).label("other")
+    from_either = [
+        select(*both).join_from(scope, link, side == scope.c[0]).where(link.c.entity == CITIZEN.name)
+        for side in (link.c.key, link.c.other)
+    ]
+    pairs = union(*from_either).subquery("pairs")
+    differing = []
+    for field in _COMPARED:
+        known = [one.c[field] != other.c[field]]
+        if field == "gender":
+            known += [one.c[field] != _NO_GENDER, other.c[field] != _NO_GENDER]
+        detail = func.jsonb_build_object("other_key", cast(pairs.c.other, Text))
+        differing.append(
+            _question(tables, pairs.c.key, cast(pairs.c.other, Text), field, one.c["source"], detail)
+            .select_from(
+                pairs.join(one.source, one.c["key"] == pairs.c.key).join(other.source, other.c["key"] == pairs.c.other)
+            )
+            .where(*known)
+        )
+    return select(union_all(*differing).subquery())
+
+
+def refresh_names(connection: Connection, tables: AspectTables) -> None:
+    """Bring the questions about applicants' names in line with the people, or the dossiers, that a batch wrote.
+
+    The names are folded here and not in the database, where they differ as they are written.
+    """
+    rows = connection.execute(names_that_differ(tables)).all()
+    wrong = [row for row in rows if not same_name(row.said, row.full_name)]
+    asked = set(connection.execute(dossiers_asked_about(tables)).scalars())
+    if not wrong and not asked:
+        return
+    parameters: dict[str, Any] = {"keys": sorted(asked | {row.key for row in wrong}), **_columns(wrong)}
+    for statement in _statements_of_names():
+        connection.execute(statement, parameters)
+
+
+def _columns(rows: Iterable[Row[Any]]) -> dict[str, Any]:
+    found = list(rows)
+    return {
+        "dossiers": [row.key for row in found],
+        "people": [row.person for row in found],
+        "sources": [row.source for row in found],
+    }
+
+
+@cache
+def names_that_differ(tables: AspectTables) -> Select[Any]:
+    """Select the dossiers of the batch, or of its people, whose applicant is written otherwise than that person."""
+    of, person = held(aspect_tables(_SUBMISSION), "submission"), held(aspect_tables(_PERSON), "person")
+    named = of.c[other_key("applicant_pin")]
+    is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
+    is_written = (
+        is_among(of.c[other_key("applicant_pin")], redescribed_keys(tables))
+        if tables.entity is CITIZEN
+        else is_among(of.c["key"], merged_keys(tables))
+    )
+    return (
+        select(
+            of.c["key"].label("key"),
+            named.label("person"),
+            of.c["source"].label("source"),
+            of.c["applicant_name"].label("said"),
+            person.c["full_name"].label("full_name"),
+        )
+        .select_from(of.source.join(person.source, person.c["key"] == named))
+        .where(is_written, is_person, of.c["applicant_name"] != person.c["full_name"])
+    )
+
+
+@cache
+def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
+    """Select the dossiers of the batch, or of its people, about whose applicant's name something is asked."""
+    submission = aspect_tables(_SUBMISSION)
+    claim = submission.claim.alias("asked")
+    is_written = (
+        is_among(claim.c[other_key("applicant_pin")], redescribed_keys(tables))
+        if tables.entity is CITIZEN
+        else is_among(claim.c.key, merged_keys(tables))
+    )
+    return (
+        select(review.c.key)
+        .join_from(review, claim, claim.c.key == review.c.key)
+        .where(review.c.kind == _KIND.value, review.c.aspect == submission.name, review.c.field == "applicant_name")
+        .where(review.c.closed_at.is_(None), is_written)
+    )
+
+
+@cache
+def _statements_of_names() -> tuple[Any, ...]:
+    tables = aspect_tables(_SUBMISSION)
+    said = (
+        func.unnest(
+            bindparam("dossiers", type_=ARRAY(Uuid)),
+            bindparam("people", type_=ARRAY(Uuid)),
+            bindparam("sources", type_=ARRAY(SmallInteger)),
+        )
+        .table_valued("key", "person", "source", name="said")
+        .render_derived()
+        .render_derived()
+    )
+    detail = func.jsonb_build_object("person_key", cast(said.c.person, Text))
+    questions = _question(tables, said.c.key, literal("", Text), "applicant_name", said.c.source, detail)
+    asked = Asked(_KIND, tables.name, ("applicant_name",))
+    return opened(questions), closed(asked, given_keys(), questions)
+
+
+def _question(tables: AspectTables, key: Any, part: Any, field: str, source: Any, detail: Any) -> Select[Any]:
+    return select(
+        literal(_KIND.value, Text).label("kind"),
+        literal(tables.name, Text).label("aspect"),
+        key.label("key"),
+        part.label("part"),
+        literal(field, Text).label("field"),
+        source.label("source"),
+        detail.label("detail"),
+    )

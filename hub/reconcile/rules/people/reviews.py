@@ -1,0 +1,66 @@
+"""How questions about people are opened and closed: a review stands while the records that ask for it do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Text, Update, case, cast, exists, func, null, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+
+from hub.model.decisions import ReviewKind
+from hub.warehouse.tables.core import review
+
+IDENTITY = ("kind", "aspect", "key", "part", "field", "source")
+COLUMNS = (*IDENTITY, "detail")
+"""What a select of questions gives, by these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which reviews a rule answers for: its kind, an aspect (``citizen.person``), some fields."""
+
+    kind: ReviewKind
+    aspect: str
+    fields: tuple[str, ...]
+
+
+def opened(questions: Select[Any]) -> Insert:
+    """Open reviews for some questions; one that was closed opens again."""
+    found = questions.cte("questions")
+    opening = insert(review).from_select(list(COLUMNS), select(*(found.c[name] for name in COLUMNS)))
+    return opening.on_conflict_do_update(
+        index_elements=list(IDENTITY),
+        set_={
+            "detail": opening.excluded.detail,
+            "opened_at": case((review.c.closed_at.is_(None), review.c.opened_at), else_=func.now()),
+            "closed_at": null(),
+        },
+        where=or_(review.c.closed_at.is_not(None), review.c.detail != opening.excluded.detail),
+    )
+
+
+def closed(asked: Asked, keys: Select[UUID], questions: Select[Any], pairs: bool = False) -> Update:
+    """Close the open reviews about some keys that are none of the questions.
+
+    Args:
+        asked: which reviews.
+        keys: what may have changed.
+        questions: all that stand about those keys.
+        pairs: a review is about two, its key and the one in its part.
+    """
+    found, scope = questions.cte("questions"), keys.cte("scope")
+    same = (found.c[name] == review.c[name] for name in IDENTITY)
+    about: ColumnElement[bool] = review.c.key.in_(select(scope.c[0]))
+    if pairs:
+        about = or_(about, review.c.part.in_(select(cast(scope.c[0], Text))))
+    return (
+        update(review)
+        .values(closed_at=func.now())
+        .where(review.c.kind == asked.kind.value, review.c.aspect == asked.aspect, _is_of(asked.fields))
+        .where(review.c.closed_at.is_(None), about, ~exists(select(found.c.key).where(*same)))
+    )
+
+
+def _is_of(fields: Sequence[str]) -> ColumnElement[bool]:
+    return review.c.field == fields[0] if len(fields) == 1 else review.c.field.in_(fields)

@@ -1,0 +1,126 @@
+"""Reviews of versions that a source used twice, for two contents: VERSION_REUSED.
+
+The first content holds; which one the source means cannot be told from the version. The question names the version and
+the hashes of both contents. It is closed by itself when the source says something under a higher version.
+"""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    Integer,
+    Text,
+    Update,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from hub.model.decisions import ReviewKind
+from hub.reconcile.shared.identity import part_text, same_identity
+from hub.reconcile.shared.step import Merge
+from hub.warehouse.tables.core import review
+from hub.warehouse.tables.entities import AspectTables
+
+VERSION_REUSED = ReviewKind.VERSION_REUSED.value
+
+
+def step(connection: Connection, merge: Merge) -> None:
+    """Ask about the versions of a batch that its claims had used before; close what higher versions answer."""
+    frame = merge.accepted.frame
+    if merge.are_versions_asked and merge.written:
+        connection.execute(closed_by_claims(merge.tables))
+    if merge.written < frame.height:
+        connection.execute(opened_by_batch(merge.tables))
+
+
+def are_asked(tables: AspectTables) -> ColumnElement[bool]:
+    """Return whether any question of the kind is open about an aspect: a column for any select."""
+    open_ones = exists().where(
+        review.c.kind == VERSION_REUSED, review.c.aspect == tables.name, review.c.closed_at.is_(None)
+    )
+    return select(open_ones).scalar_subquery()
+
+
+@cache
+def opened_by_batch(tables: AspectTables) -> Insert:
+    """Ask about the rows of the stage whose version is the claim's and whose content is not."""
+    stage, claim = tables.stage, tables.claim
+    mine, held = (
+        tuple_(stage.c.source_epoch, stage.c.source_version),
+        tuple_(claim.c.source_epoch, claim.c.source_version),
+    )
+    detail = func.jsonb_build_object(
+        "epoch",
+        claim.c.source_epoch,
+        "version",
+        claim.c.source_version,
+        "content_hash",
+        cast(claim.c.content_hash, Text),
+        "refused",
+        func.jsonb_agg(cast(stage.c.content_hash, Text).distinct()),
+    )
+    one = [*(claim.c[name] for name in tables.identity), claim.c.source]
+    rows = (
+        select(
+            literal(VERSION_REUSED, Text),
+            literal(tables.name, Text),
+            claim.c.key,
+            part_text(tables, claim),
+            literal("", Text),
+            claim.c.source,
+            detail,
+        )
+        .join_from(stage, claim, and_(same_identity(tables, stage, claim), stage.c.source == claim.c.source))
+        .where(mine == held, stage.c.content_hash != claim.c.content_hash)
+        .group_by(*one, claim.c.source_epoch, claim.c.source_version, claim.c.content_hash)
+    )
+    asking = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
+    return asking.on_conflict_do_update(
+        index_elements=["kind", "aspect", "key", "part", "field", "source"],
+        set_={"detail": _with_refused_before(asking.excluded.detail), "closed_at": null()},
+        where=or_(review.c.closed_at.is_not(None), review.c.detail != asking.excluded.detail),
+    )
+
+
+def _with_refused_before(detail: Any) -> ColumnElement[Any]:
+    """Add to a detail what was refused of the same version before, however the events were cut into batches."""
+    before: Any = review.c.detail
+    both = func.jsonb_array_elements(before["refused"].concat(detail["refused"])).table_valued("value")
+    together = select(func.jsonb_agg(both.c.value.distinct())).scalar_subquery()
+    is_same = and_(before["epoch"] == detail["epoch"], before["version"] == detail["version"])
+    return case((is_same, func.jsonb_set(detail, cast(["refused"], ARRAY(Text)), together)), else_=detail)
+
+
+@cache
+def closed_by_claims(tables: AspectTables) -> Update:
+    """Close the questions about claims that this batch replaced by a higher version."""
+    merged, claim = tables.merged, tables.claim
+    said: Any = review.c.detail
+    asked = tuple_(cast(said["epoch"].astext, Integer), cast(said["version"].astext, BigInteger))
+    written = (
+        exists()
+        .where(merged.c.key == review.c.key, merged.c.source == review.c.source)
+        .where(part_text(tables, merged) == review.c.part)
+        .where(same_identity(tables, claim, merged), claim.c.source == merged.c.source)
+        .where(tuple_(claim.c.source_epoch, claim.c.source_version) > asked)
+        .correlate(review)
+    )
+    return (
+        update(review)
+        .values(closed_at=func.now())
+        .where(review.c.kind == VERSION_REUSED, review.c.aspect == tables.name, review.c.closed_at.is_(None), written)
+    )

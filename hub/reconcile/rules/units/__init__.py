@@ -1,0 +1,1 @@
+"""Rules about administrative units over time."""

@@ -1,0 +1,206 @@
+"""Reviews: questions that a rule must not answer alone, put before an officer.
+
+AMBIGUOUS_UNIT: a claim names a unit that was split, so today's unit cannot be known from the code; the candidates are
+kept with the review and none is applied (domain.md section 1.3). Reviews follow claims, units and decisions: asked
+when the last of what makes the question arrives, and closed by themselves when any of it does not stand any more or an
+officer has chosen. A split that is known and not yet in effect is asked about too.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Insert,
+    Select,
+    Text,
+    Update,
+    and_,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from hub.model.decisions import ReviewKind
+from hub.model.entities import REVIEW, UnitField
+from hub.model.units.graph import Resolution, UnitRef
+from hub.reconcile.rules.units.claimed_unit import chosen_code, is_said_unit
+from hub.reconcile.rules.units.graph_store import named_units, parameters_of
+from hub.reconcile.shared.identity import part_text
+from hub.reconcile.shared.step import Merge
+from hub.warehouse.tables.core import review
+from hub.warehouse.tables.entities import AspectTables, all_aspect_tables, aspect_tables
+from hub.warehouse.tables.units import unit_now
+
+AMBIGUOUS_UNIT = ReviewKind.AMBIGUOUS_UNIT.value
+_LOCK = 0x4855_4223
+"""Advisory lock between claims that name units and the units: shared by the former, exclusive for the latter."""
+
+
+def step(connection: Connection, merge: Merge) -> None:
+    """Bring the questions about units in line with the claims that a batch wrote.
+
+    A claim and the unit it names, written at once by two workers, would not see each other: the second waits for the
+    first here.
+    """
+    if not merge.written or not merge.tables.aspect.units:
+        return
+    claims_go_on(connection)
+    for unit in merge.tables.aspect.units:
+        connection.execute(opened_by_claims(merge.tables, unit))
+        connection.execute(closed_by_claims(merge.tables, unit))
+
+
+def claims_go_on(connection: Connection) -> None:
+    """Keep units as they are until this transaction ends; wait for one that changes them."""
+    connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+
+
+def wait_for_claims(connection: Connection) -> None:
+    """Wait until every transaction that wrote claims which name units has ended, and hold off further ones."""
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
+    """Bring the questions about some codes in line with what the codes stand for now."""
+    for tables in all_aspect_tables():
+        for unit in tables.aspect.units:
+            connection.execute(opened_by_units(tables, unit), parameters_of(changed))
+            connection.execute(closed_by_units(tables, unit), parameters_of(changed))
+
+
+def follow_decisions(connection: Connection) -> None:
+    """Bring the questions in line with the decisions that a batch wrote.
+
+    A decision and the claim it is about, written at once, would not see each other either.
+    """
+    wait_for_claims(connection)
+    for tables in all_aspect_tables():
+        for unit in tables.aspect.units:
+            connection.execute(opened_by_decisions(tables, unit))
+            connection.execute(closed_by_decisions(tables, unit))
+
+
+def _asks(tables: AspectTables, claim: Any, units: FromClause, unit: UnitField) -> ColumnElement[bool]:
+    """The claim names a unit that is split, once every known change is in effect, and nobody has chosen a part."""
+    return and_(
+        is_said_unit(units, claim, unit, None),
+        units.c.resolution == Resolution.AMBIGUOUS.value,
+        chosen_code(tables, claim, units, unit, None).is_(None),
+    )
+
+
+def _opening(
+    tables: AspectTables, claim: Any, unit: UnitField, among: FromClause, which: ColumnElement[bool]
+) -> Insert:
+    """Ask about those claims ``among`` some rows that raise the question."""
+    units = unit_now.alias("unit")
+    rows = (
+        select(
+            literal(AMBIGUOUS_UNIT, Text),
+            literal(tables.name, Text),
+            claim.c.key,
+            part_text(tables, claim),
+            literal(unit.code, Text),
+            claim.c.source,
+            func.jsonb_build_object("scheme", units.c.scheme, "code", units.c.code, "candidates", units.c.candidates),
+        )
+        .select_from(among.join(units, _asks(tables, claim, units, unit)))
+        .where(~claim.c.revoked, which)
+    )
+    opening = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
+    return opening.on_conflict_do_update(
+        index_elements=["kind", "aspect", "key", "part", "field", "source"],
+        set_={"detail": opening.excluded.detail, "closed_at": null()},
+        where=or_(review.c.closed_at.is_not(None), review.c.detail != opening.excluded.detail),
+    )
+
+
+def _closing(tables: AspectTables, unit: UnitField) -> Update:
+    """Close open questions whose claim no longer asks; the claim is looked up by its primary key."""
+    claim, units = tables.claim, unit_now.alias("unit")
+    asks = exists().where(_asks(tables, claim, units, unit)).correlate(claim)
+    # A negated conjunction stays a look-up per question; NOT EXISTS alone would become a join of all claims.
+    still_asks = and_(~claim.c.revoked, asks)
+    return (
+        update(review)
+        .values(closed_at=func.now())
+        .where(review.c.kind == AMBIGUOUS_UNIT, review.c.aspect == tables.name, review.c.field == unit.code)
+        .where(review.c.closed_at.is_(None))
+        .where(
+            claim.c.key == review.c.key, part_text(tables, claim) == review.c.part, claim.c.source == review.c.source
+        )
+        .where(~still_asks)
+    )
+
+
+@cache
+def opened_by_claims(tables: AspectTables, unit: UnitField) -> Insert:
+    """Ask about the claims of this batch that name a split unit."""
+    stage, merged = tables.stage, tables.merged
+    same = and_(*(stage.c[name] == merged.c[name] for name in (*tables.identity, "source")))
+    return _opening(tables, stage, unit, stage.join(merged, same), stage.c.newest)
+
+
+@cache
+def closed_by_claims(tables: AspectTables, unit: UnitField) -> Update:
+    """Close the questions about claims of this batch that no longer name a split unit, or were taken back."""
+    merged = tables.merged
+    return _closing(tables, unit).where(
+        review.c.key == merged.c.key,
+        review.c.part == part_text(tables, merged),
+        review.c.source == merged.c.source,
+    )
+
+
+@cache
+def opened_by_units(tables: AspectTables, unit: UnitField) -> Insert:
+    """Ask about stored claims that name one of the given codes, if it is split now."""
+    claim, named = tables.claim, named_units()
+    names = and_(claim.c.unit_scheme == named.c.scheme, claim.c[unit.code] == named.c.code)
+    return _opening(tables, claim, unit, named.join(claim, names), claim.c[unit.code].is_not(None))
+
+
+@cache
+def closed_by_units(tables: AspectTables, unit: UnitField) -> Update:
+    """Close the questions about the given codes whose claims they no longer make ambiguous."""
+    named = named_units()
+    return _closing(tables, unit).where(
+        review.c.detail["scheme"].astext == named.c.scheme, review.c.detail["code"].astext == named.c.code
+    )
+
+
+def _keys_decided(tables: AspectTables) -> Select[Any]:
+    decisions = aspect_tables(REVIEW.aspects[0].subject)
+    return (
+        select(decisions.claim.c.subject_key)
+        .join_from(decisions.claim, decisions.merged, decisions.claim.c.key == decisions.merged.c.key)
+        .where(decisions.claim.c.kind == AMBIGUOUS_UNIT, decisions.claim.c.aspect == tables.name)
+    )
+
+
+@cache
+def opened_by_decisions(tables: AspectTables, unit: UnitField) -> Insert:
+    """Ask again where this batch's decisions leave a question open, e.g. a choice that was taken back."""
+    claim = tables.claim
+    return _opening(tables, claim, unit, claim, claim.c.key.in_(_keys_decided(tables)))
+
+
+@cache
+def closed_by_decisions(tables: AspectTables, unit: UnitField) -> Update:
+    """Close the questions that this batch's decisions answer."""
+    return _closing(tables, unit).where(review.c.key.in_(_keys_decided(tables)))
+
+
+@cache
+def keys_of_decisions(tables: AspectTables) -> Select[Any]:
+    """Return the keys of an aspect whose unit this batch's decisions are about: their published record may change."""
+    return _keys_decided(tables)

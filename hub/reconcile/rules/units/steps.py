@@ -1,0 +1,71 @@
+"""What a batch changes about administrative units, and for everything that names one.
+
+Units change rarely and every code's meaning can hang on any of them, so the derived tables are computed whole, in
+Python, and only what differs is written. What differs decides which claims are looked at: questions about them open or
+close, and their records are published again.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, select
+
+from hub.model.entities import ADMIN_UNIT, REVIEW, UnitField
+from hub.model.units.graph import UnitRef
+from hub.reconcile.rules.units.graph_store import named_units, parameters_of, refresh_unit_tables
+from hub.reconcile.rules.units.reviews import (
+    AMBIGUOUS_UNIT,
+    follow_decisions,
+    follow_units,
+    keys_of_decisions,
+    wait_for_claims,
+)
+from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.step import Merge
+from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
+
+
+def step(connection: Connection, merge: Merge) -> None:
+    """Bring what hangs on units, and on decisions about them, in line with what the batch wrote."""
+    if not merge.written:
+        return
+    if merge.tables.entity is ADMIN_UNIT:
+        refresh_units(connection, merge.place)
+    elif merge.tables.entity is REVIEW and (merge.accepted.frame["kind"] == AMBIGUOUS_UNIT).any():
+        follow_decisions(connection)
+        for tables in _published():
+            touch(connection, merge.place, tables.entity.name, keys_of_decisions(tables))
+
+
+def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
+    """Bring it in line after records of an aspect were decided anew."""
+    if tables.entity is ADMIN_UNIT:
+        refresh_units(connection, place)
+
+
+def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
+    """Derive anew what every code stands for; return the codes whose meaning changed.
+
+    For whoever changes records of units: a batch, a policy that is applied, an officer.
+    """
+    wait_for_claims(connection)
+    changed = refresh_unit_tables(connection)
+    if changed:
+        follow_units(connection, changed)
+        for tables in _published():
+            for unit in tables.aspect.units:
+                touch(connection, place, tables.entity.name, keys_of_units(tables, unit).params(parameters_of(changed)))
+    return changed
+
+
+def _published() -> list[AspectTables]:
+    return [tables for tables in all_aspect_tables() if tables.aspect.units and tables.entity.record_topic]
+
+
+@cache
+def keys_of_units(tables: AspectTables, unit: UnitField) -> Select[Any]:
+    """Return the keys of an aspect with a claim that names one of the given codes."""
+    claim, named = tables.claim, named_units()
+    names = and_(claim.c.unit_scheme == named.c.scheme, claim.c[unit.code] == named.c.code)
+    return select(claim.c.key).join_from(named, claim, names)

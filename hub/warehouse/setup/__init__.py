@@ -1,0 +1,1 @@
+"""Make a warehouse ready: migrations, roles, what processes wait for before they begin."""

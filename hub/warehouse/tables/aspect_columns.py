@@ -1,0 +1,114 @@
+"""Columns of an aspect's tables, derived from its declaration and its schema, and the names of what is added to it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Double,
+    Integer,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from hub.codec.catalogue import SchemaVersion
+from hub.codec.fields import DataClass, FieldKind
+from hub.model.entities import Aspect
+from hub.warehouse.tables.core import utc_time
+
+_TYPES: dict[FieldKind, TypeEngine[Any]] = {
+    FieldKind.STRING: Text(),
+    FieldKind.ENUM: Text(),
+    FieldKind.INT: Integer(),
+    FieldKind.LONG: BigInteger(),
+    FieldKind.BOOLEAN: Boolean(),
+    FieldKind.DOUBLE: Double(),
+    FieldKind.UUID: Uuid(),
+    FieldKind.TIMESTAMP: utc_time,
+    FieldKind.DATE: Date(),
+    FieldKind.JSON: JSONB(),
+}
+
+PROVENANCE = ("event_id", "occurred_at", "recorded_at", "operation", "unit_scheme", "source_agency")
+"""Envelope fields kept with a claim, beside source, epoch and version."""
+
+
+def old_value(field: str) -> str:
+    """Return the column of ``merged`` that holds what a watched field was in the claim before."""
+    return f"old_{field}"
+
+
+def new_value(field: str) -> str:
+    """Return the column of ``merged`` that holds what a watched field is in the claim that was written."""
+    return f"new_{field}"
+
+
+def other_key(field: str) -> str:
+    """Return the column that holds the key of the thing that a field names: a citizen by PIN, a dossier by code."""
+    return f"{field}_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns that several tables of an aspect have; made anew for each, since a column belongs to one table."""
+
+    aspect: Aspect
+    version: SchemaVersion
+
+    @property
+    def sensitive_names(self) -> list[str]:
+        """Fields of data class SENSITIVE, which stand apart."""
+        data = [field for field in self.version.data_fields if field.name not in self.aspect.part]
+        return [field.name for field in data if field.data_class is DataClass.SENSITIVE]
+
+    def identity(self) -> list[Column[Any]]:
+        """Key and parts: what identifies a record."""
+        parts = {field.name: _TYPES[field.kind] for field in self.version.data_fields if field.name in self.aspect.part}
+        return [
+            Column("key", Uuid, nullable=False),
+            *(Column(name, parts[name], nullable=False) for name in self.aspect.part),
+        ]
+
+    def order(self) -> list[Column[Any]]:
+        """Whose claim it is, which version of it, and a digest of what it says."""
+        return [
+            Column("source", SmallInteger, nullable=False),
+            Column("source_epoch", Integer, nullable=False),
+            Column("source_version", BigInteger, nullable=False),
+            Column("content_hash", BigInteger, nullable=False),
+            Column("revoked", Boolean, nullable=False),
+        ]
+
+    def content(self) -> list[Column[Any]]:
+        """Envelope and data, keys of others that are named, flags."""
+        kinds = {field.name: field.kind for field in self.version.fields}
+        apart = {*self.aspect.part, *self.sensitive_names}
+        data = [field.name for field in self.version.data_fields if field.name not in apart]
+        return [
+            *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
+            *(Column(name, _TYPES[kinds[name]]) for name in data),
+            *(Column(other_key(name), Uuid) for name in self.aspect.others),
+            Column("flags", Integer),
+            *(
+                [Column("sensitive", Boolean, nullable=False, server_default=text("false"))]
+                if self.sensitive_names
+                else []
+            ),
+        ]
+
+    def watched(self) -> list[Column[Any]]:
+        """Each watched field as it was in the claim before, and as it is."""
+        kinds = {field.name: field.kind for field in self.version.fields}
+        return [Column(of(name), _TYPES[kinds[name]]) for name in self.aspect.watched for of in (old_value, new_value)]
+
+    def sensitive(self) -> list[Column[Any]]:
+        """The sensitive fields themselves."""
+        kinds = {field.name: field.kind for field in self.version.fields}
+        return [Column(name, _TYPES[kinds[name]]) for name in self.sensitive_names]

@@ -1,0 +1,160 @@
+"""Tables of what people do with dead letters, parked records and stopped partitions.
+
+A record is named by its place on Kafka, not by the number of its log partition: these rows are about the log and hold
+for every warehouse that is made from it.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Computed,
+    Identity,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB
+
+from hub.warehouse.tables.core import metadata, utc_time
+
+
+def _place() -> tuple[Column[str], Column[int], Column[int]]:
+    return (
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+    )
+
+
+letter = Table(
+    "letter",
+    metadata,
+    *_place(),
+    Column("state", Text, nullable=False),
+    Column("changed_at", utc_time, nullable=False, server_default=func.now()),
+    Column("changed_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+)
+"""State of a dead letter that somebody handled (hub.operate.dead_letters.letters.State); without a row it is open."""
+
+letter_edit = Table(
+    "letter_edit",
+    metadata,
+    Column("id", BigInteger, Identity(always=False), primary_key=True),
+    *_place(),
+    Column("edited_at", utc_time, nullable=False, server_default=func.now()),
+    Column("edited_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("before_sha256", LargeBinary, nullable=False),
+    Column("after_sha256", LargeBinary, nullable=False),
+    Column("fields", ARRAY(Text), nullable=False),
+    Column("record_key", LargeBinary),
+    Column("record_value", LargeBinary, nullable=False),
+    Column("approved_at", utc_time),
+    Column("approved_by", Text),
+    Column("value_bytes", Integer, Computed("length(record_value)", persisted=True)),
+    Column("approval", BigInteger),
+)
+"""New bytes for a dead letter, with the hashes before and after; the last one of a letter counts. Append-only but for
+the approval. ``fields``: names of what was set, empty when the bytes were given whole; ``approval``: the row of
+``action`` in which it was approved."""
+
+redrive = Table(
+    "redrive",
+    metadata,
+    *_place(),
+    Column("attempt", Integer, nullable=False),
+    Column("intent_at", utc_time, nullable=False, server_default=func.now()),
+    Column("intended_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("edit", BigInteger),
+    Column("approval", BigInteger),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("new_offset", BigInteger),
+    Column("done_at", utc_time),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+    UniqueConstraint("topic", "partition", "new_offset"),
+)
+"""A dead letter's way back into its partition: intended first, then sent, then marked with the offset it got.
+
+``end_offset``: where the partition ended when it was intended; a copy can stand only from there on. ``attempt``: 1 for
+a record that was never redriven before, else one more than the redrive that brought it. ``edit``, ``approval``: the
+edit whose bytes it sends, and the row of ``action`` in which that was approved; null when it goes as it came."""
+
+discarded = Table(
+    "discarded",
+    metadata,
+    *_place(),
+    Column("discarded_at", utc_time, nullable=False, server_default=func.now()),
+    Column("discarded_by", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition", "log_offset"),
+)
+"""Parked records that two people decided do not count; their outcome stands in ``release``."""
+
+operator = Table(
+    "operator",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("cost", Integer, nullable=False),
+    Column("added_at", utc_time, nullable=False, server_default=func.now()),
+    Column("added_by", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("disabled_at", utc_time),
+    Column("disabled_by", Text),
+    Column("failed_tries", Integer, nullable=False, server_default=text("0")),
+    Column("last_failed_at", utc_time),
+    Column("locked_at", utc_time),
+)
+"""People who may approve what another has prepared; of their credential only the scrypt hash is kept."""
+
+partition_stop = Table(
+    "partition_stop",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("stop_offset", BigInteger, nullable=False),
+    Column("poison_offset", BigInteger, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("limit_run", Integer, nullable=False),
+    Column("limit_window", Integer, nullable=False),
+    Column("limit_share", DOUBLE_PRECISION, nullable=False),
+    Column("stopped_at", utc_time, nullable=False, server_default=func.now()),
+    Column("stopped_by", Text, nullable=False),
+    Column("resumed_at", utc_time),
+    Column("resumed_by", Text),
+    Column("purpose", Text),
+    Column("accept_poison", Integer, nullable=False, server_default=text("0")),
+    Column("cause", Text, nullable=False, server_default=text("'STORM'")),
+    Column("bug", Text),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+"""The latest stop of a partition; ``cause`` is a ``StopCause``. ``stop_offset``: the stored offset, where it goes on;
+``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null. ``bug``: what a bug of
+the hub was and where in the code, where that is the cause (hub.model.bug)."""
+
+worker_bug = Table(
+    "worker_bug",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("ends", Integer, nullable=False),
+    Column("bug", Text, nullable=False),
+    Column("noted_at", utc_time, nullable=False, server_default=func.now()),
+    Column("noted_by", Text, nullable=False),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+"""The last batch of a partition at which a bug ended a worker, until it is durable (hub.warehouse.bugs)."""

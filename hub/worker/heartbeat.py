@@ -1,0 +1,184 @@
+"""The worker's heartbeat, and what it is asked for on the way: is PostgreSQL there, are all the others?
+
+Every two seconds the worker writes into the warehouse how it is, and judges everybody's heartbeats: alerts of processes
+that are gone or far behind open and close here, whichever worker looks. A write that is not done in time says that
+PostgreSQL is away even while there is nothing to commit.
+
+Connectors have no way to the warehouse. They speak on a topic of their own, and an agent brings it here.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import faust
+from sqlalchemy import Engine
+
+from hub.intake.patience import Patience
+from hub.intake.status import Errand, IntakeStatus
+from hub.intake.turns import ChoreNotes, Turns
+from hub.model.bug import Bug
+from hub.model.errors import HubError, RetryableError
+from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
+from hub.reconcile.parking.dated_ahead import settle_alert
+from hub.topology import HEARTBEAT_TOPIC
+from hub.warehouse.database import translated_errors
+from hub.warehouse.processes import MOST_OF_A_SOURCE, admitted_beats, keep_beats, settle_process_alerts
+from hub.worker.own_topics import parsed
+
+_log = logging.getLogger(__name__)
+
+BEAT_EVERY_S = 2.0
+ANSWER_S = 2.5
+"""A heartbeat that is not written by then means that PostgreSQL does not answer; both together are under 5 s."""
+MOST_BUG_S = 10.0
+"""So long at most until a heartbeat that a bug failed is tried again: before the worker is taken to be gone."""
+_MOST_HEARD = 1_000
+LEFT_OUT = (
+    "heartbeats of %d connectors were left out: they name no source of the policy, or one that has %d connectors "
+    "already; `hub processes forget` makes room"
+)
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """Writes the worker's heartbeats and those of the connectors that it hears.
+
+    Fields:
+        engine: of the warehouse.
+        worker: the worker's name, ``host:pid``.
+        status: of its intake.
+        limits: when somebody is gone or behind.
+    """
+
+    engine: Engine = field(repr=False)
+    worker: str
+    status: IntakeStatus
+    limits: Limits
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    heard: dict[str, Beat] = field(default_factory=dict)
+    _known: frozenset[str] = frozenset()
+    """Connectors that were admitted: the noise of others shuts none of them out."""
+    _left_out: int = 0
+
+    async def run(self, notes: ChoreNotes) -> None:
+        """Beat until cancelled, and then say that the worker ended; ``notes``: where a bug is noted."""
+        patience, turns = Patience(self.status), Turns("heartbeat", notes, MOST_BUG_S)
+        with ThreadPoolExecutor(1, "heartbeat") as thread:
+            try:
+                await self._beat_for_ever(thread, patience, turns)
+            finally:
+                await _in_time(asyncio.get_running_loop().run_in_executor(thread, self._say_ended))
+
+    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience, turns: Turns) -> None:
+        under_way: asyncio.Future[None] | None = None
+        while True:
+            under_way = under_way or asyncio.get_running_loop().run_in_executor(thread, self.beat)
+            done, _ = await asyncio.wait([under_way], timeout=ANSWER_S)
+            if not done:
+                patience.waits(Errand.DATABASE, f"PostgreSQL does not answer within {ANSWER_S:g} s")
+                continue
+            finished, under_way = under_way, None
+            again_s = await turns.take(partial(self._heed, finished, patience))
+            await asyncio.sleep(again_s or BEAT_EVERY_S)
+
+    async def _heed(self, finished: asyncio.Future[None], patience: Patience) -> None:
+        """Note what a heartbeat that was written, or was not, says of PostgreSQL; a bug passes through."""
+        try:
+            await finished
+        except RetryableError as error:
+            patience.waits(Errand.DATABASE, str(error))
+        else:
+            patience.goes_on(Errand.DATABASE)
+
+    def beat(self, ended: bool = False) -> None:
+        """Write the worker's own heartbeat and what was heard of connectors; settle the alerts. Blocks.
+
+        Raises:
+            RetryableError: PostgreSQL is away.
+        """
+        own = self._own()
+        with translated_errors("writing a heartbeat"), self.engine.begin() as connection:
+            keep_beats(connection, [replace(own, ended_at=own.beat_at) if ended else own], heard_now=True)
+        self._keep_heard([self.heard.pop(name) for name in list(self.heard)])
+        with translated_errors("settling alerts of processes"), self.engine.begin() as connection:
+            settle_process_alerts(connection, self.limits)
+            settle_alert(connection)
+
+    def hear(self, said: Any, heard_at: datetime) -> None:
+        """Take note of a connector's heartbeat; anything else on its topic is passed over."""
+        beat = beat_from_json(said, heard_at) if isinstance(said, dict) else None
+        if beat is not None and (beat.name in self._known or len(self.heard) < _MOST_HEARD):
+            self.heard[beat.name] = beat
+
+    def _keep_heard(self, heard: list[Beat]) -> None:
+        with translated_errors("writing the heartbeats of connectors"), self.engine.begin() as connection:
+            admitted = admitted_beats(connection, heard)
+            keep_beats(connection, admitted, heard_now=False)
+        self._known = self._known.union(beat.name for beat in admitted)
+        left_out = len(heard) - len(admitted)
+        if left_out and not self._left_out:
+            _log.warning(LEFT_OUT, left_out, MOST_OF_A_SOURCE)
+        self._left_out = left_out if heard else self._left_out
+
+    def _say_ended(self) -> None:
+        try:
+            self.beat(ended=True)
+        except HubError as error:
+            _log.info("nobody was told that this worker ends: %s", error)
+        except Exception as error:  # noqa: BLE001 - the worker ends anyway, and in order
+            _log.error("nobody was told that this worker ends: a bug of the hub: %s", Bug.of(error).title)
+
+    def _own(self) -> Beat:
+        waiting = self.status.longest_wait()
+        stopped = f", {len(self.status.stopped)} stopped" if self.status.stopped else ""
+        return Beat(
+            role=Role.WORKER,
+            name=self.worker,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=hub_version(),
+            began_at=self.began_at,
+            beat_at=datetime.now(UTC),
+            progress_at=datetime.fromtimestamp(self.status.progress_at, UTC),
+            doing=f"{self.status.partitions} partitions{stopped}, {self.status.consumed:,} records",
+            waits_for=waiting.why if waiting else None,
+            waits_since=datetime.fromtimestamp(waiting.since, UTC) if waiting else None,
+            behind=self.status.behind,
+        )
+
+
+async def _in_time(call: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await call
+    except TimeoutError:
+        _log.info("nobody was told that this worker ends: PostgreSQL does not answer")
+
+
+def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -> None:
+    """Add the agent that hears the connectors."""
+    topic = app.topic(
+        HEARTBEAT_TOPIC, partitions=1, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
+
+    @app.agent(topic)
+    async def hear_connectors(events: Any) -> None:
+        async for event in events.events():
+            hear(parsed(event.value), _heard_at(event.message.timestamp))
+
+    _ = hear_connectors
+
+
+def _heard_at(timestamp: float | None) -> datetime:
+    """Return when a record came to the broker; a time that is none, or is still to come, is now."""
+    now = time.time()
+    return datetime.fromtimestamp(timestamp if timestamp is not None and 0 < timestamp < now else now, UTC)

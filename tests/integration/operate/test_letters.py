@@ -1,0 +1,205 @@
+"""Dead letters as an operator handles them: found, shown, edited by one and approved by another, discarded."""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from hub.cli.dead_letters import view
+from hub.codec.catalogue import load_catalogue
+from hub.model.errors import ConfigError
+from hub.operate.approval import NotApprovedError, Second
+from hub.operate.dead_letters.edit import (
+    Change,
+    approve_edit,
+    discard_letters,
+    edit_letter,
+    plan_discard,
+    plan_edit,
+)
+from hub.operate.dead_letters.letters import Letter, State, Wanted, letter_counts, place_of, read_letters
+from hub.operate.dead_letters.redrive import By, plan_redrive
+from hub.operate.dead_letters.show import show_letter
+from hub.operate.desk.operators import add_operator
+from hub.operate.records.history import Place
+from hub.operate.records.request import Unmasking
+from tests.support.whole_world import SECRET, Whole
+
+pytestmark = pytest.mark.engine
+
+CITIZEN = "citizen.changed"
+TOPIC = "hub.citizen.changed.v1"
+NAME = "Nguyễn Văn Không Ai"
+BY = By("H42-017", "case 7")
+WORD = "a long enough credential"
+
+
+def person(number: int, **fields: Any) -> dict[str, Any]:
+    return {"source_system": "dancu", "pin": f"000299{number:06d}", "full_name": NAME, "birth_year": 1990, **fields}
+
+
+@pytest.fixture
+def letters(whole: Whole) -> Whole:
+    """Letters at 1 (a wrong month), 2 and 3 (the same cut bytes), 4 (another's key), 5 (no value)."""
+    events = [person(1), person(2, birth_month=13), person(3), person(3), person(4), person(5)]
+    polled = whole.polled(CITIZEN, events)
+    values, keys = list(polled.values), list(polled.keys)
+    values[2] = values[3] = (values[2] or b"")[:-3]
+    keys[4], values[5] = b"000299000004", None
+    whole.commit(replace(polled, values=values, keys=keys))
+    return whole
+
+
+def read(whole: Whole, **wanted: Any) -> list[Letter]:
+    with whole.engine.connect() as connection:
+        return read_letters(connection, Wanted(**wanted), with_bytes=True)
+
+
+def at(offset: int) -> Place:
+    return Place(TOPIC, 0, offset)
+
+
+def text_of(renderable: Any) -> str:
+    console = Console(width=100, record=True, highlight=False)
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_letters_are_found_by_reason_source_topic_time_and_state(letters: Whole) -> None:
+    found = read(letters)
+    assert [(one.place.offset, one.reason) for one in found] == [
+        (1, "INVALID_VALUE"),
+        (2, "NOT_DECODABLE"),
+        (3, "NOT_DECODABLE"),
+        (4, "KEY_MISMATCH"),
+        (5, "TOMBSTONE"),
+    ]
+    assert [one.place.offset for one in read(letters, source="dancu")] == [1, 4]
+    assert [one.place.offset for one in read(letters, cause="KEY_MISMATCH", topic=CITIZEN)] == [4]
+    assert read(letters, topic="identity.changed") == read(letters, since=found[0].recorded_at.replace(year=2099)) == []
+    assert len(read(letters, until=found[0].recorded_at)) == 0
+    assert len(read(letters, limit=2)) == 2
+    assert [one.place for one in read(letters, places=(at(3),))] == [at(3)]
+    assert read(letters, states=(State.REDRIVEN,)) == []
+    with letters.engine.connect() as connection:
+        assert ("NOT_DECODABLE", State.OPEN, 2) in letter_counts(connection, Wanted())
+
+
+def test_letter_has_its_whole_context_and_equal_ones_are_counted(letters: Whole) -> None:
+    wrong, cut, *_ = read(letters)
+    assert (wrong.source, wrong.worker, wrong.state, wrong.same, wrong.origin) == ("dancu", "test", State.OPEN, 1, None)
+    assert (wrong.stack[-1]["stage"], wrong.stack[-1]["field"]) == ("rules", "birth_month")
+    assert [step["stage"] for step in cut.stack] == ["frame", "schema", "decode"]
+    assert cut.same == 2
+    assert cut.sha256 == hashlib.sha256(cut.value or b"").hexdigest()
+    assert cut.schema_id == wrong.schema_id
+    listed = text_of(view.listed(read(letters)))
+    assert "citizen.changed/0/4" in listed
+    assert max(map(len, listed.splitlines())) <= 100
+    with letters.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE dead_letter SET refused_by = NULL")
+    assert read(letters)[0].stack == wrong.stack
+
+
+def test_bytes_are_shown_to_who_says_why_and_it_is_noted(letters: Whole) -> None:
+    masked = show_letter(letters.engine, at(1), None)
+    shown, told = text_of(view.shown(masked)), json.dumps(view.shown_as_json(masked), ensure_ascii=False)
+    assert "birth_month more than 12" in shown
+    assert "refused" in shown
+    for secret in (NAME, "000299000002", "Không"):
+        assert secret not in shown
+        assert secret not in told
+        assert secret not in repr(masked)
+    assert "000299000004" not in text_of(view.shown(show_letter(letters.engine, at(4), None)))
+    assert letters.value("SELECT count(*) FROM action") == 0
+    plain = show_letter(letters.engine, at(1), Unmasking("H42-017", "complaint 12"))
+    assert NAME in text_of(view.shown(plain))
+    assert view.shown_as_json(plain)["value"] == (plain.letter.value or b"").hex()
+    number = load_catalogue().latest("citizen.changed").schema_id.to_bytes(4, "big").hex(" ")
+    assert f"000000  00 {number}" in text_of(view.shown(plain))
+    assert letters.rows("SELECT actor, action, purpose, detail->>'letter' FROM action") == [
+        ("H42-017", "unmask", "complaint 12", f"{TOPIC}/0/1")
+    ]
+
+
+def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: Whole) -> None:
+    engine = letters.engine
+    plan = plan_edit(engine, SECRET, at(1), Change(sets={"birth_month": "12"}))
+    assert (plan.fields, plan.is_key_changed, plan.reads_as) == (("birth_month",), False, "citizen.changed version 2")
+    assert NAME not in repr(plan)
+    assert read(letters)[0].state is State.OPEN
+    edit_letter(engine, plan, BY)
+    assert read(letters)[0].state is State.EDITED
+    assert plan_redrive(engine, Wanted(places=(at(1),))).left_out[0][1].startswith("its edit waits for a second person")
+
+    add_operator(engine, "H42-017", WORD, "root", "on duty")
+    add_operator(engine, "H42-009", WORD, "chief", "on duty", Second("H42-017", WORD))
+    for name, word in (("H42-017", WORD), ("h42-017 ", WORD), ("H42-009", WORD + "x"), ("H42-099", WORD)):
+        with pytest.raises(NotApprovedError):
+            approve_edit(engine, at(1), Second(name, word), "seen")
+    assert letters.value("SELECT count(*) FROM action WHERE action = 'operators.refused'") == 4
+    assert read(letters)[0].state is State.EDITED
+    approve_edit(engine, at(1), Second("H42-009", WORD), "seen")
+    (one,) = read(letters, places=(at(1),))
+    assert (one.state, one.changed_by) == (State.APPROVED, "H42-009")
+    shown = show_letter(engine, at(1), None)
+    (edit,) = shown.edits
+    assert (edit.before_sha256, edit.after_sha256) == (plan.before_sha256, plan.after_sha256)
+    assert (edit.edited_by, edit.approved_by, edit.fields) == ("H42-017", "H42-009", ("birth_month",))
+    assert "H42-009" in text_of(view.shown(shown))
+    assert len(plan_redrive(engine, Wanted(places=(at(1),))).letters) == 1
+
+    edit_letter(engine, plan_edit(engine, SECRET, at(1), Change(sets={"birth_month": ""})), By("H42-009", "better"))
+    assert read(letters)[0].state is State.EDITED
+    with pytest.raises(NotApprovedError):
+        approve_edit(engine, at(1), Second("H42-009", WORD), "seen")
+    stored = json.dumps([[str(value) for value in row] for row in letters.rows("SELECT * FROM operator")])
+    assert WORD not in stored + repr(Second("H42-009", WORD))
+
+
+def test_edits_that_cannot_be_are_refused_without_a_value_in_the_message(letters: Whole) -> None:
+    for offset, change, problem in (
+        (1, Change(), "give either --value-file or --set"),
+        (1, Change(sets={"month": "1"}), "month: citizen.changed has no such field"),
+        (1, Change(sets={"birth_month": "XII"}), "--set birth_month: is no int"),
+        (1, Change(sets={"birth_month": "13"}), "that changes nothing"),
+        (1, Change(value=bytes(2_000_000)), "2000000 bytes, more than"),
+        (2, Change(sets={"birth_month": "1"}), "give the whole bytes with --value-file"),
+        (0, Change(sets={"birth_month": "1"}), "no dead letter"),
+    ):
+        with pytest.raises(ConfigError, match=problem) as refused:
+            plan_edit(letters.engine, SECRET, at(offset), change)
+        assert "XII" not in str(refused.value)
+    rekeyed = plan_edit(letters.engine, SECRET, at(4), Change(rekey=True))
+    assert (rekeyed.is_key_changed, rekeyed.fields) == (True, ())
+    moved = plan_edit(letters.engine, SECRET, at(4), Change(sets={"pin": "000299000044"}))
+    assert moved.is_key_changed
+    cut = plan_edit(letters.engine, SECRET, at(2), Change(value=b"\0no schema"))
+    assert cut.reads_as == "cannot be read: UNKNOWN_SCHEMA_ID"
+
+
+def test_discarded_letter_stays_with_who_and_why_and_can_not_be_redriven(letters: Whole) -> None:
+    wanted = Wanted(cause="NOT_DECODABLE")
+    assert discard_letters(letters.engine, plan_discard(letters.engine, wanted), BY) == 2
+    assert plan_discard(letters.engine, wanted) == []
+    assert [one.place.offset for one in read(letters)] == [1, 4, 5]
+    (one,) = read(letters, places=(at(2),), states=())
+    assert (one.state, one.changed_by, one.purpose) == (State.DISCARDED, "H42-017", "case 7")
+    plan = plan_redrive(letters.engine, Wanted(places=(at(2), at(5)), states=()))
+    assert [why for _, why in plan.left_out] == [
+        "it is discarded already",
+        "its bytes are not kept: edit it, or discard it",
+    ]
+    with pytest.raises(ConfigError, match="discarded by H42-017 already"):
+        plan_edit(letters.engine, SECRET, at(2), Change(value=b"x"))
+    assert letters.value("SELECT detail->>'count' FROM action WHERE action = 'deadletters.discard'") == "2"
+
+
+def test_place_may_be_said_by_topic_or_subject() -> None:
+    assert place_of("citizen.changed/0/7") == place_of("hub.citizen.changed.v1/0/7") == at(7)
+    for wrong in ("citizen.changed/0", "7", "/0/7", "citizen.changed/0/-7", "citizen.changed/x/7"):
+        with pytest.raises(ConfigError, match="no place of a record"):
+            place_of(wrong)

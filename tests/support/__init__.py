@@ -1,0 +1,1 @@
+"""Worlds, fixtures and helpers that tests share."""

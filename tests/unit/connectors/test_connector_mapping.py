@@ -1,0 +1,229 @@
+"""From a source's row to an event: code tables, partial dates, local time, numbers as text, lists, rejects."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connectors.base.reasons import RejectReason, Unmappable
+from connectors.conversion.mapping import RowMapper
+from connectors.declared.load import parse_declaration
+from hub.codec.catalogue import load_catalogue
+from hub.codec.encode import Encoder
+
+SECRET = "a secret of the tests only"  # noqa: S105 - protects nothing
+NOW = datetime(2025, 7, 1, tzinfo=UTC)
+CITIZEN = """
+[source]
+code = "npd"
+agency = "G01"
+unit_scheme = "GSO_2004"
+url_env = "X"
+[words.gender]
+"Nam" = "MALE"
+"Nữ" = "FEMALE"
+[[stream]]
+name = "people"
+connector = "table"
+subject = "citizen.changed"
+table = "t"
+key = ["pin"]
+changed_at = "luc"
+[stream.fields]
+pin = "pin"
+full_name = { columns = ["ho", "dem", "ten"] }
+gender = { column = "gt", words = "gender" }
+birth_year = { column = "ns", formats = ["%d/%m/%Y", "%m/%Y", "%Y"], part = "year" }
+birth_month = { column = "ns", formats = ["%d/%m/%Y", "%m/%Y", "%Y"], part = "month" }
+birth_day = { column = "ns", formats = ["%d/%m/%Y", "%m/%Y", "%Y"], part = "day" }
+civil_status_doc_date = { column = "ngay", formats = ["%d%m%Y"] }
+"""
+ROW = {
+    "pin": "000299000123",
+    "luc": datetime(2025, 6, 30, 23, 59, 30),  # noqa: DTZ001 - a source's local time
+    "ho": " Trần ",
+    "dem": None,
+    "ten": "An",
+    "gt": "Nữ",
+    "ns": "07/03/2099",
+    "ngay": "01062025",
+}
+DOSSIER = """
+[source]
+code = "hanam"
+agency = "H25"
+unit_scheme = "GSO_2004"
+url_env = "X"
+[[stream]]
+name = "progress"
+connector = "outbox"
+subject = "dossier.progressed"
+table = "o"
+key = ["id"]
+changed_at = "luc"
+payload = "body"
+operation = { column = "op", words = { D = "REVOKE" }, default = "CREATE" }
+[stream.fields]
+dossier_code = "ma"
+status = { path = "tt.ten", words = { "Mới" = "REGISTERED" } }
+due_at = { path = "han", formats = ["%Y%m%d%H%M%S"] }
+paused_seconds = "dung"
+on_time = "dung_han"
+step_unit = { path = "don_vi", pad = 5 }
+due_history = { path = "doi_han", items = { new_due_at = { path = "moi", formats = ["%d/%m/%Y"] }, reason = "ly_do" } }
+"""
+BODY = {"ma": "H25-250601-0001", "tt": {"ten": "Mới"}}
+
+
+def mapped(declared: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    declaration = parse_declaration(declared.encode())
+    stream = declaration.streams[0]
+    mapper = RowMapper(declaration, stream, load_catalogue().latest(stream.subject), SECRET)
+    event = mapper.event([row[name] for name in mapper.columns], NOW)
+    Encoder(stream.subject, SECRET).encode(event)
+    return event
+
+
+def citizen(**changes: Any) -> dict[str, Any]:
+    return mapped(CITIZEN, {**ROW, **changes})
+
+
+def dossier(body: Mapping[str, Any] | str, **changes: Any) -> dict[str, Any]:
+    given = {**BODY, **body} if isinstance(body, Mapping) else body
+    return mapped(DOSSIER, {"id": 7, "luc": NOW, "op": None, "body": given, **changes})
+
+
+def test_mapping_gives_utc_when_source_tells_local_time() -> None:
+    event = citizen()
+    assert event["occurred_at"] == datetime(2025, 6, 30, 16, 59, 30, tzinfo=UTC)
+    assert event["source_version"] == int(event["occurred_at"].timestamp()) * 1_000_000
+
+
+def test_mapping_joins_columns_and_leaves_empty_ones_out() -> None:
+    assert citizen()["full_name"] == "Trần An"
+
+
+def test_mapping_keeps_leading_zeros_of_numbers() -> None:
+    assert citizen()["pin"] == "000299000123"
+    assert dossier({"don_vi": 4})["step_unit"] == "00004"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("07/03/2099", (2099, 3, 7)),
+        ("00/03/2099", (2099, 3, None)),
+        ("00/00/2099", (2099, None, None)),
+        ("03/2099", (2099, 3, None)),
+        ("2099", (2099, None, None)),
+        (date(2099, 3, 7), (2099, 3, 7)),
+        (None, (None, None, None)),
+        ("  ", (None, None, None)),
+    ],
+)
+def test_mapping_keeps_of_a_date_what_is_known(said: object, expected: tuple[int | None, ...]) -> None:
+    event = citizen(ns=said)
+    assert tuple(event.get(f"birth_{part}") for part in ("year", "month", "day")) == expected
+
+
+@pytest.mark.parametrize("said", ["31/02/2099", "7-3-2099", "13/2099", "nay"])
+def test_mapping_rejects_when_a_date_does_not_exist(said: str) -> None:
+    with pytest.raises(Unmappable, match=RejectReason.BAD_DATE):
+        citizen(ns=said)
+
+
+def test_mapping_reads_packed_dates() -> None:
+    assert citizen()["civil_status_doc_date"] == date(2025, 6, 1)
+
+
+def test_mapping_finds_words_however_their_letters_are_composed() -> None:
+    assert citizen(gt=" Nữ ")["gender"] == "FEMALE"
+
+
+def test_mapping_rejects_when_a_word_is_unmapped_and_the_schema_keeps_no_raw_word() -> None:
+    with pytest.raises(Unmappable) as caught:
+        citizen(gt="x")
+    assert (caught.value.reason, caught.value.field) == (RejectReason.UNMAPPED_WORD, "gender")
+    assert "x" not in str(caught.value).split()
+
+
+def test_mapping_says_unknown_and_keeps_the_word_when_the_schema_has_a_raw_field() -> None:
+    event = dossier({"tt": {"ten": " Chờ ký "}})
+    assert (event["status"], event["raw_status"]) == ("UNKNOWN", "Chờ ký")
+
+
+def test_mapping_rejects_when_a_required_value_is_blank() -> None:
+    with pytest.raises(Unmappable, match="REQUIRED_MISSING full_name"):
+        citizen(ho=" ", dem="", ten=None)
+
+
+def test_mapping_reads_payload_given_as_text_with_times_numbers_and_lists() -> None:
+    event = dossier(
+        '{"ma": "H25-1", "tt": {"ten": "Mới"}, "han": "20250701080000", "dung": "60", "dung_han": 1,'
+        ' "doi_han": [{"moi": "02/07/2025", "ly_do": "nghỉ lễ"}]}'
+    )
+    assert event["due_at"] == datetime(2025, 7, 1, 1, tzinfo=UTC)
+    assert (event["paused_seconds"], event["on_time"]) == (60, True)
+    assert event["due_history"] == [{"new_due_at": "2025-07-01T17:00:00Z", "reason": "nghỉ lễ"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{", RejectReason.BAD_PAYLOAD),
+        ("[]", RejectReason.BAD_PAYLOAD),
+        ({"dung": "sáu"}, RejectReason.BAD_NUMBER),
+        ({"dung": Decimal("1.5")}, RejectReason.BAD_NUMBER),
+        ({"dung_han": "có lẽ"}, RejectReason.BAD_BOOLEAN),
+        ({"doi_han": {"moi": 1}}, RejectReason.BAD_LIST),
+        ({"ma": {}}, RejectReason.BAD_TEXT),
+    ],
+)
+def test_mapping_rejects_with_its_reason(body: Mapping[str, Any] | str, reason: RejectReason) -> None:
+    with pytest.raises(Unmappable) as caught:
+        dossier(body)
+    assert caught.value.reason is reason
+
+
+def test_outbox_id_is_the_version_and_operations_follow_the_code_table() -> None:
+    assert dossier({})["source_version"] == 7
+    assert dossier({})["operation"] == "CREATE"
+    assert dossier({}, op="D")["operation"] == "REVOKE"
+
+
+def test_event_id_follows_from_row_version_and_operation_alone() -> None:
+    first = citizen()
+    assert citizen(ten="Bình")["event_id"] == first["event_id"]
+    assert citizen(pin="000299000124")["event_id"] != first["event_id"]
+    assert citizen(luc=NOW)["event_id"] != first["event_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"ho": "ế" * 200}, "full_name"), ({"pin": "1" * 51}, "pin")],
+)
+def test_text_that_is_longer_than_the_schema_takes_is_a_reject_and_never_cut(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Unmappable) as refused:
+        citizen(**changes)
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, field)
+
+
+def test_text_as_long_as_the_schema_takes_is_mapped() -> None:
+    assert citizen(ho="ế" * 197)["full_name"] == "ế" * 197 + " An"
+
+
+def test_text_in_a_list_that_is_too_long_is_a_reject_with_its_path() -> None:
+    with pytest.raises(Unmappable) as refused:
+        dossier({"doi_han": [{"moi": "01/07/2025", "ly_do": "x" * 4_001}]})
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, "due_history.reason")
+
+
+def test_word_that_no_table_knows_is_a_reject_when_it_is_too_long_for_the_raw_field() -> None:
+    assert dossier({"tt": {"ten": "x" * 200}})["raw_status"] == "x" * 200
+    with pytest.raises(Unmappable) as refused:
+        dossier({"tt": {"ten": "x" * 201}})
+    assert (refused.value.reason, refused.value.field) == (RejectReason.TOO_LONG, "raw_status")

@@ -1,0 +1,1 @@
+"""Unit tests of the project itself: documents, habits, secrets, pinned parts, configuration."""
