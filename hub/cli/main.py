@@ -12,7 +12,7 @@ from rich.console import Console
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from typer.exceptions import Abort, TyperException
 
-from hub.cli.shared.process_tuning import run_lean
+from hub.cli.shared.process_tuning import tune_process
 from hub.cli.shared.screen import Screen, plain, say, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
 from hub.model.texts.visible import visible, warn_in_lines
@@ -91,7 +91,7 @@ def _before_commands(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    run_lean()
+    tune_process()
     show_bugs_visibly()
     warn_in_lines()
     errors = Screen(stderr=True, soft_wrap=True)

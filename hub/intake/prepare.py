@@ -19,7 +19,7 @@ from hub.model.entities import SUBJECTS
 from hub.model.errors import HubError
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.reconcile.parking.releasing import Releasable
-from hub.reconcile.shared.event_order import with_turns
+from hub.reconcile.shared.event_order import with_event_order
 from hub.reconcile.shared.stage import with_stage
 from hub.topology import subject_of
 from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, NO_DEAD_LETTERS, Accepted, Advance, Batch
@@ -131,7 +131,7 @@ class Preparer:
         version = self._catalogue.latest(subject)
         placed = _placed(decoded.frame, places)
         checked = check(placed, version, entity, aspect, self._sources, self._secret)
-        passed = with_turns(checked.passed, aspect_tables(subject).identity)
+        passed = with_event_order(checked.passed, aspect_tables(subject).identity)
         links = identity_links(passed, entity, aspect, self._secret)
         accepted = with_stage(Accepted(subject, passed, values, links=links))
         if checked.refused.is_empty() and not decoded.poison:

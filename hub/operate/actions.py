@@ -35,21 +35,21 @@ class Action:
     detail: Mapping[str, Any] | None = None
 
 
-def note(connection: Connection, of: Action) -> int:
+def note(connection: Connection, done: Action) -> int:
     """Write the row in the caller's transaction; return its number.
 
     Raises:
         ConfigError: no purpose, or no actor, is given.
     """
-    if not of.purpose.strip() or not of.actor.strip():
-        raise ConfigError([f"{of.name}: who does it and why must be said"])
+    if not done.purpose.strip() or not done.actor.strip():
+        raise ConfigError([f"{done.name}: who does it and why must be said"])
     values = {
-        "actor": of.actor,
-        "action": of.name,
-        "purpose": of.purpose,
-        "entity": of.entity,
-        "key": of.key,
-        "detail": None if of.detail is None else dict(of.detail),
+        "actor": done.actor,
+        "action": done.name,
+        "purpose": done.purpose,
+        "entity": done.entity,
+        "key": done.key,
+        "detail": None if done.detail is None else dict(done.detail),
     }
     return int(connection.execute(insert(action).values(**values).returning(action.c.id)).scalar_one())
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.reconcile.shared.identity import same_identity
-from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED
+from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_REUSED
 from hub.warehouse.tables.entities import AspectTables
 
 
@@ -44,7 +44,7 @@ def versions_older_than_claim(tables: AspectTables, history: Table) -> Insert:
         .ext(distinct_on(*version, stage.c.source_version))
         .join_from(stage, claim, and_(same_identity(tables, claim, stage), claim.c.source == stage.c.source))
         .where(
-            stage.c.turn.not_in([TURN_DUPLICATE, TURN_REUSED]),
+            stage.c.turn.not_in([ORDER_DUPLICATE, ORDER_REUSED]),
             tuple_(stage.c.source_epoch, stage.c.source_version) < tuple_(claim.c.source_epoch, claim.c.source_version),
         )
         .order_by(*version, stage.c.source_version, stage.c.log, stage.c.log_offset)

@@ -12,7 +12,7 @@ from hub.reconcile import conflicts, records
 from hub.reconcile.rules.dossiers import steps as dossier_steps
 from hub.reconcile.rules.people import steps as person_steps
 from hub.reconcile.rules.units import steps as unit_steps
-from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.republish import Place, republish_keys
 from hub.warehouse.tables.entities import AspectTables
 
 
@@ -50,7 +50,7 @@ def redecide(connection: Connection, tables: AspectTables, identities: Select[tu
     found = connection.execute(_contested(tables, identities), execution_options={"preserve_rowcount": True}).rowcount
     if found:
         decide(connection, tables)
-        touch(connection, place, tables.entity.name, select(tables.merged.c.key))
+        republish_keys(connection, place, tables.entity.name, select(tables.merged.c.key))
         dossier_steps.reckon_again(connection, tables, select(tables.merged.c.key))
         person_steps.follow(connection, tables, place)
         unit_steps.follow(connection, tables, place)

@@ -15,7 +15,7 @@ from hub.model.errors import PoisonError
 from hub.model.outcomes import Outcome
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
-from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import ensure_stages_of
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.database import translated_errors
@@ -73,7 +73,7 @@ def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, st
 def _is_storable(connection: Connection, batch: Batch, accepted: Accepted, stamp: Stamp) -> bool:
     """Try some rows in a transaction that is always rolled back."""
     subject = accepted.subject
-    turned = with_turns(accepted.frame.drop(TURN_COLUMNS), aspect_tables(subject).identity)
+    turned = with_event_order(accepted.frame.drop(ORDER_COLUMNS), aspect_tables(subject).identity)
     trial = replace(batch, accepted=(replace(accepted, frame=turned),), refused=batch.refused.clear())
     ensure_stages_of(connection, batch)
     transaction = connection.begin()
@@ -92,7 +92,8 @@ def _refuse(batch: Batch, accepted: Accepted, rows: list[int], error: PoisonErro
     wrong = accepted.frame.filter(is_refused).with_columns(
         outcome=pl.lit(Outcome.DEAD_LETTERED.value), reason=pl.lit(error.reason), detail=pl.lit(error.detail)
     )
-    kept = with_turns(accepted.frame.filter(~is_refused).drop(TURN_COLUMNS), aspect_tables(accepted.subject).identity)
+    identity = aspect_tables(accepted.subject).identity
+    kept = with_event_order(accepted.frame.filter(~is_refused).drop(ORDER_COLUMNS), identity)
     refused = audit_rows(wrong)
     letters = dead_letters(refused, wrong.select("row", "log", "log_offset", "key"), accepted.values, {})
     return replace(

@@ -15,7 +15,7 @@ from hub.reconcile.fence import Stamp, begin_batch
 from hub.reconcile.parking import releasing
 from hub.reconcile.parking.holding_back import hold_back
 from hub.reconcile.registry import STEPS
-from hub.reconcile.shared.republish import Place, job_place, touch
+from hub.reconcile.shared.republish import Place, job_place, republish_keys
 from hub.reconcile.shared.stage import stage
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.batch import Accepted, Batch
@@ -37,38 +37,38 @@ class Merged:
     claims_written: int
 
 
-def commit_batch(connection: Connection, of: Batch, stamp: Stamp) -> Merged:
+def commit_batch(connection: Connection, batch: Batch, stamp: Stamp) -> Merged:
     """Store a batch in the connection's transaction.
 
     Raises:
         ConcurrentUpdateError: another worker moved one of the partitions, or released the same parked records.
         ConfigError: another policy was applied since this worker started.
     """
-    batch_id = begin_batch(connection, of.advances, stamp)
-    if of.released:
-        releasing.leave_parked(connection, of)
-    place = job_place(connection) if of.released else None
-    written = sum(_merge(connection, accepted, of, batch_id, place) for accepted in of.accepted)
-    if not of.refused.is_empty():
-        into = release if of.released else audit
-        copy_rows(connection, into, of.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
-        copy_rows(connection, dead_letter, of.dead_letters)
-    return Merged(batch_id, of.consumed, written)
+    batch_id = begin_batch(connection, batch.advances, stamp)
+    if batch.released:
+        releasing.leave_parked(connection, batch)
+    place = job_place(connection) if batch.released else None
+    written = sum(_merge(connection, accepted, batch, batch_id, place) for accepted in batch.accepted)
+    if not batch.refused.is_empty():
+        into = release if batch.released else audit
+        copy_rows(connection, into, batch.refused.with_columns(batch=pl.lit(batch_id, pl.Int64)))
+        copy_rows(connection, dead_letter, batch.dead_letters)
+    return Merged(batch_id, batch.consumed, written)
 
 
-def _merge(connection: Connection, accepted: Accepted, of: Batch, batch_id: int, job: Place | None) -> int:
+def _merge(connection: Connection, accepted: Accepted, batch: Batch, batch_id: int, job: Place | None) -> int:
     """Merge one subject's rows; return how many claims were written."""
     tables = aspect_tables(accepted.subject)
     stage(connection, accepted)
-    accepted, waiting = hold_back(connection, accepted, of.let_in)
-    if not waiting.is_empty() and not of.released:
+    accepted, waiting = hold_back(connection, accepted, batch.let_in)
+    if not waiting.is_empty() and not batch.released:
         copy_rows(connection, audit, waiting.with_columns(batch=pl.lit(batch_id, pl.Int64)))
     if accepted.frame.is_empty():
         return 0
     merge = _write_claims(connection, tables, accepted, job)
-    _audit(connection, merge, batch_id, release if of.released else audit)
+    _audit(connection, merge, batch_id, release if batch.released else audit)
     if job is not None:
-        touch(connection, job, tables.entity.name, select(tables.merged.c.key))
+        republish_keys(connection, job, tables.entity.name, select(tables.merged.c.key))
     for step in STEPS:
         step(connection, merge)
     return merge.written

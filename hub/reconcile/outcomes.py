@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.shared.identity import same_identity
-from hub.warehouse.batch import TURN_DUPLICATE, TURN_REUSED, TURN_STALE
+from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE
 from hub.warehouse.tables.core import outcome_type
 from hub.warehouse.tables.entities import AspectTables
 
@@ -121,17 +121,17 @@ def audit_of_merged(
     """
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
-    older = or_(stage.c.turn == TURN_STALE, older)
+    older = or_(stage.c.turn == ORDER_STALE, older)
     outcome = case(
         (older, Outcome.STALE.value),
         (repeated, Outcome.DUPLICATE.value),
         (reused, Outcome.REJECTED.value),
-        (stage.c.turn == TURN_DUPLICATE, Outcome.DUPLICATE.value),
-        (stage.c.turn == TURN_REUSED, Outcome.REJECTED.value),
+        (stage.c.turn == ORDER_DUPLICATE, Outcome.DUPLICATE.value),
+        (stage.c.turn == ORDER_REUSED, Outcome.REJECTED.value),
         (merged.c.held, Outcome.APPLIED.value),
         else_=Outcome.SUPERSEDED.value,
     )
-    is_reused = and_(~func.coalesce(or_(older, repeated), False), or_(reused, stage.c.turn == TURN_REUSED))
+    is_reused = and_(~func.coalesce(or_(older, repeated), False), or_(reused, stage.c.turn == ORDER_REUSED))
     stored_hash = case((reused, merged.c.old_hash))
     rows = _audit_rows(tables, batch_id, outcome, is_reused, stored_hash).join_from(
         stage, merged, and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)

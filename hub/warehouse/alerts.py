@@ -100,18 +100,18 @@ def open_alerts(engine: Engine, with_closed: bool = False) -> list[Raised]:
         return read_alerts(connection, with_closed)
 
 
-def alert_as_json(of: Raised) -> dict[str, Any]:
+def alert_as_json(alert: Raised) -> dict[str, Any]:
     """Return an alert with what it means and the first thing to do."""
-    known = alert_named(of.name)
+    known = alert_named(alert.name)
     return {
-        "name": of.name,
-        "place": of.place,
+        "name": alert.name,
+        "place": alert.place,
         "severity": known and known.severity.value,
-        "opened_at": of.opened_at.isoformat(),
-        "last_seen_at": of.last_seen_at.isoformat(),
-        "count": of.count,
-        "closed_at": of.closed_at and of.closed_at.isoformat(),
-        "detail": of.detail,
+        "opened_at": alert.opened_at.isoformat(),
+        "last_seen_at": alert.last_seen_at.isoformat(),
+        "count": alert.count,
+        "closed_at": alert.closed_at and alert.closed_at.isoformat(),
+        "detail": alert.detail,
         "means": known and known.means,
         "do": known and known.do,
     }

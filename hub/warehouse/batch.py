@@ -8,7 +8,7 @@ import polars as pl
 from hub.model.outcomes import Outcome, Reason
 from hub.warehouse.copy import EncodedRows
 
-TURN_NEWER, TURN_DUPLICATE, TURN_REUSED, TURN_STALE = 0, 1, 2, 3
+ORDER_NEWER, ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE = 0, 1, 2, 3
 """A row against the earlier rows of its (identity, source), set before staging (hub.reconcile.shared.event_order)."""
 
 AUDIT_SCHEMA = pl.Schema(

@@ -26,7 +26,7 @@ _NAMED = ("key", "part", "field", "source")
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class OwnershipChanges:
     """Records of some keys of an aspect and their open conflicts as they were, in temporary tables."""
 
     tables: AspectTables
@@ -34,7 +34,7 @@ class Hands:
     conflicts: Table
 
     @classmethod
-    def of(cls, tables: AspectTables) -> "Hands":
+    def of(cls, tables: AspectTables) -> "OwnershipChanges":
         """Describe the tables for one aspect; ``remember`` makes them."""
         name, metadata = tables.name.replace(".", "_"), MetaData()
         columns = [Column(part, tables.record.c[part].type) for part in tables.identity]

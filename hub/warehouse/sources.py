@@ -42,7 +42,7 @@ def applied_policy(connection: Connection) -> AppliedPolicy | None:
     return AppliedPolicy(parse_policy(row.document.encode(), "applied policy"), row.applied_at, row.applied_by)
 
 
-def store_sources(connection: Connection, of: Policy) -> dict[str, int]:
+def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     """Return each source's number by its code, for a worker that starts with this policy.
 
     The first policy of a warehouse is applied here.
@@ -58,12 +58,12 @@ def store_sources(connection: Connection, of: Policy) -> dict[str, int]:
         connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
         applied = applied_policy(connection)
     if applied is None:
-        _check_first(connection, of)
-        write_policy(connection, of, _FIRST_START)
-    elif applied.policy.digest != of.digest:
-        raise ConfigError(_refusal(applied.policy, of))
+        _check_first(connection, policy)
+        write_policy(connection, policy, _FIRST_START)
+    elif applied.policy.digest != policy.digest:
+        raise ConfigError(_refusal(applied.policy, policy))
     numbers = source_numbers(connection)
-    return {code: numbers[code] for code in of.sources}
+    return {code: numbers[code] for code in policy.sources}
 
 
 def source_numbers(connection: Connection) -> dict[str, int]:
@@ -71,7 +71,7 @@ def source_numbers(connection: Connection) -> dict[str, int]:
     return {code: number for number, code in connection.execute(select(source.c.id, source.c.code))}
 
 
-def write_policy(connection: Connection, of: Policy, by: str) -> None:
+def write_policy(connection: Connection, new_policy: Policy, by: str) -> None:
     """Make a policy the one in force: its sources, their ranks and its text. A source keeps its number for ever.
 
     The caller decides anew what that changes, and holds back batches meanwhile.
@@ -79,12 +79,12 @@ def write_policy(connection: Connection, of: Policy, by: str) -> None:
     Raises:
         ConfigError: a source may speak of a subject in which it has no authority.
     """
-    problems = policy_problems(of)
+    problems = policy_problems(new_policy)
     if problems:
         raise ConfigError(problems)
-    _store_codes(connection, of)
-    _store_ranks(connection, of)
-    connection.execute(insert(policy).values(digest=of.digest, document=of.document, applied_by=by))
+    _store_codes(connection, new_policy)
+    _store_ranks(connection, new_policy)
+    connection.execute(insert(policy).values(digest=new_policy.digest, document=new_policy.document, applied_by=by))
 
 
 def _check_may_apply(connection: Connection) -> None:
@@ -97,9 +97,9 @@ def _check_may_apply(connection: Connection) -> None:
         )
 
 
-def _check_first(connection: Connection, of: Policy) -> None:
+def _check_first(connection: Connection, policy: Policy) -> None:
     """Refuse a first policy that would decide records anew: a warehouse of before policies were kept has some."""
-    changes = changes_of_stored(connection, of)
+    changes = changes_of_stored(connection, policy)
     if changes:
         raise ConfigError(
             [
@@ -109,28 +109,28 @@ def _check_first(connection: Connection, of: Policy) -> None:
         )
 
 
-def changes_of_stored(connection: Connection, of: Policy) -> tuple[Change, ...]:
+def changes_of_stored(connection: Connection, policy: Policy) -> tuple[Change, ...]:
     """Return the ranks and cut-overs that are stored and that a policy changes, where no policy was kept yet."""
     names = {number: code for code, number in source_numbers(connection).items()}
-    new = {(rank.aspect, rank.source): str(rank.rank) for rank in ranks(of)}
+    new = {(rank.aspect, rank.source): str(rank.rank) for rank in ranks(policy)}
     found = [
         Change(names[row.source], f"{RANK_IN}{row.aspect}", str(row.rank), new.get((row.aspect, names[row.source])))
         for row in connection.execute(select(authority).order_by(authority.c.source, authority.c.aspect))
         if new.get((row.aspect, names[row.source])) != str(row.rank)
     ]
     for row in connection.execute(select(source).order_by(source.c.id)):
-        declared = of.sources.get(row.code)
+        declared = policy.sources.get(row.code)
         until = declared and declared.valid_until
         if declared is not None and until != row.valid_until:
             found.append(Change(row.code, VALID_UNTIL, str(row.valid_until or "none"), str(until or "none")))
     return tuple(found)
 
 
-def _refusal(applied: Policy, of: Policy) -> list[str]:
-    changes = [str(change) for change in policy_changes(applied, of)]
+def _refusal(applied: Policy, policy: Policy) -> list[str]:
+    changes = [str(change) for change in policy_changes(applied, policy)]
     more = [f"... and {len(changes) - _MOST_NAMED} more"] if len(changes) > _MOST_NAMED else []
     return [
-        f"the policy file ({of.digest[:12]}) is not the policy in force ({applied.digest[:12]}): "
+        f"the policy file ({policy.digest[:12]}) is not the policy in force ({applied.digest[:12]}): "
         "see `hub policy plan FILE`, then `hub policy apply FILE --execute --reason TEXT`, "
         "or start with the policy in force",
         *(changes[:_MOST_NAMED] or ["they differ only in words: remarks or layout"]),
@@ -138,14 +138,14 @@ def _refusal(applied: Policy, of: Policy) -> list[str]:
     ]
 
 
-def _store_codes(connection: Connection, of: Policy) -> None:
+def _store_codes(connection: Connection, policy: Policy) -> None:
     """Insert the sources that are new, and no others: an insert that does nothing uses up one of 32,767 numbers too."""
     known = set(connection.execute(select(source.c.code)).scalars())
-    new = [one for one in of.sources.values() if one.code not in known]
+    new = [one for one in policy.sources.values() if one.code not in known]
     if new:
         rows = [{"code": one.code, "agency": one.agency, "role": one.role.value} for one in new]
         connection.execute(insert(source), rows)
-    for one in of.sources.values():
+    for one in policy.sources.values():
         stored = (source.c.agency, source.c.role, source.c.valid_until)
         wanted = (one.agency, one.role.value, one.valid_until)
         connection.execute(
@@ -155,9 +155,9 @@ def _store_codes(connection: Connection, of: Policy) -> None:
         )
 
 
-def _store_ranks(connection: Connection, of: Policy) -> None:
+def _store_ranks(connection: Connection, policy: Policy) -> None:
     numbers = source_numbers(connection)
-    wanted = {(rank.aspect, numbers[rank.source]): rank.rank for rank in ranks(of)}
+    wanted = {(rank.aspect, numbers[rank.source]): rank.rank for rank in ranks(policy)}
     stored = {(row.aspect, row.source): row.rank for row in connection.execute(select(authority))}
     changed = [place for place in stored if stored[place] != wanted.get(place)]
     if changed:

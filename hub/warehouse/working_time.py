@@ -152,13 +152,13 @@ def next_midnight(at: ColumnElement[Any], now: FromClause) -> ColumnElement[Any]
     return func.to_timestamp(second - now.c.utc_offset_s, type_=utc_time)
 
 
-def moment(place: ColumnElement[int], now: FromClause, of: Sequence[FromClause]) -> ColumnElement[Any]:
+def moment(place: ColumnElement[int], now: FromClause, tables: Sequence[FromClause]) -> ColumnElement[Any]:
     """Return the first moment by which so many seconds were worked, null after the calendar's end; looked up by index.
 
     Args:
         place: at least 1.
         now: the calendar in force.
-        of: the tables that ``place`` is a column of.
+        tables: the tables that ``place`` is a column of.
     """
     day = calendar_day.alias("moment_day")
     worked = place - day.c.seconds_before
@@ -171,6 +171,6 @@ def moment(place: ColumnElement[int], now: FromClause, of: Sequence[FromClause])
         .where(place <= now.c.total_seconds)
         .order_by(day.c.seconds_before.desc())
         .limit(1)
-        .correlate(now, *of)
+        .correlate(now, *tables)
         .scalar_subquery()
     )

@@ -43,7 +43,7 @@ from hub.worker.app import AppOptions, build_app
 from hub.worker.chores import Chore
 from hub.worker.evidence import evidence_chores, evidence_shown
 from hub.worker.heartbeat import Heartbeat
-from hub.worker.log_throttle import hush_repetitions
+from hub.worker.log_throttle import throttle_repetitions
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         LostRangeError: the log does not hold a stored offset.
     """
     policy = load_policy(policy_path)
-    hush_repetitions()
+    throttle_repetitions()
     engine = open_database(places.database_url, settings.database_schema, "hub worker")
     numbers = _ready(settings, places, engine, policy)
     working = open_database(places.database_url, settings.database_schema, "hub worker", role=WORKER)

@@ -44,7 +44,7 @@ class Repetitions(logging.Filter):
         return True
 
 
-def hush_repetitions() -> None:
+def throttle_repetitions() -> None:
     """Put the filter on the client's loggers."""
     filtering = Repetitions()
     for name in _LOGGERS:

@@ -17,7 +17,7 @@ from hub.model.policies.policy import Policy, parse_policy
 from hub.operate.desk.policy import apply_policy
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import TOLD_SHARE
-from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.batch import Accepted, Advance, Batch
 from hub.warehouse.tables.entities import aspect_tables
@@ -128,9 +128,9 @@ def commit(world: World, parts: dict[int, list[Said | Decided]]) -> None:
 
 def whole(subject: str, frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Put the partitions' rows together; the sources ordered by time get their versions."""
-    rows = pl.concat([frame.drop(*TURN_COLUMNS, "row") for frame in frames])
+    rows = pl.concat([frame.drop(*ORDER_COLUMNS, "row") for frame in frames])
     frame = rows.with_columns(version_by_time(BY_TIME))
-    return with_turns(frame.with_row_index("row"), aspect_tables(subject).identity)
+    return with_event_order(frame.with_row_index("row"), aspect_tables(subject).identity)
 
 
 def apply(world: World, policy: Policy) -> World:

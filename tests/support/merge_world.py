@@ -15,7 +15,7 @@ from hub.intake.checks.derived import derived_columns
 from hub.model.entities import SUBJECTS
 from hub.model.policies.policy import Policy, parse_policy
 from hub.reconcile.fence import Stamp
-from hub.reconcile.shared.event_order import with_turns
+from hub.reconcile.shared.event_order import with_event_order
 from hub.reconcile.store import WarehouseStore
 from hub.warehouse.batch import Accepted, Advance, Batch
 from hub.warehouse.database import open_database
@@ -145,7 +145,7 @@ class World:
             pl.col("source_system").replace_strict(self.numbers, return_dtype=pl.Int16).alias("source"),
             *derived_columns(version, SUBJECTS[subject][1], SECRET),
         )
-        return with_turns(frame.with_row_index("row"), aspect_tables(subject).identity)
+        return with_event_order(frame.with_row_index("row"), aspect_tables(subject).identity)
 
     def outcomes(self) -> list[str]:
         """Return the outcomes in audit order: by log partition and offset; a reason follows after a colon."""

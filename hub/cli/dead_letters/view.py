@@ -27,9 +27,9 @@ def console() -> Console:
     return Screen(width=WIDTH)
 
 
-def short_place(of: Letter) -> str:
+def short_place(letter: Letter) -> str:
     """Return a letter's name with the subject in place of the topic."""
-    return f"{subject_of(of.place.topic)}/{of.place.partition}/{of.place.offset}"
+    return f"{subject_of(letter.place.topic)}/{letter.place.partition}/{letter.place.offset}"
 
 
 def counted(counts: Sequence[tuple[str, State, int]]) -> str:
@@ -60,62 +60,62 @@ def listed(letters: Sequence[Letter]) -> Table:
     return table
 
 
-def shown(of: ShownLetter) -> RenderableType:
+def shown(letter: ShownLetter) -> RenderableType:
     """Return all that is known of a letter."""
-    one = of.letter
+    one = letter.letter
     rows = Table(box=None, pad_edge=False, show_header=False)
     rows.add_column(no_wrap=True, style="dim")
     rows.add_column(overflow="fold")
-    for name, text in _facts(of):
+    for name, text in _facts(letter):
         rows.add_row(name, plain(text))
     parts: list[RenderableType] = [
         styled("[bold]{}[/bold] {}", place_text(one.place), one.state.value),
         rows,
         _stack(one.stack),
     ]
-    if of.edits:
-        parts.append(edits(of.edits))
-    if of.fields is not None:
-        parts.append("fields" + (", personal ones masked" if of.is_masked else ""))
-        parts += [plain(f"  {name}: {value}") for name, value in of.fields.items() if value is not None]
-    if not of.is_masked:
+    if letter.edits:
+        parts.append(edits(letter.edits))
+    if letter.fields is not None:
+        parts.append("fields" + (", personal ones masked" if letter.is_masked else ""))
+        parts += [plain(f"  {name}: {value}") for name, value in letter.fields.items() if value is not None]
+    if not letter.is_masked:
         parts += dumped(one.value or b"")
     return Group(*parts)
 
 
-def _facts(of: ShownLetter) -> list[tuple[str, str]]:
-    one = of.letter
+def _facts(letter: ShownLetter) -> list[tuple[str, str]]:
+    one = letter.letter
     facts = [
         ("refused for", f"{one.reason}: {one.detail}"),
-        ("on the log", _on_the_log(of)),
-        *((f"header {name}", text) for name, text in _headers(of).items()),
+        ("on the log", _on_the_log(letter)),
+        *((f"header {name}", text) for name, text in _headers(letter).items()),
         ("read by", f"{one.worker or '?'} at {one.recorded_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("source", one.source or "cannot be told"),
         ("schema id", "none" if one.schema_id is None else str(one.schema_id)),
         ("value", f"{one.value_bytes:,} bytes, sha256 {one.sha256}"),
-        ("key", key_text(one.key, of.is_masked)),
+        ("key", key_text(one.key, letter.is_masked)),
         ("seen", f"{one.same:,} times the same, {_minute(one.first_seen)} to {_minute(one.last_seen)}"),
     ]
     if one.origin is not None:
         facts.append(("came from", f"redrive {one.attempt} of {place_text(one.origin)}"))
     if one.changed_by is not None and one.changed_at is not None:
         facts.append((one.state.value, f"{_minute(one.changed_at)} by {one.changed_by}: {one.purpose}"))
-    if of.landing is not None:
-        became = of.landing.outcome.value if of.landing.outcome else "not consumed yet"
-        why = f" ({of.landing.reason})" if of.landing.reason else ""
-        facts.append(("went to", f"{place_text(of.landing.place)}: {became}{why}"))
+    if letter.landing is not None:
+        became = letter.landing.outcome.value if letter.landing.outcome else "not consumed yet"
+        why = f" ({letter.landing.reason})" if letter.landing.reason else ""
+        facts.append(("went to", f"{place_text(letter.landing.place)}: {became}{why}"))
     return facts
 
 
-def _on_the_log(of: ShownLetter) -> str:
-    if of.record is None:
-        return of.record_missing or "not asked"
-    at = of.record.appended_at
+def _on_the_log(letter: ShownLetter) -> str:
+    if letter.record is None:
+        return letter.record_missing or "not asked"
+    at = letter.record.appended_at
     return f"{at:%Y-%m-%d %H:%M:%S} UTC, Kafka's time" if at else "without a time"
 
 
-def _headers(of: ShownLetter) -> Mapping[str, str]:
-    return of.record.headers_as_text(of.is_masked) if of.record else {}
+def _headers(letter: ShownLetter) -> Mapping[str, str]:
+    return letter.record.headers_as_text(letter.is_masked) if letter.record else {}
 
 
 def key_text(key: bytes | None, is_masked: bool) -> str:
@@ -191,15 +191,15 @@ def as_json(one: Letter) -> dict[str, Any]:
     }
 
 
-def shown_as_json(of: ShownLetter) -> dict[str, Any]:
+def shown_as_json(letter: ShownLetter) -> dict[str, Any]:
     """Return all that is known of a letter; bytes only when they were unmasked."""
-    landing = of.landing
-    found = as_json(of.letter) | {
-        "masked": of.is_masked,
-        "appended_at": of.record and of.record.appended_at and of.record.appended_at.isoformat(),
-        "headers": dict(_headers(of)),
-        "edits": [edit_as_json(one) for one in of.edits],
-        "fields": of.fields and {name: str(value) for name, value in of.fields.items() if value is not None},
+    landing = letter.landing
+    found = as_json(letter.letter) | {
+        "masked": letter.is_masked,
+        "appended_at": letter.record and letter.record.appended_at and letter.record.appended_at.isoformat(),
+        "headers": dict(_headers(letter)),
+        "edits": [edit_as_json(one) for one in letter.edits],
+        "fields": letter.fields and {name: str(value) for name, value in letter.fields.items() if value is not None},
         "landing": landing
         and {
             "place": place_text(landing.place),
@@ -207,8 +207,8 @@ def shown_as_json(of: ShownLetter) -> dict[str, Any]:
             "reason": landing.reason,
         },
     }
-    if not of.is_masked:
-        found |= {"key": (of.letter.key or b"").hex(), "value": (of.letter.value or b"").hex()}
+    if not letter.is_masked:
+        found |= {"key": (letter.letter.key or b"").hex(), "value": (letter.letter.value or b"").hex()}
     return found
 
 

@@ -132,8 +132,8 @@ def _sources(policy: Policy) -> Table:
     return table
 
 
-def _span(of: Source) -> tuple[tuple[str, datetime | None], ...]:
-    return (("from", of.valid_from), ("until", of.valid_until))
+def _span(source: Source) -> tuple[tuple[str, datetime | None], ...]:
+    return (("from", source.valid_from), ("until", source.valid_until))
 
 
 def _print(found: "PolicyPlan", as_json: bool) -> None:

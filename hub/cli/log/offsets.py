@@ -233,27 +233,29 @@ def _place(text: str) -> tuple[str, int]:
     return topic, int(partition)
 
 
-def _print(of: "OffsetPlan", as_json: bool, executed: bool) -> None:
+def _print(plan: "OffsetPlan", as_json: bool, executed: bool) -> None:
     if as_json:
         shown = {
-            "plan": of.id,
-            "topic": of.topic,
-            "partition": of.partition,
-            "from": of.from_offset,
-            "to": of.to_offset,
-            "records": of.records,
-            "lost": of.lost,
-            "digest": of.digest,
+            "plan": plan.id,
+            "topic": plan.topic,
+            "partition": plan.partition,
+            "from": plan.from_offset,
+            "to": plan.to_offset,
+            "records": plan.records,
+            "lost": plan.lost,
+            "digest": plan.digest,
             "executed": executed,
         }
         say_json(shown)
         return
     console = screen()
-    console.print(styled("plan [bold]{}[/bold]: {} -> {}", of.id, of.place, of.to_offset), soft_wrap=True)
+    console.print(styled("plan [bold]{}[/bold]: {} -> {}", plan.id, plan.place, plan.to_offset), soft_wrap=True)
     console.print(
-        f"skips {of.records:,} records of the log" + (f" and {of.lost:,} that it has lost" if of.lost else "")
+        f"skips {plan.records:,} records of the log" + (f" and {plan.lost:,} that it has lost" if plan.lost else "")
     )
     if executed:
         console.print(styled("[green]moved[/green]; each skipped record is audited as rejected, SKIPPED_BY_OPERATOR"))
     else:
-        console.print(f"nothing is moved; `hub offsets apply {of.id} --execute --reason TEXT` does it", soft_wrap=True)
+        console.print(
+            f"nothing is moved; `hub offsets apply {plan.id} --execute --reason TEXT` does it", soft_wrap=True
+        )

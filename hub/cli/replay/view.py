@@ -81,14 +81,16 @@ def replay_table(replays: Sequence["Replay"]) -> Table:
     return table
 
 
-def print_replay(console: Console, of: "Replay", places: Sequence["PlaceOfReplay"], held: bool, behind: int) -> None:
+def print_replay(
+    console: Console, replay: "Replay", places: Sequence["PlaceOfReplay"], held: bool, behind: int
+) -> None:
     """Print one replay with its progress."""
-    console.print(styled("replay [bold]{}[/bold] is {}: {}", of.id, of.state.value, "; ".join(of.words)))
+    console.print(styled("replay [bold]{}[/bold] is {}: {}", replay.id, replay.state.value, "; ".join(replay.words)))
     rows = [
-        ("planned", f"{of.made_at:%Y-%m-%d %H:%M:%S} UTC by {of.made_by}: {of.why}"),
-        ("under", f"policy {of.policy_digest[:12]}, tables of revision {of.revision}"),
-        ("kind", "whole rebuild" if of.selection.is_whole else "partial"),
-        ("publishes", "the records that differ, once live" if of.publish else "nothing"),
+        ("planned", f"{replay.made_at:%Y-%m-%d %H:%M:%S} UTC by {replay.made_by}: {replay.why}"),
+        ("under", f"policy {replay.policy_digest[:12]}, tables of revision {replay.revision}"),
+        ("kind", "whole rebuild" if replay.selection.is_whole else "partial"),
+        ("publishes", "the records that differ, once live" if replay.publish else "nothing"),
         ("worked on", "by a process now" if held else "by no process now"),
         ("behind", f"{behind:,} events that the live warehouse has consumed" if places else "not begun"),
     ]
@@ -106,27 +108,27 @@ def print_replay(console: Console, of: "Replay", places: Sequence["PlaceOfReplay
     console.print(table)
 
 
-def print_diff(console: Console, of: "Diff") -> None:
+def print_diff(console: Console, diff: "Diff") -> None:
     """Print what a replay would change: one line for each table, then samples."""
-    if of.behind:
+    if diff.behind:
         console.print(
             styled(
                 "[yellow]the live warehouse is {:,} events ahead: what they changed shows as differences[/yellow]",
-                of.behind,
+                diff.behind,
             )
         )
-    if not of.tables:
-        console.print(styled("replay {}: [green]no difference[/green]", of.id))
+    if not diff.tables:
+        console.print(styled("replay {}: [green]no difference[/green]", diff.id))
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("table", no_wrap=True)
     for heading in ("added", "changed", "removed"):
         table.add_column(heading, justify="right")
     table.add_column("fields changed")
-    for one in of.tables:
+    for one in diff.tables:
         table.add_row(one.table, *(_count(n) for n in (one.added, one.changed, one.removed)), _fields(one.fields))
     console.print(table)
-    for one in of.tables:
+    for one in diff.tables:
         for sample in one.samples:
             console.print(_sample(one.table, sample), overflow="ellipsis", no_wrap=True)
 
@@ -140,13 +142,15 @@ def _fields(fields: Mapping[str, int]) -> str:
     return ", ".join(named) + (f", {len(fields) - _MOST_FIELDS} more" if len(fields) > _MOST_FIELDS else "")
 
 
-def _sample(table: str, of: "Sample") -> str:
-    row = " ".join(str(value) for value in of.row.values() if value not in (None, ""))
-    mark = {"added": "+", "removed": "-", "changed": "~"}[of.change]
-    if of.before is not None and of.after is not None:
-        said = ", ".join(f"{name}: {_short(of.before[name])} -> {_short(value)}" for name, value in of.after.items())
+def _sample(table: str, sample: "Sample") -> str:
+    row = " ".join(str(value) for value in sample.row.values() if value not in (None, ""))
+    mark = {"added": "+", "removed": "-", "changed": "~"}[sample.change]
+    if sample.before is not None and sample.after is not None:
+        said = ", ".join(
+            f"{name}: {_short(sample.before[name])} -> {_short(value)}" for name, value in sample.after.items()
+        )
     else:
-        fields = (of.after or of.before or {}).items()
+        fields = (sample.after or sample.before or {}).items()
         said = ", ".join(f"{name}: {_short(value)}" for name, value in fields if name not in _PROVENANCE)
     return f"{mark} {table} {row}\n    {said}"[: 2 * _MOST_CHARACTERS]
 
@@ -156,14 +160,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else text[:23] + "…"
 
 
-def print_verified(console: Console, of: "Verified") -> None:
+def print_verified(console: Console, verified: "Verified") -> None:
     """Print whether a rebuild equals the live warehouse."""
-    rate = of.events / of.seconds if of.seconds else 0.0
-    console.print(f"rebuilt from {of.events:,} events in {_duration(of.seconds)} ({rate:,.0f}/s)")
-    compared = f"{sum(of.rows.values()):,} rows of {len(of.rows)} tables compared"
-    if not of.differing:
+    rate = verified.events / verified.seconds if verified.seconds else 0.0
+    console.print(f"rebuilt from {verified.events:,} events in {_duration(verified.seconds)} ({rate:,.0f}/s)")
+    compared = f"{sum(verified.rows.values()):,} rows of {len(verified.rows)} tables compared"
+    if not verified.differing:
         console.print(styled("[green]equal[/green], row for row: {}", compared))
         return
     console.print(styled("[red]NOT equal[/red]: {}", compared))
-    for line in of.differing:
+    for line in verified.differing:
         console.print(line)

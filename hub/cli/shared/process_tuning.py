@@ -1,4 +1,4 @@
-"""How a process of the hub behaves beside others: one polars thread, memory given back, short turns, little garbage.
+"""Tune a process of the hub: one polars thread, freed memory returned, short thread switches, rare garbage collection.
 
 Polars reads its settings when it is imported, so they are made before any command is.
 """
@@ -8,23 +8,23 @@ import os
 import sys
 
 ALLOCATOR = "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:2"
-"""Freed pages go back to the system; as polars has it by itself a tenth more memory stays resident at full speed."""
+"""The allocator returns freed pages to the system at once; with its default a tenth more memory stays resident."""
 
 
 GARBAGE_AFTER = 20_000
-"""So many objects more before the youngest are searched; Python's own 700 are less than one batch makes."""
+"""Allocations before Python runs a young-generation collection; its default, 700, is less than one batch makes."""
 
 
 TURN_S = 0.0005
-"""A thread has so long while others wait for theirs; Python's own is 5 ms. Meant for the thread that comes back from
-the database a dozen times a batch; no gain could be told from chance (docs/performance.md)."""
+"""Seconds that a thread may run while others wait; Python's default is 5 ms. It is meant for the thread that comes back
+from the database a dozen times a batch; we measured no gain (docs/performance.md)."""
 
 
 STEPS_BACK = 5
-"""Of the system's priorities: beside a process of the usual one, a third of the processor's time."""
+"""Added to the nice value: beside a process of usual priority it gets a third of the processor's time."""
 
 
-def run_lean() -> None:
+def tune_process() -> None:
     """Set the environment of this process for polars; what it starts inherits it.
 
     Its pool's threads would wake for every call on a small batch, while lanes and the decoding child already fill the
@@ -36,11 +36,11 @@ def run_lean() -> None:
 
 
 def serve_evenly() -> None:
-    """Let no part of a server hold up the others: short turns of the threads, little time spent on garbage.
+    """Let no part of a server hold up the others: threads switch often, garbage collection takes little time.
 
-    Modules, schemas and prepared statements stay for good, and to walk through them all takes tenths of a second, in
-    which nothing else is done: what is there by now is left out of every later search. Records that were polled are
-    no cycles and go without one.
+    Modules, schemas and prepared statements stay for good. A collection that walks through them takes tenths of a
+    second, in which nothing else runs; so all objects that exist now are left out of later collections (``gc.freeze``).
+    Polled records form no cycles: reference counting frees them.
     """
     sys.setswitchinterval(TURN_S)
     gc.collect()
@@ -49,6 +49,6 @@ def serve_evenly() -> None:
 
 
 def give_way() -> None:
-    """Let the machine's other processes go first: for what follows them, and takes up in one step what has gathered."""
+    """Lower the priority of a process that follows others and can catch up in one step."""
     if hasattr(os, "nice"):
         os.nice(STEPS_BACK)

@@ -21,10 +21,10 @@ def progress_bar(what: str, every_s: float = 0.1) -> Iterator[Callable[[int, int
         task = shown.add_task(what, total=None)
         told = 0.0
 
-        def tell(done: int, of: int) -> None:
+        def tell(done: int, total: int) -> None:
             nonlocal told
-            if done >= of or time.monotonic() - told >= every_s:
+            if done >= total or time.monotonic() - told >= every_s:
                 told = time.monotonic()
-                shown.update(task, completed=done, total=of)
+                shown.update(task, completed=done, total=total)
 
         yield tell

@@ -21,30 +21,30 @@ from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT, subject_of
 _GOOD = {Outcome.APPLIED: "green", Outcome.DEAD_LETTERED: "red", Outcome.REJECTED: "red", Outcome.PARKED: "yellow"}
 
 
-def trace_view(of: Trace, last: int) -> RenderableType:
+def trace_view(trace: Trace, last: int) -> RenderableType:
     """Render the last so many events of a trace, under what it is about; 0: all."""
-    shown = of.passages[-last:] if last else of.passages
-    left_out = len(of.passages) - len(shown)
-    sources = {passage.event.source for passage in of.passages if passage.event.source}
+    shown = trace.passages[-last:] if last else trace.passages
+    left_out = len(trace.passages) - len(shown)
+    sources = {passage.event.source for passage in trace.passages if passage.event.source}
     head = styled(
         "{} [bold]{}[/bold]  {} events of {} sources",
-        of.entity.replace("_", " "),
-        of.key,
-        len(of.passages),
+        trace.entity.replace("_", " "),
+        trace.key,
+        len(trace.passages),
         len(sources),
     )
     lines: list[RenderableType] = [head]
     topics = sorted({passage.event.place.topic for passage in shown})
     lines += [plain(f"log: {topic}", style="dim") for topic in topics]
     lines += [plain(f"portal: {one}", style="dim") for one in sorted({p.published.topic for p in shown if p.published})]
-    if of.asked is not None:
-        lines += _record_lines(of.asked)
+    if trace.asked is not None:
+        lines += _record_lines(trace.asked)
     if left_out:
         lines.append(plain(f"... {left_out} earlier events (--last 0 shows all)"))
     lines.append(_table(shown))
-    if len(of.passages) == 1:
-        lines += _details(of.passages[0])
-    lines += [plain(f"note: {note}", style="yellow") for note in of.notes]
+    if len(trace.passages) == 1:
+        lines += _details(trace.passages[0])
+    lines += [plain(f"note: {note}", style="yellow") for note in trace.notes]
     return Group(*lines)
 
 
@@ -161,14 +161,14 @@ def story_view(story: PlaceStory) -> RenderableType:
     return stacked([*lines, *(plain(f"see: {command}", style="dim") for command in story.do)])
 
 
-def trace_json(of: Trace) -> dict[str, Any]:
+def trace_json(trace: Trace) -> dict[str, Any]:
     """Return a trace as what ``--json`` prints."""
     return {
-        "entity": of.entity,
-        "key": str(of.key),
-        "notes": list(of.notes),
-        "asked": of.asked and _asked_json(of.asked),
-        "events": [_passage_json(passage) for passage in of.passages],
+        "entity": trace.entity,
+        "key": str(trace.key),
+        "notes": list(trace.notes),
+        "asked": trace.asked and _asked_json(trace.asked),
+        "events": [_passage_json(passage) for passage in trace.passages],
     }
 
 

@@ -88,8 +88,8 @@ def _changes_of_settings(before: Policy, after: Policy) -> Iterator[Change]:
             yield Change("", f"quality.{name}", _text(old), _text(new))
 
 
-def _agency(of: Source | None) -> str | None:
-    return None if of is None else f"{of.role.value} of {of.agency}"
+def _agency(source: Source | None) -> str | None:
+    return None if source is None else f"{source.role.value} of {source.agency}"
 
 
 def _text(value: object) -> str | None:

@@ -25,10 +25,10 @@ def ranks(policy: Policy) -> Iterator[Rank]:
                 yield Rank(name, of.code, rank)
 
 
-def rank_of(name: str, aspect: Aspect, of: Source) -> int | None:
+def rank_of(name: str, aspect: Aspect, source: Source) -> int | None:
     """Return a source's rank in an aspect: what the policy says of it, else its role's place, else None."""
-    by_role = aspect.authority.index(of.role) if of.role in aspect.authority else None
-    return of.authority.get(name, by_role)
+    by_role = aspect.authority.index(source.role) if source.role in aspect.authority else None
+    return source.authority.get(name, by_role)
 
 
 def policy_problems(policy: Policy) -> list[str]:

@@ -58,5 +58,5 @@ def _effects(graph: UnitGraph, unit: Unit) -> Iterator[tuple[date, date, Resolve
     yield since, LAST_DAY, now
 
 
-def _meaning(of: Resolved) -> tuple[object, ...]:
-    return (of.resolution, [(one.ref, one.is_default, one.whole) for one in of.candidates])
+def _meaning(resolved: Resolved) -> tuple[object, ...]:
+    return (resolved.resolution, [(one.ref, one.is_default, one.whole) for one in resolved.candidates])

@@ -237,22 +237,24 @@ def _may_hold(file: pq.ParquetFile, group: int, first: int, end: int) -> bool:
     return told is None or not told.has_min_max or (told.min < end and told.max >= first)
 
 
-def check_content(path: Path, of: Manifest) -> None:
+def check_content(path: Path, manifest: Manifest) -> None:
     """Read a file back and compare it with its manifest, record by record; raises DamagedArchiveError."""
     digest = hashlib.sha256()
-    records, before = 0, of.first - 1
+    records, before = 0, manifest.first - 1
     try:
         for rows in rows_in(path, 0, 1 << 62):
             digest_rows(digest, rows)
             records += len(rows.offsets)
             for offset in rows.offsets:
-                if not before < offset < of.end:
+                if not before < offset < manifest.end:
                     raise DamagedArchiveError(f"{path}: offset {offset} does not belong at its place")
                 before = offset
     except (pa.ArrowException, OSError) as error:
         raise DamagedArchiveError(f"{path}: cannot be read ({type(error).__name__})") from error
-    if (records, digest.hexdigest()) != (of.records, of.content):
-        raise DamagedArchiveError(f"{path}: holds {records} records that are not the {of.records} of its manifest")
+    if (records, digest.hexdigest()) != (manifest.records, manifest.content):
+        raise DamagedArchiveError(
+            f"{path}: holds {records} records that are not the {manifest.records} of its manifest"
+        )
 
 
 def read_manifests(archive: Path, topic: str | None = None, partition: int | None = None) -> list[Manifest]:

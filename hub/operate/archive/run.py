@@ -85,14 +85,14 @@ def run_archive(
     return ArchiveRun(tuple(written), tuple(removed))
 
 
-def _files(consumer: KafkaConsumer, archive: Path, of: ArchiveStretch, per_file: int) -> Iterator[Manifest]:
-    place = TopicPartition(of.topic, of.partition)
+def _files(consumer: KafkaConsumer, archive: Path, stretch: ArchiveStretch, per_file: int) -> Iterator[Manifest]:
+    place = TopicPartition(stretch.topic, stretch.partition)
     consumer.assign([place])
-    first = of.first
-    while first < of.end:
-        end = min(of.end, first + per_file)
+    first = stretch.first
+    while first < stretch.end:
+        end = min(stretch.end, first + per_file)
         consumer.seek(place, first)
-        with StretchWriter(archive, of.topic, of.partition, first, of.topic_id) as writer:
+        with StretchWriter(archive, stretch.topic, stretch.partition, first, stretch.topic_id) as writer:
             for group in _groups(consumer, place, first, end):
                 writer.add(group)
                 if writer.bytes >= _MOST_BYTES:
@@ -154,12 +154,12 @@ def verify_archive(
     return manifests, problems
 
 
-def check_file(archive: Path, of: Manifest) -> None:
+def check_file(archive: Path, manifest: Manifest) -> None:
     """Compare a file with its manifest, as a whole and record by record; raises DamagedArchiveError."""
-    path = of.path(archive)
-    if file_hash(path) != of.sha256:
+    path = manifest.path(archive)
+    if file_hash(path) != manifest.sha256:
         raise DamagedArchiveError(f"{path}: its hash is not that of its manifest")
-    check_content(path, of)
+    check_content(path, manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +210,10 @@ def delete_archived(
     return found
 
 
-def _delete(bootstrap: str, of: Sequence[Deletion]) -> None:
+def _delete(bootstrap: str, deletions: Sequence[Deletion]) -> None:
     client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=FIRST_ANSWER_MS)
     try:
-        client.delete_records({TopicPartition(one.topic, one.partition): one.before for one in of})
+        client.delete_records({TopicPartition(one.topic, one.partition): one.before for one in deletions})
     except KafkaError as error:
         raise HubError(f"the cluster refuses to delete records: {error}") from error
     finally:

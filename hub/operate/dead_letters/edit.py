@@ -174,20 +174,22 @@ def _waiting(connection: Connection, place: Place) -> Edit:
     return edits[-1]
 
 
-def _refuse_when_done(connection: Connection, of: Letter) -> None:
-    if of.state not in UNDONE:
-        raise ConfigError([f"{place_text(of.place)}: {of.state.value} by {of.changed_by} already"])
-    if connection.execute(select(func.count()).select_from(redrive).where(at(redrive, of.place))).scalar_one():
-        raise ConfigError([f"{place_text(of.place)}: a redrive of it was cut off; `hub deadletters redrive` ends it"])
+def _refuse_when_done(connection: Connection, letter: Letter) -> None:
+    if letter.state not in UNDONE:
+        raise ConfigError([f"{place_text(letter.place)}: {letter.state.value} by {letter.changed_by} already"])
+    if connection.execute(select(func.count()).select_from(redrive).where(at(redrive, letter.place))).scalar_one():
+        raise ConfigError(
+            [f"{place_text(letter.place)}: a redrive of it was cut off; `hub deadletters redrive` ends it"]
+        )
 
 
-def _changed(of: Letter, secret: str, change: Change) -> tuple[bytes | None, bytes]:
+def _changed(letter: Letter, secret: str, change: Change) -> tuple[bytes | None, bytes]:
     """Return the new key and value. Who sets a field of the key gets the key that belongs to it."""
-    rekey = change.rekey or not set(key_fields_of(subject_of(of.place.topic))[1]).isdisjoint(change.sets)
+    rekey = change.rekey or not set(key_fields_of(subject_of(letter.place.topic))[1]).isdisjoint(change.sets)
     if change.value is not None and not rekey:
-        return of.key, change.value
-    value = change.value if change.value is not None else of.value
-    subject = subject_of(of.place.topic)
+        return letter.key, change.value
+    value = change.value if change.value is not None else letter.value
+    subject = subject_of(letter.place.topic)
     encoder = Encoder(subject, secret)
     specs = {spec.name: spec for spec in encoder.version.fields}
     problems = [f"{name}: {subject} has no such field" for name in sorted(set(change.sets) - set(specs))]
@@ -196,13 +198,15 @@ def _changed(of: Letter, secret: str, change: Change) -> tuple[bytes | None, byt
     try:
         version, decoded = decode(value or b"")
         if version.subject != subject:
-            raise ConfigError([f"{place_text(of.place)}: the bytes are of {version.subject}; give --value-file"])
+            raise ConfigError([f"{place_text(letter.place)}: the bytes are of {version.subject}; give --value-file"])
         fields = {name: found for name, found in decoded.items() if name in specs}
         fields |= {name: _parsed(specs[name], typed) for name, typed in change.sets.items()}
         new_value = encoder.encode(fields) if change.sets else value or b""
-        return (encoder.key(fields) if rekey else of.key), new_value
+        return (encoder.key(fields) if rekey else letter.key), new_value
     except PoisonError as error:
-        raise ConfigError([f"{place_text(of.place)}: {error.detail}; give the whole bytes with --value-file"]) from None
+        raise ConfigError(
+            [f"{place_text(letter.place)}: {error.detail}; give the whole bytes with --value-file"]
+        ) from None
 
 
 _PARSERS: Mapping[FieldKind, Callable[[str], Any]] = {
@@ -226,10 +230,10 @@ def _parsed(spec: FieldSpec, typed: str) -> Any:
         raise ConfigError([f"--set {spec.name}: is no {spec.kind.value}"]) from None
 
 
-def _reads_as(of: Letter, value: bytes) -> str:
+def _reads_as(letter: Letter, value: bytes) -> str:
     try:
         version, _ = decode(value)
     except PoisonError as error:
         return f"cannot be read: {error.reason}"
-    other = "" if version.subject == subject_of(of.place.topic) else ", which is not what its topic carries"
+    other = "" if version.subject == subject_of(letter.place.topic) else ", which is not what its topic carries"
     return f"{version.subject} version {version.number}{other}"

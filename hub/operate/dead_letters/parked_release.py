@@ -157,8 +157,8 @@ def _rejected(found: Sequence[Discarding], by: By, second: Second) -> Batch:
     return Batch((), (), refused=pl.DataFrame(rows, schema=AUDIT_SCHEMA), released=True)
 
 
-def _bytes(of: Any) -> bytes | None:
-    return None if of is None else bytes(of.bytes)
+def _bytes(row: Any) -> bytes | None:
+    return None if row is None else bytes(row.bytes)
 
 
 def _discarded(place: Place, by: By, second: Second) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.shared.republish import Place, job_place
 from hub.reconcile.shared.stage import ensure_stages
 from hub.warehouse.database import translated_errors
-from hub.warehouse.ownership_changes import Hands
+from hub.warehouse.ownership_changes import OwnershipChanges
 from hub.warehouse.sources import AppliedPolicy, applied_policy, changes_of_stored, source_numbers, write_policy
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
@@ -66,7 +66,7 @@ def policy_in_force(engine: Engine) -> AppliedPolicy | None:
         return applied_policy(connection)
 
 
-def plan_policy(engine: Engine, of: Policy) -> PolicyPlan:
+def plan_policy(engine: Engine, policy: Policy) -> PolicyPlan:
     """Return what applying a policy would change, counted by doing it and rolling back.
 
     Batches go on meanwhile; those that meet a key which is being decided wait for it.
@@ -78,12 +78,12 @@ def plan_policy(engine: Engine, of: Policy) -> PolicyPlan:
         ensure_stages(connection)
         transaction = connection.begin()
         try:
-            return _change(connection, of, None)
+            return _change(connection, policy, None)
         finally:
             transaction.rollback()
 
 
-def apply_policy(engine: Engine, of: Policy, actor: str, reason: str) -> PolicyPlan:
+def apply_policy(engine: Engine, policy: Policy, actor: str, reason: str) -> PolicyPlan:
     """Make a policy the one in force and decide anew what it changes; all of it or nothing.
 
     Raises:
@@ -94,7 +94,7 @@ def apply_policy(engine: Engine, of: Policy, actor: str, reason: str) -> PolicyP
         with connection.begin():
             hold_back_batches(connection)
             connection.execute(text("LOCK TABLE source IN EXCLUSIVE MODE"))
-            plan = _change(connection, of, actor)
+            plan = _change(connection, policy, actor)
             detail = {
                 "before": plan.before,
                 "after": plan.after,
@@ -105,18 +105,20 @@ def apply_policy(engine: Engine, of: Policy, actor: str, reason: str) -> PolicyP
         return plan
 
 
-def _change(connection: Connection, of: Policy, by: str | None) -> PolicyPlan:
+def _change(connection: Connection, policy: Policy, by: str | None) -> PolicyPlan:
     """Apply a policy in the caller's transaction; without ``by`` it is a plan, which gives new sources no number."""
     applied = applied_policy(connection)
     if applied is None:
-        changes = (*changes_of_stored(connection, of), *policy_changes(replace(of, sources={}), of))
+        changes = (*changes_of_stored(connection, policy), *policy_changes(replace(policy, sources={}), policy))
     else:
-        changes = policy_changes(applied.policy, of)
-    problems = [*policy_problems(of), *_problems(connection, changes)]
+        changes = policy_changes(applied.policy, policy)
+    problems = [*policy_problems(policy), *_problems(connection, changes)]
     if problems:
         raise ConfigError(problems)
     known = source_numbers(connection)
-    written = of if by else replace(of, sources={code: one for code, one in of.sources.items() if code in known})
+    written = (
+        policy if by else replace(policy, sources={code: one for code, one in policy.sources.items() if code in known})
+    )
     write_policy(connection, written, by or "plan")
     place = job_place(connection)
     numbers = source_numbers(connection)
@@ -126,7 +128,7 @@ def _change(connection: Connection, of: Policy, by: str | None) -> PolicyPlan:
         aspects.append(_decide_anew(connection, tables, sources, place))
     return PolicyPlan(
         before=None if applied is None else applied.policy.digest,
-        after=of.digest,
+        after=policy.digest,
         changes=changes,
         aspects=tuple(aspect for aspect in aspects if aspect.keys),
         applied=by is not None,
@@ -149,10 +151,10 @@ def _decide_anew(connection: Connection, tables: AspectTables, sources: list[int
     identities = select(*(claim.c[name] for name in tables.identity)).where(
         claim.c.source.in_(sources), claim.c.contested
     )
-    hands = Hands.of(tables)
-    hands.remember(connection, identities)
+    changes = OwnershipChanges.of(tables)
+    changes.remember(connection, identities)
     redecide(connection, tables, identities, place)
-    return AspectChange(tables.name, keys, *hands.changed(connection))
+    return AspectChange(tables.name, keys, *changes.changed(connection))
 
 
 def _problems(connection: Connection, changes: tuple[Change, ...]) -> list[str]:

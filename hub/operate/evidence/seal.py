@@ -125,16 +125,16 @@ def _sum(one: Sealed, other: Sealed) -> Sealed:
     return Sealed(one.rows + other.rows, one.seals + other.seals)
 
 
-def seal_chain(connection: Connection, of: Open) -> Sealed:
+def seal_chain(connection: Connection, chain: Open) -> Sealed:
     """Seal the open places of a chain, in stretches of at most ``MOST_PLACES`` and of one month each."""
-    first, previous, rows, seals = of.first, of.previous, 0, 0
-    while first < of.end:
-        end = min(of.end, first + MOST_PLACES)
-        found = read_rows(connection, of.chain, first, end)
+    first, previous, rows, seals = chain.first, chain.previous, 0, 0
+    while first < chain.end:
+        end = min(chain.end, first + MOST_PLACES)
+        found = read_rows(connection, chain.chain, first, end)
         if _month(found.oldest) != _month(found.newest):
-            end = end_of_month_at(connection, of.chain, first, end)
-            found = read_rows(connection, of.chain, first, end)
-        previous = _store(connection, of.chain, (first, end), found, previous)
+            end = end_of_month_at(connection, chain.chain, first, end)
+            found = read_rows(connection, chain.chain, first, end)
+        previous = _store(connection, chain.chain, (first, end), found, previous)
         first, rows, seals = end, rows + found.count, seals + 1
     return Sealed(rows, seals)
 

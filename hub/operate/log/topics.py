@@ -80,7 +80,7 @@ def plan_topics(bootstrap: str, wanted: tuple[Topic, ...], replication: int | No
     )
 
 
-def topic_states(bootstrap: str, of: tuple[Topic, ...]) -> dict[str, TopicState]:
+def topic_states(bootstrap: str, wanted: tuple[Topic, ...]) -> dict[str, TopicState]:
     """Return the topics that are there, by name.
 
     Raises:
@@ -88,7 +88,7 @@ def topic_states(bootstrap: str, of: tuple[Topic, ...]) -> dict[str, TopicState]
     """
     with _client(bootstrap) as client:
         there = set(client.list_topics())
-        names = [topic.name for topic in of if topic.name in there]
+        names = [topic.name for topic in wanted if topic.name in there]
         if not names:
             return {}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]

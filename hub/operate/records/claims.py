@@ -199,12 +199,12 @@ def _can_contradict(claim: Claim, holder: Claim, decisions: Collection[Decided])
     return not is_passed_over(decisions, (holder.source, holder.content_hash), claim.content_hash)
 
 
-def side_of(of: Identity, claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]) -> Side:
+def side_of(identity: Identity, claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]) -> Side:
     """Return the side as it is shown: the holder's claim first, then by precedence, those taken back last."""
     held = next((claim.fields for claim in claims if claim.source == won.holder), {})
     ordered = sorted(claims, key=lambda claim: (claim.source != won.holder, not claim.is_standing, _precedence(claim)))
-    marked = [replace(claim, differs=_differing(of.aspect, claim.fields, held)) for claim in ordered]
-    return Side(of.key, of.aspect, of.part, won, tuple(marked), tuple(conflicts))
+    marked = [replace(claim, differs=_differing(identity.aspect, claim.fields, held)) for claim in ordered]
+    return Side(identity.key, identity.aspect, identity.part, won, tuple(marked), tuple(conflicts))
 
 
 def _differing(aspect: Aspect, fields: Mapping[str, Any], held: Mapping[str, Any]) -> frozenset[str]:

@@ -126,25 +126,25 @@ class Standing:
     decisions: tuple[Decided, ...] = ()
 
 
-def fold(entity: Entity, of: Identity, events: Iterable[Event], standing: Standing, limits: Limits) -> list[Side]:
+def fold(entity: Entity, identity: Identity, events: Iterable[Event], standing: Standing, limits: Limits) -> list[Side]:
     """Return the state of one aspect of one key: its claims, their holder, their conflicts, part by part.
 
     Args:
         entity: the key's entity.
-        of: key and aspect; its part is not looked at.
+        identity: key and aspect; its part is not looked at.
         events: those of other keys and aspects, and those without values, do not count; their order does not matter.
         standing: what decides between claims.
         limits: how far the state looks.
     """
-    mine = [event for event in events if event.key == of.key and event.aspect == of.aspect.name]
+    mine = [event for event in events if event.key == identity.key and event.aspect == identity.aspect.name]
     sides = []
-    for part, by_source in sorted(newest_of_each_source(mine, of.aspect, limits).items()):
+    for part, by_source in sorted(newest_of_each_source(mine, identity.aspect, limits).items()):
         claims = [_claim(event, standing.speakers) for event in by_source.values()]
-        decisions = about(standing.decisions, f"{entity.name}.{of.aspect.name}", "|".join(part))
+        decisions = about(standing.decisions, f"{entity.name}.{identity.aspect.name}", "|".join(part))
         won = decided(claims, decisions)
         holder = next((claim for claim in claims if claim.source == won.holder), None)
-        conflicts = disagreements(entity, of.aspect, claims, holder, decisions)
-        sides.append(side_of(replace(of, part=part), claims, won, conflicts))
+        conflicts = disagreements(entity, identity.aspect, claims, holder, decisions)
+        sides.append(side_of(replace(identity, part=part), claims, won, conflicts))
     return sides
 
 

@@ -160,17 +160,17 @@ def _reviews() -> Select[Any]:
     )
 
 
-def _columns(letter: str, kind: ColumnElement[str], of: Any, decided: Any) -> Select[Any]:
+def _columns(letter: str, kind: ColumnElement[str], table: Any, decided: Any) -> Select[Any]:
     return select(
         literal(letter, Text).label("letter"),
-        of.c.id.label("number"),
+        table.c.id.label("number"),
         kind.label("kind"),
-        of.c.aspect,
-        of.c.key,
-        of.c.part,
-        of.c.field,
+        table.c.aspect,
+        table.c.key,
+        table.c.part,
+        table.c.field,
         source.c.code.label("source"),
-        of.c.opened_at,
+        table.c.opened_at,
         decided.c.decision.label("verdict"),
         decided.c.officer,
         decided.c.reason,
@@ -178,13 +178,13 @@ def _columns(letter: str, kind: ColumnElement[str], of: Any, decided: Any) -> Se
     )
 
 
-def _is_about(decided: Any, of: Any, kind: ColumnElement[str]) -> ColumnElement[bool]:
+def _is_about(decided: Any, question: Any, kind: ColumnElement[str]) -> ColumnElement[bool]:
     return and_(
-        decided.c.aspect == of.c.aspect,
-        decided.c.subject_key == of.c.key,
-        decided.c.part == of.c.part,
+        decided.c.aspect == question.c.aspect,
+        decided.c.subject_key == question.c.key,
+        decided.c.part == question.c.part,
         decided.c.kind == kind,
-        decided.c.field == of.c.field,
+        decided.c.field == question.c.field,
         decided.c.source_code == source.c.code,
         decided.c.decision.in_([verdict.value for verdict in Verdict]),
     )

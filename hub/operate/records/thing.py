@@ -86,11 +86,11 @@ def _part(aspect: Aspect, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _side(
-    of: Identity, rows: Sequence[Mapping[str, Any]], standing: Standing, conflicts: Sequence[Disagreement]
+    identity: Identity, rows: Sequence[Mapping[str, Any]], standing: Standing, conflicts: Sequence[Disagreement]
 ) -> Side:
-    claims = [_claim(of.aspect, row, standing.speakers[row["code"]]) for row in rows]
+    claims = [_claim(identity.aspect, row, standing.speakers[row["code"]]) for row in rows]
     holder = next((row["code"] for row in rows if row["source"] == row["holder_source"]), None)
-    return side_of(of, claims, won_by(claims, standing.decisions, holder), conflicts)
+    return side_of(identity, claims, won_by(claims, standing.decisions, holder), conflicts)
 
 
 def won_by(claims: Sequence[Claim], decisions: Collection[Decided], holder: str | None) -> Won:
@@ -131,7 +131,7 @@ def speakers_by_aspect(connection: Connection, entity: Entity) -> dict[str, dict
     return {aspect.subject: speakers_of(connection, of, aspect) for of in (entity, REVIEW) for aspect in of.aspects}
 
 
-def past(of: Shown, events: Sequence[Event], limits: Limits, speakers: Mapping[str, Mapping[str, Speaker]]) -> Shown:
+def past(shown: Shown, events: Sequence[Event], limits: Limits, speakers: Mapping[str, Mapping[str, Speaker]]) -> Shown:
     """Return a thing as it was: folded from its events and those of its reviews, whose values must have been read."""
     (decision,) = REVIEW.aspects
     decisions = decisions_in(
@@ -139,26 +139,26 @@ def past(of: Shown, events: Sequence[Event], limits: Limits, speakers: Mapping[s
     )
     sides = [
         side
-        for key in of.keys
-        for aspect in of.entity.aspects
+        for key in shown.keys
+        for aspect in shown.entity.aspects
         for side in fold(
-            of.entity, Identity(key, aspect), events, Standing(speakers[aspect.subject], decisions), limits
+            shown.entity, Identity(key, aspect), events, Standing(speakers[aspect.subject], decisions), limits
         )
     ]
-    beside = replace(of.beside, decisions=decisions)
-    return replace(of, sides=tuple(sides), beside=beside, limits=limits, notes=(*of.notes, PAST_NOTE))
+    beside = replace(shown.beside, decisions=decisions)
+    return replace(shown, sides=tuple(sides), beside=beside, limits=limits, notes=(*shown.notes, PAST_NOTE))
 
 
 PAST_NOTE = "a past state: with the authority that sources have now; reviews, flags, links, deadlines are those of now"
 
 
-def masked_shown(of: Shown) -> Shown:
+def masked_shown(shown: Shown) -> Shown:
     """Return the same with every personal and sensitive value masked, by the schemas' data classes."""
     return replace(
-        of,
-        sides=tuple(_masked_side(side) for side in of.sides),
-        events=tuple(_masked_event(of.entity, event) for event in of.events),
-        beside=of.beside.masked(of.entity),
+        shown,
+        sides=tuple(_masked_side(side) for side in shown.sides),
+        events=tuple(_masked_event(shown.entity, event) for event in shown.events),
+        beside=shown.beside.masked(shown.entity),
     )
 
 

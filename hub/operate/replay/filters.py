@@ -204,15 +204,15 @@ class Selection:
         }
 
     @classmethod
-    def from_json(cls, of: Mapping[str, Any]) -> "Selection":
+    def from_json(cls, document: Mapping[str, Any]) -> "Selection":
         """Return what ``as_json`` was made of."""
         return cls(
-            tuple(of["subjects"]),
-            of["sources"],
-            None if of["keys"] is None else tuple(map(UUID, of["keys"])),
-            datetime.fromisoformat(of["since"]) if of["since"] else None,
-            datetime.fromisoformat(of["until"]) if of["until"] else None,
-            tuple(PlannedRange(**one) for one in of["ranges"]),
+            tuple(document["subjects"]),
+            document["sources"],
+            None if document["keys"] is None else tuple(map(UUID, document["keys"])),
+            datetime.fromisoformat(document["since"]) if document["since"] else None,
+            datetime.fromisoformat(document["until"]) if document["until"] else None,
+            tuple(PlannedRange(**one) for one in document["ranges"]),
         )
 
 

@@ -34,16 +34,16 @@ _COUNTED = {"preserve_rowcount": True}
 _MOST_NAMED = 5
 
 
-def note_left(connection: Connection, of: Replay) -> None:
+def note_left(connection: Connection, replay: Replay) -> None:
     """Note in the shadow which keys and sources have no claim as new as the live one; before a switch."""
-    noted = in_schema(replay_withdrawn, of.shadow)
+    noted = in_schema(replay_withdrawn, replay.shadow)
     connection.execute(delete(noted))
     for tables in all_aspect_tables():
-        connection.execute(_claims_left(tables, of, noted))
+        connection.execute(_claims_left(tables, replay, noted))
 
 
-def _claims_left(tables: AspectTables, of: Replay, noted: Table) -> Insert:
-    live, mine = tables.claim, of_shadow(tables.claim, of.shadow)
+def _claims_left(tables: AspectTables, replay: Replay, noted: Table) -> Insert:
+    live, mine = tables.claim, of_shadow(tables.claim, replay.shadow)
     names = (*tables.identity, "source")
     as_new = exists().where(
         *(mine.c[name] == live.c[name] for name in names),
@@ -52,7 +52,7 @@ def _claims_left(tables: AspectTables, of: Replay, noted: Table) -> Insert:
     version = tuple_(live.c.source_epoch, live.c.source_version)
     rows = (
         select(
-            literal(of.id),
+            literal(replay.id),
             literal(tables.aspect.subject, Text),
             live.c.key,
             live.c.source,
@@ -66,9 +66,9 @@ def _claims_left(tables: AspectTables, of: Replay, noted: Table) -> Insert:
     return insert(noted).from_select([column.name for column in noted.columns], rows)
 
 
-def _caught_up_since(tables: AspectTables, of: Replay) -> Delete:
+def _caught_up_since(tables: AspectTables, replay: Replay) -> Delete:
     """Forget what was noted while the shadow had not yet read what the live warehouse had."""
-    noted, claim = in_schema(replay_withdrawn, of.shadow), in_schema(tables.claim, of.shadow)
+    noted, claim = in_schema(replay_withdrawn, replay.shadow), in_schema(tables.claim, replay.shadow)
     as_new = exists().where(
         claim.c.key == noted.c.key,
         claim.c.source == noted.c.source,
@@ -77,19 +77,19 @@ def _caught_up_since(tables: AspectTables, of: Replay) -> Delete:
     return delete(noted).where(noted.c.subject == tables.aspect.subject, as_new)
 
 
-def take_withdrawn(connection: Connection, of: Replay, going_back: bool) -> int:
+def take_withdrawn(connection: Connection, replay: Replay, going_back: bool) -> int:
     """Tell the ledger what the replay takes away, or that it is there again; return how many keys and sources."""
     if going_back:
-        return connection.execute(delete(replay_withdrawn).where(replay_withdrawn.c.replay == of.id)).rowcount
+        return connection.execute(delete(replay_withdrawn).where(replay_withdrawn.c.replay == replay.id)).rowcount
     for tables in all_aspect_tables():
-        connection.execute(_caught_up_since(tables, of))
-    noted = of_shadow(replay_withdrawn, of.shadow)
+        connection.execute(_caught_up_since(tables, replay))
+    noted = of_shadow(replay_withdrawn, replay.shadow)
     names = [column.name for column in noted.columns]
     taking = insert(replay_withdrawn).from_select(names, select(*noted.columns))
     return connection.execute(taking, execution_options=_COUNTED).rowcount
 
 
-def account_for_parked(connection: Connection, of: Replay) -> int:
+def account_for_parked(connection: Connection, replay: Replay) -> int:
     """Note what became of records that wait in the live warehouse and not in the shadow; return how many.
 
     As the shadow released or merged them; those it never read were left out.
@@ -97,20 +97,20 @@ def account_for_parked(connection: Connection, of: Replay) -> int:
     Raises:
         HubError: records that were released would wait again: what they name would not be known any more.
     """
-    _check_released(connection, of)
-    connection.execute(delete(replay_left).where(replay_left.c.replay == of.id))
-    mine, released, audited = (of_shadow(table, of.shadow) for table in (parked, release, audit))
+    _check_released(connection, replay)
+    connection.execute(delete(replay_left).where(replay_left.c.replay == replay.id))
+    mine, released, audited = (of_shadow(table, replay.shadow) for table in (parked, release, audit))
     waits = exists().where(*_same_place(mine, parked))
     told = exists().where(*_same_place(release, parked))
     became = (
         select(cast(account.c.outcome, Text)).where(*_same_place(account, parked)).correlate(parked).scalar_subquery()
         for account in (released, audited)
     )
-    rows = select(parked.c.log, parked.c.log_offset, literal(of.id), func.coalesce(*became)).where(~waits, ~told)
+    rows = select(parked.c.log, parked.c.log_offset, literal(replay.id), func.coalesce(*became)).where(~waits, ~told)
     noting = insert(replay_left).from_select(["log", "log_offset", "replay", "outcome"], rows)
     count = connection.execute(noting, execution_options=_COUNTED).rowcount
     # The records that come into the shadow's schema have accounts of their own.
-    connection.execute(delete(in_schema(release, of.shadow)))
+    connection.execute(delete(in_schema(release, replay.shadow)))
     return count
 
 
@@ -118,9 +118,9 @@ def _same_place(one: Any, other: Any) -> tuple[ColumnElement[bool], ColumnElemen
     return one.c.log == other.c.log, one.c.log_offset == other.c.log_offset
 
 
-def _check_released(connection: Connection, of: Replay) -> None:
+def _check_released(connection: Connection, replay: Replay) -> None:
     """A record is released once: its account in the audit log is written and stays."""
-    mine = of_shadow(parked, of.shadow)
+    mine = of_shadow(parked, replay.shadow)
     told = exists().where(*_same_place(release, mine))
     names = (log_partition.c.topic, log_partition.c.partition, mine.c.log_offset, mine.c.waits_for)
     again = connection.execute(

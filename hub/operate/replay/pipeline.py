@@ -60,10 +60,10 @@ class Progress:
 class ShadowStore(WarehouseStore):
     """Commits to the shadow, and moves the replay's positions in the same transaction."""
 
-    def __init__(self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, of: tuple[str, int]) -> None:
+    def __init__(self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, partition: tuple[str, int]) -> None:
         """Commit under one stamp, for one replay: ``of`` is the live schema and the replay's number."""
         super().__init__(shadow, stamp, parking_deadline)
-        self._live_schema, self._replay = of
+        self._live_schema, self._replay = partition
 
     def commit_patiently(self, batch: Batch, sleep: Callable[[float], None]) -> Merged:
         """Make a batch durable; see ``WarehouseStore.commit``. Blocks while the environment is away."""

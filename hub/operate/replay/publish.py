@@ -44,13 +44,13 @@ _NOTED = (0, 0)
 """Where the shadow keeps what is to be published: no log partition has this number."""
 
 
-def note_differing(ground: Ground, of: Replay) -> int:
+def note_differing(ground: Ground, replay: Replay) -> int:
     """Note in the shadow the keys whose published record the switch would change; return how many."""
-    noted = in_schema(touched, of.shadow)
+    noted = in_schema(touched, replay.shadow)
     count = 0
-    with ground.live.begin() as live, ground.shadow(of.shadow) as engine, engine.connect() as shadow:
+    with ground.live.begin() as live, ground.shadow(replay.shadow) as engine, engine.connect() as shadow:
         live.execute(delete(noted).where(noted.c.log == _NOTED[0], noted.c.log_offset == _NOTED[1]))
-        for name, composer, candidates in _published(ground, of):
+        for name, composer, candidates in _published(ground, replay):
             keys = live.execute(candidates).scalars().all()
             for first in range(0, len(keys), _AT_ONCE):
                 some = keys[first : first + _AT_ONCE]
@@ -69,9 +69,9 @@ def _note(connection: Connection, noted: Table, entity: str, keys: Sequence[UUID
     return len(rows)
 
 
-def take_differing(connection: Connection, of: Replay) -> int:
+def take_differing(connection: Connection, replay: Replay) -> int:
     """Note the same keys for share, in the transaction of the switch; return how many."""
-    noted = of_shadow(touched, of.shadow)
+    noted = of_shadow(touched, replay.shadow)
     log, log_offset = job_place(connection)
     rows = select(literal(log), literal(log_offset), noted.c.entity, noted.c.key).where(
         noted.c.log == _NOTED[0], noted.c.log_offset == _NOTED[1]
@@ -80,11 +80,11 @@ def take_differing(connection: Connection, of: Replay) -> int:
     return connection.execute(taking, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _published(ground: Ground, of: Replay) -> Iterator[tuple[str, Composer | FlagComposer, Select[UUID]]]:
+def _published(ground: Ground, replay: Replay) -> Iterator[tuple[str, Composer | FlagComposer, Select[UUID]]]:
     for entity in ENTITIES:
         if entity.record_topic:
-            yield entity.name, Composer(entity, ground.key_secret), _keys_that_may_differ(entity, of.shadow)
-    yield FLAG_RECORDS, FlagComposer(ground.key_secret), _flags_apart(of.shadow)
+            yield entity.name, Composer(entity, ground.key_secret), _keys_that_may_differ(entity, replay.shadow)
+    yield FLAG_RECORDS, FlagComposer(ground.key_secret), _flags_apart(replay.shadow)
 
 
 def _keys_that_may_differ(entity: Entity, shadow: str) -> Select[UUID]:

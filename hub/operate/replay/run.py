@@ -93,25 +93,28 @@ def checked(live: Engine, number: int) -> Replay:
     return of
 
 
-def check_ground(connection: Connection, of: Replay) -> None:
+def check_ground(connection: Connection, replay: Replay) -> None:
     """Refuse a replay whose plan was made under another policy or other tables; raises ConfigError."""
     applied = applied_policy(connection)
     problems = []
-    if applied is None or applied.policy.digest != of.policy_digest:
+    if applied is None or applied.policy.digest != replay.policy_digest:
         problems.append(
-            f"replay {of.id} was planned under policy {of.policy_digest[:12]}, and another is in force now: its shadow "
-            f"would not be what the worker makes. Plan it anew; `hub replay drop {of.id} --execute` frees this one"
+            f"replay {replay.id} was planned under policy {replay.policy_digest[:12]}, and another is in force now: "
+            "its shadow would not be what the worker makes. Plan it again; "
+            f"`hub replay drop {replay.id} --execute` frees this one"
         )
     revision = revision_of(connection)
-    if revision != of.revision:
-        problems.append(f"replay {of.id} was planned on tables of revision {of.revision}, now {revision}: plan it anew")
+    if revision != replay.revision:
+        problems.append(
+            f"replay {replay.id} was planned on tables of revision {replay.revision}, now {revision}: plan it anew"
+        )
     if problems:
         raise ConfigError(problems)
 
 
 def catch_up(
     ground: Ground,
-    of: Replay,
+    replay: Replay,
     watch: Callable[[Progress], None],
     cap: RateCap,
     ends: Mapping[int, int] | None = None,
@@ -120,34 +123,34 @@ def catch_up(
 
     Args:
         ground: where.
-        of: the replay; its shadow is there.
+        replay: the replay; its shadow is there.
         watch: told after each batch.
         cap: how fast it may read.
         ends: where to stop, by number of the log partition; None: where the live warehouse stands.
     """
     began = time.monotonic()
     read = selected = released = 0
-    with translated_errors("replaying"), _pipelines(ground, of, watch, cap) as pipelines:
+    with translated_errors("replaying"), _pipelines(ground, replay, watch, cap) as pipelines:
         for _ in range(_MOST_ROUNDS):
             with ground.live.begin() as connection:
-                add_new_partitions(connection, of, of.shadow)
+                add_new_partitions(connection, replay, replay.shadow)
                 until = ends or {place.log: place.next_offset for place in live_places(connection)}
-                ranges = ranges_to(connection, of.id, until)
-                drop_discarded(connection, ground.schema, of.shadow)
+                ranges = ranges_to(connection, replay.id, until)
+                drop_discarded(connection, ground.schema, replay.shadow)
             pipeline = pipelines()
             progress = pipeline.run(ranges)
             read, selected = read + progress.read, selected + progress.selected
             released += progress.released
             if ends is not None or progress.total <= _NEAR:
                 break
-        released += _settle(ground, of, pipeline)
+        released += _settle(ground, replay, pipeline)
         seconds = time.monotonic() - began
         with ground.live.begin() as connection:
-            state = of.state if of.state is ReplayState.SWITCHED else ReplayState.READY
+            state = replay.state if replay.state is ReplayState.SWITCHED else ReplayState.READY
             speed = {"events_per_s": read / seconds} if read >= MEASURED_FROM else {}
-            set_state(connection, of.id, state, **speed)
-            behind = behind_live(connection, of.id)
-    return Ran(of.id, state, read, selected, released, seconds, behind)
+            set_state(connection, replay.id, state, **speed)
+            behind = behind_live(connection, replay.id)
+    return Ran(replay.id, state, read, selected, released, seconds, behind)
 
 
 def behind_live(connection: Connection, number: int) -> int:
@@ -156,21 +159,21 @@ def behind_live(connection: Connection, number: int) -> int:
     return sum(max(0, place.next_offset - reached.get(place.log, place.first)) for place in live_places(connection))
 
 
-def _settle(ground: Ground, of: Replay, pipeline: Pipeline) -> int:
+def _settle(ground: Ground, replay: Replay, pipeline: Pipeline) -> int:
     """Bring numbers, times and questions about what waits in line with the live warehouse; return what was released."""
     with ground.live.begin() as connection:
-        keep_numbers(connection, ground.schema, of.shadow)
-        if of.selection.is_whole and not of.selection.is_narrowed and of.state is not ReplayState.SWITCHED:
-            let_in_as_live(connection, ground.schema, of.shadow)
+        keep_numbers(connection, ground.schema, replay.shadow)
+        if replay.selection.is_whole and not replay.selection.is_narrowed and replay.state is not ReplayState.SWITCHED:
+            let_in_as_live(connection, ground.schema, replay.shadow)
     released = pipeline.run([]).released
     with ground.live.begin() as connection:
-        keep_numbers(connection, ground.schema, of.shadow)
+        keep_numbers(connection, ground.schema, replay.shadow)
     return released
 
 
 @contextmanager
 def _pipelines(
-    ground: Ground, of: Replay, watch: Callable[[Progress], None], cap: RateCap
+    ground: Ground, replay: Replay, watch: Callable[[Progress], None], cap: RateCap
 ) -> Iterator[Callable[[], Pipeline]]:
     """Yield what makes a pipeline into the shadow, under the policy in force and with a decoder of its own."""
     with ground.live.connect() as connection:
@@ -180,20 +183,20 @@ def _pipelines(
         raise ConfigError(["no policy is in force: there is nothing to replay"])
     rules = SourceRules.of(applied.policy, {code: numbers[code] for code in applied.policy.sources})
     deadline = timedelta(hours=applied.policy.parking_deadline_h)
-    stamp = Stamp(f"replay {of.id}", of.policy_digest)
+    stamp = Stamp(f"replay {replay.id}", replay.policy_digest)
     with (
-        ground.shadow(of.shadow) as shadow,
+        ground.shadow(replay.shadow) as shadow,
         GuardedDecoder(ground.decode_timeout_s, ground.decode_memory_mb) as decoder,
     ):
         preparer = Preparer(decoder, rules, ground.key_secret)
-        store = ShadowStore(shadow, stamp, deadline, (ground.schema, of.id))
+        store = ShadowStore(shadow, stamp, deadline, (ground.schema, replay.id))
 
         def pipeline() -> Pipeline:
             with ground.live.connect() as connection:
-                copied = {place.log: place.copied_offset for place in places_of(connection, of.id)}
-                sieve = Sieve(of.selection, copied, read_discarded(connection))
+                copied = {place.log: place.copied_offset for place in places_of(connection, replay.id)}
+                sieve = Sieve(replay.selection, copied, read_discarded(connection))
             return Pipeline(
-                ground.live, of.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch, ground.nap
+                ground.live, replay.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch, ground.nap
             )
 
         yield pipeline

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from hub.operate.replay.filters import Selection
-from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import with_stage
 from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.tables.entities import aspect_tables
@@ -43,7 +43,7 @@ class Sieve:
             return accepted
         if frame.is_empty():
             return None
-        turned = with_turns(frame.drop(TURN_COLUMNS), aspect_tables(accepted.subject).identity)
+        turned = with_event_order(frame.drop(ORDER_COLUMNS), aspect_tables(accepted.subject).identity)
         turned = turned.select(accepted.frame.columns)
         links = accepted.links.join(turned.select("row"), on="row", how="semi")
         return with_stage(replace(accepted, frame=turned, staged=None, links=links))

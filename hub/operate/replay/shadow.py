@@ -27,26 +27,26 @@ _REGISTERS = ("calendar", "calendar_day", "source", "authority", "policy")
 """In the order in which they may be filled."""
 
 
-def fill_shadow(ground: Ground, of: Replay) -> None:
+def fill_shadow(ground: Ground, replay: Replay) -> None:
     """Make the shadow anew and put in it what the plan begins with; what an earlier try left is dropped.
 
     Leaves the replay RUNNING, with a position for each log partition.
     """
     with translated_errors("making the shadow"):
         with ground.live.begin() as connection:
-            set_state(connection, of.id, ReplayState.FILLING)
-            drop_schema(connection, of.shadow)
-            connection.execute(CreateSchema(of.shadow))
-        with ground.shadow(of.shadow) as shadow:
-            migrate(shadow, of.shadow)
-            _copy(ground, of)
-            _analyze(ground, of)
+            set_state(connection, replay.id, ReplayState.FILLING)
+            drop_schema(connection, replay.shadow)
+            connection.execute(CreateSchema(replay.shadow))
+        with ground.shadow(replay.shadow) as shadow:
+            migrate(shadow, replay.shadow)
+            _copy(ground, replay)
+            _analyze(ground, replay)
             with shadow.connect() as connection:
                 ensure_stages(connection)
                 with connection.begin():
-                    if not of.selection.is_whole:
-                        withdraw_scope(connection, of.selection)
-                    set_running(connection, ground.schema, of.id)
+                    if not replay.selection.is_whole:
+                        withdraw_scope(connection, replay.selection)
+                    set_running(connection, ground.schema, replay.id)
 
 
 def set_running(connection: Connection, live: str, number: int) -> None:
@@ -60,22 +60,22 @@ def drop_schema(connection: Connection, schema: str) -> None:
     connection.execute(DropSchema(schema, cascade=True, if_exists=True))
 
 
-def _copy(ground: Ground, of: Replay) -> None:
+def _copy(ground: Ground, replay: Replay) -> None:
     """Copy registers, and state if the replay has a scope, as they stand at one moment."""
     with ground.live.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
         by_name = {table.name: table for table in tables_of(TableKind.REGISTER)}
         for name in reversed(_REGISTERS):
-            connection.execute(delete(in_schema(by_name[name], of.shadow)))
+            connection.execute(delete(in_schema(by_name[name], replay.shadow)))
         for name in _REGISTERS:
-            _copy_rows(connection, by_name[name], ground.schema, of.shadow)
-        connection.execute(delete(in_schema(log_partition, of.shadow)))
-        _copy_rows(connection, log_partition, ground.schema, of.shadow)
-        if not of.selection.is_whole:
+            _copy_rows(connection, by_name[name], ground.schema, replay.shadow)
+        connection.execute(delete(in_schema(log_partition, replay.shadow)))
+        _copy_rows(connection, log_partition, ground.schema, replay.shadow)
+        if not replay.selection.is_whole:
             for table in tables_of(TableKind.STATE):
-                _copy_rows(connection, table, ground.schema, of.shadow)
-        _place(connection, of)
+                _copy_rows(connection, table, ground.schema, replay.shadow)
+        _place(connection, replay)
         for table in (conflict, review):
-            _number_apart(connection, table, of.shadow)
+            _number_apart(connection, table, replay.shadow)
 
 
 def _copy_rows(connection: Connection, table: Table, live: str, shadow: str) -> None:
@@ -84,24 +84,24 @@ def _copy_rows(connection: Connection, table: Table, live: str, shadow: str) -> 
     connection.execute(insert(target).from_select(names, select(*(source.c[name] for name in names))))
 
 
-def _place(connection: Connection, of: Replay) -> None:
+def _place(connection: Connection, replay: Replay) -> None:
     """Put every log partition where the replay begins to read it.
 
     Partitions outside the scope, and those the warehouse has met since the plan was made, are read when it catches up.
     """
-    planned = {one.log: one for one in of.selection.ranges}
-    connection.execute(delete(replay_position).where(replay_position.c.replay == of.id))
-    shadow = in_schema(log_partition, of.shadow)
+    planned = {one.log: one for one in replay.selection.ranges}
+    connection.execute(delete(replay_position).where(replay_position.c.replay == replay.id))
+    shadow = in_schema(log_partition, replay.shadow)
     for place in live_places(connection):
         # The shadow of a whole rebuild has no copy: what is new since the plan begins at its beginning.
-        elsewhere = place.first if of.selection.is_whole else place.next_offset
+        elsewhere = place.first if replay.selection.is_whole else place.next_offset
         one = planned.get(place.log) or PlannedRange(
             place.log, place.topic, place.partition, elsewhere, elsewhere, elsewhere, place.first
         )
-        copied = one.end if of.selection.is_whole else place.next_offset
+        copied = one.end if replay.selection.is_whole else place.next_offset
         connection.execute(
             insert(replay_position).values(
-                replay=of.id,
+                replay=replay.id,
                 log=one.log,
                 first_offset=one.first,
                 end_offset=one.end,
@@ -120,20 +120,20 @@ def _number_apart(connection: Connection, table: Table, shadow: str) -> None:
     connection.execute(text(f"ALTER TABLE {quoted} ALTER COLUMN id RESTART WITH {int(highest) + NUMBERS_APART}"))
 
 
-def _analyze(ground: Ground, of: Replay) -> None:
+def _analyze(ground: Ground, replay: Replay) -> None:
     """Tell the planner what the copied tables hold; autovacuum would come too late for the first batches.
 
     Before the scope is withdrawn: the batches fill again what that empties, and a plan for nothing is slow for much.
     """
-    if of.selection.is_whole:
+    if replay.selection.is_whole:
         return
     with ground.live.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for table in tables_of(TableKind.STATE):
-            quoted = connection.dialect.identifier_preparer.format_table(in_schema(table, of.shadow))
+            quoted = connection.dialect.identifier_preparer.format_table(in_schema(table, replay.shadow))
             connection.execute(text(f"ANALYZE {quoted}"))
 
 
-def add_new_partitions(connection: Connection, of: Replay, shadow: str) -> None:
+def add_new_partitions(connection: Connection, replay: Replay, shadow: str) -> None:
     """Give the shadow the log partitions that the live warehouse has met since, each at its beginning."""
     table = in_schema(log_partition, shadow)
     names = [column.name for column in log_partition.columns if column.name != "next_offset"]
@@ -142,8 +142,8 @@ def add_new_partitions(connection: Connection, of: Replay, shadow: str) -> None:
     )
     connection.execute(insert(table).from_select([*names, "next_offset"], new))
     begin = log_partition.c.first_offset
-    known = select(replay_position.c.log).where(replay_position.c.replay == of.id)
-    missing = select(literal(of.id), log_partition.c.id, begin, begin, begin, begin).where(
+    known = select(replay_position.c.log).where(replay_position.c.replay == replay.id)
+    missing = select(literal(replay.id), log_partition.c.id, begin, begin, begin, begin).where(
         log_partition.c.id.not_in(known), log_partition.c.topic != JOB_LOG
     )
     columns = ["replay", "log", "first_offset", "end_offset", "copied_offset", "next_offset"]

@@ -164,12 +164,11 @@ def set_state(connection: Connection, number: int, state: ReplayState, **more: A
     )
 
 
-def check_state(of: Replay, doing: str, *allowed: ReplayState) -> None:
+def check_state(replay: Replay, doing: str, *allowed: ReplayState) -> None:
     """Refuse what cannot be done to a replay in its state; raises ConfigError."""
-    if of.state not in allowed:
-        raise ConfigError(
-            [f"replay {of.id} is {of.state.value}: {doing} needs {' or '.join(state.value for state in allowed)}"]
-        )
+    if replay.state not in allowed:
+        needed = " or ".join(state.value for state in allowed)
+        raise ConfigError([f"replay {replay.id} is {replay.state.value}: {doing} needs {needed}"])
 
 
 def ask(engine: Engine, number: int, asked: Asked | None, by: Action) -> Replay:

@@ -96,58 +96,59 @@ def _change_places(
     return Switched(number, done.state, ran.read + done.caught_up, done.published, done.withdrawn, done.tables)
 
 
-def _check_latest(connection: Connection, of: Replay) -> None:
+def _check_latest(connection: Connection, plan: Replay) -> None:
     """Going back passes by every later switch, the latest first."""
     later = connection.execute(
         select(func.max(replay.c.id)).where(
-            replay.c.state == ReplayState.SWITCHED.value, replay.c.changed_at > of.changed_at, replay.c.id != of.id
+            replay.c.state == ReplayState.SWITCHED.value, replay.c.changed_at > plan.changed_at, replay.c.id != plan.id
         )
     ).scalar_one()
-    if of.state is ReplayState.SWITCHED and later is not None:
-        raise ConfigError([f"replay {later} was switched after replay {of.id}: undo that one first"])
+    if plan.state is ReplayState.SWITCHED and later is not None:
+        raise ConfigError([f"replay {later} was switched after replay {plan.id}: undo that one first"])
 
 
-def _transact(ground: Ground, of: Replay, by: Action, watch: Callable[[Progress], None]) -> Switched:
+def _transact(ground: Ground, replay: Replay, by: Action, watch: Callable[[Progress], None]) -> Switched:
     """Hold back the live worker, catch up with the rest, and change places."""
     with translated_errors("changing places"), ground.live.begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         hold_back_batches(connection)
         connection.execute(select(log_partition.c.id).order_by(log_partition.c.id).with_for_update())
-        caught_up = _catch_up_held(connection, ground, of, watch)
-        check_ground(connection, of)
-        _check_alike(connection, of)
-        going_back = of.state is ReplayState.SWITCHED
-        account_for_parked(connection, of)
-        withdrawn = take_withdrawn(connection, of, going_back)
-        published = take_differing(connection, of) if of.publish else 0
-        tables = _swap(connection, ground.schema, of.shadow)
+        caught_up = _catch_up_held(connection, ground, replay, watch)
+        check_ground(connection, replay)
+        _check_alike(connection, replay)
+        going_back = replay.state is ReplayState.SWITCHED
+        account_for_parked(connection, replay)
+        withdrawn = take_withdrawn(connection, replay, going_back)
+        published = take_differing(connection, replay) if replay.publish else 0
+        tables = _swap(connection, ground.schema, replay.shadow)
         grant_roles(connection, ground.schema)
         state = ReplayState.UNDONE if going_back else ReplayState.SWITCHED
-        set_state(connection, of.id, state)
-        detail = {"replay": of.id, "caught_up": caught_up, "published": published, "withdrawn": withdrawn}
+        set_state(connection, replay.id, state)
+        detail = {"replay": replay.id, "caught_up": caught_up, "published": published, "withdrawn": withdrawn}
         note(connection, Action(by.actor, by.name, by.purpose, detail=detail))
-    return Switched(of.id, state, caught_up, published, withdrawn, tables)
+    return Switched(replay.id, state, caught_up, published, withdrawn, tables)
 
 
-def _catch_up_held(connection: Connection, ground: Ground, of: Replay, watch: Callable[[Progress], None]) -> int:
-    behind = behind_live(connection, of.id)
+def _catch_up_held(connection: Connection, ground: Ground, replay: Replay, watch: Callable[[Progress], None]) -> int:
+    behind = behind_live(connection, replay.id)
     if behind > MOST_HELD:
         raise HubError(
             f"the live warehouse has moved on by {behind:,} records while the shadow caught up: "
-            f"run `hub replay run {of.id} --execute` again, when less is coming in"
+            f"run `hub replay run {replay.id} --execute` again, when less is coming in"
         )
-    read = catch_up(ground, of, watch, RateCap(None)).read if behind else 0
-    left = behind_live(connection, of.id)
+    read = catch_up(ground, replay, watch, RateCap(None)).read if behind else 0
+    left = behind_live(connection, replay.id)
     if left:
         raise HubError(
-            f"the live warehouse is {left:,} records ahead of the shadow: run `hub replay run {of.id} --execute` again"
+            f"the live warehouse is {left:,} records ahead of the shadow: "
+            f"run `hub replay run {replay.id} --execute` again"
         )
     return read
 
 
-def _check_alike(connection: Connection, of: Replay) -> None:
+def _check_alike(connection: Connection, replay: Replay) -> None:
     """Refuse when the two do not stand at the same place of the log, or reckon by other calendars."""
-    mine = of_shadow(log_partition, of.shadow)
+    mine = of_shadow(log_partition, replay.shadow)
     apart = connection.execute(
         select(log_partition.c.topic, log_partition.c.partition, log_partition.c.next_offset, mine.c.next_offset)
         .outerjoin(mine, mine.c.id == log_partition.c.id)
@@ -157,9 +158,9 @@ def _check_alike(connection: Connection, of: Replay) -> None:
         topic, partition, live, shadow = apart[0]
         raise HubError(
             f"{topic}/{partition}: the live warehouse stands at offset {live} and the shadow at {shadow}: "
-            f"run `hub replay run {of.id} --execute` again"
+            f"run `hub replay run {replay.id} --execute` again"
         )
-    theirs = of_shadow(calendar, of.shadow)
+    theirs = of_shadow(calendar, replay.shadow)
     versions = [
         connection.execute(select(table.c.version).where(table.c.in_force)).scalar_one() for table in (calendar, theirs)
     ]

@@ -69,14 +69,14 @@ def _told_apart(
     return archived, rest
 
 
-def _archived(archive: Path, of: LogRange, most: int) -> Iterator[Polled]:
+def _archived(archive: Path, stretch: LogRange, most: int) -> Iterator[Polled]:
     """Yield what the archive holds of a range, and last the places up to its end that hold no record."""
-    expected, place = of.first, (of.log, of.topic, of.partition)
-    for rows in read_archived(archive, of.topic, of.partition, of.first, of.end, most):
+    expected, place = stretch.first, (stretch.log, stretch.topic, stretch.partition)
+    for rows in read_archived(archive, stretch.topic, stretch.partition, stretch.first, stretch.end, most):
         yield Polled(*place, expected, rows.offsets, rows.keys, rows.values, unreadable=rows.by_offset())
         expected = rows.offsets[-1] + 1
-    if expected < of.end:
-        yield Polled(*place, expected, [], [], [], of.end)
+    if expected < stretch.end:
+        yield Polled(*place, expected, [], [], [], stretch.end)
 
 
 def _by_turns(readings: list[Iterator[Polled]]) -> Iterator[Polled]:

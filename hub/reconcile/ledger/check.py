@@ -116,18 +116,18 @@ def _count_new(connection: Connection, account: Account, first: int, consumed: i
     return sum(counted.values()), wrong
 
 
-def _add(connection: Connection, of: Stretch, number: int, outcomes: dict[str, int]) -> None:
+def _add(connection: Connection, stretch: Stretch, number: int, outcomes: dict[str, int]) -> None:
     """Add to a stretch's row, which only the last one of a log partition may have already."""
-    before = _stored(connection, of.account, number)
+    before = _stored(connection, stretch.account, number)
     counted = {} if before is None else dict(before.outcomes)
     for outcome, records in outcomes.items():
         counted[outcome] = counted.get(outcome, 0) + records
     values = {
-        "end_offset": of.end,
-        "consumed": of.consumed + (0 if before is None else before.consumed),
+        "end_offset": stretch.end,
+        "consumed": stretch.consumed + (0 if before is None else before.consumed),
         "outcomes": counted,
     }
-    adding = insert(ledger_range).values(log=of.account.log, stretch=number, **values)
+    adding = insert(ledger_range).values(log=stretch.account.log, stretch=number, **values)
     connection.execute(adding.on_conflict_do_update(index_elements=["log", "stretch"], set_=values))
 
 

@@ -178,10 +178,10 @@ class Pace:
     offsets: int
     rests: float
 
-    def ask(self, connection: Connection, question: Select[int], of: Stretch) -> list[int]:
+    def ask(self, connection: Connection, question: Select[int], stretch: Stretch) -> list[int]:
         """Return the offsets that answer a question about a stretch."""
         found: list[int] = []
-        for part in of.cut(self.offsets):
+        for part in stretch.cut(self.offsets):
             began = time.monotonic()
             found += connection.execute(question, part.bounds).scalars()
             time.sleep(self.rests * (time.monotonic() - began))
@@ -191,21 +191,21 @@ class Pace:
 AT_ONCE = Pace(sys.maxsize, 0.0)
 
 
-def losses_of(connection: Connection, of: Stretch, counted: int, pace: Pace = AT_ONCE) -> list[Loss]:
+def losses_of(connection: Connection, stretch: Stretch, counted: int, pace: Pace = AT_ONCE) -> list[Loss]:
     """Return what is missing of a stretch, in words and by coordinates.
 
     Args:
         connection: one snapshot, in which ``of`` was read and its rows counted.
-        of: the stretch.
+        stretch: the stretch.
         counted: its audit rows.
         pace: how fast to look.
     """
-    account = of.account
+    account = stretch.account
     lost: list[Loss] = []
-    if counted != of.consumed:
-        lost += _uncounted(connection, of, counted)
+    if counted != stretch.consumed:
+        lost += _uncounted(connection, stretch, counted)
     for what, search in _searches(account):
-        offsets = pace.ask(connection, search, of)
+        offsets = pace.ask(connection, search, stretch)
         lost += [Loss(what, account.topic, account.partition, offset, offset) for offset in offsets]
     return lost
 
@@ -225,12 +225,12 @@ def _searches(account: Account) -> list[tuple[str, Select[Any]]]:
     return searches
 
 
-def _uncounted(connection: Connection, of: Stretch, counted: int) -> list[Loss]:
-    account, missing = of.account, of.consumed - counted
+def _uncounted(connection: Connection, stretch: Stretch, counted: int) -> list[Loss]:
+    account, missing = stretch.account, stretch.consumed - counted
     if missing < 0:
         what = f"{-missing} audit rows too many"
-        return [Loss(what, account.topic, account.partition, of.first, of.end - 1)]
-    runs = [(row.first, row.last) for row in connection.execute(offsets_without_row(), of.bounds)]
+        return [Loss(what, account.topic, account.partition, stretch.first, stretch.end - 1)]
+    runs = [(row.first, row.last) for row in connection.execute(offsets_without_row(), stretch.bounds)]
     holes = sum(last - first + 1 for first, last in runs)
     what = "no audit row"
     if holes > missing:

@@ -42,7 +42,7 @@ from hub.model.entities import Reference, entity_named
 from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.parking.dated_ahead import ask_about, rows_ahead, waits_for_officer
-from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
+from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import stage
 from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, Accepted
 from hub.warehouse.copy import copy_rows
@@ -162,7 +162,7 @@ def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> 
     places = {"logs": leaving["log"].to_list(), "offsets": leaving["log_offset"].to_list()}
     connection.execute(rows_at_places(tables), places)
     if not again.is_empty():
-        again = with_turns(again.drop(TURN_COLUMNS), tables.identity).select(kept.columns)
+        again = with_event_order(again.drop(ORDER_COLUMNS), tables.identity).select(kept.columns)
         stage(connection, replace(accepted, frame=again, staged=None))
         others = kept.join(again.select("key").unique(), on="key", how="anti", maintain_order="left")
         kept = pl.concat([others, again]).sort("row")

@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from hub.model.entities import CITIZEN, REVIEW
-from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.tables.core import identity_link, same_key
 from hub.warehouse.tables.entities import AspectTables
@@ -183,7 +183,7 @@ def regroup(connection: Connection, entity: str, keys: Iterable[UUID], place: Pl
     if canonical:
         rows = [{"entity": entity, "key": key, "canonical": chosen} for key, chosen in sorted(canonical.items())]
         connection.execute(insert(same_key), rows)
-    touch(connection, place, entity, select(func.unnest(literal(members, ARRAY(Uuid)))))
+    republish_keys(connection, place, entity, select(func.unnest(literal(members, ARRAY(Uuid)))))
 
 
 @cache

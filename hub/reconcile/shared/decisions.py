@@ -181,8 +181,8 @@ def hash_of_review() -> ColumnElement[int]:
     return case(*branches, else_=cast(null(), BigInteger))
 
 
-def _digest(of: ColumnElement[str]) -> ColumnElement[int]:
-    first_bytes = func.substr(func.sha256(func.convert_to(of, "UTF8")), 1, 8)
+def _digest(column: ColumnElement[str]) -> ColumnElement[int]:
+    first_bytes = func.substr(func.sha256(func.convert_to(column, "UTF8")), 1, 8)
     return cast(first_bytes, BigInteger)
 
 

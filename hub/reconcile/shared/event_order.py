@@ -7,13 +7,13 @@ one that is merged.
 
 import polars as pl
 
-from hub.warehouse.batch import TURN_DUPLICATE, TURN_NEWER, TURN_REUSED, TURN_STALE
+from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_NEWER, ORDER_REUSED, ORDER_STALE
 
-TURN_COLUMNS = ("turn", "turn_hash", "newest")
-"""What ``with_turns`` adds."""
+ORDER_COLUMNS = ("turn", "turn_hash", "newest")
+"""What ``with_event_order`` adds."""
 
 
-def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
+def with_event_order(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
     """Add ``turn`` (Int16), ``newest`` (Boolean) and ``turn_hash`` (Int64).
 
     ``turn_hash`` is the content hash of the row that used the version first, for a row that reuses it.
@@ -30,11 +30,11 @@ def with_turns(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
     repeated = frame[group].is_duplicated()
     if not repeated.any():
         return frame.with_columns(
-            turn=pl.lit(TURN_NEWER, pl.Int16), newest=pl.lit(True), turn_hash=pl.lit(None, pl.Int64)
+            turn=pl.lit(ORDER_NEWER, pl.Int16), newest=pl.lit(True), turn_hash=pl.lit(None, pl.Int64)
         )
     places = repeated.arg_true()
     turns = _turns_of(frame.select(*group, *_ORDER, "content_hash")[places], group)
-    turn = pl.repeat(TURN_NEWER, frame.height, dtype=pl.Int16, eager=True).scatter(places, turns["turn"])
+    turn = pl.repeat(ORDER_NEWER, frame.height, dtype=pl.Int16, eager=True).scatter(places, turns["turn"])
     newest = pl.repeat(True, frame.height, dtype=pl.Boolean, eager=True).scatter(places, turns["newest"])
     turn_hash = pl.repeat(None, frame.height, dtype=pl.Int64, eager=True).scatter(places, turns["turn_hash"])
     return frame.with_columns(turn.alias("turn"), turn_hash.alias("turn_hash"), newest.alias("newest"))
@@ -66,8 +66,8 @@ def _turns_of(rows: pl.DataFrame, group: list[str]) -> pl.DataFrame:
     }
     told = pl.DataFrame([column[in_turn].alias(name) for name, column in columns.items()])
     turn = told.select(_TURN.alias("turn")).to_series()
-    turn_hash = first_content[in_turn].zip_with(turn == TURN_REUSED, pl.Series([None], dtype=pl.Int64))
-    newest = (turn == TURN_NEWER) & (told["_rank"] == told["_last"])
+    turn_hash = first_content[in_turn].zip_with(turn == ORDER_REUSED, pl.Series([None], dtype=pl.Int64))
+    newest = (turn == ORDER_NEWER) & (told["_rank"] == told["_last"])
     in_order = told["_row"].arg_sort()
     return pl.DataFrame([turn[in_order], turn_hash[in_order].alias("turn_hash"), newest[in_order].alias("newest")])
 
@@ -80,11 +80,11 @@ def _changes(*names: str) -> pl.Expr:
 _BEFORE = pl.col("_rank").cum_max().shift(1, fill_value=0)
 _TURN = (
     pl.when(pl.col("_rank") > _BEFORE)
-    .then(TURN_NEWER)
+    .then(ORDER_NEWER)
     .when(pl.col("_rank") < _BEFORE)
-    .then(TURN_STALE)
+    .then(ORDER_STALE)
     .when(pl.col("_content") == pl.col("_first_content"))
-    .then(TURN_DUPLICATE)
-    .otherwise(TURN_REUSED)
+    .then(ORDER_DUPLICATE)
+    .otherwise(ORDER_REUSED)
     .cast(pl.Int16)
 )

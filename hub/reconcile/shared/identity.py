@@ -10,11 +10,11 @@ def same_identity(tables: AspectTables, left: FromClause, right: FromClause) -> 
     return and_(*(left.c[name] == right.c[name] for name in tables.identity))
 
 
-def part_text(tables: AspectTables, of: FromClause | WholeClaim) -> ColumnElement[str]:
+def part_text(tables: AspectTables, table: FromClause | WholeClaim) -> ColumnElement[str]:
     """Return the aspect's parts as one text, empty when it has none: how conflicts and reviews name them."""
     if not tables.aspect.part:
         return literal("", Text)
-    return func.concat_ws("|", *(cast(of.c[name], Text) for name in tables.aspect.part))
+    return func.concat_ws("|", *(cast(table.c[name], Text) for name in tables.aspect.part))
 
 
 def contested_keys(tables: AspectTables) -> Select[tuple[object, ...]]:

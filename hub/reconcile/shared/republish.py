@@ -17,7 +17,7 @@ Place = tuple[int, int]
 """Number of a log partition, and an offset in it."""
 
 
-def touch(connection: Connection, place: Place, entity: str, keys: Select[tuple[object]]) -> int:
+def republish_keys(connection: Connection, place: Place, entity: str, keys: Select[tuple[object]]) -> int:
     """Note keys of an entity at a place; return how many. ``keys`` selects one column of keys."""
     log, log_offset = place
     found = keys.subquery()

@@ -123,7 +123,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "decode": (GuardedDecoder, "decode"),
     "check": (prepare, "check"),
     "flags": (check_module, "with_flags"),
-    "order": (prepare, "with_turns"),
+    "order": (prepare, "with_event_order"),
     "encode": (prepare, "with_stage"),
     "stage": (merge, "stage"),
     "claims": (merge, "_write_claims"),

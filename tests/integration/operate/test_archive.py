@@ -57,10 +57,10 @@ def planned(world: World, engine: RunningEngine, topic: str, folder: Path, age: 
     return stretch
 
 
-def read(engine: RunningEngine, folder: Path | None, of: LogRange) -> list[tuple[int, int, bytes | None]]:
+def read(engine: RunningEngine, folder: Path | None, stretch: LogRange) -> list[tuple[int, int, bytes | None]]:
     async def all_of_it() -> list[tuple[int, int, bytes | None]]:
         found = []
-        async for several in whole_log_reader(engine.bootstrap, folder)([of], 4):
+        async for several in whole_log_reader(engine.bootstrap, folder)([stretch], 4):
             for polled in several:
                 found += [(polled.expected, *one) for one in zip(polled.offsets, polled.values, strict=True)]
         return found

@@ -102,10 +102,10 @@ def asked(ground: Ground, entity: Entity, who: str, unmasking: Unmasking | None 
     return answer(ground.database, ground.bootstrap, ground.secret, Request(entity, who, unmasking=unmasking))
 
 
-def printed(of: Answer) -> str:
+def printed(answer: Answer) -> str:
     out = StringIO()
-    Console(file=out, width=WIDTH, no_color=True, highlight=False).print(render(of))
-    return out.getvalue() + json.dumps(as_json(of), ensure_ascii=False)
+    Console(file=out, width=WIDTH, no_color=True, highlight=False).print(render(answer))
+    return out.getvalue() + json.dumps(as_json(answer), ensure_ascii=False)
 
 
 def test_each_entity_is_shown_by_its_code_and_by_its_key_with_nothing_personal(ground: Ground) -> None:

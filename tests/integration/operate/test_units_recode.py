@@ -116,8 +116,8 @@ def test_recode_is_written_down_with_who_and_why(world: World) -> None:
 def test_recode_that_fails_leaves_nothing(world: World) -> None:
     lives("00100")(world)
 
-    def fail(done: int, of: int) -> None:
-        if done == of:
+    def fail(done: int, batch: int) -> None:
+        if done == batch:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), world.engine.begin() as connection:

@@ -16,7 +16,7 @@ from hub.model.entities import CITIZEN
 from hub.operate.actions import Action
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.operate.share_republish import ask_again, plan_again
-from hub.reconcile.shared.republish import JOB_LOG, job_place, touch
+from hub.reconcile.shared.republish import JOB_LOG, job_place, republish_keys
 from hub.share.share import Share
 from hub.share.tail import PortalRecord, tail
 from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT, Topic, dead_letter_topic, record_topic, topics
@@ -125,7 +125,8 @@ def test_a_job_that_touched_the_record_is_its_position(world: World, engine: Run
     claim = aspect_tables(SUBJECT).claim
     with world.engine.begin() as connection:
         place = job_place(connection)
-        touch(connection, place, "citizen", claim.select().with_only_columns(claim.c.key).where(claim.c.key == keys[0]))
+        one = claim.select().with_only_columns(claim.c.key).where(claim.c.key == keys[0])
+        republish_keys(connection, place, "citizen", one)
     share_once(world, engine)
     assert positions(engine, keys[:1]) == {keys[0]: [f"{TOPIC}/0/0", f"{JOB_LOG}/0/{place[1]}"]}
 

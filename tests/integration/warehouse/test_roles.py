@@ -146,7 +146,7 @@ def hub(
     monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
     monkeypatch.setenv("HUB_KEY_SECRET", SECRET)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(cli, "run_lean", lambda: None)
+    monkeypatch.setattr(cli, "tune_process", lambda: None)
 
     def run(url: str, *words: str) -> tuple[Any, str]:
         monkeypatch.setenv("HUB_DATABASE_URL", url)

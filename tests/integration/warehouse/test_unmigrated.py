@@ -65,7 +65,7 @@ def run(
     monkeypatch.setenv("HUB_KAFKA_BOOTSTRAP", engine.bootstrap)
     monkeypatch.setenv("HUB_KEY_SECRET", engine.key_secret)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(cli, "run_lean", lambda: None)
+    monkeypatch.setattr(cli, "tune_process", lambda: None)
 
     def run(words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["hub", *words.split()])

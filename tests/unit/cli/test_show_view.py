@@ -89,10 +89,10 @@ def shown() -> Shown:
     return Shown(CITIZEN, KEY, (person(*claims),), beside, events=tuple(events), notes=("a note",))
 
 
-def screen(of: Shown, is_masked: bool = True) -> str:
+def screen(shown: Shown, is_masked: bool = True) -> str:
     out = StringIO()
     console = Console(file=out, width=WIDTH, highlight=False, no_color=True)
-    console.print(render(Answer(masked_shown(of) if is_masked else of, is_masked)))
+    console.print(render(Answer(masked_shown(shown) if is_masked else shown, is_masked)))
     return out.getvalue()
 
 

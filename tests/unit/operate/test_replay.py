@@ -14,9 +14,9 @@ from hub.operate.replay.filters import Filters, LogPlace, OffsetFilter, PlannedR
 from hub.operate.replay.pipeline import awaited_subjects
 from hub.operate.replay.rate import RateCap
 from hub.operate.replay.select import PLACE_SCHEMA, Sieve
-from hub.reconcile.shared.event_order import with_turns
+from hub.reconcile.shared.event_order import with_event_order
 from hub.topology import event_topic
-from hub.warehouse.batch import AUDIT_SCHEMA, TURN_DUPLICATE, TURN_NEWER, Accepted, Advance, Batch
+from hub.warehouse.batch import AUDIT_SCHEMA, ORDER_DUPLICATE, ORDER_NEWER, Accepted, Advance, Batch
 from hub.warehouse.tables.entities import aspect_tables
 from hub.warehouse.tables.kinds import TableKind, kind_of, lasting_tables, tables_of
 
@@ -133,7 +133,7 @@ Row = tuple[int, int, int | None, UUID | None]
 
 
 def kept(
-    of: Selection, copied: dict[int, int], rows: Sequence[Row], discarded: Sequence[tuple[int, int]] = ()
+    selection: Selection, copied: dict[int, int], rows: Sequence[Row], discarded: Sequence[tuple[int, int]] = ()
 ) -> list[int]:
     """Return the offsets of refused rows (log, offset, source, key) that a sieve keeps."""
     frame = pl.DataFrame(
@@ -146,7 +146,7 @@ def kept(
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in frame.columns]
     batch = Batch((Advance(1, CITIZENS, 0, 0, 9, 9),), (), frame.with_columns(absent).select(AUDIT_SCHEMA.names()))
     places = pl.DataFrame(list(discarded), schema=PLACE_SCHEMA, orient="row")
-    return Sieve(of, copied, places).keep(batch).refused["log_offset"].to_list()
+    return Sieve(selection, copied, places).keep(batch).refused["log_offset"].to_list()
 
 
 def test_sieve_keeps_the_scope_to_the_copy_and_everything_beyond() -> None:
@@ -182,7 +182,7 @@ def accepted_rows(*offsets: int) -> Batch:
         },
         schema_overrides={"row": pl.UInt32, "log": pl.Int16, "source": pl.Int16},
     ).with_columns(*(pl.lit(KEY.bytes).alias(name) for name in names))
-    return Batch((), (Accepted("citizen.changed", with_turns(frame, names)),))
+    return Batch((), (Accepted("citizen.changed", with_event_order(frame, names)),))
 
 
 def test_sieve_leaves_a_batch_alone_from_which_nothing_is_left_out_and_turns_to_the_rows_that_are_left(
@@ -190,12 +190,12 @@ def test_sieve_leaves_a_batch_alone_from_which_nothing_is_left_out_and_turns_to_
 ) -> None:
     monkeypatch.setattr("hub.operate.replay.select.with_stage", lambda accepted: accepted)
     batch = accepted_rows(2, 3)
-    assert batch.accepted[0].frame["turn"].to_list() == [TURN_NEWER, TURN_DUPLICATE]
+    assert batch.accepted[0].frame["turn"].to_list() == [ORDER_NEWER, ORDER_DUPLICATE]
     elsewhere = pl.DataFrame([(1, 7), (2, 2)], schema=PLACE_SCHEMA, orient="row")
     assert Sieve(selection(), {}, elsewhere).keep(batch).accepted[0] is batch.accepted[0]
     here = pl.DataFrame([(1, 2)], schema=PLACE_SCHEMA, orient="row")
     (left,) = Sieve(selection(), {}, here).keep(batch).accepted
-    assert left.frame.select("log_offset", "turn").rows() == [(3, TURN_NEWER)], "sent again, it is not discarded"
+    assert left.frame.select("log_offset", "turn").rows() == [(3, ORDER_NEWER)], "sent again, it is not discarded"
 
 
 def test_rate_cap_lets_so_many_events_pass_in_a_second() -> None:

@@ -42,7 +42,7 @@ def test_i8_a_bug_in_a_statement_is_shown_without_its_values(
         original = Exception(f"duplicate key\nDETAIL:  Key (so)=({NUMBER}) already exists.")
         raise DBAPIError("INSERT", {"so": NUMBER}, original)
 
-    monkeypatch.setattr(command_line, "run_lean", lambda: None)
+    monkeypatch.setattr(command_line, "tune_process", lambda: None)
     monkeypatch.setattr(command_line, "_run", fail)
     with pytest.raises(SystemExit) as caught:
         command_line.main()

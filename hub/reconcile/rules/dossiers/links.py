@@ -77,16 +77,16 @@ def _parents_of(mine: FromClause) -> FromClause:
     )
 
 
-def _children_of(of: FromClause, relation: str) -> Select[Any]:
+def _children_of(table: FromClause, relation: str) -> Select[Any]:
     filed, held = _held(f"{relation.lower()}_filed")
     return select(
-        of.c.asked,
+        table.c.asked,
         literal(relation, Text).label("relation"),
         filed.c.key,
         filed.c.dossier_code,
         filed.c.procedure_code,
         filed.c.linked_group,
-    ).select_from(of.join(held, filed.c[_PARENT_KEY] == of.c.key))
+    ).select_from(table.join(held, filed.c[_PARENT_KEY] == table.c.key))
 
 
 def parents_named() -> Select[tuple[object]]:

@@ -37,7 +37,7 @@ from hub.reconcile.rules.dossiers.clock import deadlines_dropped, deadlines_reck
 from hub.reconcile.rules.dossiers.links import parents_named
 from hub.reconcile.rules.dossiers.moves import events_flagged, reviews_closed, reviews_opened, unexplained_moves
 from hub.reconcile.rules.dossiers.versions import progress_tables, submission_tables
-from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.tables.dossiers import calendar, dossier_deadline
 from hub.warehouse.tables.entities import AspectTables
@@ -93,7 +93,7 @@ def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -
     if place is None:
         connection.execute(_of_batch(deadlines_reckoned))
     else:
-        touch(connection, place, DOSSIER.name, _of_batch_changed())
+        republish_keys(connection, place, DOSSIER.name, _of_batch_changed())
     if may_be_dropped:
         connection.execute(_of_batch(deadlines_dropped))
 
@@ -101,7 +101,7 @@ def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -
 def _after_filing(connection: Connection, merge: Merge) -> None:
     """Dossiers that were split from another are told in that one's record."""
     if merge.accepted.frame["linked_parent_code"].is_not_null().any():
-        touch(connection, merge.place, DOSSIER.name, parents_named())
+        republish_keys(connection, merge.place, DOSSIER.name, parents_named())
     procedure = merge.accepted.frame["procedure_code"].str.slice(0, PROCEDURE_CHARACTERS)
     if procedure.is_in(INTERLINKED_PROCEDURES).any():
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -114,7 +114,7 @@ def _after_units(connection: Connection, merge: Merge) -> None:
     """An agency's work may have gone to another one with its province."""
     prefixes = merge.accepted.frame["agency_code"].drop_nulls().unique().to_list()
     if prefixes:
-        touch(connection, merge.place, DOSSIER.name, dossiers_carried_on(prefixes))
+        republish_keys(connection, merge.place, DOSSIER.name, dossiers_carried_on(prefixes))
 
 
 def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tuple[object]]) -> None:
@@ -149,7 +149,7 @@ def reckon_open(connection: Connection, place: Place, most: int) -> int:
     if found:
         keys = select(func.unnest(literal(found, ARRAY(Uuid)), type_=Uuid).label("key"))
         connection.execute(deadlines_reckoned(keys.cte("touched_dossiers")))
-        touch(connection, place, DOSSIER.name, keys)
+        republish_keys(connection, place, DOSSIER.name, keys)
     return len(found)
 
 

@@ -37,7 +37,7 @@ from hub.model.flags import StandingFlag
 from hub.reconcile.rules.people.deaths import local_day, the_dead
 from hub.reconcile.shared.held_claims import Held, given_keys, held, is_among, with_group
 from hub.reconcile.shared.identity import part_text
-from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.republish import Place, republish_keys
 from hub.topology import FLAG_RECORDS
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import same_key, touched
@@ -63,7 +63,7 @@ def refresh(connection: Connection, causes: Iterable[UUID], place: Place) -> Non
     changed = connection.execute(flags_opened(), parameters).scalars().all()
     changed = [*changed, *connection.execute(flags_closed(), parameters).scalars()]
     if changed:
-        touch(connection, place, FLAG_RECORDS, select(func.unnest(literal(changed, ARRAY(Uuid)))))
+        republish_keys(connection, place, FLAG_RECORDS, select(func.unnest(literal(changed, ARRAY(Uuid)))))
 
 
 def any_deceased() -> Select[bool]:
@@ -121,21 +121,21 @@ def _dead() -> Select[*tuple[Any, ...]]:
 
 
 def _rule(
-    name: StandingFlag, tables: AspectTables, of: Held, dead: CTE, on: ColumnElement[bool]
+    name: StandingFlag, tables: AspectTables, held: Held, dead: CTE, on: ColumnElement[bool]
 ) -> Select[*tuple[Any, ...]]:
     return select(
         literal(tables.entity.name, Text).label("entity"),
         literal(tables.name, Text).label("aspect"),
-        of.c["key"].label("key"),
-        part_text(tables, of).label("part"),  # type: ignore[arg-type]
+        held.c["key"].label("key"),
+        part_text(tables, held).label("part"),  # type: ignore[arg-type]
         literal(name.value, Text).label("flag"),
         dead.c.cause.label("cause_key"),
-    ).select_from(of.source.join(dead, on))
+    ).select_from(held.source.join(dead, on))
 
 
-def _has_not_ended(of: Held, end: str, dead: CTE) -> ColumnElement[bool]:
-    until = of.c[end]
-    return or_(until.is_(None), and_(until > dead.c.died_on, until > local_day(of.c["occurred_at"])))
+def _has_not_ended(held: Held, end: str, dead: CTE) -> ColumnElement[bool]:
+    until = held.c[end]
+    return or_(until.is_(None), and_(until > dead.c.died_on, until > local_day(held.c["occurred_at"])))
 
 
 def _insurance(dead: CTE) -> Select[*tuple[Any, ...]]:

@@ -180,14 +180,14 @@ def _crowds(tables: AspectTables, holders: Any) -> Select[Any]:
     return _question(tables, first, literal("", Text), detail)
 
 
-def _question(tables: AspectTables, of: Any, part: ColumnElement[str], detail: ColumnElement[Any]) -> Select[Any]:
+def _question(tables: AspectTables, pair: Any, part: ColumnElement[str], detail: ColumnElement[Any]) -> Select[Any]:
     return select(
         literal(ReviewKind.POSSIBLE_DUPLICATE_PERSON.value, Text).label("kind"),
         literal(tables.name, Text).label("aspect"),
-        of.c.key.label("key"),
+        pair.c.key.label("key"),
         part.label("part"),
         literal(_field_of(tables), Text).label("field"),
-        of.c.source.label("source"),
+        pair.c.source.label("source"),
         detail.label("detail"),
     )
 

@@ -21,7 +21,7 @@ from hub.reconcile.rules.units.reviews import (
     keys_of_decisions,
     wait_for_claims,
 )
-from hub.reconcile.shared.republish import Place, touch
+from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
@@ -35,7 +35,7 @@ def step(connection: Connection, merge: Merge) -> None:
     elif merge.tables.entity is REVIEW and (merge.accepted.frame["kind"] == AMBIGUOUS_UNIT).any():
         follow_decisions(connection)
         for tables in _published():
-            touch(connection, merge.place, tables.entity.name, keys_of_decisions(tables))
+            republish_keys(connection, merge.place, tables.entity.name, keys_of_decisions(tables))
 
 
 def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
@@ -55,7 +55,8 @@ def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
         follow_units(connection, changed)
         for tables in _published():
             for unit in tables.aspect.units:
-                touch(connection, place, tables.entity.name, keys_of_units(tables, unit).params(parameters_of(changed)))
+                keys = keys_of_units(tables, unit).params(parameters_of(changed))
+                republish_keys(connection, place, tables.entity.name, keys)
     return changed
 
 

@@ -6,8 +6,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.reconcile.shared.event_order import TURN_COLUMNS, with_turns
-from hub.warehouse.batch import TURN_DUPLICATE, TURN_NEWER, TURN_REUSED, TURN_STALE
+from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
+from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_NEWER, ORDER_REUSED, ORDER_STALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ def model(said: list[Row], with_parts: bool) -> tuple[list[int], list[bool]]:
         before = said[stored[group]] if group in stored else None
         if before is None or (row.epoch, row.version) > (before.epoch, before.version):
             stored[group] = number
-            turns.append(TURN_NEWER)
+            turns.append(ORDER_NEWER)
         elif (row.epoch, row.version) < (before.epoch, before.version):
-            turns.append(TURN_STALE)
+            turns.append(ORDER_STALE)
         else:
-            turns.append(TURN_DUPLICATE if row.content == before.content else TURN_REUSED)
+            turns.append(ORDER_DUPLICATE if row.content == before.content else ORDER_REUSED)
     return turns, [number in stored.values() for number in range(len(said))]
 
 
@@ -76,13 +76,13 @@ def _same_version(one: Row, other: Row, with_parts: bool) -> bool:
 @given(said=st.lists(rows, max_size=25), with_parts=st.booleans())
 def test_turns_equal_those_of_rows_taken_one_by_one(said: list[Row], with_parts: bool) -> None:
     frame = frame_of(said, with_parts)
-    turned = with_turns(frame, ("key", "kind") if with_parts else ("key",))
+    turned = with_event_order(frame, ("key", "kind") if with_parts else ("key",))
     assert (turned["turn"].to_list(), turned["newest"].to_list()) == model(said, with_parts)
-    assert turned.drop(TURN_COLUMNS).equals(frame)
+    assert turned.drop(ORDER_COLUMNS).equals(frame)
     for number, used_before in enumerate(turned["turn_hash"]):
         row = said[number]
         first = next(one for one in said if _same_version(one, row, with_parts))
-        is_reused = turned["turn"][number] == TURN_REUSED
+        is_reused = turned["turn"][number] == ORDER_REUSED
         assert used_before == (first.content - 2**62 if is_reused else None)
     assert turned.schema["turn"] == pl.Int16
     assert turned.schema["newest"] == pl.Boolean
@@ -90,9 +90,9 @@ def test_turns_equal_those_of_rows_taken_one_by_one(said: list[Row], with_parts:
 
 def test_rows_of_different_sources_do_not_meet() -> None:
     said = [Row(1, "PERMANENT", source, 1, 1, 0) for source in (1, 2)]
-    assert with_turns(frame_of(said, False), ("key",))["turn"].to_list() == [TURN_NEWER, TURN_NEWER]
+    assert with_event_order(frame_of(said, False), ("key",))["turn"].to_list() == [ORDER_NEWER, ORDER_NEWER]
 
 
 def test_epoch_goes_before_version() -> None:
     said = [Row(1, "PERMANENT", 1, 1, 0, 0), Row(1, "PERMANENT", 1, 0, 3, 0)]
-    assert with_turns(frame_of(said, False), ("key",))["turn"].to_list() == [TURN_NEWER, TURN_STALE]
+    assert with_event_order(frame_of(said, False), ("key",))["turn"].to_list() == [ORDER_NEWER, ORDER_STALE]

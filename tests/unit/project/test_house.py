@@ -1,0 +1,34 @@
+"""The tree stays one in which a newcomer finds the way: small rooms that say their job, parameters with names."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+SOURCES = sorted([*(ROOT / "hub").rglob("*.py"), *(ROOT / "connectors").rglob("*.py")])
+MOST_MODULES = 20
+HISTORY = ROOT / "hub" / "warehouse" / "migrations" / "versions"
+"""Grows by one with every change of the tables."""
+
+
+def test_no_room_holds_more_modules_than_a_reader_can_keep_in_mind() -> None:
+    counts = Counter(path.parent for path in SOURCES if path.name != "__init__.py" and path.parent != HISTORY)
+    assert {str(room.relative_to(ROOT)): count for room, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_each_room_says_its_job() -> None:
+    rooms = {path.parent for path in SOURCES}
+    silent = [room for room in rooms if not ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8")))]
+    assert silent == []
+
+
+def test_parameters_say_what_they_are() -> None:
+    riddles = [
+        f"{path.relative_to(ROOT)}:{argument.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        if argument.arg == "of"
+    ]
+    assert riddles == []
