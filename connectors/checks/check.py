@@ -12,6 +12,7 @@ from connectors.checks.doubts import order_doubts
 from connectors.checks.row_security import hidden_rows
 from connectors.checks.sight import unseen
 from connectors.checks.unclear import unclear_words
+from connectors.checks.unknown_words import unknown_words
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.declaration import Declaration, FieldRule, Kind, LateRows, Stream
 from connectors.faults import SourceRowError, translated
@@ -22,6 +23,7 @@ from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from hub.model.entities import key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError, PoisonError
+from hub.model.texts.near import did_you_mean
 
 OPTIONAL_ENVELOPE = {"occurred_at", "correlation_id", "causation_id", "actor", "purpose", "legal_basis", "unit_scheme"}
 """Fields of the envelope that a declaration may fill; the connector fills the rest."""
@@ -56,7 +58,7 @@ def _stream_problems(stream: Stream, version: SchemaVersion) -> Iterator[str]:
     for rule in stream.fields:
         spec = specs.get(rule.field)
         if spec is None:
-            yield f"{stream.subject} has no field {rule.field!r}"
+            yield f"{stream.subject} has no field {rule.field!r}{did_you_mean(rule.field, specs)}"
         elif rule.field in ENVELOPE_FIELDS and rule.field not in OPTIONAL_ENVELOPE:
             yield f"field {rule.field}: the connector fills it itself"
         else:
@@ -79,7 +81,9 @@ def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
     for word in said:
         if word is not None and not _fits(word, spec):
             yield f"value {word!r} does not fit: " + (
-                f"it is none of {', '.join(spec.symbols)}" if spec.symbols else f"the schema wants {spec.kind}"
+                f"it is none of {', '.join(spec.symbols)}{did_you_mean(str(word), spec.symbols)}"
+                if spec.symbols
+                else f"the schema wants {spec.kind}"
             )
     if rule.part and spec.kind not in (FieldKind.INT, FieldKind.LONG):
         yield f"part is for numbers, the schema wants {spec.kind}"
@@ -96,7 +100,7 @@ def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
     elements = {item.name: item for item in spec.items}
     for item in rule.items:
         if item.field not in elements:
-            yield f"its elements have no field {item.field!r}"
+            yield f"its elements have no field {item.field!r}{did_you_mean(item.field, elements)}"
         else:
             yield from (f"element {item.field}: {text}" for text in _rule_problems(item, elements[item.field]))
     for name, element in elements.items():
@@ -132,8 +136,13 @@ class Sample:
     unseen: tuple[str, ...] = ()
 
 
-def sample(context: Context, stream: Stream) -> Sample:
+def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sample:
     """Map the first row of a stream; touches all that a run needs of its table.
+
+    Args:
+        context: of the source.
+        stream: which.
+        looks_at_words: warn of words that no table has, in the first rows.
 
     Raises:
         ConfigError: tables or columns the source does not have, words that are neither true nor false.
@@ -151,7 +160,10 @@ def sample(context: Context, stream: Stream) -> Sample:
         reading.begin()
         if unclear := list(unclear_words(table, version)):
             raise ConfigError(unclear)
-        told = (*warned, *order_doubts(context.declaration, table)), told[1]
+        warned += order_doubts(context.declaration, table)
+        told = tuple(warned), told[1]
+        if looks_at_words:
+            told = (*warned, *unknown_words(table, mapper)), told[1]
         with translated(table.what), table.engine.connect() as connection:
             found = [tuple(row) for row in connection.execute(table.rows().order_by(*table.key).limit(1))]
             rows = table.with_children(connection, found)

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.access.source import SourceTable
 from connectors.base.port import Record
 from connectors.base.reasons import RejectReason, Unmappable
+from connectors.checks.unknown_words import UnknownWords
 from connectors.conversion.columns import ColumnEncoder
 from connectors.conversion.mapping import RowMapper
 from connectors.conversion.rows import record_of_row
@@ -34,7 +35,13 @@ class Example:
 
 @dataclass(slots=True)
 class StreamReport:
-    """What became of a stream's rows. ``rejects``: counts by reason and detail; ``examples``: the first of each."""
+    """What became of a stream's rows.
+
+    Fields:
+        rejects: counts by reason and detail.
+        examples: the first of each.
+        words: a line for each word that no word table has.
+    """
 
     stream: str
     subject: str
@@ -42,6 +49,7 @@ class StreamReport:
     events: int = 0
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[Example]] = field(default_factory=dict, repr=False)
+    words: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it."""
@@ -59,6 +67,7 @@ class StreamReport:
                 }
                 for (reason, detail), count in self.rejects.most_common()
             ],
+            "words": list(self.words),
         }
 
 
@@ -74,6 +83,7 @@ class StreamCheck:
         self._table = SourceTable(context.engine, stream)
         self._table.prove_key()
         self._unmask = unmask
+        self._words = UnknownWords(self._mapper)
         self.report = StreamReport(stream.name, stream.subject)
 
     def records(self) -> Iterator[list[Record]]:
@@ -90,6 +100,7 @@ class StreamCheck:
                 if isinstance(row, UnreadableRow):
                     self._reject(row, RejectReason.SOURCE_CANNOT_READ.value, "")
             rows = [row for row in rows if not isinstance(row, UnreadableRow)]
+            self._words.add(rows)
             for row, record in zip(rows, self._columns.encode(rows, now).records, strict=True):
                 try:
                     if record is None or len(record[1]) > MAX_RECORD_BYTES:
@@ -100,6 +111,10 @@ class StreamCheck:
                     found.append(record)
             self.report.events += len(found)
             yield found
+
+    def words(self) -> tuple[str, ...]:
+        """Return a line for each word, of the rows so far, that no word table has."""
+        return self._words.told()
 
     def _reject(self, row: Sequence[Any], reason: str, detail: str) -> None:
         self.report.rejects[reason, detail] += 1

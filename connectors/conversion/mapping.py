@@ -113,6 +113,10 @@ class RowMapper:
         self._envelope(event, row, recorded_at)
         return event
 
+    def symbols(self, field: str) -> tuple[str, ...]:
+        """Return the closed list of a field's values in the schema; empty where it has none."""
+        return self._specs[field].symbols
+
     def _longest(self, field: str) -> int | None:
         return self._specs[field].max_length
 

@@ -28,6 +28,7 @@ from connectors.declared.formats import date_format_problem, number_format
 from connectors.declared.toml_shapes import MOST_ROWS, MOST_S, MOST_WHOLE, number_problem, table, tables
 from hub.model.envelope import Operation, UnitScheme
 from hub.model.errors import ConfigError
+from hub.model.texts.near import unknown_name
 from hub.topology import all_subjects
 
 _Table = Mapping[str, Any]
@@ -59,7 +60,7 @@ class _Reader:
 
     def unknown(self, where: str, given: _Table, known: set[str]) -> None:
         for name in sorted(set(given) - known):
-            self.problem(where, f"unknown name {name!r}")
+            self.problem(where, unknown_name("name", name, known))
 
     def text(
         self, where: str, given: _Table, name: str, default: str | None = None, most: int = _MOST_LETTERS
@@ -215,7 +216,7 @@ class _Reader:
         kind = Kind(self.one_of(where, given, "connector", list(Kind)) or Kind.TABLE)
         subject = self.required(where, given, "subject")
         if subject and subject not in all_subjects():
-            self.problem(where, f"unknown subject {subject!r}; there are {', '.join(all_subjects())}")
+            self.problem(where, unknown_name("subject", str(subject), all_subjects()))
         late = self.one_of(where, given, "late_rows", list(LateRows))
         key = self.names(where, given, "key")
         if not key or (kind is Kind.OUTBOX and len(key) != 1):

@@ -46,6 +46,8 @@ def check_command(
     HUB_POLICY is set: whether the source is known and may speak of these subjects. Where a warehouse can be reached:
     whether what the events name is known there (procedures, units); else what they name would be parked.
 
+    Words that no word table has are named, with near ones of the table (of the first 10,000 rows; with `--all` of all).
+
     `--all` maps every row and publishes nothing: events, rejects by reason and field with up to three examples, flags,
     references that are missing. Exit code 1 when there are rejects, or the hub would refuse events.
 
@@ -67,7 +69,7 @@ def check_command(
         environ.setdefault(loaded.state.url_env, "sqlite://")
     with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
         around = look_around(loaded)
-        samples = [] if offline else samples_of(context)
+        samples = [] if offline else samples_of(context, looks_at_words=not all_rows)
         reports: list[StreamReport] = []
         if all_rows and not offline:
             reports = _all_reports(context, around, source_values, as_json)
@@ -94,6 +96,7 @@ def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) 
             for records in checking.records():
                 around.take(stream.subject, records)
                 show(stream.name, checking.report.rows)
+        checking.report.words = checking.words()
         reports.append(checking.report)
     return reports
 
@@ -107,13 +110,13 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
         yield lambda name, rows: status.update(plain(f"{name}: {rows:,} rows mapped"))
 
 
-def samples_of(context: Context) -> list[Sample]:
-    """Return how the first row of each stream maps."""
+def samples_of(context: Context, looks_at_words: bool = True) -> list[Sample]:
+    """Return how the first row of each stream maps; with words that no table has, where they are looked for."""
     found: list[Sample] = []
     for stream in context.declaration.streams:
         for attempt in SHORT_COMMAND.retrying():
             with attempt:
-                found.append(sample(context, stream))
+                found.append(sample(context, stream, looks_at_words))
     return found
 
 
@@ -161,6 +164,8 @@ def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
             console.print(plain(f"  {reason} {detail}: {count:,}"))
             for example in one.examples[reason, detail]:
                 console.print(plain(f"    row {pairs(example.key)}: {pairs(example.values)}"))
+        for word in one.words:
+            console.print(plain(f"  {word}"))
     for name, count in around.refused().items():
         console.print(plain(f"the hub would refuse {count:,}: {name}"))
     for name, count in around.flags().items():

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub.model.texts.near import unknown_name
+
 RUN = 100
 WINDOW = 1_000
 SHARE = 0.2
@@ -53,7 +55,7 @@ def breaker_limits(table: Mapping[str, Any]) -> BreakerLimits:
 
 def breaker_problems(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a table ``[breaker]``."""
-    yield from (f"unknown field {name!r}" for name in sorted(set(table) - _KNOWN))
+    yield from (unknown_name("field", name, _KNOWN) for name in sorted(set(table) - _KNOWN))
     for name, least in (("run", 0), ("window", 1)):
         value = table.get(name, least)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST:

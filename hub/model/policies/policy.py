@@ -37,23 +37,21 @@ from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
 from hub.model.policies.breaker_limits import DEFAULT_LIMITS, BreakerLimits, breaker_limits, breaker_problems
 from hub.model.policies.quality import quality_problems
+from hub.model.texts.near import did_you_mean, unknown_name
 
 LOWEST_RANK = 32_767
 PARKING_DEADLINE_H = 72
 
-_TABLES = {"source", "quality", "parking", "breaker"}
-_KNOWN = {
-    "code",
-    "agency",
-    "role",
-    "subjects",
-    "unit_scheme",
-    "time_zone",
-    "valid_from",
-    "valid_until",
-    "order",
-    "authority",
+_TABLES = ("source", "quality", "parking", "breaker")
+_REQUIRED = {
+    "code": 'code = "hanam.motcua"',
+    "agency": 'agency = "H25"',
+    "role": 'role = "province"',
+    "subjects": 'subjects = ["dossier.submitted"]',
 }
+"""Fields that every source has, with an example each."""
+FIELDS = tuple(sorted((*_REQUIRED, "unit_scheme", "time_zone", "valid_from", "valid_until", "order", "authority")))
+"""Fields that a source may have."""
 _SUBJECT_OF_ASPECT = {
     f"{entity.name}.{aspect.name}": aspect.subject for entity in ENTITIES for aspect in entity.aspects
 }
@@ -123,7 +121,7 @@ def parse_policy(raw: bytes, name: str = "policy") -> Policy:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{name}: not valid TOML: {error}"]) from error
-    problems = [f"{name}: unknown field {key!r}" for key in sorted(set(document) - _TABLES)]
+    problems = [f"{name}: {unknown_name('field', key, _TABLES)}" for key in sorted(set(document) - set(_TABLES))]
     problems += [f"{name}: {problem}" for problem in _problems_of_tables(document)]
     entries = document.get("source", [])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
@@ -173,25 +171,27 @@ def _problems_of_tables(document: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(parking, dict):
         yield "parking must be a table: [parking]"
         return
-    yield from (f"parking: unknown field {key!r}" for key in sorted(set(parking) - {"deadline_hours"}))
+    others = sorted(set(parking) - {"deadline_hours"})
+    yield from (f"parking: {unknown_name('field', key, ['deadline_hours'])}" for key in others)
     hours = parking.get("deadline_hours", PARKING_DEADLINE_H)
     if not _is_whole(hours) or not 1 <= hours <= 8760:
         yield "parking: deadline_hours must be a whole number of hours, 1 to 8760"
 
 
 def _problems(entry: Mapping[str, Any]) -> Iterator[str]:
-    for name in sorted(set(entry) - _KNOWN):
-        yield f"unknown field {name!r}"
-    for name in ("code", "agency", "role", "subjects"):
+    for name in sorted(set(entry) - set(FIELDS)):
+        yield unknown_name("field", name, FIELDS)
+    for name, example in _REQUIRED.items():
         if name not in entry:
-            yield f"{name} is missing"
+            yield f"{name} is missing: e.g. {example}"
     for name in ("code", "agency", "time_zone"):
         if not (isinstance(entry.get(name, "-"), str) and entry.get(name, "-").strip()):
             yield f"{name} must be a text"
     yield from _problems_of_subjects(entry.get("subjects", []))
     for name, allowed in (("role", Role), ("unit_scheme", UnitScheme), ("order", EventOrder)):
         if name in entry and entry[name] not in list(allowed):
-            yield f"{name} {entry[name]!r} is none of {', '.join(allowed)}"
+            near = did_you_mean(entry[name], allowed) if isinstance(entry[name], str) else ""
+            yield f"{name} {entry[name]!r} is none of {', '.join(allowed)}{near}"
     yield from _problems_of_times(entry)
     yield from _problems_of_ranks(entry)
 
@@ -200,7 +200,8 @@ def _problems_of_subjects(subjects: object) -> Iterator[str]:
     if not isinstance(subjects, list):
         yield "subjects must be a list"
         return
-    yield from (f"unknown subject {subject!r}" for subject in subjects if subject not in list(SUBJECTS))
+    unknown = [subject for subject in subjects if subject not in list(SUBJECTS)]
+    yield from (unknown_name("subject", str(subject), SUBJECTS) for subject in unknown)
 
 
 def _problems_of_times(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -222,7 +223,7 @@ def _problems_of_ranks(entry: Mapping[str, Any]) -> Iterator[str]:
     subjects = entry.get("subjects", [])
     for aspect, rank in _ranks(given).items():
         if aspect not in _SUBJECT_OF_ASPECT:
-            yield f"authority: unknown aspect {aspect!r}"
+            yield f"authority: {unknown_name('aspect', aspect, _SUBJECT_OF_ASPECT)}"
         elif isinstance(subjects, list) and _SUBJECT_OF_ASPECT[aspect] not in subjects:
             yield f"authority: {aspect} is of {_SUBJECT_OF_ASPECT[aspect]}, which is none of the source's subjects"
         if not _is_whole(rank) or not 0 <= rank <= LOWEST_RANK:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
+from hub.model.texts.near import unknown_name
 
 LATE_AFTER_HOURS = 72
 FUTURE_TOLERANCE_S = 300
@@ -67,7 +68,7 @@ def quality_rules(table: Mapping[str, Any]) -> QualityRules:
 def quality_problems(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a table ``[quality]``."""
     for name in sorted(set(table) - _KNOWN):
-        yield f"unknown field {name!r}"
+        yield unknown_name("field", name, _KNOWN)
     for name in ("late_after_hours", "future_tolerance_seconds", "ahead_hours"):
         value = table.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
@@ -78,4 +79,5 @@ def quality_problems(table: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(off, list):
         yield "off must be a list of flags"
     else:
-        yield from (f"unknown flag {name!r}" for name in off if name not in list(Flag.__members__))
+        unknown = [name for name in off if name not in list(Flag.__members__)]
+        yield from (unknown_name("flag", str(name), Flag.__members__) for name in unknown)

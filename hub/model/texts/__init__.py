@@ -1,1 +1,1 @@
-"""Texts: how names and letters are compared, how text from outside is shown."""
+"""Texts: how names and letters are compared, how text from outside is shown, which name somebody meant."""

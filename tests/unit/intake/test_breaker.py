@@ -112,7 +112,7 @@ def test_what_tripped_is_not_counted_so_that_it_can_come_again() -> None:
         ("window = 0", "breaker: window must be a whole number, 1 to 1000000"),
         ("share = 0", "breaker: share must be a number above 0 and at most 1"),
         ("share = 1.1", "breaker: share must be a number above 0 and at most 1"),
-        ("ratio = 0.5", "breaker: unknown field 'ratio'"),
+        ("ratio = 0.5", "breaker: unknown field 'ratio'; there are run, share, window"),
     ],
 )
 def test_policy_lists_what_is_wrong_with_the_limits(line: str, problem: str) -> None:
