@@ -35,7 +35,8 @@ class Stop:
         why: in words; ``reasons``: poison records among those that were polled, by reason.
         limits: those that were reached.
         resumed_at: None while it stands.
-        accept_poison: so many poison records from ``stop_offset`` on may become dead letters without being counted.
+        accept_poison: so many poison records from ``stop_offset`` on may become dead letters without being counted, and
+            the count begins anew there; 0: it goes on as if there had been no stop.
         bug: what a bug of the hub was and where in the code, without values; None for other causes.
     """
 
@@ -187,10 +188,11 @@ def read_pasts(
 
 def _past(stop: Stop | None, poison: list[int], position: Position, window: int) -> Past:
     first = position.next_offset - window
-    if stop is None:
-        return Past(None, tuple(poison))
-    if stop.is_standing:
+    if stop is not None and stop.is_standing:
         return Past(stop)
+    if stop is None or not stop.accept_poison:
+        # who accepts none relies on it: what is poison still stops the partition again, at the same record
+        return Past(None, tuple(poison))
     since = [offset for offset in poison if offset >= stop.stop_offset]
     counted = since[stop.accept_poison :]
     return Past(None, tuple(offset for offset in counted if offset >= first), max(0, stop.accept_poison - len(since)))
@@ -199,13 +201,13 @@ def _past(stop: Stop | None, poison: list[int], position: Position, window: int)
 def _recent_poison(
     connection: Connection, positions: Collection[Position], window: int, stops: Mapping[Partition, Stop]
 ) -> dict[int, list[int]]:
-    """Return offsets of dead letters by log partition: of the last window, or since the last stop."""
+    """Return offsets of dead letters by log partition: of the last window, or since a stop that accepted some."""
     if not positions:
         return {}
     ranges = []
     for position in positions:
         stop = stops.get((position.topic, position.partition))
-        first = stop.stop_offset if stop else position.next_offset - window
+        first = stop.stop_offset if stop and stop.accept_poison else position.next_offset - window
         ranges.append(and_(dead_letter.c.log == position.log, dead_letter.c.log_offset >= first))
     here = tuple_(dead_letter.c.log, dead_letter.c.log_offset)
     found: dict[int, list[int]] = {}

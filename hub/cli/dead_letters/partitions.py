@@ -8,10 +8,12 @@ from rich.table import Table
 from hub.cli.dead_letters.options import Why, by_whom
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson, Execute, Officer
-from hub.cli.shared.screen import Screen, say, say_json
+from hub.cli.shared.screen import Screen, plain, say, say_json
+from hub.model.stop_causes import StopCause
 from hub.topology import subject_of
 
 if TYPE_CHECKING:
+    from hub.operate.dead_letters.partitions import ResumePlan
     from hub.warehouse.stops import Stop
 
 _APPLICATION = "hub partitions"
@@ -65,8 +67,10 @@ def resume(
 ) -> None:
     """Let a stopped partition go on from its stored offset. Prints the plan; `--execute` does it.
 
-    First mend the cause: update the hub or its policy, or stop the producer. Records that stay poison trip the breaker
-    again; `--accept-poison` lets so many of them through as dead letters, which can be redriven later.
+    First mend the cause: update the hub or its policy, or stop the producer. Without `--accept-poison` the count of
+    poison records goes on as if there had been no stop: where they are still poison, the partition stops again at the
+    same record. `--accept-poison N` lets N of them become dead letters, which can be redriven later; after them the
+    count begins anew.
 
     **Examples**
 
@@ -90,12 +94,27 @@ def resume(
     console.print(_listed([plan.stop]))
     accepted = f", {accept_poison:,} poison records accepted" if accept_poison else ""
     console.print(f"{'goes' if execute else 'would go'} on from {plan.next_offset}{accepted}")
-    run = plan.stop.limits.run + accept_poison
-    console.print(
-        f"the count begins anew: it stops again at {run:,} poison records in a row; fewer become dead letters"
-    )
+    console.print(plain(what_stops_it_again(plan)))
     if not execute:
         console.print("nothing is done; add --execute and --reason")
+
+
+def what_stops_it_again(plan: "ResumePlan") -> str:
+    """Say what an operator may rely on: when the partition stops again."""
+    stop, accepted = plan.stop, plan.accept_poison
+    if stop.cause is not StopCause.STORM:
+        return "if the cause is still there, it stops again at the same place"
+    if not accepted:
+        return (
+            f"none is accepted, so the count goes on: it stops again at {stop.place}@{stop.poison_offset} at the "
+            "latest, if that record is still poison"
+        )
+    limits = stop.limits
+    in_a_row = f"{limits.run:,} in a row, or " if limits.run else ""
+    return (
+        f"then the count begins anew: {in_a_row}{limits.most_in_window:,} poison records among the last "
+        f"{limits.window:,} stop it again"
+    )
 
 
 def _listed(stops: "list[Stop]") -> Table:

@@ -11,7 +11,7 @@ from hub.config import Settings
 from hub.model.alerts import PARTITION_STOPPED
 from hub.model.errors import ConfigError
 from hub.model.policies.breaker_limits import BreakerLimits
-from hub.operate.dead_letters.partitions import plan_resume, resume_partition
+from hub.operate.dead_letters.partitions import list_stops, plan_resume, resume_partition
 from hub.warehouse.alerts import open_alerts
 from hub.warehouse.database import open_database
 from hub.warehouse.setup.roles import WORKER
@@ -120,6 +120,27 @@ def test_storm_stops_its_partition_and_others_flow_until_an_operator_accepts_it(
     assert letters(ground) == 12 + 18
     said = ground.rows("SELECT actor, action, purpose, detail->>'accept_poison' FROM action ORDER BY id DESC LIMIT 1")
     assert said == [("H42-017", "partitions.resume", "case 7", "12")]
+
+
+def test_resumed_without_accepting_any_it_stops_again_at_the_same_record(ground: Ground) -> None:
+    send(ground, 0, [True] + [False] * 6)
+    ground.consume()
+    before = letters(ground)
+    send(ground, 0, [False] * 4)
+    at = stored(ground, 0)
+    ground.consume(lambda: bool(ground.status.stopped), drain=False)
+    (first,) = list_stops(ground.database, standing_only=True)
+    resume(ground)
+    ground.consume(lambda: bool(ground.status.stopped) or stored(ground, 0) > at, drain=False)
+    (again,) = list_stops(ground.database, standing_only=True)
+    assert (again.stop_offset, again.poison_offset) == (first.stop_offset, first.poison_offset) == (at, at + 3)
+    assert letters(ground) == before
+    resume(ground, accept=4)
+    ground.consume()
+    assert letters(ground) == before + 4
+    send(ground, 0, [False] * 9 + [True])
+    ground.consume()
+    assert letters(ground) == before + 13
 
 
 def test_run_is_known_to_the_next_worker_and_raised_limits_resume_it(ground: Ground) -> None:
