@@ -4,25 +4,13 @@ Kafka's record format, version 2: each record begins with its length, so that on
 the next. See "Record" in Kafka's documentation of its message format.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
-
+from hub.log.decompress import DamageError
 from hub.log.odd import Headers
 
-_CODECS: Mapping[int, tuple[str, Callable[[bytes], bytes]]] = {
-    1: ("gzip", gzip_decode),
-    2: ("snappy", snappy_decode),
-    3: ("lz4", lz4_decode),
-    4: ("zstd", zstd_decode),
-}
-_CODEC_MASK = 0x07
 _VARINT_BITS = 64
-
-
-class DamageError(Exception):
-    """Records of a batch cannot be told apart from here on; the message says why."""
 
 
 class _RecordError(Exception):
@@ -39,23 +27,6 @@ class ByHand:
     value: bytes | None = field(repr=False)
     headers: Headers = field(repr=False)
     why: str = ""
-
-
-def decompressed(attributes: int, payload: bytes) -> bytes:
-    """Return a batch's records as they were before compression; raises DamageError."""
-    codec = attributes & _CODEC_MASK
-    if codec == 0:
-        return payload
-    if codec not in _CODECS:
-        raise DamageError(f"it is compressed by a codec of number {codec}, which nobody knows")
-    name, decode = _CODECS[codec]
-    try:
-        return bytes(decode(payload))
-    except BaseException as error:
-        # The codecs' errors have no common base, and a panic of one written in Rust is no Exception.
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise DamageError(f"it cannot be decompressed as {name}") from error
-        raise
 
 
 def records_in(content: bytes, count: int) -> Iterator[ByHand]:

@@ -5,7 +5,9 @@ bytes of such a fetch are unpacked again (hub.log.unpacking), and ``OddRecord`` 
 library can read goes its own way, at its own speed.
 """
 
+import struct
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -13,13 +15,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer import consumer as _consumer
 from aiokafka.consumer import fetcher as _fetcher
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
 
+from hub.log.decompress import Budget, plain_batch
 from hub.log.odd import OddRecord
 from hub.log.unpacking import Aborted, Unpacking
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 READ_COMMITTED = "read_committed"
+_START = struct.Struct(">qi")
+_MAGIC_AT, _V2 = 16, 2
 
 
 def stream_consumer(bootstrap: str, **options: Any) -> "LogConsumer":
@@ -44,31 +50,46 @@ def is_odd(records: Collection[ConsumerRecord | OddRecord]) -> bool:
 
 
 class _Kept:
-    """The batches of a fetch as the library reads them, with the bytes they are read from."""
+    """The batches of a fetch as the library reads them, with the bytes they are read from.
 
-    def __init__(self, content: bytes) -> None:
+    Each is checked, and plain when the library gets it; none comes any more when the poll has given enough.
+    """
+
+    def __init__(self, content: bytes, budget: Budget | None = None) -> None:
         self.content = content
-        self._is_begun = False
-        try:
-            self._records = MemoryRecords(content)
-        except Exception:  # noqa: BLE001 - the first batch has no length that makes sense
-            self._records = None
+        self.budget = budget or Budget()
+        self._at = 0
 
     def size_in_bytes(self) -> int:
         return len(self.content)
 
     def has_next(self) -> bool:
-        """Tell whether a batch follows; what has bytes is never taken for empty."""
-        if self._records is not None and self._records.has_next():
-            return True
-        return not self._is_begun and bool(self.content)
+        """Tell whether a batch is to be taken; what has bytes is never taken for empty."""
+        if not self._at:
+            return bool(self.content)
+        return not self.budget.is_spent and self._end() is not None
 
     def next_batch(self) -> Any:
-        self._is_begun = True
-        batch = None if self._records is None else self._records.next_batch()
-        if batch is None:
+        end = self._end()
+        if end is None:
             raise CorruptRecordException("the first batch of a fetch has a false length")
-        return batch
+        content, self._at = self.content[self._at : end], end
+        if content[_MAGIC_AT] < _V2:
+            self.budget.spend(len(content))
+            return LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
+        batch = DefaultRecordBatch(content)
+        if not batch.validate_crc():
+            raise CorruptRecordException("a batch of a fetch has a false checksum")
+        plain = plain_batch(content)
+        self.budget.spend(len(plain))
+        return batch if plain is content else DefaultRecordBatch(plain)
+
+    def _end(self) -> int | None:
+        """Return where the next batch ends; None where no whole one follows."""
+        if len(self.content) - self._at < _START.size:
+            return None
+        end = self._at + _START.size + int(_START.unpack_from(self.content, self._at)[1])
+        return end if self._at + _MAGIC_AT < end <= len(self.content) else None
 
 
 class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
@@ -82,7 +103,9 @@ class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
     ) -> None:
         self._content = records.content
         self._told_aborted = list(aborted or ())
+        self._budget = records.budget
         super().__init__(tp, records, aborted, fetch_offset, *rest)
+        self._check_crcs = False  # done by _Kept, before what it checks is made plain
 
     def __next__(self) -> ConsumerRecord | OddRecord:
         try:
@@ -100,7 +123,9 @@ class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
     def _unpacked(self) -> Iterator[ConsumerRecord | OddRecord]:
         place = self._tp.topic, self._tp.partition
         is_committed = self._isolation_level == _fetcher.READ_COMMITTED
-        unpacking = Unpacking(place, self._content, self.next_fetch_offset, self._told_aborted, is_committed)
+        unpacking = Unpacking(
+            place, self._content, self.next_fetch_offset, self._told_aborted, is_committed, self._budget
+        )
         for record in unpacking:
             self.next_fetch_offset = unpacking.next_offset
             if not isinstance(record, OddRecord):
@@ -124,9 +149,18 @@ def swapped(function: _Function, **names: Any) -> _Function:
 
 
 class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
-    _proc_fetch_request = swapped(
-        _fetcher.Fetcher._proc_fetch_request, MemoryRecords=_Kept, PartitionRecords=_PartitionRecords
-    )
+    """The library's fetcher; what one poll gives is bounded by its budget."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.budget = Budget()
+        kept = partial(_Kept, budget=self.budget)
+        process = swapped(_fetcher.Fetcher._proc_fetch_request, MemoryRecords=kept, PartitionRecords=_PartitionRecords)
+        self._proc_fetch_request = partial(process, self)
+        super().__init__(*arguments, **named)
+
+    async def fetched_records(self, *arguments: Any, **named: Any) -> Any:
+        self.budget.renew()
+        return await super().fetched_records(*arguments, **named)
 
 
 class LogConsumer(AIOKafkaConsumer):  # type: ignore[misc]

@@ -15,8 +15,9 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
+from hub.log.decompress import Budget, DamageError, TooMuchError, plain_batch
 from hub.log.odd import OddRecord
-from hub.log.record_bytes import ByHand, DamageError, decompressed, records_in
+from hub.log.record_bytes import ByHand, records_in
 
 _START = struct.Struct(">qi")
 _HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -59,7 +60,13 @@ class Unpacking:
     """
 
     def __init__(
-        self, place: tuple[str, int], content: bytes, first: int, aborted: Collection[Aborted], is_committed: bool
+        self,
+        place: tuple[str, int],
+        content: bytes,
+        first: int,
+        aborted: Collection[Aborted],
+        is_committed: bool,
+        budget: Budget | None = None,
     ) -> None:
         """Take the bytes.
 
@@ -69,6 +76,7 @@ class Unpacking:
             first: the offset that was asked for.
             aborted: transactions that were aborted, as the broker tells them.
             is_committed: leave out what aborted transactions hold.
+            budget: how much may be given; what is left of the fetch then is to be fetched again.
         """
         self.next_offset = first
         self._place = place
@@ -76,6 +84,7 @@ class Unpacking:
         self._aborted = sorted(aborted, key=lambda one: one[1])
         self._aborted_producers: set[int] = set()
         self._is_committed = is_committed
+        self._budget = budget or Budget()
 
     def __iter__(self) -> Iterator[Any]:
         """Yield what stands from the wanted offset on."""
@@ -95,6 +104,8 @@ class Unpacking:
                 yield self._damage(stop.first, self._until(stop.end, end), stop.why)
                 return
             at = end
+            if self._budget.is_spent:
+                return
 
     def _until(self, end: int, at: int) -> int:
         """Return where damage ends: never behind the beginning of the next batch."""
@@ -134,16 +145,25 @@ class Unpacking:
         if batch.next_offset <= self.next_offset:
             return
         try:
-            read = list(DefaultRecordBatch(batch.content))
+            content = plain_batch(batch.content)
+        except TooMuchError as error:
+            if batch.count > 1:
+                raise _Stop(max(batch.base, self.next_offset), batch.next_offset, str(error)) from error
+            yield OddRecord(*self._place, batch.base, batch.next_offset, batch.max_timestamp, str(error))
+            return
+        except DamageError as error:
+            raise _Stop(max(batch.base, self.next_offset), batch.next_offset, str(error)) from error
+        self._budget.spend(len(content))
+        try:
+            read = list(DefaultRecordBatch(content))
         except Exception:  # noqa: BLE001 - whatever the library refuses is read by hand
-            yield from self._by_hand(batch)
+            yield from self._by_hand(batch, content[_HEADER.size :])
         else:
             yield from read
 
-    def _by_hand(self, batch: _Batch) -> Iterator[OddRecord]:
+    def _by_hand(self, batch: _Batch, content: bytes) -> Iterator[OddRecord]:
         expected = batch.base
         try:
-            content = decompressed(batch.attributes, batch.content[_HEADER.size :])
             for record in records_in(content, batch.count):
                 offset = batch.base + record.offset_delta
                 if not expected <= offset < batch.next_offset:

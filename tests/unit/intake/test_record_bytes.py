@@ -2,8 +2,9 @@
 
 import pytest
 
-from hub.log.record_bytes import DamageError, records_in
-from tests.support.log_bytes import varint
+from hub.log.decompress import DamageError
+from hub.log.record_bytes import records_in
+from tests.log_bytes import varint
 
 BODY = b"\0" + varint(0) + varint(0) + varint(-1) + varint(5) + b"value" + varint(0)
 

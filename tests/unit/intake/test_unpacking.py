@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
+from hub.log.decompress import MOST_BATCH_BYTES, MOST_POLL_BYTES, Budget
 from hub.log.odd import OddRecord
 from hub.log.reader import _PartitionRecords as ReaderRecords
 from hub.log.stream import _Kept, is_odd
@@ -206,3 +207,51 @@ def test_odd_records_are_told_apart_and_keep_what_they_hold_to_themselves() -> N
     sound, _ = by_stream(batch(0, [Said()]), 0, [])
     assert not is_odd(sound)
     assert type(sound[0]) is ConsumerRecord
+
+
+MUCH = bytes(MOST_BATCH_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("read", "codec"),
+    [(by_unpacking, 1), (by_unpacking, 2), (by_unpacking, 3), (by_unpacking, 4), (by_stream, 4), (by_reader, 4)],
+)
+def test_batch_that_holds_far_more_than_it_takes_in_the_log_is_not_read_into_memory(read: Read, codec: int) -> None:
+    one, several = batch(0, [Said(value=MUCH)], codec), batch(1, [Said(value=MUCH), Said()], codec)
+    assert len(one) < MOST_BATCH_BYTES // 20
+    records, after = read(one + batch(1, [Said(value=b"behind")]), 0, [])
+    assert [offset for offset, _, _ in told(records)] == [0, 1]
+    assert "holds more than 64 MiB when it is decompressed" in records[0].why
+    assert not records[0].is_damage
+    assert (records[0].value, records[1].value, after) == (None, b"behind", 2)
+    (damage,), _ = read(several, 0, [])
+    assert (damage.is_damage, damage.offset, damage.end) == (True, 1, 3)
+
+
+@EVERY_WAY
+def test_what_one_poll_gives_is_bounded_and_the_rest_is_fetched_again(read: Read) -> None:
+    value = bytes(MOST_POLL_BYTES // 2)
+    fetch = b"".join(batch(number, [Said(value=value)], 4) for number in range(10))
+    records, after = read(fetch, 0, [])
+    assert (len(records), after) == (2, 2)
+    records, after = read(fetch[2 * len(fetch) // 10 :], 2, [])
+    assert ([one.offset for one in records], after) == ([2, 3], 4)
+
+
+def test_partition_gives_one_batch_at_least_when_others_have_spent_what_a_poll_may_give() -> None:
+    spent = Budget(left=0)
+    kept = _Kept(batch(0, [Said(value=b"a")]) + batch(1, [Said(value=b"b")]), spent)
+    records = StreamRecords(PLACE, kept, [], 0, None, None, True, 1)
+    assert [one.value for one in records] == [b"a"]
+    assert records.next_fetch_offset == 1
+    spent.renew()
+    kept = _Kept(batch(1, [Said(value=b"b")]) + batch(2, [Said(value=b"c")]), spent)
+    assert [one.value for one in StreamRecords(PLACE, kept, [], 1, None, None, True, 1)] == [b"b", b"c"]
+
+
+@EVERY_WAY
+def test_snappy_block_that_says_a_false_length_is_damage_and_ends(read: Read) -> None:
+    for size in (-4, 0, 10_000):
+        payload = b"\x82SNAPPY\0" + bytes([0, 0, 0, 1, 0, 0, 0, 1]) + size.to_bytes(4, "big", signed=True) + b"1234"
+        (damage,), _ = read(batch(0, [Said(), Said()], 2, payload=payload), 0, [])
+        assert "cannot be decompressed as snappy" in damage.why

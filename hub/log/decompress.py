@@ -1,0 +1,139 @@
+"""Compressed batches become plain ones, within bounds: a few bytes of the log may stand for very many.
+
+A codec makes a thousand bytes, or a million, of one. What a batch holds is bounded here, and what one poll gives by its
+``Budget``; without both, one producer could fill the memory of every reader.
+"""
+
+import mmap
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import cramjam
+
+from hub.topology import MAX_LOG_RECORD_BYTES
+
+MOST_BATCH_BYTES = 4 * MAX_LOG_RECORD_BYTES
+"""A batch that holds more, decompressed, is not read: the largest record that a topic lets in is a quarter of it."""
+
+MOST_POLL_BYTES = MOST_BATCH_BYTES
+"""When one poll has given so many bytes of records, it gives no further batch of a partition that gave one."""
+
+CODEC_MASK = 0x07
+_GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
+_NAMES = {_GZIP: "gzip", _SNAPPY: "snappy", _LZ4: "lz4", _ZSTD: "zstd"}
+_SNAPPY_MOST_RATIO = 64
+"""Snappy makes at most 64 bytes of a byte; a block that says more is none."""
+_XERIAL = b"\x82SNAPPY\0"
+_XERIAL_HEADER = 16
+_BLOCK = struct.Struct(">i")
+_HEADER_BYTES = 61
+_LENGTH_AT, _ATTRIBUTES_AT, _START_BYTES = 8, 21, 12
+_scratch = threading.local()
+
+
+class DamageError(Exception):
+    """Records of a batch cannot be told apart from here on; the message says why."""
+
+
+class TooMuchError(DamageError):
+    """A batch holds more than ``MOST_BATCH_BYTES``."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many more bytes of records a poll may give."""
+
+    left: int = MOST_POLL_BYTES
+
+    def renew(self) -> None:
+        """Begin the next poll."""
+        self.left = MOST_POLL_BYTES
+
+    def spend(self, size: int) -> None:
+        """Take note of a batch that is given."""
+        self.left -= size
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the poll has given enough."""
+        return self.left <= 0
+
+
+def plain_batch(content: bytes) -> bytes:
+    """Return a batch of version 2 as it would be without compression; its checksum is the one of before.
+
+    Raises:
+        DamageError: it cannot be decompressed.
+        TooMuchError: it holds more than ``MOST_BATCH_BYTES``.
+    """
+    codec = content[_ATTRIBUTES_AT + 1] & CODEC_MASK
+    if not codec:
+        return content
+    header = bytearray(content[:_HEADER_BYTES])
+    records = decompressed(codec, content[_HEADER_BYTES:])
+    header[_ATTRIBUTES_AT + 1] &= ~CODEC_MASK & 0xFF
+    _BLOCK.pack_into(header, _LENGTH_AT, _HEADER_BYTES - _START_BYTES + len(records))
+    return b"".join((header, records))
+
+
+def decompressed(codec: int, payload: bytes) -> bytes:
+    """Return what was compressed by the codec of a number; raises as ``plain_batch``."""
+    if codec not in _NAMES:
+        raise DamageError(f"it is compressed by a codec of number {codec}, which nobody knows")
+    try:
+        return _snappy(payload) if codec == _SNAPPY else _into_scratch(_INTO[codec], payload)
+    except DamageError:
+        raise
+    except BaseException as error:
+        # The codecs' errors have no common base, and a panic of one written in Rust is no Exception.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            if "whole buffer" in str(error):
+                raise _too_much() from error
+            raise DamageError(f"it cannot be decompressed as {_NAMES[codec]}") from error
+        raise
+
+
+_INTO: Mapping[int, Callable[[bytes, mmap.mmap], int]] = {
+    _GZIP: cramjam.gzip.decompress_into,
+    _LZ4: cramjam.lz4.decompress_into,
+    _ZSTD: cramjam.zstd.decompress_into,
+}
+
+
+def _into_scratch(decompress: Callable[[bytes, mmap.mmap], int], payload: bytes) -> bytes:
+    """Decompress into memory that ends where the bound is; of it only what is written is ever taken."""
+    scratch = getattr(_scratch, "memory", None)
+    if scratch is None:
+        scratch = _scratch.memory = mmap.mmap(-1, MOST_BATCH_BYTES)
+    return scratch[: decompress(payload, scratch)]
+
+
+def _snappy(payload: bytes) -> bytes:
+    blocks = list(_snappy_blocks(payload))
+    told = sum(cramjam.snappy.decompress_raw_len(block) for block in blocks)
+    if told > _SNAPPY_MOST_RATIO * len(payload):
+        raise DamageError("it cannot be decompressed as snappy")
+    if told > MOST_BATCH_BYTES:
+        raise _too_much()
+    return b"".join(bytes(cramjam.snappy.decompress_raw(block)) for block in blocks)
+
+
+def _snappy_blocks(payload: bytes) -> Iterator[bytes]:
+    """Yield what is compressed by itself: all, or the blocks of the form that Java's clients write."""
+    if not payload.startswith(_XERIAL) or len(payload) <= _XERIAL_HEADER:
+        yield payload
+        return
+    at = _XERIAL_HEADER
+    while at < len(payload):
+        (size,) = _BLOCK.unpack_from(payload, at)
+        at += _BLOCK.size
+        if not 0 < size <= len(payload) - at:
+            raise DamageError("it cannot be decompressed as snappy")
+        yield payload[at : at + size]
+        at += size
+
+
+def _too_much() -> TooMuchError:
+    return TooMuchError(f"it holds more than {MOST_BATCH_BYTES >> 20} MiB when it is decompressed")
