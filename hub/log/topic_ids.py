@@ -4,7 +4,8 @@ Offsets mean something in one log only. Whoever stores an offset stores the topi
 again before the offset is used.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -17,6 +18,16 @@ from hub.model.errors import UnreachableError
 from hub.retry import FIRST_ANSWER_MS
 
 _ANSWER_MS = 10_000
+_NO_SUCH_TOPIC = 3
+"""Kafka's number of the error: the brokers know no topic of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicFound:
+    """A topic as it is on the cluster: the id that Kafka gave it, and how many partitions it has."""
+
+    topic_id: UUID
+    partitions: int
 
 
 class TopicIds:
@@ -36,8 +47,21 @@ class TopicIds:
         Raises:
             UnreachableError: no broker answers.
         """
+        return {name: found.topic_id for name, found in self.describe(topics).items()}
+
+    def describe(self, topics: Collection[str]) -> dict[str, TopicFound]:
+        """Return some topics by name; which are left out, and what is raised: see ``read``."""
+        told = [one for one in self._told(topics) if one["topic_id"] and not one["error_code"]]
+        found = {one["name"]: TopicFound(UUID(str(one["topic_id"])), len(one["partitions"])) for one in told}
+        return {name: one for name, one in found.items() if one.topic_id.int}
+
+    def absent(self, topics: Collection[str]) -> set[str]:
+        """Return those of some topics that the brokers say they do not have; raises as ``read``."""
+        return {one["name"] for one in self._told(topics) if one["error_code"] == _NO_SUCH_TOPIC}
+
+    def _told(self, topics: Collection[str]) -> list[Mapping[str, Any]]:
         if not topics:
-            return {}
+            return []
         away = f"no Kafka broker at {self._bootstrap} tells the ids of topics"
         if self._client is None and not broker_answers(self._bootstrap):
             raise UnreachableError(away)
@@ -48,12 +72,10 @@ class TopicIds:
                     request_timeout_ms=_ANSWER_MS,
                     bootstrap_timeout_ms=FIRST_ANSWER_MS,
                 )
-            told = self._client.describe_topics(sorted(topics))
+            return list(self._client.describe_topics(sorted(topics)))
         except KafkaError as error:
             self.close()
             raise UnreachableError(away) from error
-        ids = {one["name"]: UUID(str(one["topic_id"])) for one in told if one["topic_id"] and not one["error_code"]}
-        return {name: found for name, found in ids.items() if found.int}
 
     def close(self) -> None:
         """Let go of the broker; the next question opens a connection anew."""

@@ -39,6 +39,12 @@ PARTITION_STOPPED = Alert(
     "a partition stands still: too many poison records, bytes that are no records, or not the log of its stored offset",
     "hub partitions list",
 )
+TOPIC_GONE = Alert(
+    "topic_gone",
+    Severity.PAGE,
+    "a topic of the hub is not on Kafka: sources cannot send to it, and what it held is not read",
+    "hub topics ensure",
+)
 WORKER_BUG = Alert(
     "worker_bug",
     Severity.PAGE,

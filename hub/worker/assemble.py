@@ -24,6 +24,7 @@ from hub.model.errors import NotMigratedError, RetryableError, UnreachableError
 from hub.model.policies.policy import Policy, load_policy
 from hub.model.texts.visible import logging_config
 from hub.operate.evidence.keeper import EvidenceGate
+from hub.operate.log.watch import LOOK_EVERY_S, TopicWatch
 from hub.reconcile.fence import Stamp
 from hub.reconcile.ledger.check import CHECK_EVERY_S, LedgerCheck
 from hub.reconcile.store import WarehouseStore
@@ -92,6 +93,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         chores = (
             Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn, _LEDGER_YIELDS_S),
+            Chore("topics", LOOK_EVERY_S, TopicWatch(working, places.bootstrap).look),
             *evidence_chores(settings, places, (engine, working), gate),
         )
         app = build_app(

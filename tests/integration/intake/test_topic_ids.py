@@ -22,6 +22,7 @@ def test_topic_made_anew_has_another_id_and_one_that_is_gone_has_none(engine: Ru
         assert first == ids.read([topic_prefix, f"{topic_prefix}.none"]) == topic_ids(engine.bootstrap, [topic_prefix])
         admin.delete_topics([topic_prefix])
         assert _settled(ids, topic_prefix, False) == {}
+        assert ids.absent([topic_prefix]) == {topic_prefix}
         admin.create_topics([NewTopic(topic_prefix, num_partitions=1, replication_factor=1)])
         assert _settled(ids, topic_prefix, True) != first
     admin.delete_topics([topic_prefix])

@@ -4,7 +4,7 @@ import pytest
 
 from hub.log.decompress import DamageError
 from hub.log.record_bytes import records_in
-from tests.log_bytes import varint
+from tests.support.log_bytes import varint
 
 BODY = b"\0" + varint(0) + varint(0) + varint(-1) + varint(5) + b"value" + varint(0)
 
