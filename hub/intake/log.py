@@ -25,6 +25,8 @@ FETCH_WAIT_MS = 50
 not taken for a tenth of a second, and has one request under way: one about quiet partitions alone would hold up the
 busy ones for all of the usual half second."""
 RETRY_MS = 500
+METADATA_MS = 10_000
+"""So long at most partitions that were added, or a topic that was made, are not seen."""
 HEARTBEATS_PER_SESSION = 4
 
 
@@ -64,7 +66,7 @@ def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) ->
         max_partition_fetch_bytes=FETCH_BYTES_PER_PARTITION,
         fetch_max_bytes=FETCH_BYTES,
         fetch_max_wait_ms=FETCH_WAIT_MS,
-        metadata_max_age_ms=30_000,
+        metadata_max_age_ms=METADATA_MS,
         retry_backoff_ms=RETRY_MS,
         session_timeout_ms=session_ms,
         heartbeat_interval_ms=session_ms // HEARTBEATS_PER_SESSION,

@@ -5,7 +5,7 @@ until the records at fault stand alone. Each key is once among what is sent at a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -19,6 +19,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     UnsupportedForMessageFormatError,
 )
+from aiokafka.partitioner import murmur2
 
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.model.set_aside import Refusal, SetAside
@@ -44,9 +45,14 @@ Refused = list[tuple[Outgoing, Refusal]]
 
 
 class Publisher:
-    """A transactional producer; an async context manager."""
+    """A transactional producer; an async context manager.
+
+    Fields:
+        partitions: how many partitions of a topic are filled; of one that is not named, all.
+    """
 
     def __init__(self, bootstrap: str, transactional_id: str) -> None:
+        self.partitions: Mapping[str, int] = {}
         self._bootstrap = bootstrap
         self._transactional_id = transactional_id
         self._producer: AIOKafkaProducer | None = None
@@ -90,9 +96,16 @@ class Publisher:
         if producer is None:
             raise RetryableError("share has no producer")
         try:
+            filled = {topic: await self._filled(producer, topic) for topic in {item.topic for item in outgoing}}
             async with producer.transaction():
                 sent = [
-                    await producer.send(item.topic, item.value, key=item.key, headers=list(item.headers))
+                    await producer.send(
+                        item.topic,
+                        item.value,
+                        key=item.key,
+                        partition=partition_of(item.key, filled[item.topic]),
+                        headers=list(item.headers),
+                    )
                     for item in outgoing
                 ]
                 await asyncio.gather(*sent)
@@ -102,6 +115,10 @@ class Publisher:
             raise
         except KafkaError as error:
             raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
+
+    async def _filled(self, producer: AIOKafkaProducer, topic: str) -> int:
+        there = len(await producer.partitions_for(topic))
+        return min(there, self.partitions.get(topic, there))
 
     async def _open(self) -> None:
         producer = AIOKafkaProducer(
@@ -123,6 +140,11 @@ class Publisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+
+def partition_of(key: bytes | None, partitions: int) -> int | None:
+    """Return the partition that Kafka's clients give a key by themselves among so many; None without a key: any."""
+    return None if key is None else int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 def _too_large(item: Outgoing) -> Refusal:

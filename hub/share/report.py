@@ -10,6 +10,7 @@ from hub.model.processes import Condition, Judged, Limits, Role
 from hub.share.delay import Delay, read_delays
 from hub.share.republish import Republication, open_requests
 from hub.share.set_aside import count_asides
+from hub.share.topics import Added, partitions_added
 from hub.warehouse.alerts import read_alerts
 from hub.warehouse.processes import read_processes
 
@@ -24,6 +25,7 @@ class ShareReport:
         set_aside: how many records, by topic.
         anew: topics that were made anew, and what to do.
         requests: what is to be published again.
+        added: topics that have more partitions than share fills; nothing is amiss with them.
     """
 
     processes: tuple[Judged, ...]
@@ -31,6 +33,7 @@ class ShareReport:
     set_aside: dict[str, int]
     anew: dict[str, str]
     requests: tuple[Republication, ...]
+    added: tuple[Added, ...]
 
     @property
     def is_well(self) -> bool:
@@ -45,6 +48,7 @@ class ShareReport:
             "topics": [asdict(one) | {"since": one.since and one.since.isoformat()} for one in self.delays],
             "set_aside": self.set_aside,
             "made_anew": self.anew,
+            "partitions_added": [asdict(one) for one in self.added],
             "republications": [
                 {
                     "id": one.id,
@@ -69,4 +73,5 @@ def read_report(connection: Connection, limits: Limits) -> ShareReport:
         count_asides(connection),
         anew,
         tuple(open_requests(connection)),
+        tuple(partitions_added(connection)),
     )

@@ -9,7 +9,7 @@ aside (hub.share.set_aside); a broker or database that is away is waited for.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from hub.share.publisher import Publisher
 from hub.share.republish import open_requests
 from hub.share.set_aside import count_asides
 from hub.share.step import KEYS_AT_ONCE, Step, clock_of, next_step, step_done
-from hub.share.topics import compare_ids
+from hub.share.topics import Added, compare_topics, partitions_added, partitions_kept
 from hub.topology import FLAG_RECORDS, shared_topics
 from hub.waiting import Waiting
 from hub.warehouse.database import translated_errors
@@ -57,6 +57,7 @@ class Share:
         self._lock = f"{_LOCK}:{schema}"
         self._missing: frozenset[str] = frozenset()
         self._any_request = False
+        self._added: tuple[Added, ...] = ()
         self._steps = 0
         self.waiting = Waiting()
         self._heartbeat = Heartbeat(engine, self.waiting)
@@ -116,7 +117,7 @@ class Share:
         try_again, any_aside = await self._in_thread(self._begun, connection)
         while True:
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
-                await self._in_thread(self._look, connection, ids)
+                publisher.partitions = await self._in_thread(self._look, connection, ids)
                 looked_at = time.monotonic()
             step = await self._in_thread(self._next, connection, try_again)
             if not step.tried_again:
@@ -155,14 +156,23 @@ class Share:
         self._steps += 1
         return any_aside
 
-    def _look(self, connection: Connection, ids: TopicIds) -> None:
-        """Compare the topics' ids with those known, and look for requests."""
+    def _look(self, connection: Connection, ids: TopicIds) -> dict[str, int]:
+        """Compare the topics with those known, and look for requests; return how many partitions of each are filled."""
         wanted = shared_topics().values()
-        found = ids.read(list(wanted))
+        found = ids.describe(list(wanted))
         self._missing = frozenset(wanted) - set(found)
         with translated_errors("looking at share's topics"), connection.begin():
-            compare_ids(connection, found)
+            compare_topics(connection, found)
+            self._tell_added(partitions_added(connection))
             self._any_request = bool(open_requests(connection))
+            return partitions_kept(connection, found)
+
+    def _tell_added(self, added: Sequence[Added]) -> None:
+        """Say once of each topic that partitions were added to it."""
+        for one in added:
+            if one not in self._added:
+                _log.warning("%s", one)
+        self._added = tuple(added)
 
     def _check_topics(self, ids: TopicIds, step: Step) -> None:
         """Refuse to send to a topic that is not there, which the producer would wait for without a word."""

@@ -1,12 +1,17 @@
-"""The topics that share fills, by the id that Kafka gave each: one that is deleted and made anew has another id."""
+"""The topics that share fills, by the id that Kafka gave each: one that is deleted and made anew has another id.
+
+All records of a key lie in one partition. So share keeps to the partitions that a topic had when it was filled first;
+partitions that are added later stay empty, until the topic is made anew.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from hub.log.topic_ids import TopicFound
 from hub.model.alerts import RECORD_TOPIC_ANEW
 from hub.topology import shared_topics
 from hub.warehouse.alerts import clear_alert, raise_alert
@@ -23,19 +28,72 @@ class TopicMadeAnew:
     found: UUID
 
 
-def compare_ids(connection: Connection, found: Mapping[str, UUID]) -> list[TopicMadeAnew]:
-    """Keep the ids of topics that are seen for the first time; return those whose id is another than the one known.
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Partitions were added to a topic: records stay in the first ``kept`` of ``there``."""
+
+    topic: str
+    kept: int
+    there: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic} has {self.there} partitions now: records stay in the first {self.kept}, so that each key "
+            "stays in its own; to fill all: delete the topic, make it anew and `hub share republish` it"
+        )
+
+
+def compare_topics(connection: Connection, found: Mapping[str, TopicFound]) -> list[TopicMadeAnew]:
+    """Keep what topics are that are seen for the first time; return those whose id is another than the one known.
 
     An alert is open for each of these, until its content is published again.
     """
-    if found:
-        rows = [{"topic": topic, "topic_id": topic_id} for topic, topic_id in sorted(found.items())]
-        connection.execute(insert(share_topic).on_conflict_do_nothing(), rows)
-    anew = made_anew(connection, found)
+    known = {row.topic: (row.topic_id, row.partitions_there) for row in connection.execute(select(share_topic))}
+    for topic, now in sorted(found.items()):
+        if known.get(topic) != (now.topic_id, now.partitions):
+            _keep(connection, topic, now)
+    anew = made_anew(connection, {topic: now.topic_id for topic, now in found.items()})
     for one in anew:
         raise_alert(connection, RECORD_TOPIC_ANEW, one.topic, words_of(one))
     clear_alert(connection, RECORD_TOPIC_ANEW, but=[one.topic for one in anew] + _not_seen(connection, found))
     return anew
+
+
+def _keep(connection: Connection, topic: str, found: TopicFound) -> None:
+    """Keep a topic as it is found, if that is news: what is known of another topic of the name stays as it is."""
+    keeping = insert(share_topic).values(
+        topic=topic, topic_id=found.topic_id, partitions=found.partitions, partitions_there=found.partitions
+    )
+    table, new = share_topic.c, keeping.excluded
+    connection.execute(
+        keeping.on_conflict_do_update(
+            index_elements=["topic"],
+            set_={
+                "partitions": func.coalesce(table.partitions, new.partitions),
+                "partitions_there": new.partitions_there,
+            },
+            where=table.topic_id == new.topic_id,
+        )
+    )
+
+
+def partitions_kept(connection: Connection, found: Mapping[str, TopicFound]) -> dict[str, int]:
+    """Return how many partitions share fills of each topic that is there."""
+    known = {
+        row.topic: row.partitions
+        for row in connection.execute(select(share_topic))
+        if row.topic in found and row.topic_id == found[row.topic].topic_id and row.partitions
+    }
+    return {topic: min(one.partitions, known.get(topic, one.partitions)) for topic, one in found.items()}
+
+
+def partitions_added(connection: Connection) -> list[Added]:
+    """Return the topics that have more partitions than share fills."""
+    table = share_topic.c
+    more = select(table.topic, table.partitions, table.partitions_there).where(
+        table.partitions < table.partitions_there
+    )
+    return [Added(*row) for row in connection.execute(more.order_by(table.topic))]
 
 
 def made_anew(connection: Connection, found: Mapping[str, UUID]) -> list[TopicMadeAnew]:
@@ -58,13 +116,14 @@ def words_of(anew: TopicMadeAnew) -> str:
 
 
 def accept_id(connection: Connection, topic: str, topic_id: UUID) -> None:
-    """Note that the topic of that id holds all that share has published."""
-    keeping = insert(share_topic).values(topic=topic, topic_id=topic_id)
+    """Note that the topic of that id holds all that share has published; the next look learns its partitions."""
     connection.execute(
-        keeping.on_conflict_do_update(index_elements=["topic"], set_={"topic_id": keeping.excluded.topic_id})
+        update(share_topic)
+        .where(share_topic.c.topic == topic, share_topic.c.topic_id != topic_id)
+        .values(topic_id=topic_id, partitions=None, partitions_there=None)
     )
 
 
-def _not_seen(connection: Connection, found: Mapping[str, UUID]) -> list[str]:
+def _not_seen(connection: Connection, found: Mapping[str, TopicFound]) -> list[str]:
     """Return known topics that are not there now: whether they are made anew is not known yet."""
     return [topic for topic in connection.execute(select(share_topic.c.topic)).scalars() if topic not in found]

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hub.cli.ledger.view import duration
-from hub.cli.shared.screen import styled
+from hub.cli.shared.screen import plain, styled
 from hub.model.processes import Condition
 from hub.operate.share_republish import RepublishPlan
 from hub.share.delay import Delay
@@ -34,6 +34,7 @@ def told(report: ShareReport) -> Iterator[RenderableType]:
     table = delay_table(report.delays)
     yield table if table.row_count else "share is not behind: all that is merged was looked at"
     yield from troubles(report)
+    yield from (plain(str(one)) for one in report.added)
     for one in report.requests:
         when = f"{one.asked_at:%Y-%m-%d %H:%M}"
         yield f"publishes {one.name} again: {one.done:,} of {one.total:,}, asked by {one.actor} at {when}: {one.reason}"

@@ -46,8 +46,13 @@ share_topic = Table(
     Column("topic", Text, primary_key=True),
     Column("topic_id", Uuid, nullable=False),
     Column("known_since", utc_time, nullable=False, server_default=func.now()),
+    Column("partitions", Integer),
+    Column("partitions_there", Integer),
 )
-"""The topics that share has filled, each by the id that Kafka gave it: one that is made anew has another id."""
+"""The topics that share has filled, each by the id that Kafka gave it: one that is made anew has another id.
+
+``partitions``: how many share fills, those that it had when it was filled first. ``partitions_there``: how many it has
+by now. Both are null until share looks."""
 
 republication = Table(
     "republication",

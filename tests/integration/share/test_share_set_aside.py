@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import uuid
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from hub.model.entities import CITIZEN
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.share.compose import Composer
+from hub.share.outgoing import Outgoing
+from hub.share.publisher import MOST_BYTES, Publisher
 from hub.share.share import Share
 from hub.share.tail import PortalRecord, tail
-from hub.topology import MAX_SHARED_BYTES, record_topic, topics
+from hub.topology import MAX_SHARED_BYTES, dead_letter_topic, event_topic, record_topic, topics
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, Said, World
@@ -121,6 +124,20 @@ def test_record_that_becomes_nobodys_is_a_tombstone_and_no_longer_set_aside(
     assert share_once(world, engine) == 1
     assert on_portal(engine, keys) == {keys[0]: [None]}
     assert world.rows(OPEN) == []
+
+
+async def test_record_of_just_the_limit_is_taken_and_one_of_a_byte_more_is_not(engine: RunningEngine) -> None:
+    topic = dead_letter_topic(event_topic("inspection.changed"))
+    headers = (("name", b"value"),)
+
+    def sized(size: int, item: str) -> Outgoing:
+        return Outgoing(topic, b"k" * 16, os.urandom(size - 16 - 9), item, None, headers)
+
+    limits = [sized(MOST_BYTES, "at the limit"), sized(MOST_BYTES + 1, "above it"), sized(MOST_BYTES - 1, "below it")]
+    assert [one.size - MOST_BYTES for one in limits] == [0, 1, -1]
+    async with Publisher(engine.bootstrap, "test.limits") as publisher:
+        refused = await publisher.publish([*limits, sized(100, "small")])
+    assert [(item.item, why.reason.value) for item, why in refused] == [("above it", "TOO_LARGE")]
 
 
 def test_record_that_the_broker_refuses_is_set_aside_and_all_others_are_published(
