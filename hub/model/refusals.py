@@ -25,6 +25,14 @@ class Stage(StrEnum):
     STORE = "store"
 
 
+class GroupBy(StrEnum):
+    """What refused records are counted by."""
+
+    REASON = "reason"
+    SOURCE = "source"
+    TOPIC = "topic"
+
+
 CHECKED_BY: Mapping[Stage, str] = {
     Stage.LOG: "hub.log.unpacking",
     Stage.FRAME: "hub.codec.wire",

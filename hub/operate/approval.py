@@ -60,27 +60,41 @@ def check_second(engine: Engine, second: Second, first: str) -> None:
     Raises:
         NotApprovedError: they are not.
     """
-    why = None
+    why, do = None, WHO_MAY
     if is_same_person(second.name, first):
         why = f"{second.name} prepared it: another person must approve it"
+        do = f"they give this command with --approved-by THEIR-NAME and their own credential; {WHO_MAY}"
     elif (row := proven(engine, second)) is None:
         # One answer whatever the reason: which names there are, or were, or are locked, is nobody's business.
         why = f"{second.name}: no operator of that name and credential may approve"
+        do = f"{WHO_MAY}; `hub operators add NAME --reason TEXT --execute` lets a person approve"
     elif is_same_person(row.added_by, first):
         why = f"{first} gave {second.name} this credential and may know it: another person must approve it"
+        own = f"`hub operators add {second.name} --approved-by {second.name} --reason TEXT --execute`"
+        do = f"{WHO_MAY}; or {second.name} first takes a credential of their own: {own}"
     if why is not None:
-        refuse(engine, first, second.name, why)
+        refuse(engine, first, second.name, why, do)
 
 
-def refuse(engine: Engine, actor: str, second: str | None, why: str) -> NoReturn:
+WHO_MAY = "`hub operators list` shows who may"
+
+
+def refuse(engine: Engine, actor: str, second: str | None, why: str, do: str) -> NoReturn:
     """Note that something was not approved, and raise it.
+
+    Args:
+        engine: of the warehouse.
+        actor: who asked.
+        second: who was to approve; None: nobody was named.
+        why: what is noted and told.
+        do: what to do about it, told only.
 
     Raises:
         NotApprovedError: always.
     """
     with translated_errors("noting a refusal"), engine.begin() as connection:
         note(connection, Action(actor, REFUSED, why, detail={"second": second}))
-    raise NotApprovedError(why)
+    raise NotApprovedError(f"{why}: {do}")
 
 
 def proven(engine: Engine, second: Second) -> Any:

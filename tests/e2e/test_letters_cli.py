@@ -100,11 +100,18 @@ def _mends_letters(desk: Desk) -> None:
     desk.send(desk.person(7001, birth_month=13), desk.cut(7002), partition=0)
     desk.wait("SELECT count(*) FROM dead_letter", 2)
     wrong, cut = (one["letter"] for one in desk.json("deadletters", "list")["letters"])
+    groups = desk.json("deadletters", "list", "--by", "reason")["groups"]
+    assert {(one["name"], one["count"], one["oldest"]) for one in groups} == {
+        ("INVALID_VALUE", 1, wrong),
+        ("NOT_DECODABLE", 1, cut),
+    }
+    assert desk.text("deadletters", "list", "--by", "reason").split()[:2] == ["count", "reason"]
 
     desk.text("deadletters", "edit", wrong, "--set", "birth_month=12", *DONE)
     desk.text("operators", "add", SECOND, "--reason", "on duty", "--execute", HUB_NEW_CREDENTIAL=WORD)
     approve = ("deadletters", "approve", wrong, "--reason", "paper file seen", "--execute", "--approved-by")
-    assert "another person must approve it" in desk.text(*approve, FIRST, code=1, HUB_APPROVER_CREDENTIAL=WORD)
+    refused = " ".join(desk.text(*approve, FIRST, code=1, HUB_APPROVER_CREDENTIAL=WORD).split())
+    assert "another person must approve it: they give this command with --approved-by THEIR-NAME" in refused
     credential = Path(desk.environment["HUB_DATA_DIR"]).with_name("credential")
     credential.write_text(f"{WORD}\n")
     desk.text(*approve, SECOND, HUB_APPROVER_CREDENTIAL_FILE=str(credential))

@@ -27,6 +27,7 @@ from connectors.running.run import RunOptions, StreamCounts, run
 from connectors.streams.sql import Context
 from hub.cli.connect.check import OFFLINE_SECRET, check_command
 from hub.cli.connect.compare import compare_command
+from hub.cli.connect.position_text import position_text, shown_position
 from hub.cli.connect.rejects import rejects_command
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, plain, say_json
@@ -144,7 +145,7 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
                         "stream": stream.name,
                         "published": stream.published,
                         "rejected": stream.rejected,
-                        "position": _shown(stream.position),
+                        "position": shown_position(stream.position),
                     }
                     for stream in counts
                 ],
@@ -153,8 +154,9 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
         return
     table = Table("stream", "published", "rejected", "position", title=source, title_justify="left")
     for stream in counts:
-        position = json.dumps(_shown(stream.position))
-        table.add_row(stream.name, f"{stream.published:,}", f"{stream.rejected:,}", position)
+        table.add_row(
+            stream.name, f"{stream.published:,}", f"{stream.rejected:,}", plain(position_text(stream.position))
+        )
     Screen().print(table)
 
 
@@ -170,7 +172,8 @@ def print_states(
     if as_json:
         times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
         streams = [
-            {**asdict(state), "position": _shown(state.position), **at} for state, at in zip(states, times, strict=True)
+            {**asdict(state), "position": shown_position(state.position), **at}
+            for state, at in zip(states, times, strict=True)
         ]
         again = reading and {"epoch": reading.epoch, "reason": reading.reason, "at": _time(reading.at)}
         more = {"compared": compared and compared.as_json(), "epoch": epoch, "read_again": again}
@@ -179,7 +182,7 @@ def print_states(
     table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
     for state in states:
         rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
-        position = json.dumps(_shown(state.position))
+        position = plain(position_text(state.position))
         table.add_row(state.stream, f"{state.published:,}", rejects, position, _time(state.at))
     console = Screen(soft_wrap=True)
     console.print(table)
@@ -198,15 +201,6 @@ def _time(moment: datetime | None) -> str | None:
         return None
     # SQLite keeps no time zone; what is stored there is UTC
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
-
-
-_NOT_SHOWN = ("after", "witnesses", "identity")
-"""What a position has of keys of rows, and of the relations behind a table, which may be hundreds."""
-
-
-def _shown(position: object) -> object:
-    """Return a position without the key it may hold: a key can be a person's number."""
-    return {name: value for name, value in dict(position).items() if name not in _NOT_SHOWN} if position else None  # type: ignore[call-overload]
 
 
 @contextmanager

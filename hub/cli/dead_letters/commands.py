@@ -1,4 +1,4 @@
-"""Commands of dead letters: ``hub deadletters list``, ``show``, ``redrive``, ``edit``, ``approve`` and ``discard``."""
+"""Commands of dead letters: ``hub deadletters show``, ``redrive``, ``edit``, ``approve`` and ``discard``."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.cli.dead_letters.listing import list_letters
 from hub.cli.dead_letters.options import (
     Cause,
     Id,
@@ -36,51 +37,13 @@ _APPLICATION = "hub deadletters"
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
     group = typer.Typer(no_args_is_help=True, help="Records that could never be read: look, send again, mend, discard.")
-    group.command("list")(list_)
+    group.command("list")(list_letters)
     group.command("show")(show)
     group.command("redrive")(redrive)
     group.command("edit")(edit)
     group.command("approve")(approve)
     group.command("discard")(discard)
     app.add_typer(group, name="deadletters")
-
-
-def list_(
-    cause: Cause = None,
-    source: SourceCode = None,
-    topic: TopicName = None,
-    since: Since = None,
-    until: Until = None,
-    state: Annotated[
-        str, typer.Option("--state", help="open, edited, approved, redriven, discarded; undone: the first three; all.")
-    ] = "undone",
-    limit: Limit = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List dead letters, the oldest first; and how many there are for each reason.
-
-    **Examples**
-
-    - `hub deadletters list`
-    - `hub deadletters list --cause INVALID_VALUE --source hanam.motcua --since 2026-11-22`
-    - `hub deadletters list --topic citizen.changed --state all --limit 500 --json`
-    """
-    from hub.cli.dead_letters import view  # heavy: the warehouse
-    from hub.operate.dead_letters.letters import letter_counts, read_letters
-    from hub.warehouse.database import translated_errors
-
-    wanted = wanted_of((cause, source, topic, since, until), limit, state)
-    settings, places = located()
-    with translated_errors("reading dead letters"), warehouse(settings, places, _APPLICATION).connect() as connection:
-        found, counts = read_letters(connection, wanted), letter_counts(connection, wanted)
-    if as_json:
-        told = [{"reason": reason, "state": state.value, "count": count} for reason, state, count in counts]
-        say_json({"counts": told, "letters": [view.as_json(one) for one in found]})
-        return
-    console = view.console()
-    if found:
-        console.print(view.listed(found))
-    console.print(view.counted(counts))
 
 
 def show(

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from hub.cli.shared.screen import Screen, plain, styled
 from hub.model.keys import KEY_BYTES
+from hub.model.refusals import GroupBy
 from hub.operate.dead_letters.edit import EditPlan
+from hub.operate.dead_letters.groups import LetterGroup
 from hub.operate.dead_letters.letters import Letter, State, place_text
 from hub.operate.dead_letters.redrive import RedrivePlan
 from hub.operate.dead_letters.show import ShownLetter
@@ -58,6 +60,42 @@ def listed(letters: Sequence[Letter]) -> Table:
             state,
         )
     return table
+
+
+def grouped(groups: Sequence[LetterGroup], by: GroupBy) -> Table:
+    """Return the table of letters counted in groups: how many, of what, since when, and the oldest of each."""
+    table = Table(box=None, pad_edge=False)
+    beside = {GroupBy.REASON: "source", GroupBy.SOURCE: "reason", GroupBy.TOPIC: "reason"}[by]
+    for heading in ("count", by.value, "state", beside, "first seen", "last seen", "oldest"):
+        is_short = heading in ("count", "first seen", "last seen")
+        table.add_column(heading, overflow="fold", no_wrap=is_short, justify="right" if heading == "count" else "left")
+    for one in groups:
+        place = one.example
+        table.add_row(
+            f"{one.count:,}",
+            one.name or "not known",
+            ", ".join(f"{count:,} {state.value}" for state, count in one.states.items()),
+            ", ".join(one.reasons if by is not GroupBy.REASON else one.sources) or "not known",
+            _minute(one.first_seen),
+            _minute(one.last_seen),
+            f"{subject_of(place.topic)}/{place.partition}/{place.offset}",
+        )
+    return table
+
+
+def group_as_json(one: LetterGroup) -> dict[str, Any]:
+    """Return a group as what ``--json`` prints."""
+    return {
+        "name": one.name,
+        "count": one.count,
+        "states": {state.value: count for state, count in one.states.items()},
+        "reasons": list(one.reasons),
+        "sources": list(one.sources),
+        "subjects": list(one.subjects),
+        "first_seen": one.first_seen.isoformat(),
+        "last_seen": one.last_seen.isoformat(),
+        "oldest": place_text(one.example),
+    }
 
 
 def shown(letter: ShownLetter) -> RenderableType:

@@ -157,7 +157,7 @@ def letter_at(connection: Connection, place: Place) -> Letter:
 
 def letter_counts(connection: Connection, wanted: Wanted) -> list[tuple[str, State, int]]:
     """Count letters by reason and state, without the limit."""
-    found = _filtered(select(dead_letter.c.reason, _state().label("state")), wanted).subquery()
+    found = chosen_letters(select(dead_letter.c.reason, state_of().label("state")), wanted).subquery()
     query = select(found.c.reason, found.c.state, func.count()).group_by(found.c.reason, found.c.state)
     return [(reason, State(state), count) for reason, state, count in connection.execute(query.order_by("reason"))]
 
@@ -165,7 +165,7 @@ def letter_counts(connection: Connection, wanted: Wanted) -> list[tuple[str, Sta
 def undone_counts_by_partition(connection: Connection) -> dict[tuple[str, int], int]:
     """Count letters that nobody has handled, by topic and partition."""
     query = select(log_partition.c.topic, log_partition.c.partition, func.count())
-    counted = _filtered(query, Wanted()).group_by(log_partition.c.topic, log_partition.c.partition)
+    counted = chosen_letters(query, Wanted()).group_by(log_partition.c.topic, log_partition.c.partition)
     return {(topic, partition): count for topic, partition, count in connection.execute(counted)}
 
 
@@ -185,14 +185,14 @@ _BYTES = ("record_key", "record_value")
 
 def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
     came_from = redrive.alias("came_from")
-    found = _filtered(
+    found = chosen_letters(
         select(
             log_partition.c.topic,
             log_partition.c.partition,
             *(column for column in dead_letter.c if with_bytes or column.name not in _BYTES),
             source.c.code.label("source"),
             batch.c.worker,
-            _state().label("state"),
+            state_of().label("state"),
             letter.c.changed_at,
             letter.c.changed_by,
             letter.c.purpose,
@@ -211,8 +211,8 @@ def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
     )
 
 
-def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
-    """Join what letters are chosen by, and choose them."""
+def chosen_letters(query: Select[Any], wanted: Wanted) -> Select[Any]:
+    """Return a query of letters with what they are chosen by joined, and those that are wanted chosen; no limit."""
     here = and_(audit.c.log == dead_letter.c.log, audit.c.log_offset == dead_letter.c.log_offset)
     let_go = and_(release.c.log == dead_letter.c.log, release.c.log_offset == dead_letter.c.log_offset)
     place = (log_partition.c.topic, log_partition.c.partition, dead_letter.c.log_offset)
@@ -246,11 +246,12 @@ def _filtered(query: Select[Any], wanted: Wanted) -> Select[Any]:
         named = [(place.topic, place.partition, place.offset) for place in wanted.places]
         conditions.append(tuple_(*place).in_(named))
     if wanted.states:
-        conditions.append(_state().in_([state.value for state in wanted.states]))
+        conditions.append(state_of().in_([state.value for state in wanted.states]))
     return query.where(*conditions)
 
 
-def _state() -> ColumnElement[str]:
+def state_of() -> ColumnElement[str]:
+    """Return the state of a letter, in a query of ``chosen_letters``."""
     return func.coalesce(letter.c.state, State.OPEN.value)
 
 

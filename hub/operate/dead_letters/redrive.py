@@ -101,7 +101,8 @@ def _why_not(one: Letter, is_named: bool) -> str | None:
         return "its log was closed when the topic was made anew: its source must send it again; or discard it"
     match one.state:
         case State.EDITED:
-            return "its edit waits for a second person: hub deadletters approve"
+            approval = f"`hub deadletters approve {place_text(one.place)} --approved-by NAME`"
+            return f"its edit waits for a second person, who gives {approval}"
         case State.REDRIVEN | State.DISCARDED:
             return f"it is {one.state.value} already"
         case State.APPROVED:

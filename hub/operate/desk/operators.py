@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, text, update
 from hub.model.alerts import OPERATOR_LOCKED
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
-from hub.operate.approval import Second, check_second, hashed, is_same_person, proven, refuse
+from hub.operate.approval import WHO_MAY, Second, check_second, hashed, is_same_person, proven, refuse
 from hub.warehouse.alerts import clear_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.tables.letters import operator
@@ -107,10 +107,12 @@ def _check_new(name: str, credential: str) -> None:
 def _approved(engine: Engine, name: str, actor: str, second: Second | None) -> str:
     """Return who approved it: another operator, or the person by the credential they have."""
     if second is None:
-        refuse(engine, actor, None, f"{name}: an operator must approve it: say who, with --approved-by")
+        why = f"{name}: an operator must approve it"
+        refuse(engine, actor, None, why, f"say who, with --approved-by NAME; {WHO_MAY}")
     if is_same_person(second.name, name):
         if proven(engine, second) is None:
-            refuse(engine, actor, second.name, f"{name}: that is not the credential; another operator must approve it")
+            why = f"{name}: that is not the credential; another operator must approve it"
+            refuse(engine, actor, second.name, why, f"say who, with --approved-by NAME; {WHO_MAY}")
     else:
         check_second(engine, second, actor)
     return second.name
@@ -146,7 +148,8 @@ def unlock_operator(engine: Engine, name: str, actor: str, purpose: str, second:
         if not any(one.name == name and one.locked_at for one in list_operators(connection)):
             raise ConfigError([f"{name}: no operator of that name is locked; see `hub operators list`"])
     if is_same_person(second.name, name):
-        refuse(engine, actor, second.name, f"{name} is locked: another operator must approve it")
+        why = f"{name} is locked: another operator must approve it"
+        refuse(engine, actor, second.name, why, f"say who, with --approved-by NAME; {WHO_MAY}")
     check_second(engine, second, actor)
     with translated_errors("unlocking an operator"), engine.begin() as connection:
         connection.execute(update(operator).values(failed_tries=0, locked_at=None).where(operator.c.name == name))

@@ -11,6 +11,7 @@ from rich.console import Console
 from hub.cli.dead_letters import view
 from hub.codec.catalogue import load_catalogue
 from hub.model.errors import ConfigError
+from hub.model.refusals import GroupBy
 from hub.operate.approval import NotApprovedError, Second
 from hub.operate.dead_letters.edit import (
     Change,
@@ -20,6 +21,7 @@ from hub.operate.dead_letters.edit import (
     plan_discard,
     plan_edit,
 )
+from hub.operate.dead_letters.groups import group_letters
 from hub.operate.dead_letters.letters import Letter, State, Wanted, letter_counts, place_of, read_letters
 from hub.operate.dead_letters.redrive import By, plan_redrive
 from hub.operate.dead_letters.show import show_letter
@@ -86,6 +88,31 @@ def test_letters_are_found_by_reason_source_topic_time_and_state(letters: Whole)
     assert read(letters, states=(State.REDRIVEN,)) == []
     with letters.engine.connect() as connection:
         assert ("NOT_DECODABLE", State.OPEN, 2) in letter_counts(connection, Wanted())
+
+
+def test_letters_are_grouped_by_what_is_asked_for_the_most_first(letters: Whole) -> None:
+    with letters.engine.connect() as connection:
+        groups = group_letters(connection, Wanted(limit=1), GroupBy.REASON)
+        assert [(one.name, one.count) for one in groups] == [
+            ("NOT_DECODABLE", 2),
+            ("INVALID_VALUE", 1),
+            ("KEY_MISMATCH", 1),
+            ("TOMBSTONE", 1),
+        ]
+        first = groups[0]
+        assert (first.states, first.subjects, first.example) == ({State.OPEN: 2}, (CITIZEN,), at(2))
+        assert groups[1].sources == ("dancu",)
+        by_source = group_letters(connection, Wanted(), GroupBy.SOURCE)
+        assert [(one.name, one.count, one.reasons) for one in by_source] == [
+            (None, 3, ("NOT_DECODABLE", "TOMBSTONE")),
+            ("dancu", 2, ("INVALID_VALUE", "KEY_MISMATCH")),
+        ]
+        (by_topic,) = group_letters(connection, Wanted(cause="NOT_DECODABLE"), GroupBy.TOPIC)
+        assert (by_topic.name, by_topic.count) == (CITIZEN, 2)
+    shown = text_of(view.grouped(groups, GroupBy.REASON)).splitlines()
+    assert shown[0].split()[:2] == ["count", "reason"]
+    assert shown[1].split()[:4] == ["2", "NOT_DECODABLE", "2", "open"]
+    assert "citizen.changed/0/2" in shown[1]
 
 
 def test_letter_has_its_whole_context_and_equal_ones_are_counted(letters: Whole) -> None:

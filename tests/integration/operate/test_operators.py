@@ -188,6 +188,14 @@ def test_a_name_that_reads_the_same_is_no_other_person(desk: Whole) -> None:
 def test_refusals_are_noted_and_no_credential_is_kept(desk: Whole) -> None:
     try_wrongly(desk, "H42-009", 1)
     assert refused_with(desk) == "H42-009: no operator of that name and credential may approve"
+    with pytest.raises(NotApprovedError) as refused:
+        check_second(desk.engine, Second("H42-009", "wrong"), "H42-017")
+    assert "`hub operators list` shows who may" in refused.value.message
+    assert "`hub operators add NAME --reason TEXT --execute`" in refused.value.message
+    with pytest.raises(NotApprovedError) as refused:
+        check_second(desk.engine, Second("h42-017", WORD), "H42-017")
+    assert refused.value.message.startswith("h42-017 prepared it: another person must approve it: ")
+    assert "--approved-by THEIR-NAME" in refused.value.message
     stored = " ".join(str(row) for table in ("operator", "action") for row in desk.rows(f"SELECT * FROM {table}"))
     assert WORD not in stored
     assert "wrong'" not in stored
