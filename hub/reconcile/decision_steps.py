@@ -6,8 +6,9 @@ from hub.model.decisions import ReviewKind
 from hub.model.entities import REVIEW
 from hub.reconcile.decide import redecide
 from hub.reconcile.parking.letting_in import let_in_decided
-from hub.reconcile.shared.decisions import claims_settled, identities_decided
+from hub.reconcile.shared.decisions import identities_decided
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.entities import all_aspect_tables
 
 _LETS_IN = {ReviewKind.REFERENCE_MISSING.value, ReviewKind.TIME_IN_FUTURE.value}
@@ -17,7 +18,8 @@ def step(connection: Connection, merge: Merge) -> None:
     """Decide anew what the batch's decisions are about; batches without decisions pay nothing."""
     if merge.tables.entity is not REVIEW or not merge.written:
         return
-    connection.execute(claims_settled())
+    # claims that are being merged are waited for, and others held back: a decision meets all of them
+    hold(connection, Lock.DECISIONS)
     frame = merge.accepted.frame
     if _LETS_IN & set(frame["kind"]):
         let_in_decided(connection)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from hub.log.topic_ids import TopicIds
 from hub.model.entities import ENTITIES
@@ -31,6 +31,7 @@ from hub.share.topics import Added, compare_topics, partitions_added, partitions
 from hub.topology import FLAG_RECORDS, shared_topics
 from hub.waiting import Waiting
 from hub.warehouse.database import translated_errors
+from hub.warehouse.locks import Lock, try_hold_for_session
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -43,18 +44,16 @@ _REST_S = 0.05
 _TURN_EVERY_S = 0.5
 _LOOK_EVERY_S = 5.0
 """How often share asks for its topics' ids and for requests."""
-_LOCK = 0x4855_4222
 
 
 class Share:
     """Runs until cancelled, or until nothing is left when asked to run once."""
 
-    def __init__(self, engine: Engine, bootstrap: str, secret: str, schema: str) -> None:
+    def __init__(self, engine: Engine, bootstrap: str, secret: str) -> None:
         self._engine = engine
         self._bootstrap = bootstrap
         self._composers: dict[str, Composes] = {FLAG_RECORDS: FlagComposer(secret)}
         self._composers |= {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
-        self._lock = f"{_LOCK}:{schema}"
         self._missing: frozenset[str] = frozenset()
         self._any_request = False
         self._added: tuple[Added, ...] = ()
@@ -204,9 +203,8 @@ class Share:
         self._heartbeat.turned()
 
     def _is_lock_taken(self, connection: Connection) -> bool:
-        with translated_errors("waiting for the turn to share"), connection.begin():
-            lock = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
-            return bool(connection.execute(lock, {"name": self._lock}).scalar_one())
+        with translated_errors("waiting for the turn to share"):
+            return try_hold_for_session(connection, Lock.SHARE)
 
     async def _in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.to_thread(call, *arguments)

@@ -47,14 +47,7 @@ def evidence_chores(
         keys.load()
     except RetryableError as error:
         gate.close(error.message)
-    keeping = Keeping(
-        working,
-        settings.database_schema,
-        places.bootstrap,
-        keys.load,
-        settings.evidence_every_s,
-        settings.evidence_limit_s,
-    )
+    keeping = Keeping(working, places.bootstrap, keys.load, settings.evidence_every_s, settings.evidence_limit_s)
     keeper = EvidenceKeeper(keeping, gate)
     return (
         Chore("evidence", keeping.look_every_s, keeper.look, _yields_s(settings)),

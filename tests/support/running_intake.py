@@ -98,7 +98,7 @@ class Ground:
 
     def share(self) -> list[Copy]:
         """Share what is there; return the dead letters' copies that are on their topics since this warehouse began."""
-        sharing = Share(self.database, self.bootstrap, self.secret, "hub").run(once=True)
+        sharing = Share(self.database, self.bootstrap, self.secret).run(once=True)
         asyncio.run(asyncio.wait_for(sharing, LIMIT_S))
         return self._copies()
 

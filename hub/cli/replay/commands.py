@@ -123,13 +123,14 @@ def show(number: Number, as_json: AsJson = False) -> None:
     """
     from hub.cli.replay.view import print_replay
     from hub.operate.replay.run import behind_live
-    from hub.operate.replay.store import is_held, places_of, replay_numbered
+    from hub.operate.replay.store import places_of, replay_numbered
     from hub.warehouse.database import translated_errors
+    from hub.warehouse.locks import Lock, is_held
 
     settings, places = located()
     with translated_errors("reading a replay"), warehouse(settings, places, "hub replay").connect() as connection:
         found, at = replay_numbered(connection, number), places_of(connection, number)
-        held, behind = is_held(connection, number), behind_live(connection, number)
+        held, behind = is_held(connection, Lock.REPLAY, number), behind_live(connection, number)
     if as_json:
         positions = [asdict(place) for place in at]
         say_json({**found.as_json(), "positions": positions, "held": held, "behind": behind}, default=str)

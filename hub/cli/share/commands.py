@@ -69,7 +69,7 @@ def share(
     settings, places = located()
     _with_tables(settings, places, once)
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
-    sharing = Share(engine, places.bootstrap, places.key_secret, settings.database_schema)
+    sharing = Share(engine, places.bootstrap, places.key_secret)
     serve_evenly()
     give_way()
     asyncio.run(sharing.run(once))

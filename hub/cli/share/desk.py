@@ -163,7 +163,7 @@ def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: i
     from hub.share.share import Share
 
     working = open_database(places.database_url, settings.database_schema, _APPLICATION, role=WORKER)
-    sharing = Share(working, places.bootstrap, places.key_secret, settings.database_schema)
+    sharing = Share(working, places.bootstrap, places.key_secret)
     with progress_bar("records published again") as progress:
         return asyncio.run(_shared_until_done(sharing, engine, number, progress))
 

@@ -10,15 +10,13 @@ broker: an intent is looked at again only when it is ``SETTLE_S`` old.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaProducer
-from sqlalchemy import BigInteger, Connection, Engine, Row, column, func, insert, select, text, update, values
+from sqlalchemy import BigInteger, Connection, Engine, Row, column, func, insert, select, update, values
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DBAPIError
 
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
@@ -29,14 +27,15 @@ from hub.operate.log.publish import producer
 from hub.operate.records.history import Place
 from hub.topology import MAX_SHARED_BYTES, is_closed
 from hub.warehouse.database import translated_errors
+from hub.warehouse.locks import Lock, session_lock
 from hub.warehouse.tables.letters import letter, letter_edit, redrive
 
 REDRIVE = "deadletters.redrive"
 SETTLE_S = 5.0
 ROUND = 500
 """Letters in one round of intending, sending and marking."""
-_LOCK = 0x4855_4231
 _LOCK_WAIT_S = 2.0
+"""One that was killed a moment ago may hold the lock still, as the server sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,9 @@ def redrive_letters(
         UnreachableError: the broker does not answer or did not confirm; redriving again looks first.
         ConfigError: another redrive is running.
     """
-    with _alone(engine):
+    with session_lock(engine, Lock.REDRIVE, wait_s=_LOCK_WAIT_S) as mine:
+        if mine is None:
+            raise ConfigError(["another redrive is running: wait until it has ended"])
         found, sent = _finish_interrupted(engine, where, settle_s, done)
         letters = plan.letters
         if found:
@@ -139,31 +140,6 @@ def redrive_letters(
             returning = intend(engine, where, letters[first : first + ROUND], by)
             sent += _send_and_mark(engine, where, returning, done)
     return Redriven(sent, found)
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Hold the lock of redrives; one that was killed a moment ago may hold it still, as the server sees it."""
-    with translated_errors("waiting for other redrives"), engine.connect() as connection:
-        deadline = time.monotonic() + _LOCK_WAIT_S
-        while not _is_lock_taken(connection):
-            if time.monotonic() > deadline:
-                raise ConfigError(["another redrive is running: wait until it has ended"])
-            time.sleep(0.1)
-        try:
-            yield
-        finally:
-            # A connection that broke has lost the lock already.
-            with suppress(DBAPIError):
-                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-                connection.commit()
-
-
-def _is_lock_taken(connection: Connection) -> bool:
-    with translated_errors("waiting for other redrives"):
-        taken = connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK}).scalar_one()
-        connection.commit()
-        return bool(taken)
 
 
 def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) -> list[Returning]:

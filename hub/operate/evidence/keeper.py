@@ -17,10 +17,11 @@ from hub.model.bug import Bug
 from hub.model.errors import HubError, RetryableError, UnreachableError
 from hub.operate.evidence.heads import note_published, oldest_unproven, publish_heads, sign_head, unpublished_heads
 from hub.operate.evidence.keys import SigningKey
-from hub.operate.evidence.seal import is_turn_taken, leave_turn, open_logs, seal_all
+from hub.operate.evidence.seal import open_logs, seal_all
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.evidence.find import make_stretches
+from hub.warehouse.locks import Lock, session_lock
 from hub.warehouse.tables.evidence import head
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,6 @@ class Keeping:
     """
 
     engine: Engine
-    schema: str
     bootstrap: str
     load_key: Callable[[], SigningKey]
     every_s: float
@@ -123,8 +123,12 @@ class EvidenceKeeper:
         """
         failure: Exception | None = None
         try:
-            with translated_errors("sealing the audit log"), self._keeping.engine.connect() as connection:
-                self._take_turn(connection)
+            with (
+                translated_errors("sealing the audit log"),
+                session_lock(self._keeping.engine, Lock.SEAL) as connection,
+            ):
+                if connection is not None:
+                    self._keep(connection)
         except Exception as error:  # noqa: BLE001 - the gate is judged first; then it is raised
             failure = error
         try:
@@ -141,17 +145,6 @@ class EvidenceKeeper:
             raise RetryableError(failure.message) from failure
         if failure is not None:
             raise failure
-
-    def _take_turn(self, connection: Connection) -> None:
-        with connection.begin():
-            is_mine = is_turn_taken(connection, self._keeping.schema)
-        if not is_mine:
-            return
-        try:
-            self._keep(connection)
-        finally:
-            connection.rollback()
-            leave_turn(connection, self._keeping.schema)
 
     def _keep(self, connection: Connection) -> None:
         with connection.begin():

@@ -27,8 +27,6 @@ from hub.warehouse.tables.evidence import seal
 MOST_PLACES = 65_536
 """Places of one seal."""
 
-_LOCK = 0x4855_4230
-
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -46,19 +44,6 @@ class Sealed:
 
     rows: int = 0
     seals: int = 0
-
-
-def is_turn_taken(connection: Connection, schema: str) -> bool:
-    """Take the turn to seal and sign, for as long as the connection lives; False when another worker has it."""
-    lock = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
-    return bool(connection.execute(lock, {"name": f"{_LOCK}:{schema}"}).scalar_one())
-
-
-def leave_turn(connection: Connection, schema: str) -> None:
-    """Let another worker have the turn."""
-    with connection.begin():
-        unlock = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
-        connection.execute(unlock, {"name": f"{_LOCK}:{schema}"})
 
 
 def open_logs(connection: Connection) -> list[Open]:
@@ -105,7 +90,7 @@ def open_numbered(connection: Connection, chain: Chain) -> Open | None:
 def seal_all(connection: Connection) -> Sealed:
     """Seal every row that is final, a transaction for each chain.
 
-    The caller has the turn (``is_turn_taken``) and no transaction under way.
+    The caller holds ``Lock.SEAL`` and no transaction under way.
     """
     total = Sealed()
     with connection.begin():

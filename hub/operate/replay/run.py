@@ -23,11 +23,10 @@ from hub.operate.replay.select import Sieve
 from hub.operate.replay.shadow import add_new_partitions, drop_schema, fill_shadow
 from hub.operate.replay.store import (
     Asked,
-    Hold,
     Replay,
     ReplayState,
     check_state,
-    is_held,
+    hold_replay,
     places_of,
     replay_numbered,
     set_asked,
@@ -35,6 +34,7 @@ from hub.operate.replay.store import (
 )
 from hub.reconcile.fence import Stamp
 from hub.warehouse.database import translated_errors
+from hub.warehouse.locks import Lock, is_held
 from hub.warehouse.sources import applied_policy, source_numbers
 
 RUN, CANCEL, DROP = "replay.run", "replay.cancel", "replay.drop"
@@ -71,7 +71,7 @@ def run_replay(
         ConfigError: there is no such replay, it is past that, or what it was planned under is not in force any more.
         HubError: another process works on it.
     """
-    with Hold(ground.live, number):
+    with hold_replay(ground.live, number):
         of = checked(ground.live, number)
         check_state(of, "running it", ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
         with translated_errors("running a replay"), ground.live.begin() as connection:
@@ -211,11 +211,11 @@ def cancel_replay(ground: Ground, number: int, by: Action) -> bool:
     allowed = (ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
     with translated_errors("cancelling a replay"), ground.live.begin() as connection:
         check_state(replay_numbered(connection, number), "cancelling it", *allowed)
-        if is_held(connection, number):
+        if is_held(connection, Lock.REPLAY, number):
             set_asked(connection, number, Asked.CANCEL)
             note(connection, by)
             return False
-    with Hold(ground.live, number):
+    with hold_replay(ground.live, number):
         with ground.live.begin() as connection:
             note(connection, by)
         _discard(ground, number, ReplayState.CANCELLED)
@@ -224,7 +224,7 @@ def cancel_replay(ground: Ground, number: int, by: Action) -> bool:
 
 def drop_replay(ground: Ground, number: int, by: Action) -> None:
     """Drop a replay's shadow; after a switch, that is the state to which undo would lead."""
-    with Hold(ground.live, number):
+    with hold_replay(ground.live, number):
         with ground.live.connect() as connection:
             replay_numbered(connection, number)
         with translated_errors("dropping a replay"), ground.live.begin() as connection:

@@ -1,17 +1,19 @@
 """Plans of replays as stored: read them, move them from state to state, ask a running one to pause or stop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from hub.model.errors import ConfigError, HubError
 from hub.operate.actions import Action, note
 from hub.operate.replay.filters import Selection
 from hub.warehouse.database import translated_errors
+from hub.warehouse.locks import Lock, session_lock
 from hub.warehouse.tables.core import log_partition
 from hub.warehouse.tables.replays import replay, replay_position
 
@@ -196,46 +198,10 @@ def asked_of(connection: Connection, number: int) -> Asked | None:
     return Asked(asked) if asked else None
 
 
-_LOCKS = 0x4855_5000
-"""First part of the advisory lock of whoever works on a replay; its number is the second."""
-
-
-class Hold:
-    """Whoever works on a replay holds it, for as long as its connection lasts; a process that died holds nothing."""
-
-    def __init__(self, engine: Engine, number: int) -> None:
-        self._engine = engine
-        self._number = number
-        self._connection: Connection | None = None
-
-    def __enter__(self) -> None:
-        with translated_errors("holding a replay"):
-            connection = self._engine.connect()
-            place = {"group": _LOCKS, "number": self._number}
-            taken = connection.execute(text("SELECT pg_try_advisory_lock(:group, :number)"), place).scalar_one()
-            connection.commit()
-            if not taken:
-                connection.close()
-                raise HubError(f"another process works on replay {self._number}")
-            self._connection = connection
-
-    def __exit__(self, *exception: object) -> None:
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            try:
-                connection.execute(
-                    text("SELECT pg_advisory_unlock(:group, :number)"), {"group": _LOCKS, "number": self._number}
-                )
-            except DBAPIError:
-                # What cannot be unlocked must not go back to the pool: it ends with its connection.
-                connection.invalidate()
-            connection.close()
-
-
-def is_held(connection: Connection, number: int) -> bool:
-    """Return whether a process works on a replay now."""
-    found = text(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :group"
-        " AND objid = :number AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    return bool(connection.execute(found, {"group": _LOCKS, "number": number}).scalar_one())
+@contextmanager
+def hold_replay(engine: Engine, number: int) -> Iterator[None]:
+    """Hold a replay while a block works on it; raises HubError when another process does."""
+    with session_lock(engine, Lock.REPLAY, number) as mine:
+        if mine is None:
+            raise HubError(f"another process works on replay {number}")
+        yield

@@ -18,7 +18,7 @@ from hub.operate.replay.pipeline import Progress
 from hub.operate.replay.publish import note_differing, take_differing
 from hub.operate.replay.rate import RateCap
 from hub.operate.replay.run import behind_live, catch_up, check_ground, checked
-from hub.operate.replay.store import Hold, Replay, ReplayState, check_state, set_state
+from hub.operate.replay.store import Replay, ReplayState, check_state, hold_replay, set_state
 from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.retry import BUSY_TABLES, SHORT_COMMAND
@@ -80,7 +80,7 @@ def undo(ground: Ground, number: int, by: Action, watch: Callable[[Progress], No
 def _change_places(
     ground: Ground, number: int, by: Action, watch: Callable[[Progress], None], from_state: ReplayState
 ) -> Switched:
-    with Hold(ground.live, number):
+    with hold_replay(ground.live, number):
         of = checked(ground.live, number)
         check_state(of, by.name, from_state)
         with translated_errors("looking at other replays"), ground.live.connect() as connection:

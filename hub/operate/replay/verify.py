@@ -13,7 +13,7 @@ from hub.operate.replay.pipeline import Progress
 from hub.operate.replay.plan import live_places, plan_replay
 from hub.operate.replay.rate import RateCap
 from hub.operate.replay.run import catch_up, checked, drop_replay, run_replay
-from hub.operate.replay.store import Hold
+from hub.operate.replay.store import hold_replay
 from hub.warehouse.database import translated_errors
 from hub.warehouse.fingerprint import differences, warehouse_state
 from hub.warehouse.tables.core import log_partition, parked
@@ -72,7 +72,7 @@ def _compare(ground: Ground, number: int, watch: Callable[[Progress], None]) -> 
     """Bring the rebuilt warehouse to where one snapshot of the live one stands, and compare the two."""
     of = checked(ground.live, number)
     with (
-        Hold(ground.live, number),
+        hold_replay(ground.live, number),
         translated_errors("comparing warehouses"),
         ground.live.connect().execution_options(isolation_level="REPEATABLE READ") as live,
         live.begin(),

@@ -41,9 +41,9 @@ from hub.model.entities import CITIZEN
 from hub.model.units.graph import Resolution
 from hub.operate.actions import Action, note
 from hub.reconcile.rules.units.graph_store import held_units
-from hub.reconcile.rules.units.reviews import claims_go_on
 from hub.reconcile.shared.identity import part_text, same_identity
 from hub.reconcile.shared.republish import job_place
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import touched
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 from hub.warehouse.tables.units import day_of, is_effective, is_unit_of, recode, unit_now
@@ -126,7 +126,7 @@ def execute_recode(
 
     ``progress`` is called with how many parts of how many are done.
     """
-    claims_go_on(connection)
+    hold(connection, Lock.UNITS, shared=True)
     detail = {"effective": job.effective.isoformat(), "expected": job.expected}
     number = note(connection, Action(job.actor, RECODE, job.reason, CITIZEN.name, None, detail))
     _make_moves(connection, job.effective)

@@ -19,13 +19,13 @@ from hub.reconcile.ledger.accounts import OFFSETS_PER_STRETCH, Account, Loss, St
 from hub.reconcile.ledger.counts import AT_ONCE, Pace, losses_beyond, losses_of, outcomes_by_stretch
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
+from hub.warehouse.locks import Lock, try_hold
 from hub.warehouse.tables.ledger import ledger_range
 
 CHECK_EVERY_S = 5.0
 GENTLY = Pace(offsets=5_000, rests=9.0)
 """Looking at stretches of old takes a tenth of the time, a few milliseconds each: the stream beside it never stands."""
 
-_LOCK = 0x4855_4231
 _LOOK_FOR_S = 2.5
 _MOST_STRETCHES = 1000
 _MOST_IN_ALERT = 5
@@ -56,7 +56,7 @@ class LedgerCheck:
         with translated_errors("checking the ledger"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
-                if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
+                if not try_hold(connection, Lock.LEDGER_CHECK):
                     return None
                 return self._turn(connection)
 

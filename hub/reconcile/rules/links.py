@@ -35,11 +35,9 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 from hub.model.entities import CITIZEN, REVIEW
 from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import identity_link, same_key
 from hub.warehouse.tables.entities import AspectTables
-
-_LOCK = 0x4855_4224
-"""Advisory lock of whoever changes links: groups are decided one after another."""
 
 MERGED = "MERGED_BY_DECISION"
 
@@ -65,7 +63,7 @@ def _links_changed(connection: Connection, merge: Merge) -> dict[str, set[UUID]]
     has_links = connection.execute(_has_links(), {"aspect": tables.name}).scalar_one()
     if links.is_empty() and not has_links:
         return {}
-    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    hold(connection, Lock.LINKS)
     keys: set[UUID] = set()
     if has_links:
         for row in connection.execute(links_of_written_claims(tables)):
@@ -136,7 +134,7 @@ def _decisions_changed(connection: Connection, merge: Merge) -> dict[str, set[UU
     decided = connection.execute(_people_decided(merge.tables)).all()
     if not decided:
         return {}
-    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    hold(connection, Lock.LINKS)
     for row in decided:
         connection.execute(
             delete(identity_link).where(

@@ -34,11 +34,9 @@ from sqlalchemy import (
 from hub.model.decisions import SUBJECT, ReviewKind, Verdict
 from hub.model.entities import REVIEW
 from hub.reconcile.shared.identity import part_text
+from hub.warehouse.locks import Lock, held
 from hub.warehouse.tables.core import review, source
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables, aspect_tables
-
-LOCK = 0x4855_4225
-"""Advisory lock between decisions (exclusive) and the claims they are about (shared)."""
 
 _ABOUT_THEIR_DETAIL = tuple(
     kind.value for kind in (ReviewKind.BACKWARD_STATUS, ReviewKind.VERSION_REUSED, ReviewKind.TIME_IN_FUTURE)
@@ -73,12 +71,7 @@ class _Values(Protocol):
 
 def decisions_settled() -> ColumnElement[str]:
     """Wait for decisions that are being merged, so that later statements see them: a column for any select."""
-    return select(cast(func.pg_advisory_xact_lock_shared(LOCK), Text)).scalar_subquery()
-
-
-def claims_settled() -> Select[object]:
-    """Wait for claims that are being merged, and hold back others, so that a decision meets all of them."""
-    return select(func.pg_advisory_xact_lock(LOCK))
+    return select(cast(held(Lock.DECISIONS, shared=True), Text)).scalar_subquery()
 
 
 @cache

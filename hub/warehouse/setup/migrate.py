@@ -23,14 +23,12 @@ from hub.model.errors import NotMigratedError
 from hub.reference.holidays import default_calendar
 from hub.warehouse.database import check_server, translated_errors
 from hub.warehouse.evidence.months import ensure_months
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.setup.roles import ensure_roles, grant_roles, may_migrate
 from hub.warehouse.setup.sensitive import move_sensitive
 from hub.warehouse.tables.core import metadata
 from hub.warehouse.tables.entities import all_aspect_tables
 from hub.warehouse.working_time import ensure_calendar
-
-_LOCK = 0x4855_4221
-"""Advisory lock of migrations: one at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
             return _complete_already(connection, schema)
     ensure_roles(engine)
     with translated_errors("migrating"), engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        hold(connection, Lock.MIGRATION, schema=schema)
         connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
         config = alembic_config()
         config.attributes["connection"] = connection

@@ -88,7 +88,7 @@ def test_worker_takes_no_events_while_evidence_cannot_be_written(
     make_key(tmp_path / "key.pem")
     gate, told = EvidenceGate(), list[str | None]()
     gate.on_change = told.append
-    keeper = EvidenceKeeper(Keeping(working, "hub", "nowhere:1", source.load, 0.0, 300.0), gate)
+    keeper = EvidenceKeeper(Keeping(working, "nowhere:1", source.load, 0.0, 300.0), gate)
     guarded = replace(world, store=_Guarded(gate, world.store))  # type: ignore[arg-type]
     guarded.commit(people(1, 3))
     keeper.look()
@@ -129,13 +129,13 @@ def test_gate_closes_when_what_is_committed_is_older_than_the_limit_and_not_publ
 ) -> None:
     world.commit(people(1, 3))
     gate = EvidenceGate()
-    late = EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, 0.0), gate)
+    late = EvidenceKeeper(Keeping(working, "127.0.0.1:1", lambda: key, 0.0, 0.0), gate)
     with pytest.raises(HubError):
         late.look()
     assert "are in no published head yet" in str(gate.why_closed)
     patient = EvidenceGate()
     with pytest.raises(HubError):
-        EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, 300.0), patient).look()
+        EvidenceKeeper(Keeping(working, "127.0.0.1:1", lambda: key, 0.0, 300.0), patient).look()
     assert patient.why_closed is None
     with world.engine.begin() as connection:
         assert oldest_unproven(connection) is not None
@@ -155,7 +155,7 @@ def test_bug_in_keeping_evidence_closes_the_gate_at_the_limit_and_is_the_chores_
     monkeypatch.setattr(evidence_keeper, "seal_all", breaks)
     gate = EvidenceGate()
     with pytest.raises(KeyError):
-        EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, limit_s), gate).look()
+        EvidenceKeeper(Keeping(working, "127.0.0.1:1", lambda: key, 0.0, limit_s), gate).look()
     if why is None:
         assert gate.why_closed is None
     else:
@@ -174,7 +174,7 @@ def test_bug_in_looking_how_old_the_evidence_is_closes_the_gate(
     monkeypatch.setattr(evidence_keeper, "oldest_unproven", breaks)
     gate = EvidenceGate()
     with pytest.raises(KeyError):
-        EvidenceKeeper(Keeping(working, "hub", "127.0.0.1:1", lambda: key, 0.0, 300.0), gate).look()
+        EvidenceKeeper(Keeping(working, "127.0.0.1:1", lambda: key, 0.0, 300.0), gate).look()
     assert "a bug of the hub: KeyError at" in str(gate.why_closed)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from sqlalchemy import text
+from sqlalchemy import Connection
 
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
@@ -22,6 +22,8 @@ from hub.operate.dead_letters.letters import Letter, State, Wanted, place_text, 
 from hub.operate.dead_letters.redrive import By, Redriven, plan_redrive, redrive_letters
 from hub.operate.dead_letters.story import landing_of
 from hub.operate.records.history import Place
+from hub.reconcile.ledger.check import LedgerCheck, LedgerTurn
+from hub.warehouse.locks import Lock, session_lock
 from tests.conftest import RunningEngine
 from tests.integration.operate.killed_redrive import STEPS
 from tests.support.event_set import EventSet, Outgoing, pin_of, send
@@ -182,14 +184,40 @@ def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(
         (one, *_) = read_letters(connection, Wanted(limit=1))
     plan = plan_redrive(ground.database, Wanted(places=(one.place,)))
     assert one.state is State.OPEN
-    with ground.database.connect() as other:
-        other.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": letter_redrive._LOCK})
-        with pytest.raises(ConfigError, match="another redrive is running"):
-            redrive_letters(ground.database, places_of(ground), plan, BY)
-        other.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": letter_redrive._LOCK})
+    is_refused = pytest.raises(ConfigError, match="another redrive is running")
+    with session_lock(ground.database, Lock.REDRIVE), is_refused:
+        redrive_letters(ground.database, places_of(ground), plan, BY)
     with ground.database.begin() as connection:
         letter_redrive.set_states(connection, [one.place], State.DISCARDED, BY)
     assert redrive_letters(ground.database, places_of(ground), plan, BY) == Redriven(0, 0)
+
+
+def test_redrive_and_ledger_check_run_at_the_same_time(ground: Ground) -> None:
+    """Neither makes the other wait, or say that another of its own kind runs."""
+    events = EventSet(ground.secret, seed=78)
+    whole = events.record(CITIZEN, events.fields("dancu", 1, pin=pin_of(3990), full_name="Người"))
+    send(ground.bootstrap, [Outgoing(whole.topic, whole.key, (whole.value or b"")[:-4])])
+    ground.consume()
+    (mine,) = (one for one in open_letters(ground) if one.key == whole.key)
+    plan = plan_redrive(ground.database, Wanted(places=(mine.place,)))
+    turns: list[LedgerTurn | None] = []
+
+    def check(count: int) -> None:
+        turns.append(LedgerCheck(ground.database).turn())
+
+    assert redrive_letters(ground.database, places_of(ground), plan, BY, check, SETTLE_S) == Redriven(1, 0)
+    assert None not in turns
+    assert turns
+    again: list[Redriven] = []
+
+    class DuringTurn(LedgerCheck):
+        def _turn(self, connection: Connection) -> LedgerTurn:
+            again.append(redrive_letters(ground.database, places_of(ground), plan, BY))
+            return super()._turn(connection)
+
+    assert DuringTurn(ground.database).turn() is not None
+    assert again == [Redriven(0, 0)]
+    ground.consume()
 
 
 def test_outsiders_record_with_the_hubs_origin_header_is_not_taken_for_a_redriven_one(ground: Ground) -> None:

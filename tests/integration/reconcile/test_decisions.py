@@ -10,8 +10,9 @@ from sqlalchemy import select, text
 
 from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
 from hub.model.errors import RetryableError
-from hub.reconcile.shared.decisions import claims_settled, decisions_settled, is_decided
+from hub.reconcile.shared.decisions import decisions_settled, is_decided
 from hub.warehouse.batch import Accepted
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import review
 from tests.support.decided import Decided, frame_of, frame_of_decisions
 from tests.support.merge_world import SUBJECT as CITIZEN
@@ -183,7 +184,7 @@ def test_decision_waits_for_claims_being_merged_and_meets_them(world: World) -> 
 def test_claims_that_are_decided_wait_for_a_decision_being_merged(world: World) -> None:
     with world.engine.connect() as other:
         transaction = other.begin()
-        other.execute(claims_settled())
+        hold(other, Lock.DECISIONS)
         thread = threading.Thread(target=commit, args=(world, NPD, PROVINCE))
         thread.start()
         thread.join(0.5)

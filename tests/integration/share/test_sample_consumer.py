@@ -137,7 +137,7 @@ def say(world: World, keys: list[UUID], version: int, **more: Any) -> None:
 
 
 def share_once(world: World, engine: RunningEngine) -> None:
-    share = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    share = Share(world.engine, engine.bootstrap, SECRET)
     asyncio.run(asyncio.wait_for(share.run(once=True), LIMIT_S))
 
 

@@ -52,7 +52,7 @@ def say(world: World, key: UUID, version: int, **more: Any) -> None:
 
 
 def share_once(world: World, engine: RunningEngine) -> int:
-    share = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    share = Share(world.engine, engine.bootstrap, SECRET)
     asyncio.run(asyncio.wait_for(share.run(once=True), _LIMIT_S))
     return share.published
 
@@ -155,7 +155,7 @@ def test_dead_letters_arrive_with_their_bytes_reason_and_origin_even_the_largest
 async def test_second_instance_waits_for_the_first_and_then_takes_over(
     world: World, engine: RunningEngine, keys: list[UUID]
 ) -> None:
-    first, second = (Share(world.engine, engine.bootstrap, SECRET, "hub") for _ in range(2))
+    first, second = (Share(world.engine, engine.bootstrap, SECRET) for _ in range(2))
     say(world, keys[0], 1)
     running = asyncio.create_task(first.run())
     await _until(lambda: first.published == 1)
@@ -173,7 +173,7 @@ async def test_second_instance_waits_for_the_first_and_then_takes_over(
 
 
 async def test_instance_that_waits_can_be_stopped(world: World, engine: RunningEngine) -> None:
-    first, second = (Share(world.engine, engine.bootstrap, SECRET, "hub") for _ in range(2))
+    first, second = (Share(world.engine, engine.bootstrap, SECRET) for _ in range(2))
     running = asyncio.create_task(first.run())
     await asyncio.sleep(1.0)
     waiting = asyncio.create_task(second.run())

@@ -55,7 +55,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sharing(world: World, engine: RunningEngine) -> Share:
-    return Share(world.engine, engine.bootstrap, SECRET, "hub")
+    return Share(world.engine, engine.bootstrap, SECRET)
 
 
 def share_once(world: World, engine: RunningEngine) -> int:

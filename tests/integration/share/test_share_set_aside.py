@@ -49,7 +49,7 @@ def say(world: World, key: UUID, version: int, **more: Any) -> None:
 
 
 def share_once(world: World, engine: RunningEngine) -> int:
-    share = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    share = Share(world.engine, engine.bootstrap, SECRET)
     asyncio.run(asyncio.wait_for(share.run(once=True), LIMIT_S))
     return share.published
 

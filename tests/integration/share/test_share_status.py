@@ -47,7 +47,7 @@ def say(world: World, count: int, version: int = 1) -> list[UUID]:
 
 
 def share_once(world: World, engine: RunningEngine) -> None:
-    share = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    share = Share(world.engine, engine.bootstrap, SECRET)
     asyncio.run(asyncio.wait_for(share.run(once=True), LIMIT_S))
 
 
@@ -99,7 +99,7 @@ def test_share_that_never_ran_or_has_ended_does_not_run(world: World, engine: Ru
 @asynccontextmanager
 async def running(world: World, engine: RunningEngine) -> AsyncIterator[Share]:
     """Run a share for a while."""
-    share = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    share = Share(world.engine, engine.bootstrap, SECRET)
     task = asyncio.create_task(share.run())
     try:
         yield share
@@ -175,14 +175,14 @@ async def test_request_is_worked_off_by_the_command_when_nobody_shares_and_else_
 
     told: list[tuple[int, int]] = []
     await asyncio.to_thread(say, world, 3)
-    own = Share(world.engine, engine.bootstrap, SECRET, "hub")
+    own = Share(world.engine, engine.bootstrap, SECRET)
     done = await _shared_until_done(
         own, world.engine, await asyncio.to_thread(asked), lambda done, of: told.append((done, of))
     )
     assert (done, told[-1]) == (3, (3, 3))
     async with running(world, engine) as other:
         await until(lambda: report(world).is_well)
-        waits = Share(world.engine, engine.bootstrap, SECRET, "hub")
+        waits = Share(world.engine, engine.bootstrap, SECRET)
         number = await asyncio.to_thread(asked)
         assert await _shared_until_done(waits, world.engine, number, lambda *_: None) == 3
         assert (other.published, waits.published) == (3, 0)

@@ -13,6 +13,7 @@ from hub.reconcile.ledger import counts as ledger_counts
 from hub.reconcile.ledger.accounts import shared_out
 from hub.reconcile.ledger.check import LedgerCheck, LedgerTurn
 from hub.warehouse.alerts import Raised, read_alerts
+from hub.warehouse.locks import Lock, hold
 from tests.support.merge_world import TOPIC, Said, World
 from tests.support.whole_world import Whole, key_of
 
@@ -142,7 +143,7 @@ def test_check_counts_only_what_is_new_and_looks_at_every_stretch_again(
 def test_one_worker_checks_at_a_time_and_another_warehouse_is_counted_anew(world: World) -> None:
     world.commit(_people(1, 3))
     with world.engine.begin() as connection:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({ledger_check._LOCK})"))
+        hold(connection, Lock.LEDGER_CHECK)
         assert check_ledger(world.engine) is None
     assert check_ledger(world.engine) is not None
     _execute(world, "UPDATE ledger_range SET end_offset = 100, consumed = 100")

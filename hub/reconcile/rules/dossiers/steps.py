@@ -39,12 +39,11 @@ from hub.reconcile.rules.dossiers.moves import events_flagged, reviews_closed, r
 from hub.reconcile.rules.dossiers.versions import progress_tables, submission_tables
 from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.dossiers import calendar, dossier_deadline
 from hub.warehouse.tables.entities import AspectTables
 
 _Statement = TypeVar("_Statement", bound=UpdateBase | Select[Any])
-_LOCK = 0x4855_4227
-"""Advisory lock between dossiers' progress (shared) and filings for interlinked procedures (exclusive)."""
 
 
 def step(connection: Connection, merge: Merge) -> None:
@@ -63,7 +62,7 @@ def _after_progress(connection: Connection, merge: Merge) -> None:
         if connection.execute(_of_batch(reviews_opened)).rowcount:
             _flag_events(connection, frame)
         connection.execute(_of_batch(reviews_closed))
-    connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
+    hold(connection, Lock.DEADLINES, shared=True)
     connection.execute(_interlinked_filings_settled())
     may_be_unshared = merge.written < frame["newest"].sum()
     _reckon(connection, merge.place if may_be_unshared else None, frame["revoked"].any())
@@ -104,7 +103,7 @@ def _after_filing(connection: Connection, merge: Merge) -> None:
         republish_keys(connection, merge.place, DOSSIER.name, parents_named())
     procedure = merge.accepted.frame["procedure_code"].str.slice(0, PROCEDURE_CHARACTERS)
     if procedure.is_in(INTERLINKED_PROCEDURES).any():
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        hold(connection, Lock.DEADLINES)
     elif not connection.execute(_has_interlinked_deadlines()).scalar_one():
         return
     connection.execute(_of_interlinked_filings())
@@ -128,7 +127,7 @@ def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tupl
     if tables.entity is not DOSSIER:
         return
     dossiers = select(keys.subquery().c[0].label("key")).distinct().cte("touched_dossiers")
-    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    hold(connection, Lock.DEADLINES)
     connection.execute(deadlines_reckoned(dossiers))
     connection.execute(deadlines_dropped(dossiers))
 
@@ -143,7 +142,7 @@ def reckon_open(connection: Connection, place: Place, most: int) -> int:
         place: where share will find the dossiers.
         most: how many at once.
     """
-    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    hold(connection, Lock.DEADLINES)
     key = dossier_deadline.c.key
     found = connection.scalars(select(key).where(is_by_another_calendar()).order_by(key).limit(most)).all()
     if found:

@@ -6,11 +6,10 @@ batch after another, and whatever else is theirs waits for them (an advisory loc
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import Connection, Select, bindparam, exists, func, literal, select
+from sqlalchemy import Connection, Select, bindparam, exists, literal, select
 
 from hub.model.entities import CITIZEN, DOSSIER, REVIEW
 from hub.reconcile.rules.people import death_flags
@@ -19,12 +18,10 @@ from hub.reconcile.rules.people import mismatches as person_mismatches
 from hub.reconcile.rules.people.deaths import STATES, deaths_changed
 from hub.reconcile.shared.republish import Place
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import identity_link, touched
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
-
-_LOCK = 0x4855_4226
-"""Advisory lock between people (exclusive) and what is theirs (shared)."""
 
 PERSON = "citizen.changed"
 _INSURANCE, _SUBMISSION = "health_insurance.linked", "dossier.submitted"
@@ -79,7 +76,7 @@ def _bring_in_line(connection: Connection, work: _Work) -> None:
 
 
 def _people(connection: Connection, work: _Work) -> None:
-    connection.execute(_people_alone())
+    hold(connection, Lock.PEOPLE)
     about = connection.execute(_worth_a_look(), _at(work.place)).one()
     if work.says_dead or work.said_dead:
         causes = deaths_changed(connection, work.tables, work.says_dead, work.said_dead)
@@ -95,7 +92,7 @@ def _people(connection: Connection, work: _Work) -> None:
 
 
 def _things(connection: Connection, work: _Work) -> None:
-    connection.execute(_people_alone() if work.tables.aspect.subject == _INSURANCE else _things_with_others())
+    hold(connection, Lock.PEOPLE, shared=work.tables.aspect.subject != _INSURANCE)
     if connection.execute(death_flags.any_deceased()).scalar_one():
         place = _at(work.place) if work.tables.entity is DOSSIER else {}
         causes = connection.execute(death_flags.causes_around(work.tables), place).scalars()
@@ -113,7 +110,7 @@ def _regrouped(connection: Connection, place: Place) -> None:
     keys: list[UUID] = sorted(connection.execute(_citizens_touched(), _at(place)).scalars())
     if not keys:
         return
-    connection.execute(_people_alone())
+    hold(connection, Lock.PEOPLE)
     death_flags.refresh(connection, keys, place)
     person_duplicates.refresh_given(connection, keys)
     person_mismatches.refresh_given_pairs(connection, keys)
@@ -121,16 +118,6 @@ def _regrouped(connection: Connection, place: Place) -> None:
 
 def _at(place: Place) -> dict[str, int]:
     return {"log": place[0], "log_offset": place[1]}
-
-
-@cache
-def _people_alone() -> Select[Any]:
-    return select(func.pg_advisory_xact_lock(_LOCK))
-
-
-@cache
-def _things_with_others() -> Select[Any]:
-    return select(func.pg_advisory_xact_lock_shared(_LOCK))
 
 
 @cache

@@ -36,13 +36,12 @@ from hub.reconcile.rules.units.claimed_unit import chosen_code, is_said_unit
 from hub.reconcile.rules.units.graph_store import named_units, parameters_of
 from hub.reconcile.shared.identity import part_text
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import review
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables, aspect_tables
 from hub.warehouse.tables.units import unit_now
 
 AMBIGUOUS_UNIT = ReviewKind.AMBIGUOUS_UNIT.value
-_LOCK = 0x4855_4223
-"""Advisory lock between claims that name units and the units: shared by the former, exclusive for the latter."""
 
 
 def step(connection: Connection, merge: Merge) -> None:
@@ -53,20 +52,10 @@ def step(connection: Connection, merge: Merge) -> None:
     """
     if not merge.written or not merge.tables.aspect.units:
         return
-    claims_go_on(connection)
+    hold(connection, Lock.UNITS, shared=True)
     for unit in merge.tables.aspect.units:
         connection.execute(opened_by_claims(merge.tables, unit))
         connection.execute(closed_by_claims(merge.tables, unit))
-
-
-def claims_go_on(connection: Connection) -> None:
-    """Keep units as they are until this transaction ends; wait for one that changes them."""
-    connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
-
-
-def wait_for_claims(connection: Connection) -> None:
-    """Wait until every transaction that wrote claims which name units has ended, and hold off further ones."""
-    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
@@ -82,7 +71,7 @@ def follow_decisions(connection: Connection) -> None:
 
     A decision and the claim it is about, written at once, would not see each other either.
     """
-    wait_for_claims(connection)
+    hold(connection, Lock.UNITS)
     for tables in all_aspect_tables():
         for unit in tables.aspect.units:
             connection.execute(opened_by_decisions(tables, unit))

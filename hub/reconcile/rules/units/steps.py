@@ -19,10 +19,10 @@ from hub.reconcile.rules.units.reviews import (
     follow_decisions,
     follow_units,
     keys_of_decisions,
-    wait_for_claims,
 )
 from hub.reconcile.shared.republish import Place, republish_keys
 from hub.reconcile.shared.step import Merge
+from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
 
@@ -49,7 +49,7 @@ def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
 
     For whoever changes records of units: a batch, a policy that is applied, an officer.
     """
-    wait_for_claims(connection)
+    hold(connection, Lock.UNITS)
     changed = refresh_unit_tables(connection)
     if changed:
         follow_units(connection, changed)
