@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hub.model.entities import ENTITIES, SUBJECTS, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import ENTITIES, SUBJECTS
 
 WORKER_APP = "hub.worker"
 """Name of the Faust app: the group of its agents, and the first part of its changelogs' names."""

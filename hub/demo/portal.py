@@ -20,7 +20,8 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind
 from hub.demo.stage import Stage
 from hub.log.reader import open_reader
-from hub.model.entities import ENTITIES, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import ENTITIES
 from hub.share.outbox import unshared
 from hub.topology import record_topic
 from hub.warehouse.tables import core as tables

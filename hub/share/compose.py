@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Uuid, and_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
-from hub.model.entities import DOSSIER, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import DOSSIER
 from hub.model.texts.letters import compose_all
 from hub.reconcile.rules.units.claimed_unit import resolution_of
 from hub.share.dossier_fields import dossier_fields

@@ -33,7 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql.dml import Insert
 
-from hub.model.entities import SUBJECTS, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import SUBJECTS
 from hub.model.outcomes import Outcome
 from hub.reconcile.shared.republish import JOB_LOG, Place
 from hub.topology import record_topics, subject_of

@@ -18,7 +18,8 @@ from hub.embedded.locate import endpoints
 from hub.intake.checks.flags import with_flags
 from hub.intake.decode.batch import Phase, decode_batch
 from hub.model.compared import Record
-from hub.model.entities import SUBJECTS, Reference, entity_named
+from hub.model.declaration import Reference
+from hub.model.entities import SUBJECTS, entity_named
 from hub.model.errors import ConfigError, HubError
 from hub.model.flags import flags_in
 from hub.model.policies.policy import Policy, Source, load_policy

@@ -13,7 +13,8 @@ import typer
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, say_json
-from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT
 from hub.model.errors import ConfigError
 
 EXIT_INCOMPLETE = 3

@@ -17,7 +17,8 @@ from hub.codec.fields import FieldKind
 from hub.intake.checks.derived import derived_columns, hashed_key
 from hub.intake.checks.flags import with_flags
 from hub.intake.checks.lengths import Path, suspected, too_long
-from hub.model.entities import SUBJECTS, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import SUBJECTS
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policies.policy import EventOrder, Policy
 from hub.model.policies.quality import QualityRules, quality_rules

@@ -11,7 +11,7 @@ import polars_hash  # noqa: F401 - registers the `chash` namespace
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.content_hash import content_hash
 from hub.codec.fields import DataClass
-from hub.model.entities import Aspect, Entity, SameAs
+from hub.model.declaration import Aspect, Entity, SameAs
 from hub.model.envelope import Operation
 from hub.model.keys import KEY_BYTES, SEPARATOR
 from hub.model.rules import RULES

@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hub.model.entities import ENTITIES, SUBJECTS, Role
+from hub.model.declaration import Role
+from hub.model.entities import ENTITIES, SUBJECTS
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
 from hub.model.policies.breaker_limits import DEFAULT_LIMITS, BreakerLimits, breaker_limits, breaker_problems

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hub.model.entities import ENTITIES, Aspect
+from hub.model.declaration import Aspect
+from hub.model.entities import ENTITIES
 from hub.model.policies.policy import Policy, Source
 
 

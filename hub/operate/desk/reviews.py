@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, select
 
 from hub.embedded.locate import Endpoints
 from hub.model.decisions import SUBJECT, TAKEN, Decision, ReviewKind, Verdict
-from hub.model.entities import Role, entity_named
+from hub.model.declaration import Role
+from hub.model.entities import entity_named
 from hub.model.errors import ConfigError
 from hub.model.policies.policy import Source
 from hub.operate.actions import UNMASK, Action, note

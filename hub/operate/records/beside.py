@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, Uuid, bindparam, literal, or_, select
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
-from hub.model.entities import Aspect, Entity
+from hub.model.declaration import Aspect, Entity
 from hub.operate.records.claims import Disagreement
 from hub.operate.records.decisions import Decided
 from hub.operate.records.questions import CONFLICT, REVIEW

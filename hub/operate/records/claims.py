@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from hub.model.entities import Aspect, Entity
+from hub.model.declaration import Aspect, Entity
 from hub.model.envelope import Operation
 from hub.model.texts.letters import same_letters
 from hub.operate.records.decisions import NEVER_TAKEN, Decided, is_kept, is_passed_over, taken_at

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.decisions import SUBJECT as DECIDED
-from hub.model.entities import REVIEW, SUBJECTS, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import REVIEW, SUBJECTS
 from hub.model.outcomes import Outcome
 from hub.operate.log.read_back import LogValues, event_values
 from hub.operate.records.claims import Speaker

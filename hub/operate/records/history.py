@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hub.model.entities import REVIEW, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import REVIEW
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.outcomes import Outcome
 from hub.operate.records.claims import Claim, Identity, Side, Speaker, decided, disagreements, side_of

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from hub.model.entities import CITIZEN, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN
 from hub.model.errors import HubError, UnreachableError
 from hub.operate.actions import UNMASK, Action, note
 from hub.operate.log.read_back import read_values

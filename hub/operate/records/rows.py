@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Table, and_, or_, select
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK, masked
 from hub.codec.fields import DataClass
-from hub.model.entities import CITIZEN, DOSSIER, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import CITIZEN, DOSSIER
 from hub.operate.records.dossier_now import dossier_rows
 from hub.share.compose import resolved_unit
 from hub.warehouse.tables.core import source

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from uuid import UUID
 
-from hub.model.entities import Entity
+from hub.model.declaration import Entity
 from hub.model.keys import as_uuid, entity_key
 
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.model.decisions import SUBJECT as DECISION
-from hub.model.entities import DOSSIER, ENTITIES, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import DOSSIER, ENTITIES
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.store import Replay
 from hub.reconcile.shared.republish import job_place

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, select
 
-from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, Entity, entity_named
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, entity_named
 from hub.model.errors import ConfigError
 from hub.operate.records.events import events_on
 from hub.operate.records.find import find_person

@@ -38,7 +38,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hub.model.entities import Reference, entity_named
+from hub.model.declaration import Reference
+from hub.model.entities import entity_named
 from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.parking.dated_ahead import ask_about, rows_ahead, waits_for_officer

@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import DataClass, FieldKind
-from hub.model.entities import Aspect
+from hub.model.declaration import Aspect
 from hub.warehouse.tables.core import utc_time
 
 _TYPES: dict[FieldKind, TypeEngine[Any]] = {

@@ -32,7 +32,8 @@ from sqlalchemy import (
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldSpec
-from hub.model.entities import ENTITIES, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import ENTITIES
 from hub.model.errors import ConfigError
 from hub.warehouse.tables.aspect_columns import Columns, other_key
 from hub.warehouse.tables.core import metadata

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.config import Settings
-from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT
 from hub.model.errors import UnreachableError
 from hub.model.keys import as_uuid, entity_key
 from hub.model.outcomes import Outcome

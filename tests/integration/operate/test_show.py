@@ -13,7 +13,8 @@ from sqlalchemy import text
 from hub.cli.records.view import WIDTH, render
 from hub.codec.decode import MASK
 from hub.config import Settings
-from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT
 from hub.model.errors import ConfigError
 from hub.model.keys import as_uuid, entity_key
 from hub.operate.records.as_json import as_json

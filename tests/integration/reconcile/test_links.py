@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from hub.codec.decode import decode
-from hub.model.entities import CITIZEN, DOSSIER, Entity
+from hub.model.declaration import Entity
+from hub.model.entities import CITIZEN, DOSSIER
 from hub.share.compose import Composer
 from hub.warehouse.fingerprint import warehouse_state
 from tests.support.whole_world import DAY, SECRET, Whole, key_of

@@ -10,7 +10,8 @@ from hub.codec.catalogue import DataClass, FieldKind, FieldSpec, load_catalogue
 from hub.codec.fields import UnsupportedTypeError, fields_of
 from hub.codec.polars_types import dtype_of
 from hub.codec.schema_check.assign import plan_assignments, write_assignments
-from hub.model.entities import ENTITIES, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import ENTITIES
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics

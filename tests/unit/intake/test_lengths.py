@@ -12,7 +12,8 @@ from hub.codec.catalogue import FieldKind, FieldSpec, load_catalogue
 from hub.codec.encode import Encoder
 from hub.intake.checks.check import SourceRules, check
 from hub.intake.checks.lengths import suspected
-from hub.model.entities import ENTITIES, SUBJECTS, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import ENTITIES, SUBJECTS
 from hub.model.errors import PoisonError
 from hub.model.policies.policy import parse_policy
 from hub.topology import MAX_RECORD_BYTES, MAX_SHARED_BYTES

@@ -7,7 +7,8 @@ import pytest
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.fields import FieldKind
-from hub.model.entities import ENTITIES, Aspect, Entity
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import ENTITIES
 from hub.model.texts.letters import compose_all, composed, folded_letters, same_letters
 from hub.share.publisher import MOST_BYTES
 from hub.topology import MAX_RECORD_BYTES

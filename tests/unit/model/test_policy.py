@@ -8,7 +8,8 @@ import pytest
 
 from hub.cli.shared.context import policy_path
 from hub.config import Settings
-from hub.model.entities import ENTITIES, SUBJECTS, Role
+from hub.model.declaration import Role
+from hub.model.entities import ENTITIES, SUBJECTS
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
 from hub.model.policies.changes import Change, policy_changes, rederived

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Text, and_, case, func, literal, or_, select
 
 from hub.model.decisions import ReviewKind, Verdict
-from hub.model.entities import UnitField
+from hub.model.declaration import UnitField
 from hub.model.envelope import UnitScheme
 from hub.model.units.graph import Resolution
 from hub.reconcile.shared.decisions import standing

@@ -30,7 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.decisions import ReviewKind
-from hub.model.entities import REVIEW, UnitField
+from hub.model.declaration import UnitField
+from hub.model.entities import REVIEW
 from hub.model.units.graph import Resolution, UnitRef
 from hub.reconcile.rules.units.claimed_unit import chosen_code, is_said_unit
 from hub.reconcile.rules.units.graph_store import named_units, parameters_of

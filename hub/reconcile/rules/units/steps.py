@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, select
 
-from hub.model.entities import ADMIN_UNIT, REVIEW, UnitField
+from hub.model.declaration import UnitField
+from hub.model.entities import ADMIN_UNIT, REVIEW
 from hub.model.units.graph import UnitRef
 from hub.reconcile.rules.units.graph_store import named_units, parameters_of, refresh_unit_tables
 from hub.reconcile.rules.units.reviews import (
