@@ -1,1 +1,1 @@
-"""Room `intake`; see docs/architecture.md."""
+"""The intake: polls event topics, prepares batches and commits them; see docs/architecture.md."""

@@ -1,21 +1,22 @@
-"""How many records the next batch may have: more while full batches are quick, fewer when one takes long.
+"""Choose how many records the next batch may have: more while full batches are fast, fewer when one is slow.
 
-While a batch is on its way the next one gathers, so batches follow the load by themselves; this only bounds them, so
-that a slow database or a cold cache does not make one transaction, and all who wait for it, last for many seconds.
+The next batch gathers while the current one is committed, so batch sizes follow the load by themselves. This module
+only sets an upper bound. Without it, a slow database or a cold cache could make one transaction last many seconds and
+block everything that waits for it.
 """
 
 LEAST_ROWS = 500
 
 
 class BatchSize:
-    """The bound in force. One for each lane, used from the event loop."""
+    """The upper bound now in force. Each lane has one; it is used from the event loop."""
 
     def __init__(self, most: int, target_s: float) -> None:
-        """Begin in the middle.
+        """Begin at a quarter of the maximum.
 
         Args:
-            most: never more rows than this.
-            target_s: how long a full batch's transaction should last at most.
+            most: maximum number of rows.
+            target_s: how long a full batch's transaction should last at most, in seconds.
         """
         self._most = most
         self._least = min(LEAST_ROWS, most)
@@ -23,7 +24,7 @@ class BatchSize:
         self.rows = max(self._least, most // 4)
 
     def took(self, rows: int, seconds: float) -> None:
-        """Learn from a committed batch."""
+        """Adjust the bound after a committed batch of ``rows`` records that took ``seconds``."""
         if seconds > self._target_s:
             fitting = int(rows * self._target_s / seconds)
             self.rows = max(self._least, self.rows // 2, min(self.rows, fitting))

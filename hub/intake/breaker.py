@@ -1,7 +1,7 @@
-"""Tell a storm of poison records from a few: a run of them, or too large a share of the last records.
+"""Detect a storm of poison records: too many in a row, or too many among the last records.
 
-Pure: counts records of one partition in the order of the log, across batches. A storm means that the fault is more
-likely ours, or a producer's, than these records': the partition stops before they become dead letters.
+Pure: it counts the records of one partition in log order, across batches. In a storm the cause is more likely the hub
+or a producer than the records themselves. So the partition stops before these records become dead letters.
 """
 
 from collections import deque
@@ -24,10 +24,10 @@ class Trip:
     """Why a partition stops.
 
     Fields:
-        storm: which limit.
-        at: index, among the records looked at last, of the poison record that reached it.
-        poison: poison records counted: in the run, or in the window.
-        of: records they were counted over.
+        storm: which limit was reached.
+        at: index, in the records just examined, of the poison record that reached the limit.
+        poison: number of poison records counted, in the run or in the window.
+        of: number of records examined for that count.
     """
 
     storm: Storm
@@ -36,7 +36,7 @@ class Trip:
     of: int
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return the reason as text."""
         if self.storm is Storm.RUN:
             return f"{self.poison} poison records in a row"
         return f"{self.poison} poison records among the last {self.of}"
@@ -44,10 +44,12 @@ class Trip:
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts one partition's records. What trips it is not counted: the records stay in the log and come again.
+    """Counts one partition's records.
+
+    Records that trip the breaker are not counted: they stay in the log and are read again.
 
     Fields:
-        allowance: so many further poison records are let through without being counted: an operator accepted them.
+        allowance: how many more poison records pass without being counted, because an operator accepted them.
     """
 
     limits: BreakerLimits
@@ -58,12 +60,12 @@ class Breaker:
 
     @classmethod
     def after(cls, limits: BreakerLimits, next_offset: int, poison: Sequence[int], allowance: int = 0) -> "Breaker":
-        """Return a breaker that has seen the last records of a partition.
+        """Return a breaker that has already seen the last records of a partition.
 
         Args:
             limits: when it trips.
-            next_offset: of the record that comes next.
-            poison: ascending offsets of the poison records before it that count.
+            next_offset: offset of the next record.
+            poison: offsets, ascending, of the earlier poison records that count.
             allowance: see ``Breaker``.
         """
         made = cls(limits, allowance, _seen=limits.window)
@@ -75,12 +77,12 @@ class Breaker:
         return made
 
     def look(self, count: int, poison: Sequence[int]) -> Trip | None:
-        """Count the partition's next records; return why it must stop, None when it may go on.
+        """Count the partition's next records; return why it must stop, or None if it may continue.
 
         Args:
-            count: how many records they are.
-            poison: ascending indexes of those among them that can never be read. When there are none, the cost does
-                not depend on ``count``.
+            count: number of records.
+            poison: indexes, ascending, of the poison records among them. If there are none, the cost does not depend on
+                ``count``.
         """
         allowance, run, last = self.allowance, self._run, -1
         window = deque(self._poison)

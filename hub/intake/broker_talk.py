@@ -1,4 +1,4 @@
-"""What the intake says to the broker and asks it beside polling: offsets for lag tools, and whether it is there."""
+"""The intake's other calls to the broker: write group offsets for lag tools, and check that the broker answers."""
 
 import asyncio
 import logging
@@ -19,18 +19,18 @@ WATCH_ANSWER_S = 3.0
 
 
 class GroupOffsets:
-    """Tells Kafka, for lag tools, what PostgreSQL has already made true; nothing reads it back."""
+    """Writes the offsets that PostgreSQL already holds to Kafka, for lag tools only; the hub never reads them back."""
 
     def __init__(self) -> None:
         self._done: dict[TopicPartition, int] = {}
 
     def note(self, advances: Sequence[Advance]) -> None:
-        """Take note of what a committed batch moved."""
+        """Remember the offsets that a committed batch reached."""
         for advance in advances:
             self._done[TopicPartition(advance.topic, advance.partition)] = advance.next_offset
 
     async def tell(self, consumer: AIOKafkaConsumer) -> None:
-        """Tell it once; what the broker does not take now is told with what comes next."""
+        """Write the remembered offsets once. If the broker refuses, a later offset of the partition replaces them."""
         mine = consumer.assignment()
         done = {partition: offset for partition, offset in self._done.items() if partition in mine}
         self._done = {}
@@ -42,7 +42,7 @@ class GroupOffsets:
 
 
 async def look_for_broker(consumer: AIOKafkaConsumer, patience: Patience) -> None:
-    """Notice that the broker is away even when no call fails: polling only stays empty then."""
+    """Detect that the broker is unreachable. No call fails in that case: polls only return nothing."""
     try:
         async with asyncio.timeout(WATCH_ANSWER_S):
             await consumer.end_offsets(sorted(consumer.assignment()))

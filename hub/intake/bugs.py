@@ -1,8 +1,8 @@
-"""What the intake does about an error that is a bug: note where it was, then end the worker.
+"""Handle an error that is a bug: record where it happened, then end the worker.
 
-A bug may have damaged what the process holds, so a fresh process tries the same batch again. The note is durable, so
-that whoever comes next knows (hub.warehouse.bugs): after two ends at one batch its partitions are suspects, and read
-piece by piece (hub.intake.piece_by_piece).
+A bug may have damaged the process's state, so a new process tries the same batch again. The note is durable
+(hub.warehouse.bugs), so the next worker knows of it. After two workers ended at the same batch, its partitions are
+suspects and are read piece by piece (hub.intake.piece_by_piece).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,42 +16,42 @@ from hub.warehouse.batch import Advance
 from hub.warehouse.bugs import ENDS, Partition, Range, Suspect
 
 _PANIC = "PanicException"
-"""A panic in a library's Rust code: a BaseException of a class that cannot be imported."""
+"""Class name of a panic in a library's Rust code. It is a BaseException, and its class cannot be imported."""
 
 
 class WorkerBugError(HubError):
-    """A bug ended the worker at a batch. The message says where in the code and in the log, and no value."""
+    """A bug ended the worker at a batch. The message gives the place in the code and in the log, and no values."""
 
     code = "WORKER_BUG"
 
 
 def is_bug(error: BaseException) -> bool:
-    """Tell whether an error is a bug: it has no name among the hub's errors and is no end of the process."""
+    """Tell whether an error is a bug: not one of the hub's own errors, and not a request to end the process."""
     if isinstance(error, HubError):
         return isinstance(error, DecoderBugError)
     return isinstance(error, Exception) or is_panic(error)
 
 
 def is_panic(error: BaseException) -> bool:
-    """Tell whether an error is a panic in a library's Rust code, which is no Exception of Python."""
+    """Tell whether an error is a panic in a library's Rust code, which is not a Python Exception."""
     return type(error).__name__ == _PANIC
 
 
 class BugNotes(Protocol):
-    """What is durable about bugs; calls block and raise RetryableError."""
+    """Stores bugs durably; calls block and raise RetryableError."""
 
     def note(self, ranges: Collection[Range], bug: Bug, ends: int = 1) -> int:
-        """Note a bug at some ranges; return the most ends at one of them."""
+        """Record a bug at some ranges; return the highest number of worker ends at any of them."""
 
     def suspects(self) -> Mapping[Partition, Suspect]:
-        """Return the partitions with a batch that ended workers, and up to where it goes."""
+        """Return the partitions with a batch that ended workers, and the offset at which that batch ends."""
 
 
 class NoNotes:
-    """For an intake of tests and benchmarks: a bug ends it, and the next one knows nothing."""
+    """For the intake in tests and benchmarks: a bug ends it and nothing is stored."""
 
     def note(self, ranges: Collection[Range], bug: Bug, ends: int = 1) -> int:
-        """Keep nothing."""
+        """Store nothing."""
         return ends
 
     def suspects(self) -> Mapping[Partition, Suspect]:
@@ -60,31 +60,31 @@ class NoNotes:
 
 
 class Suspects:
-    """The partitions with a batch that ended workers, as they were known when the partitions were placed."""
+    """The partitions with a batch that ended workers, as known when the partitions were placed."""
 
     def __init__(self, notes: BugNotes) -> None:
         self.notes = notes
         self._known: Mapping[Partition, Suspect] = {}
 
     def begin(self) -> None:
-        """Read them anew. Blocks."""
+        """Read them again from the store. Blocks."""
         self._known = self.notes.suspects()
 
     def of(self, part: Polled) -> Suspect | None:
-        """Return why some records must be tried carefully; None: they need not."""
+        """Return why these records must be tried piece by piece; None if they need not be."""
         suspect = self._known.get((part.topic, part.partition))
         if suspect is None or not part.offsets or suspect.ends < ENDS or part.expected >= suspect.end_offset:
             return None
         return suspect
 
     def are_passed(self, advances: Iterable[Advance]) -> bool:
-        """Tell whether a batch that is durable now holds the last record of one that ended workers."""
+        """Tell whether a batch that is now durable passed the end of a batch that ended workers."""
         ends = ((advance, self._known.get((advance.topic, advance.partition))) for advance in advances)
         return any(suspect and advance.next_offset >= suspect.end_offset for advance, suspect in ends)
 
 
 def ranges_of(advances: Iterable[Advance]) -> list[Range]:
-    """Return the ranges that a batch would have moved its partitions by."""
+    """Return the offset ranges by which a batch would have moved its partitions."""
     return [Range(move.topic, move.partition, move.expected, move.next_offset) for move in advances]
 
 

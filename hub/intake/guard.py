@@ -1,4 +1,4 @@
-"""The intake's guard against bugs: what ended workers before is tried piece by piece, what ends this one is noted."""
+"""The intake's guard against bugs: try known bad batches piece by piece, and record the bug that ends this worker."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -21,35 +21,35 @@ _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Notes bugs durably, and tries suspected records. Used from the event loop."""
+    """Stores bugs durably, and tries suspected records. Used from the event loop."""
 
     def __init__(
         self, notes: BugNotes, storms: Storms, patience: Patience, in_thread: Callable[..., Awaitable[Any]]
     ) -> None:
-        """Take where bugs are noted, the breakers, and what runs a blocking call in a thread."""
+        """Take the store of bug notes, the breakers, and a function that runs a blocking call in a thread."""
         self.suspects = Suspects(notes)
         self._storms = storms
         self._patience = patience
         self._in_thread = in_thread
 
     async def end(self, error: BaseException, ranges: Collection[Range]) -> NoReturn:
-        """Note a bug that was met in a batch; then raise what ends the worker.
+        """Record a bug found in a batch, then raise the error that ends the worker.
 
         Raises:
-            WorkerBugError: always; it says where, and no value.
+            WorkerBugError: always. It gives the place and no values.
         """
         bug = Bug.of(error)
         raise ended(bug, ranges, await self._note(ranges, bug, 1)) from None
 
     async def suspect(self, error: PoisonError, ranges: Collection[Range]) -> None:
-        """Have a batch tried piece by piece when its partitions are placed anew: its rows do not go together."""
-        _log.warning("a batch goes in smaller pieces: %s", error)
+        """Have a batch tried piece by piece after the next placing: PostgreSQL refuses its rows together."""
+        _log.warning("a batch is split into smaller pieces: %s", error)
         await self._note(ranges, Bug.of(error), ENDS)
 
     async def without_suspects(
         self, parts: list[Polled], steps: Steps, stand_still: Callable[[Sequence[Stop]], Awaitable[None]]
     ) -> list[Polled]:
-        """Try suspected records piece by piece; return the parts that are not suspected, to go as usual.
+        """Try suspected records piece by piece; return the parts that are not suspected, for the usual way.
 
         Raises:
             ConcurrentUpdateError: another worker has one of the partitions.
@@ -72,13 +72,13 @@ class Guard:
         is_wanted: Callable[[], bool],
         count: Callable[[Batch], None],
     ) -> Steps:
-        """Return how a piece is prepared, made durable and tried; each waits while the environment is away.
+        """Return the functions that prepare, commit and try a piece; each waits while a server is unreachable.
 
         Args:
             store: the warehouse.
             prepare: makes a batch of polled records.
             is_wanted: whether the partitions are still placed as they were.
-            count: is told of every batch that is durable.
+            count: called with every batch that became durable.
         """
 
         async def done(call: Callable[[Batch], object], batch: Batch) -> None:
@@ -91,7 +91,7 @@ class Guard:
         return Steps(prepare, commit, lambda batch: done(store.attempt, batch))
 
     async def look_again(self, advances: Collection[Advance] | None = None) -> None:
-        """Drop the notes of what is durable by now; with ``advances``: only when these have passed a note's end."""
+        """Read the notes again, to drop finished ones; with ``advances``: only if these passed a noted batch."""
         if advances is None or self.suspects.are_passed(advances):
             await self._patience.until_done(Errand.STOP, lambda: self._in_thread(self.suspects.begin))
 

@@ -1,17 +1,17 @@
-"""The way in: poll the assigned partitions, prepare batches, commit them lane by lane.
+"""Poll the assigned partitions, prepare batches, and commit them in lanes.
 
-While the database works on the batches of some lanes, the next ones are polled, decoded and checked (hub.intake.lanes).
-The truth about offsets is in PostgreSQL: on assignment the consumer seeks to the stored offsets, and Kafka's group
-offsets are written afterwards, for lag tools only. Anything that makes the polled position doubtful (a rebalance, a
-concurrent update) starts a new generation: batches of older generations are dropped and every partition is placed again
-from the stored offsets.
+While the database works on the batches of some lanes, the next batches are polled, decoded and checked
+(hub.intake.lanes). The authoritative offsets are in PostgreSQL. On assignment the consumer seeks to the stored offsets;
+Kafka's group offsets are written afterwards, for lag tools only. A rebalance or a concurrent update makes the polled
+positions doubtful and starts a new generation: batches of older generations are dropped, and every partition is placed
+again from the stored offsets.
 
-A partition that is stopped stays paused until somebody resumes it, and the others flow: by a storm of poison records
-(hub.intake.storms), by bytes that are no records or another log than before (hub.intake.placing), or by a bug
-(hub.intake.guard).
+A partition that is stopped stays paused until somebody resumes it; the other partitions continue. A partition is
+stopped by a storm of poison records (hub.intake.storms), by bytes that are not records or by a log that was replaced
+(hub.intake.placing), or by a bug (hub.intake.guard).
 
-An environment that is away pauses the worker for as long as it takes: partitions are paused but polled, so that the
-group keeps this member (docs/invariants.md).
+While a server is unreachable the worker pauses, for as long as necessary: partitions are paused but still polled, so
+that the group keeps this member (docs/invariants.md).
 """
 
 import asyncio
@@ -50,7 +50,7 @@ _Result = TypeVar("_Result")
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Runs until cancelled, or until a bug stops it."""
+    """Runs until it is cancelled or a bug stops it."""
 
     def __init__(self, options: IntakeOptions, preparer: Preparer, store: Store, storms: Storms | None = None) -> None:
         self.status = IntakeStatus()
@@ -75,15 +75,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def chore_notes(self) -> ChoreNotes:
-        """Where chores that fail by a bug are noted."""
+        """The store for bugs in chores."""
         return self._store.chores
 
     def is_pressed(self) -> bool:
-        """Tell whether the stream has very much to do: what is not urgent had better wait a while."""
+        """Tell whether the worker is under load, so that work that is not urgent should wait."""
         return self._lanes.is_pressed()
 
     async def run(self) -> None:
-        """Consume for ever."""
+        """Consume until cancelled."""
         consumer = await self._patience.until_done(Errand.CONNECT, self._connected)
         loops = (self._poll_loop(consumer), *map(self._commit_loop, self._lanes.all), *self._chores(consumer))
         try:
@@ -101,7 +101,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._placer.close()
 
     def _chores(self, consumer: LogConsumer) -> Iterator[Coroutine[object, object, None]]:
-        """Yield the loops of what is done beside batches, each of which a bug may fail without ending the worker."""
+        """Yield the loops that run next to the batches. A bug in one of them does not end the worker."""
         notes, new = self._store.chores, self._new_generation
         yield take_turns("group offsets", GROUP_COMMIT_EVERY_S, lambda: self._group_offsets.tell(consumer), notes)
         yield take_turns("look for the broker", WATCH_EVERY_S, lambda: look_for_broker(consumer, self._patience), notes)
@@ -121,11 +121,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         yield release_loop(self.release, self._preparer, threads, self._patience, notes)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Drop what is under way; whatever was committed stays, the rest is read again by whoever comes next."""
+        """Drop what is in progress. Committed batches stay; the next owner reads the rest again."""
         self._new_generation()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Hold the new partitions still until they are placed from the stored offsets."""
+        """Pause the new partitions until they are placed from the stored offsets."""
         self._new_generation()
         if self._consumer is not None:
             self._hold_still(self._consumer)
@@ -135,7 +135,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unplaced = True
 
     def _place_anew(self, why: ConcurrentUpdateError) -> None:
-        _log.warning("another worker was here, placing again: %s", why)
+        _log.warning("another worker had a partition; placing again: %s", why)
         self._new_generation()
 
     def _hold_still(self, consumer: LogConsumer) -> None:
@@ -155,7 +155,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             generation = self._generation
             pollable = self._pollable(consumer)
             if not await self._lanes.wait_for_room(pollable, 1.0):
-                # The database is slow or away, or all stands still: stay in the group by polling what is paused.
+                # The database is slow or unreachable, or every partition is stopped: poll the paused partitions, to
+                # stay in the group.
                 await self._wait_paused(consumer, 0.0)
                 continue
             for lane, records in await self._polled(consumer, pollable):
@@ -178,17 +179,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             return await self._polling.poll(consumer, pollable, self._next)
         except OffsetOutOfRangeError:
-            # Which partition it is, and in which way, is found where partitions are placed.
+            # Placing finds out which partition it is, and whether its log begins later or ends earlier.
             self._new_generation()
             return []
 
     def _pollable(self, consumer: LogConsumer) -> set[TopicPartition]:
-        """Return the partitions that do not stand still; the lanes see how far behind each is."""
+        """Return the partitions that are not stopped, and tell the lanes how far behind each is."""
         standing = self._storms.standing
         assigned = consumer.assignment()
         behind = 0
         for partition in assigned & self._next.keys():
-            # What an open transaction holds back cannot be read: the log ends before it.
+            # Records of an open transaction cannot be read: the readable log ends before them.
             if (end := consumer.last_stable_offset(partition)) is not None:
                 self._lanes.see(partition, left := end - self._next[partition].next_offset)
                 behind += left
@@ -205,7 +206,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             raise
 
     async def _without_suspects(self, consumer: LogConsumer, parts: list[Polled]) -> list[Polled]:
-        """Try what ended workers before piece by piece, in the express lane; return the other parts."""
+        """Try suspected records piece by piece, in the express lane; return the other parts."""
         generation, prepare = self._generation, partial(self._prepare, consumer)
         steps = self._guard.steps(self._store, prepare, lambda: generation == self._generation, self._count)
         try:
@@ -222,7 +223,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return batch
 
     def _worth_waiting(self, batch: Batch) -> bool:
-        """A registry can lag: an unknown schema id is looked up again for a while before it is poison."""
+        """Tell whether to look up an unknown schema id again before it counts as poison, because a registry can lag."""
         unknown = batch.unknown_schema_ids()
         return self.status.is_schema_awaited(unknown, time.monotonic(), self._options.schema_wait_s)
 
@@ -237,7 +238,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.resume(*paused) if paused else None
 
     async def _place(self, consumer: LogConsumer) -> bool:
-        """Seek every assigned partition to its stored offset; False when the assignment changed meanwhile."""
+        """Seek every assigned partition to its stored offset; False if the assignment changed meanwhile."""
         generation = self._generation
         assigned = sorted(consumer.assignment())
         self._hold_still(consumer)
@@ -264,7 +265,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return True
 
     def _flowing(self) -> Mapping[TopicPartition, Position]:
-        """Return the places of the partitions that are read."""
+        """Return the positions of the partitions that are being read."""
         if self._unplaced:
             return {}
         return {partition: self._next[partition] for partition in self._next.keys() - self._storms.standing.keys()}

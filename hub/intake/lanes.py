@@ -1,12 +1,13 @@
-"""Lanes: several batches of one worker on their way into the database at a time, each on a connection of its own.
+"""Lanes: a worker commits several batches at the same time, each on its own database connection.
 
-Making a batch has a price of its own, whatever its size. So what is up to date goes by one lane, the *express*: all of
-it in one batch, small and soon. A partition that is far behind, as after an outage, goes by one of the *bulk* lanes
-until it has caught up: its batches are large and take long, and nobody else waits for them.
+Every batch has a fixed cost, whatever its size. So all partitions that are up to date share one lane, the *express*
+lane: their records form one small batch that is committed soon. A partition that is far behind, for example after an
+outage, uses one of the *bulk* lanes until it has caught up. Its batches are large and slow, and no other partition
+waits for them.
 
-A partition has its batches in one lane at a time, so they keep their order; before it changes lanes, what it has on its
-way is let out. Two lanes never hold the same partition, and stand to each other as two workers do. Each lane holds one
-batch that waits besides the one that is being committed, unless that one is small.
+A partition has its batches in one lane at a time, so their order is kept. Before it changes lanes, its batches in
+progress must end. Two lanes never hold the same partition; they relate to each other as two workers do. Besides the
+batch being committed, each lane holds one waiting batch, unless the one being committed is small.
 """
 
 import asyncio
@@ -23,15 +24,18 @@ from hub.intake.batch_size import BatchSize
 from hub.warehouse.batch import Batch
 
 FAR_BEHIND = 4_000
-"""A partition with more records to read than this is far behind; it has caught up with a quarter of it."""
+"""A partition with more unread records than this is far behind. It has caught up when fewer than a quarter of this
+remain.
+"""
 
 ALONE_BELOW = 1_000
-"""A batch of fewer records than this, which is not full either, goes alone: the next one of its lane is polled when it
-is durable. To prepare the next meanwhile makes both slower where processors are few, and a small batch waits for nobody
-(docs/performance.md)."""
+"""A batch with fewer records than this, and not full, is processed alone: its lane polls the next batch when this one
+is durable. Preparing the next batch meanwhile makes both slower on few processors, and little waits behind a small
+batch (docs/performance.md).
+"""
 
 PRESSED_S = 3.0
-"""So long after a partition was far behind the stream is taken to have much to do."""
+"""The worker counts as under load for this many seconds after a partition was far behind."""
 
 _Result = TypeVar("_Result")
 Records = dict[TopicPartition, Sequence[ConsumerRecord]]
@@ -39,7 +43,7 @@ Records = dict[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch that waits for its lane, the generation of the placing that it was polled in, and its partitions."""
+    """A batch that waits for its lane, the generation in which it was polled, and its partitions."""
 
     generation: int
     batch: Batch
@@ -47,7 +51,7 @@ class Prepared:
 
 
 class Lane:
-    """One way into the database: a queue of one batch, a thread, and the bound of its batches."""
+    """One way into the database: a queue of one batch, a thread, and an upper bound for batch sizes."""
 
     def __init__(self, number: int, size: BatchSize) -> None:
         self.number = number
@@ -58,7 +62,7 @@ class Lane:
         self._thread = ThreadPoolExecutor(1, f"commit-{number}")
 
     def has_room(self) -> bool:
-        """Tell whether another batch may be made for this lane."""
+        """Tell whether another batch may be prepared for this lane."""
         small = min(ALONE_BELOW, self.size.rows)
         goes_alone = self.under_way is not None and self.under_way.batch.consumed < small
         return not goes_alone and not self.queue.full()
@@ -68,15 +72,15 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
     def close(self) -> None:
-        """Let what runs end, drop the rest. Blocks."""
+        """Wait for the running call; drop the others. Blocks."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
 class Lanes:
-    """The lanes of one worker. Used from the event loop; only the one who polls puts batches in."""
+    """The lanes of one worker. Used from the event loop; only the poll loop adds batches."""
 
     def __init__(self, bulk: int, most_rows: int, target_s: float) -> None:
-        """Make the express lane and so many bulk lanes; the bounds of their batches are as in ``BatchSize``."""
+        """Create the express lane and ``bulk`` bulk lanes; the bounds of their batches are as in ``BatchSize``."""
         self.express = Lane(0, BatchSize(most_rows, target_s))
         self.bulk = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(1, bulk + 1))
         self.all = (self.express, *self.bulk)
@@ -86,11 +90,11 @@ class Lanes:
         self._behind_at = float("-inf")
 
     def is_pressed(self) -> bool:
-        """Tell whether a partition was far behind within the last seconds."""
+        """Tell whether a partition was far behind within the last ``PRESSED_S`` seconds."""
         return time.monotonic() - self._behind_at < PRESSED_S
 
     def see(self, partition: TopicPartition, records: int) -> None:
-        """Take note of how many records of a partition are still to be read."""
+        """Note how many records of a partition are unread."""
         if records > (FAR_BEHIND // 4 if partition in self._behind else FAR_BEHIND):
             self._behind.add(partition)
             self._behind_at = time.monotonic()
@@ -98,14 +102,17 @@ class Lanes:
             self._behind.discard(partition)
 
     def of(self, partition: TopicPartition) -> Lane:
-        """Return the lane that a partition is to take; neighbours that are far behind take different ones."""
+        """Return a partition's lane. Partitions with successive numbers that are far behind get different lanes."""
         if partition not in self._behind:
             return self.express
         number: int = partition.partition
         return self.bulk[number % len(self.bulk)]
 
     def open_to(self, partitions: Iterable[TopicPartition]) -> dict[Lane, list[TopicPartition]]:
-        """Return what may be polled, by lane: where there is room, and nothing of the partition in another lane."""
+        """Return the partitions that may be polled, by lane.
+
+        A partition may be polled if its lane has room and no other lane holds batches of it.
+        """
         found: dict[Lane, list[TopicPartition]] = {}
         for partition in sorted(partitions):
             lane = self.of(partition)
@@ -115,7 +122,7 @@ class Lanes:
         return found
 
     async def wait_for_room(self, partitions: Iterable[TopicPartition], limit_s: float) -> bool:
-        """Wait until one of some partitions may be polled; False when none may after the limit."""
+        """Wait until one of some partitions may be polled; False if none may within ``limit_s``."""
         waited_for = tuple(partitions)
         try:
             async with asyncio.timeout(limit_s):
@@ -127,7 +134,7 @@ class Lanes:
         return True
 
     def put(self, lane: Lane, prepared: Prepared) -> None:
-        """Let a batch wait for its lane, which has room."""
+        """Queue a batch in its lane, which has room."""
         for partition in prepared.partitions:
             _, batches = self._under_way.get(partition, (lane, 0))
             self._under_way[partition] = (lane, batches + 1)
@@ -135,7 +142,7 @@ class Lanes:
 
     @asynccontextmanager
     async def next_of(self, lane: Lane) -> AsyncIterator[Prepared]:
-        """Take the lane's waiting batch, which makes room; inside, the lane is busy with it."""
+        """Take the lane's waiting batch, which makes room; the lane is busy inside this context."""
         prepared = lane.under_way = await lane.queue.get()
         self._room.set()
         async with lane.busy:
@@ -154,7 +161,7 @@ class Lanes:
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:
-        """Hold every lane still: no batch is being committed inside."""
+        """Hold all lanes: no batch is being committed inside this context."""
         async with AsyncExitStack() as stack:
             for lane in self.all:
                 await stack.enter_async_context(lane.busy)

@@ -1,4 +1,4 @@
-"""The log as the intake reads it: a consumer that is told where to read, and whether the log holds that place."""
+"""The Kafka consumer of the intake: where it reads, and what one poll returned."""
 
 import asyncio
 import logging
@@ -21,12 +21,13 @@ LEAVE_S = 10.0
 FETCH_BYTES_PER_PARTITION = 4 * 1_048_576
 FETCH_BYTES = 32 * 1_048_576
 FETCH_WAIT_MS = 50
-"""So long the broker holds back a request when it has nothing new. The client leaves out partitions whose records were
-not taken for a tenth of a second, and has one request under way: one about quiet partitions alone would hold up the
-busy ones for all of the usual half second."""
+"""How long the broker holds a fetch request when it has no new records. The client has one request in progress and
+leaves out partitions whose records were not taken for 0.1 s. With the usual 500 ms, a request about quiet partitions
+alone would delay the busy ones for that long.
+"""
 RETRY_MS = 500
 METADATA_MS = 10_000
-"""So long at most partitions that were added, or a topic that was made, are not seen."""
+"""It takes at most this long until added partitions or a new topic are seen."""
 HEARTBEATS_PER_SESSION = 4
 
 
@@ -38,11 +39,11 @@ class IntakeOptions:
         bootstrap: Kafka brokers.
         group: consumer group of the workers.
         topics: event topics.
-        batch_rows: most records of a batch; fewer when fewer are there.
+        batch_rows: maximum number of records in a batch.
         poll_ms: longest wait for a first record.
         schema_wait_s: how long an unknown schema id is retried before it is poison.
         session_timeout_s: how long the group waits for a worker that was killed.
-        lanes: batches on their way into the database at a time.
+        lanes: number of batches that are committed at the same time.
         batch_target_s: how long a batch's transaction should last at most.
     """
 
@@ -58,7 +59,7 @@ class IntakeOptions:
 
 
 def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) -> LogConsumer:
-    """Return a member of the group that commits nothing and begins nowhere by itself; not started."""
+    """Return a group member, not started. It does not commit offsets, and it starts nowhere by itself."""
     session_ms = int(options.session_timeout_s * 1000)
     consumer = stream_consumer(
         options.bootstrap,
@@ -76,7 +77,7 @@ def new_consumer(options: IntakeOptions, listener: ConsumerRebalanceListener) ->
 
 
 async def start(consumer: AIOKafkaConsumer) -> None:
-    """Join the group; returns with the first assignment, of which the listener was told.
+    """Join the group; returns after the first assignment, which the listener has received.
 
     Raises:
         UnreachableError: no broker answers.
@@ -89,39 +90,39 @@ async def start(consumer: AIOKafkaConsumer) -> None:
 
 
 async def let_go(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group, and wait no longer for that than ``LEAVE_S``: whoever ends must not stay for a slow broker."""
+    """Leave the group; wait at most ``LEAVE_S``, so that a slow broker does not delay the end of the process."""
     try:
         async with asyncio.timeout(LEAVE_S):
             await consumer.stop()
     except TimeoutError:
-        _log.warning("left the group without the broker's word: it did not answer for %.0f s", LEAVE_S)
+        _log.warning("left the group; the broker did not answer for %.0f s", LEAVE_S)
 
 
 Offsets = dict[TopicPartition, int]
 
 
 async def bounds(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> tuple[Offsets, Offsets]:
-    """Return where the log of each partition begins, and where it ends.
+    """Return where the log of each partition begins and ends.
 
     Raises:
-        UnreachableError: the broker does not say.
+        UnreachableError: the broker does not answer.
     """
     try:
         return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     except KafkaError as error:
         raise UnreachableError(
-            f"the broker does not say where the log begins and ends ({type(error).__name__})"
+            f"the broker did not answer where the log begins and ends ({type(error).__name__})"
         ) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one poll gave of a partition.
+    """What one poll returned of a partition.
 
     Fields:
-        polled: the records, as they are prepared.
-        position: the place after them.
-        damage: what stands there, when not even records can be told apart; nothing is read behind it.
+        polled: the records, ready to be prepared.
+        position: the position after them.
+        damage: bytes in which not even record boundaries can be found; nothing after them is read.
     """
 
     polled: Polled
@@ -130,12 +131,12 @@ class Taken:
 
 
 def taken(position: Position, records: Sequence[ConsumerRecord | OddRecord], reached: int = -1) -> Taken:
-    """Take records of one partition that follow on a position.
+    """Take the records of one partition that follow a position.
 
     Args:
-        position: where the first of them was asked for.
+        position: where they were asked for.
         records: what was polled.
-        reached: how far the log is read by now: further than the last record where markers of transactions stand.
+        reached: how far the log was read. This is beyond the last record if transaction markers follow it.
     """
     unreadable: dict[int, str] = {}
     damage = None
@@ -156,7 +157,7 @@ def taken_on(
     records: Mapping[TopicPartition, Sequence[ConsumerRecord | OddRecord]],
     reached: Callable[[TopicPartition], int],
 ) -> list[Taken]:
-    """Take the records of one poll, and move ``places`` on."""
+    """Take the records of one poll, and advance ``places``."""
     found = []
     for partition, of_partition in records.items():
         found.append(taken(places[partition], of_partition, reached(partition)))

@@ -1,4 +1,4 @@
-"""Wait for an environment that is away for as long as it takes; say so when it goes and when it is back."""
+"""Wait while a server is unreachable, for as long as necessary; log when the wait begins and when it ends."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 
 
 class Patience:
-    """Calls that are repeated until they work, with what they wait for in the intake's status."""
+    """Repeats calls until they work, and shows in the intake's status what they wait for."""
 
     def __init__(self, status: IntakeStatus) -> None:
         self._status = status
@@ -28,10 +28,10 @@ class Patience:
         still_wanted: Callable[[], bool] = lambda: True,
         lane: int = 0,
     ) -> _Result:
-        """Call until it works, backing off; other errors than retryable ones pass through.
+        """Call until it works, with backoff. Only retryable errors are retried; others pass through.
 
         Raises:
-            ConcurrentUpdateError: it is not wanted any more.
+            ConcurrentUpdateError: the result is not wanted any more.
         """
 
         def note(state: RetryCallState) -> None:
@@ -41,22 +41,22 @@ class Patience:
             with attempt:
                 if attempt.retry_state.attempt_number > 1 and not still_wanted():
                     self.goes_on(errand, lane)
-                    raise ConcurrentUpdateError("the partitions were taken away while the environment was")
+                    raise ConcurrentUpdateError("the partitions were reassigned while a server was unreachable")
                 result = await call()
         self.goes_on(errand, lane)
         return result
 
     def waits(self, errand: Errand, why: str, lane: int = 0) -> None:
-        """Note that an errand waits; the first to wait for a server says so in the log."""
+        """Note that an errand waits; the first one to wait for a server logs it."""
         is_told = self._status.since_when(errand) is not None
         if self._status.waits(errand, why, lane) and not is_told:
             _log.warning("paused: %s", why)
 
     def goes_on(self, errand: Errand, lane: int = 0) -> None:
-        """Note that an errand was done; the last to have waited for a server says so in the log."""
+        """Note that an errand is done; the last one to wait for a server logs it."""
         since = self._status.since_when(errand)
         if self._status.goes_on(errand, lane) and since is not None and self._status.since_when(errand) is None:
-            _log.info("going on after %.0f s: %s is there again", time.time() - since, _named(errand))
+            _log.info("going on after %.0f s: %s is reachable again", time.time() - since, _named(errand))
 
 
 def _named(errand: Errand) -> str:

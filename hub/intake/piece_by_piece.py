@@ -1,10 +1,10 @@
-"""Try the records of one partition piece by piece: what a bug, or PostgreSQL, refuses together may go alone.
+"""Try the records of one partition piece by piece, after a bug or PostgreSQL refused them together.
 
-The pieces are batches of their own, committed one after the other in the order of the log; one that fails is halved. A
-record that fails alone is set aside as a dead letter WORKER_BUG when others of its partition were merged in the same
-try, or can be (tried, and rolled back): then it is the record. Else, or when too many fail, it is the code: the
-partition stops in front of that record. Every turn commits something, sets something aside or stops the partition, so
-the try ends.
+Each piece is a batch of its own; pieces are committed one after the other in log order. A piece that fails is halved.
+If a single record fails, the fault is either the record or the code. It is the record if others of its partition were
+merged in the same try, or can be merged (tried and rolled back). Then the record becomes a dead letter WORKER_BUG.
+Otherwise, or if too many records fail, it is the code, and the partition stops before that record. Every step commits
+something, sets a record aside or stops the partition, so the procedure ends.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -21,15 +21,15 @@ from hub.warehouse.bugs import Suspect
 from hub.warehouse.stops import Stop
 
 MOST_SET_ASIDE = 10
-"""More records than these that fail alone, in one try of one partition, are no odd records."""
+"""If more single records than this fail in one try of a partition, the code is at fault, not the records."""
 
 NEIGHBOURS_TRIED = 5
-"""So many records after a failing one are tried, to learn whether any record of the partition can be merged."""
+"""How many records after a failing one are tried, to find out whether any record of the partition can be merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How a piece is prepared, made durable, or tried and rolled back; each raises what it meets."""
+    """The functions that prepare a piece, commit it, or try it and roll it back; their errors pass through."""
 
     prepare: Callable[[list[Polled]], Awaitable[Batch]]
     commit: Callable[[Batch], Awaitable[None]]
@@ -48,7 +48,7 @@ class Careful:
         self._looked_to = 0
 
     async def run(self, part: Polled) -> Sequence[Stop]:
-        """Commit what can be; return the partition's stop, or nothing when all records have their outcome.
+        """Commit as much as possible; return the partition's stop, or nothing if every record has its outcome.
 
         Raises:
             ConcurrentUpdateError: another worker has the partition.
@@ -70,7 +70,7 @@ class Careful:
         return []
 
     async def _tried(self, piece: Polled) -> Bug | Sequence[Stop]:
-        """Commit a piece; return the bug it met, or its partition's stop by a storm of poison records."""
+        """Commit a piece; return the bug it met, or the partition's stop because of a storm of poison records."""
         batch = None
         try:
             batch = await self._steps.prepare([piece])
@@ -92,7 +92,7 @@ class Careful:
         return self._storms.stop_for(piece, Bug.of(error))
 
     async def _is_the_record(self, piece: Polled, later: Sequence[Polled]) -> bool:
-        """Tell whether a record that failed alone is to blame, and not the code for whatever record."""
+        """Tell whether a record that failed alone is the cause, and not the code."""
         self._failed += 1
         if self._failed <= self._accepted:
             return True
@@ -115,7 +115,7 @@ class Careful:
         return False
 
     async def _set_aside(self, piece: Polled, bug: Bug) -> Bug | None:
-        """Make a record a dead letter; return the bug that even this met."""
+        """Make a record a dead letter; return the bug if even that fails."""
         try:
             await self._steps.commit(set_aside(piece, Reason.WORKER_BUG, bug.title))
         except BaseException as error:
@@ -146,7 +146,7 @@ def _slice(piece: Polled, first: int, end: int) -> Polled:
 
 
 def _first_records(pieces: Sequence[Polled], most: int) -> Iterator[Polled]:
-    """Yield the next records, each by itself; the last of the pieces comes first."""
+    """Yield the next records one by one; the list of pieces is in reverse order."""
     singles = (_slice(piece, place, place + 1) for piece in reversed(pieces) for place in range(len(piece.offsets)))
     for _, single in zip(range(most), singles, strict=False):
         yield single

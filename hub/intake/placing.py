@@ -1,6 +1,6 @@
-"""Where the intake may read: the log as it is on Kafka beside the stored offsets, and what stands between the two.
+"""Decide where the intake may read: compare the stored offsets with the log on Kafka.
 
-A partition whose stored offset is not one of its log stands still, and the others flow.
+If a stored offset does not belong to its log, that partition is stopped; the others continue.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from hub.warehouse.stops import Partition, Stop
 
 _Result = TypeVar("_Result")
 Place = Callable[[Mapping[Partition, LogFound]], Mapping[Partition, Position]]
-"""Gives stored positions of partitions, given the log as it is; blocks, raises UnreachableError."""
+"""Gives the stored positions of partitions, given the log as it is now; blocks and raises UnreachableError."""
 
 LOOK_EVERY_S = 1.0
-"""So often topics' ids are asked for while records flow: a topic can be made anew under its reader."""
+"""How often the topics' ids are read while records flow: a topic can be deleted and recreated while it is read."""
 
 
 class LogLook:
-    """Asks the broker about partitions. Its blocking calls go by a thread of their own."""
+    """Asks the broker about partitions. Its blocking calls run in its own thread."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
@@ -44,29 +44,29 @@ class LogLook:
     async def found(
         self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]
     ) -> dict[Partition, LogFound]:
-        """Return where the log of each partition begins and ends, and which log it is.
+        """Return where the log of each partition begins and ends, and its topic's id.
 
         Raises:
-            UnreachableError: the broker does not say.
+            UnreachableError: the broker does not answer.
         """
         begins, ends = await bounds(consumer, list(partitions))
         ids = await self._call(self._ids.read, {one.topic for one in partitions})
         return {tuple(one): LogFound(begins[one], ends[one], ids.get(one.topic)) for one in partitions}
 
     async def written_ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return where partitions end, records of open transactions among them.
+        """Return where partitions end, with the records of open transactions included.
 
         Raises:
-            UnreachableError: the broker does not say.
+            UnreachableError: the broker does not answer.
         """
         ends = await self._call(written_ends, self._bootstrap, list(partitions))
         return {TopicPartition(*one): end for one, end in ends.items()}
 
     async def are_other_logs(self, positions: Mapping[TopicPartition, Position]) -> bool:
-        """Tell whether any stored offset is one of a topic that is not there any more.
+        """Tell whether any stored offset belongs to a topic that no longer exists.
 
         Raises:
-            UnreachableError: the broker does not say.
+            UnreachableError: the broker does not answer.
         """
         known = {one.topic: position.topic_id for one, position in positions.items() if position.topic_id}
         ids = await self._call(self._ids.read, known)
@@ -76,24 +76,24 @@ class LogLook:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
     def close(self) -> None:
-        """Let go of the broker. Blocks."""
+        """Disconnect from the broker. Blocks."""
         self._thread.submit(self._ids.close)
         self._thread.shutdown(wait=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where partitions are to be read from, and those that must not be."""
+    """The positions from which partitions are read, and the partitions that must not be read."""
 
     positions: Mapping[TopicPartition, Position]
     wrong: Sequence[Stop]
 
 
 class Placer:
-    """Finds the places of the partitions that were assigned, and the stops among them that are new."""
+    """Finds the positions of the assigned partitions, and the new stops among them."""
 
     def __init__(self, bootstrap: str, place: Place, storms: Storms, lanes: Lanes, patience: Patience) -> None:
-        """Take what it works with; ``place`` gives stored positions and blocks (hub.intake.intake.Store)."""
+        """Take what it works with; ``place`` gives stored positions and blocks (hub.intake.warehouse_port.Store)."""
         self._log = LogLook(bootstrap)
         self._place = place
         self._storms = storms
@@ -103,7 +103,7 @@ class Placer:
     async def placed(
         self, consumer: AIOKafkaConsumer, assigned: Sequence[TopicPartition], is_wanted: Callable[[], bool]
     ) -> Placed:
-        """Return the places of some partitions, as long as it takes while they are wanted.
+        """Return the positions of some partitions; waits for the servers while the partitions are wanted.
 
         Raises:
             ConcurrentUpdateError: they are not wanted any more.
@@ -132,14 +132,14 @@ class Placer:
     async def look_for_other_logs(
         self, flowing: Callable[[], Mapping[TopicPartition, Position]], on_other: Callable[[], None]
     ) -> None:
-        """Tell when a topic was made anew under its reader: its id is another one."""
-        # That the broker is away is told by who watches it (hub.intake.broker_talk).
+        """Call ``on_other`` if a topic was recreated while it was read: its id is different."""
+        # Another chore reports that the broker is unreachable (hub.intake.broker_talk).
         with suppress(UnreachableError):
             if await self._log.are_other_logs(flowing()):
                 on_other()
 
     def damaged(self, found: Sequence[Taken]) -> list[Stop]:
-        """Return the partitions in which bytes stand that are no records."""
+        """Return the stops of the partitions whose log holds bytes that are not records."""
         return [self._stop(one.position, StopCause.DAMAGED_BATCH, _damage(one.damage)) for one in found if one.damage]
 
     def _stop(self, position: Position, cause: StopCause, why: str) -> Stop:
@@ -147,7 +147,7 @@ class Placer:
         return Stop(position.topic, position.partition, at, at, why, {}, store.limits, store.worker, cause=cause)
 
     def close(self) -> None:
-        """Let go of the broker. Blocks."""
+        """Disconnect from the broker. Blocks."""
         self._log.close()
 
 
@@ -157,7 +157,7 @@ def _damage(damage: OddRecord) -> str:
 
 
 def what_is_wrong(position: Position, found: LogFound, written_end: int) -> tuple[StopCause, str] | None:
-    """Return why a partition must not be read from its stored offset, with the way out; None when it may be."""
+    """Return why a partition must not be read from its stored offset, and what to do; None if it may be read."""
     place, stored = f"{position.topic}/{position.partition}", position.next_offset
     if position.topic_id and found.topic_id and position.topic_id != found.topic_id:
         return StopCause.TOPIC_MADE_ANEW, (

@@ -1,4 +1,4 @@
-"""Ask the broker for what may be read now: first what is up to date, then what is far behind (hub.intake.lanes)."""
+"""Poll the broker: first the partitions that are up to date, then those that are far behind (hub.intake.lanes)."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,19 +10,21 @@ from hub.warehouse.offsets import Position
 
 BUSY_POLL_MS = 10
 BESIDE_EXPRESS = 12_000
-"""Most records of one poll of what is far behind while others come in: these are read again after it is prepared."""
+"""Maximum number of records in a poll of bulk partitions while express records arrive: the express lane is polled again
+after they are prepared.
+"""
 FRESH_MS = 3
-"""A first look gives what was fetched when the last batch was taken; the next waits so long for what came since."""
+"""The first poll returns what was fetched before; the second waits this long for newer records."""
 NO_PLACES: Mapping[TopicPartition, Position] = {}
 EXPRESS_FLOWS_S = 3.0
-"""So long after a record that was up to date others are taken to come in."""
+"""For this many seconds after an express record, more are assumed to arrive."""
 
 
 class Polling:
-    """Polls with one consumer for the lanes of one worker."""
+    """Polls with one consumer for all lanes of one worker."""
 
     def __init__(self, lanes: Lanes, poll_ms: int) -> None:
-        """Take the lanes, and how long to wait at most for a first record while nothing is under way."""
+        """Take the lanes, and the longest wait for a first record when no batch is in progress."""
         self._lanes = lanes
         self._poll_ms = poll_ms
         self._express_at = float("-inf")
@@ -33,18 +35,18 @@ class Polling:
         partitions: Iterable[TopicPartition],
         places: Mapping[TopicPartition, Position] = NO_PLACES,
     ) -> list[tuple[Lane, Records]]:
-        """Return records of the partitions that may be polled, parted by lane; the express lane comes first.
+        """Return records of the partitions that may be polled, grouped by lane; the express lane comes first.
 
-        A partition of which only markers of transactions, or aborted records, were read comes with no records: of those
-        whose place before the poll is given.
+        If only transaction markers or aborted records of a partition were read, it is returned without records,
+        provided that ``places`` holds its position before the poll.
 
         Raises:
-            OffsetOutOfRangeError: the log does not hold a stored offset any more.
+            OffsetOutOfRangeError: the log no longer holds a stored offset.
         """
         wanted = set(partitions)
         by_lane = self._lanes.open_to(wanted)
         all_may = sum(map(len, by_lane.values())) == len(wanted)
-        # While some may not be polled, the records of the others must not make them wait.
+        # While some partitions may not be polled, records of the others may already be there: do not wait long.
         patience_ms = self._poll_ms if all_may else BUSY_POLL_MS
         express = by_lane.pop(self._lanes.express, [])
         found: list[tuple[Lane, Records]] = []
@@ -81,7 +83,7 @@ def _with_moved(
     polled: Mapping[Lane, Iterable[TopicPartition]],
     places: Mapping[TopicPartition, Position],
 ) -> list[tuple[Lane, Records]]:
-    """Add the partitions that are read further although they gave no record."""
+    """Add the partitions that were read further although they returned no record."""
     records = dict(found)
     for lane, partitions in polled.items():
         of_lane = records.get(lane, {})

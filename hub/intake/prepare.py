@@ -1,7 +1,7 @@
-"""From polled records to a batch that can be committed: decode, check, order, and collect what was refused.
+"""Turn polled records into a batch that can be committed: decode, check, order, and collect the refused records.
 
-Pure but for the decoder's child process: no broker, no database. Live stream, replay and tests prepare their batches
-here.
+Pure except for the decoder's child process: no broker, no database. The live stream, replays and tests all prepare
+their batches here.
 """
 
 from bisect import bisect_left
@@ -32,9 +32,9 @@ class Polled:
     """The records of one log partition, in offset order.
 
     Fields:
-        expected: the stored offset they follow on.
-        after: where to read on, when that is further than behind the last record: markers of transactions stand there.
-        unreadable: why the log's bytes do not make a record, by offset, for those of the offsets of which that is so.
+        expected: the stored offset that they follow.
+        after: where to continue reading, if transaction markers follow the last record; -1 if none do.
+        unreadable: for each offset whose bytes do not form a record: why.
     """
 
     log: int
@@ -66,7 +66,7 @@ class Preparer:
         self._catalogue = load_catalogue()
 
     def prepare(self, polled: Sequence[Polled]) -> Batch:
-        """Return the batch of some partitions' records, each record in it exactly once."""
+        """Return the batch of some partitions' records; each record is in it exactly once."""
         accepted: list[Accepted] = []
         refused: list[pl.DataFrame] = []
         letters: list[pl.DataFrame] = []
@@ -90,7 +90,7 @@ class Preparer:
         )
 
     def prepare_released(self, records: Sequence[Releasable]) -> Batch:
-        """Return the batch of records that were parked: it moves no offset."""
+        """Return the batch of records that were parked; it moves no offset."""
         by_log: dict[int, list[Releasable]] = {}
         for record in records:
             by_log.setdefault(record.log, []).append(record)
@@ -110,10 +110,10 @@ class Preparer:
         return replace(self.prepare(polled), advances=(), released=True, let_in=let_in)
 
     def prepare_again(self, polled: Sequence[Polled]) -> Batch:
-        """Prepare after reading the schemas anew: a version may have been published since.
+        """Prepare after reading the schemas again: a version may have been published since.
 
         Raises:
-            HubError: it has fields that the tables lack; a worker that starts anew adds them.
+            HubError: a version has fields that the tables lack; a restarted worker adds them.
         """
         self._catalogue = reload_catalogue()
         for subject in sorted({subject_of(part.topic) for part in polled}):
@@ -153,19 +153,19 @@ def set_aside(part: Polled, reason: Reason, detail: str) -> Batch:
 
 
 def _check_columns(subject: str, catalogue: Catalogue) -> None:
-    """Refuse to go on where a new version's fields would be left out in silence."""
+    """Refuse to continue if fields of a new version would be lost silently."""
     version = catalogue.latest(subject)
     known = {spec.name for spec in aspect_tables(subject).data}
     added = [spec.name for spec in version.data_fields if spec.name not in known]
     if added:
         raise HubError(
             f"version {version.number} of {subject} has fields that the tables lack ({', '.join(added)}): "
-            "start the worker anew, which adds them"
+            "restart the worker, which adds them"
         )
 
 
 def without_unreadable(decoded: Decoded, parts: Sequence[Polled]) -> Decoded:
-    """Take out the records that the log's bytes do not make, however well their values may be decoded."""
+    """Turn records whose bytes in the log are not readable into poison, even if their values can be decoded."""
     rows: dict[int, str] = {}
     first = 0
     for part in parts:
@@ -185,7 +185,7 @@ class _Rows:
 
 
 def _places(parts: Sequence[Polled]) -> pl.DataFrame:
-    """One row per record, in order: row, log, log_offset, key."""
+    """Return one row per record, in order: row, log, log_offset, key."""
     columns = {
         "row": pl.int_range(sum(len(part.offsets) for part in parts), dtype=pl.UInt32, eager=True),
         "log_offset": list(chain.from_iterable(part.offsets for part in parts)),
@@ -196,7 +196,7 @@ def _places(parts: Sequence[Polled]) -> pl.DataFrame:
 
 
 def _placed(decoded: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
-    """Put each decoded row's place beside it; when every record could be decoded, they lie side by side already."""
+    """Add each decoded row's place; if every record was decoded, the rows are already in the same order."""
     if decoded.height == places.height:
         return decoded.hstack(places.get_columns()[1:])
     return decoded.join(places, on="row", how="left", maintain_order="left")

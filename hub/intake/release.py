@@ -1,7 +1,8 @@
-"""Now and then let parked records go: look for those that may, prepare them like any others, commit them.
+"""Release parked records periodically: find those that may go, prepare them like other records, commit them.
 
-Works in the intake's own threads, between its batches, so that a worker has one decoder and one writer. Records at
-which a bug shows are halved until it is one: that one, and what stands behind it, stays parked while this worker lives.
+This runs in the intake's own threads, between its batches, so that a worker has one decoder and one writer. Records
+that cause a bug are halved until a single one is found. That record, and those behind it with the same key, stay parked
+for this worker's lifetime.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 1.0
 THOROUGH_EVERY_S = 60.0
 SWEEP_SHARE = 20
-"""A sweep takes at most one part in so many of the time: it looks less often where very many things are waited for."""
+"""A sweep uses at most 1/20 of the time: if it takes long because many records wait, it runs less often."""
 
 
 @dataclass(slots=True)
@@ -33,12 +34,12 @@ class Release:
     """What releasing needs.
 
     Fields:
-        find: parked records that may go: at most so many, looking at all of them or only where something has arrived;
-            asks officers about those that have waited too long. Blocks.
-        commit: as ``hub.intake.intake.Store`` has it.
-        most: records released in one transaction.
-        released: how many this worker has released.
-        aside: topic and key of records at which a bug shows: they and those behind them stay parked.
+        find: finds parked records that may go. It takes a maximum number, and whether to examine all records or only
+            those whose reference arrived. It also asks officers about records that waited too long. Blocks.
+        commit: as in ``hub.intake.warehouse_port.Store``.
+        most: maximum number of records released in one transaction.
+        released: how many records this worker has released.
+        aside: topic and key of records that caused a bug: they and those behind them stay parked.
     """
 
     find: Callable[[int, bool], Sequence[Releasable]]
@@ -48,7 +49,7 @@ class Release:
     aside: set[tuple[str, bytes | None]] = field(default_factory=set)
 
     def without_aside(self, found: Sequence[Releasable]) -> list[Releasable]:
-        """Return the records at whose key no bug showed."""
+        """Return the records whose key caused no bug."""
         return [record for record in found if (record.topic, record.key) not in self.aside]
 
 
@@ -59,14 +60,14 @@ async def release_loop(
     patience: Patience,
     notes: ChoreNotes,
 ) -> None:
-    """Sweep for ever; an environment that is away is waited for, another worker's release is left to it.
+    """Sweep until cancelled; waits for unreachable servers, and leaves to another worker what that one releases.
 
     Args:
         release: what to find and how to commit.
         preparer: the intake's own.
-        threads: run a call in the intake's decode thread, and in its commit thread.
-        patience: is told while the sweep waits for its environment.
-        notes: where a bug of the sweep itself is noted.
+        threads: functions that run a call in the intake's decode thread and in its commit thread.
+        patience: shows that the sweep waits for a server.
+        notes: where a bug of the sweep itself is recorded.
     """
     turns, sweep = Turns("parked records", notes), _Sweep(release, preparer, threads)
     while True:
@@ -91,7 +92,7 @@ async def _in_peace(sweep: "_Sweep", patience: Patience) -> None:
 
 @dataclass(slots=True)
 class _Sweep:
-    """Looks for what may go and lets it go; ``has_released``: there may be more."""
+    """Finds records that may go and releases them; ``has_released``: more may be ready."""
 
     release: Release
     preparer: Preparer
@@ -117,7 +118,7 @@ async def _let_go(
     preparing: Callable[[list[Releasable]], Awaitable[Batch]],
     committing: Callable[..., Awaitable[object]],
 ) -> None:
-    """Release records, in halves where a bug shows; one that fails alone is put aside with its key."""
+    """Release records, in halves if a bug appears; a single record that fails is put aside with its key."""
     pieces = [records]
     while pieces:
         piece = release.without_aside(pieces.pop())

@@ -1,4 +1,4 @@
-"""What the intake says of itself: counts since it began, and what it waits for."""
+"""The intake's status: counts since its start, and what it waits for."""
 
 import time
 from collections.abc import Iterable
@@ -8,11 +8,12 @@ from enum import StrEnum
 from hub.model.errors import HubError
 
 MOST_UNKNOWN_SCHEMAS = 32
-"""So many unknown schema ids are waited for in a worker's life: a registry that lags is behind by one or two."""
+"""Maximum number of unknown schema ids that a worker waits for in its lifetime: a lagging registry misses one or two.
+"""
 
 
 class Errand(StrEnum):
-    """What the intake does with its environment, and may have to wait for."""
+    """What the intake does that needs a server and may have to wait for it."""
 
     CONNECT = "connect"
     PLACE = "place"
@@ -25,7 +26,7 @@ class Errand(StrEnum):
 
     @property
     def parties(self) -> frozenset[str]:
-        """What of the environment the errand needs: an outage of it is told once, whatever else waits for the same."""
+        """The servers that the errand needs. An outage of a server is logged once, however many errands wait for it."""
         return _PARTIES[self]
 
 
@@ -44,7 +45,7 @@ _PARTIES = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why an errand does not go on, and since when (seconds since the epoch)."""
+    """Why an errand waits, and since when (seconds since the epoch)."""
 
     why: str
     since: float
@@ -52,17 +53,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class IntakeStatus:
-    """Counts since start, and the errands that wait for an environment that is away.
+    """Counts since start, and the errands that wait for an unreachable server.
 
     Fields:
-        consumed, batches: made durable by this worker.
-        partitions: placed with this worker.
-        waiting: by errand and lane; empty while all is there.
-        ended_by: the error that the hub has a name for and that stopped the intake.
-        stopped: partitions that a storm of poison records has stopped, and why.
-        unknown_schemas: schema ids that nobody knew, and when they were first seen (monotonic clock).
-        progress_at: when the poll loop turned last (seconds since the epoch).
-        behind: records of the placed partitions that are not polled yet, as far as the broker has told.
+        consumed, batches: records and batches made durable by this worker.
+        partitions: number of partitions placed with this worker.
+        waiting: by errand and lane; empty while nothing waits.
+        ended_by: the error of the hub's own kinds that stopped the intake.
+        stopped: stopped partitions, and why each is stopped.
+        unknown_schemas: unknown schema ids, and when each was first seen (monotonic clock).
+        progress_at: when the poll loop last completed a step (seconds since the epoch).
+        behind: number of unpolled records of the placed partitions, as far as the broker has reported.
     """
 
     consumed: int = 0
@@ -76,13 +77,14 @@ class IntakeStatus:
     behind: int = 0
 
     def turned(self, behind: int) -> None:
-        """Note that the poll loop turned, and how many records it has still to poll."""
+        """Note that the poll loop completed a step, and how many records are unpolled."""
         self.progress_at, self.behind = time.time(), behind
 
     def is_schema_awaited(self, schema_ids: Iterable[int], now: float, wait_s: float) -> bool:
-        """Tell whether a batch is worth reading again because a registry may only lag behind an unknown schema id.
+        """Tell whether to read a batch again because the registry may not yet have an unknown schema id.
 
-        Each id is waited for once, ``wait_s`` long; a producer that invents ids by the dozen is not waited for at all.
+        Each id is waited for once, for ``wait_s``. After ``MOST_UNKNOWN_SCHEMAS`` ids, new ones are not waited for:
+        such a producer invents ids.
         """
         awaited = False
         for schema_id in schema_ids:
@@ -94,22 +96,22 @@ class IntakeStatus:
         return awaited
 
     def waits(self, errand: Errand, why: str, lane: int = 0) -> bool:
-        """Note that an errand waits; tell whether it has only begun to."""
+        """Note that an errand waits; tell whether this wait is new."""
         before = self.waiting.get((errand, lane))
         self.waiting[errand, lane] = Waiting(why, before.since if before else time.time())
         return before is None
 
     def goes_on(self, errand: Errand, lane: int = 0) -> bool:
-        """Note that an errand was done; tell whether it had been waiting."""
+        """Note that an errand is done; tell whether it had been waiting."""
         return self.waiting.pop((errand, lane), None) is not None
 
     def since_when(self, errand: Errand) -> float | None:
-        """Return since when anything waits for what an errand needs; None: nothing does."""
+        """Return since when any errand waits for a server that this errand needs; None if none does."""
         return min(
             (waiting.since for (other, _), waiting in self.waiting.items() if other.parties & errand.parties),
             default=None,
         )
 
     def longest_wait(self) -> Waiting | None:
-        """Return what has been waited for longest; None while all is there."""
+        """Return the longest wait; None if nothing waits."""
         return min(self.waiting.values(), key=lambda waiting: waiting.since, default=None)

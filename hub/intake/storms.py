@@ -1,6 +1,6 @@
-"""The breakers of the partitions that a worker has, and those of them that stand still.
+"""The breakers of a worker's partitions, and the partitions that are stopped.
 
-Looking never blocks; what is durable about a stop is read and written by ``hub.warehouse.stops``.
+Examining a batch never blocks. ``hub.warehouse.stops`` reads and writes the stored stops.
 """
 
 from bisect import bisect_left
@@ -23,7 +23,7 @@ from hub.warehouse.stops import Partition, Past, Stop
 
 
 class Stops(Protocol):
-    """What is durable about stops; calls block and raise RetryableError."""
+    """Stores stops durably; calls block and raise RetryableError."""
 
     limits: BreakerLimits
     worker: str
@@ -35,21 +35,21 @@ class Stops(Protocol):
         """Make stops durable."""
 
     def standing(self) -> frozenset[Partition]:
-        """Return the partitions that stand still."""
+        """Return the partitions that are stopped."""
 
 
 class NoStops:
-    """For an intake that nothing stops: a storm becomes dead letters."""
+    """For an intake that nothing stops: the records of a storm become dead letters."""
 
     limits = DEFAULT_LIMITS
     worker = ""
 
     def pasts(self, positions: Mapping[Partition, Position]) -> Mapping[Partition, Past]:
-        """Return nothing: no breaker looks."""
+        """Return nothing: there are no breakers."""
         return {}
 
     def write(self, stops: Collection[Stop]) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
     def standing(self) -> frozenset[Partition]:
         """Return none."""
@@ -57,11 +57,11 @@ class NoStops:
 
 
 class Storms:
-    """Looks at every prepared batch, in the order of the log.
+    """Examines every prepared batch, in log order.
 
     Fields:
-        standing: the stops that stand, of the partitions that are placed.
-        store: what is durable.
+        standing: the stops in force, of the partitions that are placed here.
+        store: the durable stops.
     """
 
     def __init__(self, store: Stops) -> None:
@@ -70,7 +70,7 @@ class Storms:
         self._breakers: dict[Partition, Breaker] = {}
 
     def begin(self, positions: Mapping[Partition, Position]) -> None:
-        """Forget all, and begin with what is known of the partitions that were placed. Blocks."""
+        """Start again from what is stored about the placed partitions. Blocks."""
         pasts = self.store.pasts(positions)
         self.standing = {partition: past.stop for partition, past in pasts.items() if past.stop is not None}
         self._breakers = {
@@ -79,7 +79,7 @@ class Storms:
         }
 
     def look(self, polled: Sequence[Polled], batch: Batch) -> list[Stop]:
-        """Return the partitions of a prepared batch that must stop; they stand still from now on."""
+        """Return the stops of the partitions of a prepared batch that must stop; they are stopped from now on."""
         found = []
         for part in polled:
             breaker = self._breakers.get((part.topic, part.partition))
@@ -97,7 +97,7 @@ class Storms:
         return found
 
     def stops_of(self, error: DeadLetterLimitError, batch: Batch) -> list[Stop]:
-        """Return the partitions whose rows PostgreSQL refused too many of; they stand still from now on."""
+        """Return stops of the partitions of which PostgreSQL refused too many rows; they are stopped from now on."""
         found = []
         for advance in batch.advances:
             refused = [place for place in error.refused if place[0] == advance.log]
@@ -111,7 +111,7 @@ class Storms:
         return found
 
     def stop_for(self, part: Polled, bug: Bug) -> Stop:
-        """Return the stop of a partition at its first record, for a bug; it stands still from now on."""
+        """Return the stop of a partition at its first record, because of a bug; it is stopped from now on."""
         place, at, store = (part.topic, part.partition), part.offsets[0], self.store
         why = f"a bug of the hub: {bug.title}"
         reasons = {Reason.WORKER_BUG.value: 1}
@@ -121,7 +121,7 @@ class Storms:
         return stop
 
     def is_any_over(self) -> bool:
-        """Tell whether somebody resumed a partition that stands still here. Blocks."""
+        """Tell whether somebody resumed a partition that is stopped here. Blocks."""
         return not self.store.standing().issuperset(self.standing)
 
     def _stop(self, part: Polled, trip: Trip, reasons: Counter[str]) -> Stop:

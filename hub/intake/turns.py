@@ -1,7 +1,8 @@
-"""Turns of what a worker does beside its batches: a bug in one ends neither the worker nor its neighbours.
+"""Run a worker's chores: a bug in one ends neither the worker nor the other chores.
 
-A chore that fails by a bug is told (in the log, and by an alert with the lines of code and no value) and tried again,
-later each time; when it works again that is told too. Batches have guards of their own (hub.intake.guard).
+A chore that fails because of a bug is reported in the log, and by an alert that gives the lines of code and no values.
+It is tried again after growing pauses, and its recovery is reported too. Batches have their own guard
+(hub.intake.guard).
 """
 
 import asyncio
@@ -19,12 +20,12 @@ from hub.model.errors import HubError
 _log = logging.getLogger(__name__)
 
 FIRST_S, MOST_S = 5.0, 300.0
-"""How soon a chore that failed is tried again; each time twice as long."""
+"""Pause before the first retry of a failed chore, which doubles with each failure, and the longest pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A chore that fails: by which bug, how often, since when, and in how many seconds it is tried again."""
+    """A chore that fails: the bug, how often and since when it failed, and the seconds until the next try."""
 
     bug: Bug
     tries: int
@@ -32,37 +33,37 @@ class Failure:
     next_s: float
 
     def __str__(self) -> str:
-        """Return it in one line: what, how often, since when, then the lines of code from the inside out."""
+        """Return one line: the bug, how often, since when, then the lines of code from the inside out."""
         often = f"failed {self.tries:,} times since {self.since:%Y-%m-%d %H:%M:%S} UTC"
         where = " < ".join(self.bug.places)
         return f"{self.bug.kind}; {often}, next try in {self.next_s:.0f} s; at {where}"
 
 
 class ChoreNotes(Protocol):
-    """What is durable about chores; calls block and raise RetryableError."""
+    """Stores the state of chores durably; calls block and raise RetryableError."""
 
     def fails(self, chore: str, failure: Failure) -> None:
-        """Note that a chore failed by a bug."""
+        """Record that a chore failed because of a bug."""
 
     def works(self, chore: str) -> None:
-        """Note that it works again."""
+        """Record that a chore works again."""
 
 
 class NoChoreNotes:
-    """For workers of tests and benchmarks: the log alone is told."""
+    """For workers in tests and benchmarks: failures are only logged."""
 
     def fails(self, chore: str, failure: Failure) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
     def works(self, chore: str) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
 
 class Turns:
-    """The turns of one chore. Used from the event loop."""
+    """Runs one chore repeatedly. Used from the event loop."""
 
     def __init__(self, chore: str, notes: ChoreNotes, most_s: float = MOST_S) -> None:
-        """Take the chore's name, where its failures are noted, and the longest time until it is tried again."""
+        """Take the chore's name, the store of its failures, and the longest pause before a retry."""
         self._chore = chore
         self._notes = notes
         self._most_s = most_s
@@ -70,9 +71,9 @@ class Turns:
         self._began = 0.0
 
     async def take(self, call: Callable[[], Awaitable[object]]) -> float | None:
-        """Take one turn; return in how many seconds to try again when a bug failed it, None when it is done.
+        """Run the chore once; return the seconds until a retry if a bug failed it, None if it succeeded.
 
-        The environment's errors must be handled by the call. Cancellation passes through.
+        The call must handle errors of unreachable servers. Cancellation passes through.
         """
         try:
             await call()
@@ -84,7 +85,7 @@ class Turns:
         return None
 
     async def failed(self, error: BaseException) -> float:
-        """Tell that a turn failed by a bug; return in how many seconds to try again."""
+        """Report that a run failed because of a bug; return the seconds until the next try."""
         before = self._failure
         tries = 1 if before is None else before.tries + 1
         if before is None:
@@ -97,24 +98,24 @@ class Turns:
         return next_s
 
     async def worked(self) -> None:
-        """Tell, if it had failed before, that a turn is done."""
+        """Report that a run succeeded, if the one before had failed."""
         if self._failure is not None:
-            _log.warning("the chore '%s' goes on after %.0f s", self._chore, time.monotonic() - self._began)
+            _log.warning("the chore '%s' works again after %.0f s", self._chore, time.monotonic() - self._began)
             self._failure = None
             await self._note(lambda: self._notes.works(self._chore))
 
     async def _note(self, noting: Callable[[], None]) -> None:
-        """Note it durably where that is possible: what cannot be noted is in the log, and ends nothing."""
+        """Store it if possible. If that fails it is logged only, and nothing ends."""
         try:
             await asyncio.to_thread(noting)
         except HubError as error:
-            _log.warning("how the chore '%s' is cannot be noted: %s", self._chore, error)
+            _log.warning("the state of the chore '%s' cannot be stored: %s", self._chore, error)
         except Exception as error:  # noqa: BLE001 - a bug in telling of a bug must not end the worker
-            _log.error("how the chore '%s' is cannot be noted: %s", self._chore, Bug.of(error).title)
+            _log.error("the state of the chore '%s' cannot be stored: %s", self._chore, Bug.of(error).title)
 
 
 async def take_turns(chore: str, every_s: float, call: Callable[[], Awaitable[object]], notes: ChoreNotes) -> None:
-    """Take a chore's turns for ever: after each a pause, a longer one after a bug."""
+    """Run a chore until cancelled: pause, run, repeat; pause longer after a bug."""
     turns = Turns(chore, notes)
     pause_s = every_s
     while True:

@@ -1,4 +1,4 @@
-"""The warehouse as the intake needs it."""
+"""The warehouse's functions that the intake needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ def _no_attempt(batch: Batch) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The warehouse as the intake needs it; all block and are called in a thread of their own.
+    """The warehouse's functions that the intake needs. All block; the intake calls them in threads.
 
     Fields:
-        place: stored positions of partitions, given the log as it is; raises UnreachableError.
+        place: returns the stored positions of partitions, given the log as it is now; raises UnreachableError.
         commit: makes a batch durable; raises RetryableError or ConcurrentUpdateError.
-        releasable: parked records that may go (hub.intake.release).
-        attempt: does what ``commit`` does and rolls it back; by default nothing can be tried.
-        notes: what is durable about bugs.
-        chores: what is durable about chores that fail by a bug.
+        releasable: returns parked records that may go (hub.intake.release).
+        attempt: does what ``commit`` does and rolls it back; by default it is not available.
+        notes: stores bugs.
+        chores: stores bugs in chores.
     """
 
     place: Place

@@ -1,1 +1,1 @@
-"""Checks of decoded rows, column by column: rules of values, lengths, flags of doubt, derived columns."""
+"""Column-wise checks of decoded rows: value rules, text lengths, quality flags, derived columns."""

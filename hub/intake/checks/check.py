@@ -1,8 +1,8 @@
-"""Check a subject's decoded rows: values against rules, the key against the entity, the source against policy.
+"""Check a subject's decoded rows: values against rules, the key against the key fields, the source against the policy.
 
-Column-wise throughout; a row gets the first reason that applies. Rows without a reason go on to the merge. Events of a
-source that the policy orders by time get the time as their version, in microseconds: two events of one key at the same
-time with other content are then a reused version.
+All checks work on columns. A row gets the first reason that applies; rows without a reason go on to the merge. If the
+policy orders a source by time, its events get their time, in microseconds, as version. Two events of one key with the
+same time and different content are then a reused version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,10 +48,13 @@ _RULES_OF_SOURCES = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class SourceRules:
-    """The policy as frames, one row per source: number, whether it may speak of the subject, from when until when.
+    """The policy as frames, one row per source: its number, whether it may speak of the subject, from when until when.
 
-    ``codes``: of the sources, in the order of the rows. ``by_subject``: a frame for every subject. ``by_time``: codes
-    of the sources whose events are ordered by when they occurred. ``quality``: limits of flags.
+    Fields:
+        codes: codes of the sources, in row order.
+        by_subject: one frame per subject.
+        by_time: codes of the sources whose events are ordered by when they occurred.
+        quality: limits of the quality flags.
     """
 
     codes: pl.Enum
@@ -81,7 +84,7 @@ class SourceRules:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Rows that pass (with source, content_hash, revoked, flags, ahead); the others (with source, reason, detail)."""
+    """Rows that pass (with source, content_hash, revoked, flags, ahead), and the others (source, reason, detail)."""
 
     passed: pl.DataFrame
     refused: pl.DataFrame
@@ -90,15 +93,15 @@ class Checked:
 def check(
     frame: pl.DataFrame, version: SchemaVersion, entity: Entity, aspect: Aspect, sources: SourceRules, secret: str
 ) -> Checked:
-    """Split a subject's rows.
+    """Split a subject's rows into those that pass and those that are refused.
 
     Args:
         frame: decoded fields of ``version``, and ``key`` (Binary): the Kafka key of each record.
-        version: the schema they were read as.
-        entity: what the subject feeds.
-        aspect: which side of it.
-        sources: who may speak of what.
-        secret: of the keyed hash.
+        version: the schema with which they were read.
+        entity: the entity that the subject feeds.
+        aspect: the aspect of the entity.
+        sources: which source may speak of what.
+        secret: secret of the keyed hash.
     """
     place = frame["source_system"].cast(sources.codes, strict=False).to_physical()
     rules = [rule[place] for rule in sources.by_subject[aspect.subject].iter_columns()]
@@ -123,10 +126,16 @@ def check(
 def _judgement(
     version: SchemaVersion, subject: str, secret: str, names: frozenset[str], long: frozenset[Path]
 ) -> tuple[pl.Expr, ...]:
-    """Return what follows from a row's own fields, and ``_wrong``: whether any check fails.
+    """Return the columns that follow from a row's own fields, and ``_wrong``: whether any check fails.
 
-    ``names``: of the columns that are not null throughout; no check of a value fails in the others. Batches of a
-    subject have much the same fields filled, time and again. ``long``: fields with a text that may be too long.
+    The result is cached, because batches of a subject usually have the same fields filled.
+
+    Args:
+        version: the schema of the rows.
+        subject: their subject.
+        secret: secret of the keyed hash.
+        names: columns with at least one value; value checks cannot fail in the others.
+        long: fields with a text that may be too long.
     """
     entity, aspect = SUBJECTS[subject]
     of_values = [check for check in _value_reasons(version) if names.issuperset(check[2].meta.root_names())]
@@ -155,7 +164,7 @@ def _with_reasons(
 
 
 def version_by_time(codes: Sequence[str]) -> pl.Expr:
-    """Return ``source_version``: of the sources of these codes the time at which the event occurred."""
+    """Return ``source_version``: for the sources with these codes, the time at which the event occurred."""
     is_by_time = pl.col("source_system").is_in(codes)
     return (
         pl.when(is_by_time)
@@ -175,7 +184,7 @@ def outcome_column(reason: str = "reason") -> pl.Expr:
 _NO_REASONS = {name: pl.Series(name, [], pl.String()) for name in ("reason", "detail")}
 
 _Check = tuple[Reason, str, pl.Expr]
-"""Reason, its text for the operator (never a value), and where it applies."""
+"""Reason, text for the operator (never a value), and the rows to which it applies."""
 
 _SOURCE_REASONS: Sequence[_Check] = (
     (Reason.SOURCE_UNKNOWN, "source_system is not in the policy", pl.col("source").is_null()),

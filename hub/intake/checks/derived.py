@@ -1,6 +1,6 @@
-"""Columns that follow from a row's own fields: content hash, keys of others it names, whether it is sensitive.
+"""Columns derived from a row's own fields: content hash, keys of other entities it names, whether it is sensitive.
 
-What a test or a bench hands to the merge gets the same columns from here.
+Tests and benchmarks that call the merge get the same columns from here.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from hub.warehouse.batch import LINK_SCHEMA, NO_LINKS
 
 
 def hashed_key(entity: str, parts: Sequence[pl.Expr], secret: str) -> pl.Expr:
-    """Return the 16-byte key of an entity, column-wise; null where a part is (``hub.model.keys``)."""
+    """Return the 16-byte key of an entity, column-wise; null if a part is null (``hub.model.keys``)."""
     text = pl.concat_str([pl.lit(f"{entity}:"), pl.concat_str(list(parts), separator=SEPARATOR)])
     hashed: pl.Expr = text.chash.hmac_sha256(key=secret)  # type: ignore[attr-defined]
     return hashed.str.decode("hex").bin.slice(0, KEY_BYTES)
 
 
 def derived_columns(version: SchemaVersion, aspect: Aspect, secret: str) -> list[pl.Expr]:
-    """Return ``content_hash``, ``revoked``, the keys of others (``<field>_key``) and, if it has any, ``sensitive``."""
+    """Return ``content_hash``, ``revoked``, ``<field>_key`` of other entities; ``sensitive`` if the schema has any."""
     columns = [
         content_hash(version).alias("content_hash"),
         (pl.col("operation") == Operation.REVOKE.value).alias("revoked"),
@@ -39,7 +39,10 @@ def derived_columns(version: SchemaVersion, aspect: Aspect, secret: str) -> list
 
 
 def _other_key(field: str, entity: str, secret: str) -> pl.Expr:
-    """A value that cannot be a key of the entity names nobody: a placeholder must not tie strangers together."""
+    """Return the key that a field names; null for a value that cannot be a key.
+
+    Otherwise a placeholder would link strangers.
+    """
     value = pl.col(field)
     if entity == "citizen":
         value = pl.when(value.str.contains(_PIN)).then(value)
@@ -50,13 +53,15 @@ _PIN = RULES["pin"].pattern or ""
 
 
 def identity_links(passed: pl.DataFrame, entity: Entity, aspect: Aspect, secret: str) -> pl.DataFrame:
-    """Return what rows say of other keys of the same thing (``LINK_SCHEMA``): one row per link, none for most events.
+    """Return the other keys of the same thing that rows name (``LINK_SCHEMA``), one row per link.
+
+    Most events name none.
 
     Args:
         passed: rows with ``row``, ``key``, ``newest`` and the aspect's fields.
-        entity: whose keys they are; its key is one field.
-        aspect: which of its fields give other keys.
-        secret: of the keyed hash.
+        entity: the entity; its key is one field.
+        aspect: says which of its fields give other keys.
+        secret: secret of the keyed hash.
     """
     found = [NO_LINKS]
     for same_as in aspect.same_as:

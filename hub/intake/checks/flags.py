@@ -1,8 +1,7 @@
-"""Quality flags of a subject's rows, column-wise: one bit mask per row, null where there is nothing to doubt.
+"""Quality flags of a subject's rows, column-wise: one bit mask per row, null if there is no doubt.
 
-Told from the event alone, never from what is stored nor from the worker's clock: an event that is read again has the
-same flags. Which fields are looked at follows from their names in the schema; a column that is null throughout costs
-nothing.
+Flags depend on the event alone, not on stored data or the worker's clock. So an event that is read again has the same
+flags. The names in the schema decide which fields are examined; a column with only nulls costs nothing.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -52,12 +51,12 @@ _NUMBERS = ("cmnd9", "si_number_legacy")
 
 
 def with_flags(frame: pl.DataFrame, version: SchemaVersion, rules: QualityRules) -> pl.DataFrame:
-    """Add ``flags`` (Int32, null when none).
+    """Add ``flags`` (Int32, null if none).
 
     Args:
         frame: rows that passed the checks; needs ``occurred_at``, ``recorded_at``, ``operation``, ``unit_scheme``,
             ``causation_id`` and the data fields of ``version``.
-        version: the schema they were read as.
+        version: the schema with which they were read.
         rules: limits, from the policy.
     """
     if frame.is_empty():
@@ -70,7 +69,7 @@ def with_flags(frame: pl.DataFrame, version: SchemaVersion, rules: QualityRules)
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """What is looked for: PINs as numbers to begin with, then a column for each doubt, and the flag of each."""
+    """The expressions to evaluate: first PINs as numbers, then a column for each doubt, and the flag of each."""
 
     numbers: tuple[pl.Expr, ...]
     doubts: tuple[pl.Expr, ...]
@@ -79,7 +78,7 @@ class _Looks:
 
 @lru_cache(maxsize=1024)
 def _looks(version: SchemaVersion, filled: frozenset[str], rules: QualityRules) -> _Looks:
-    """Return what to look for; batches of a subject have much the same fields filled, time and again."""
+    """Return the expressions to evaluate; cached, because batches of a subject usually have the same fields filled."""
     present = _Present.of(version, filled)
     numbers = tuple(_number_of(name) for name in present.pins)
     doubts = [(flag, doubt) for flag, doubt in _doubts(present, rules) if not flag & rules.off]
@@ -96,7 +95,7 @@ def _mask(standing: Sequence[tuple[Flag, pl.Series]], rows: int) -> pl.Series:
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """The fields that have a value in some row, by name; the frame's other columns have nothing to doubt."""
+    """The fields that have a value in some row, by name; in other fields there is nothing to flag."""
 
     fields: dict[str, FieldSpec]
 
@@ -109,7 +108,7 @@ class _Present:
 
     @property
     def pins(self) -> list[str]:
-        """The key field ``pin`` is twelve digits, or the row was refused; what else holds a PIN can be anything."""
+        """Names of fields that hold a PIN: ``pin`` has twelve digits, or the row was refused; others hold any text."""
         return [*(["pin"] if "pin" in self else []), *self.ending_in("_pin")]
 
     def ending_in(self, *ends: str) -> list[str]:
@@ -141,7 +140,7 @@ def _doubts_of_times(present: _Present, rules: QualityRules) -> Iterator[_Doubt]
 
 
 def _number_of(pin: str) -> pl.Expr:
-    """A PIN as a number, for arithmetic on its digits; null where it is not twelve digits."""
+    """Return a PIN as a number, for arithmetic on its digits; null if it is not twelve digits."""
     text = pl.col(pin)
     digits = text if pin == "pin" else pl.when(text.str.contains(_PIN)).then(text)
     return digits.cast(pl.Int64, strict=False).alias(_number_name(pin))
@@ -155,7 +154,7 @@ def _doubts_of_pins(present: _Present, rules: QualityRules) -> Iterator[_Doubt]:
     known = PROVINCE_PREFIXES | INVENTED_PREFIXES if rules.invented_pins else PROVINCE_PREFIXES
     for name in present.pins:
         number = pl.col(_number_name(name))
-        # A digit repeated twelve times is a multiple of twelve ones.
+        # A digit that is repeated twelve times is a multiple of twelve ones.
         yield Flag.PLACEHOLDER_ID, (number <= 1) | (number % 111_111_111_111 == 0)
         prefix = number // 10**9
         is_known = prefix.is_in([int(code) for code in sorted(known)]) | (prefix >= FIRST_FOREIGN_PREFIX)
@@ -205,7 +204,7 @@ def _doubts_of_dates(present: _Present, rules: QualityRules) -> Iterator[_Doubt]
 
 
 def _days_in(year: pl.Expr, month: pl.Expr) -> pl.Expr:
-    """Days of a month; null where year or month is. Making a date of each would fail on the first impossible one."""
+    """Return the days of a month; null if year or month is. A real date would fail on the first impossible one."""
     is_leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     of_february = pl.when(is_leap).then(29).otherwise(28)
     return (
@@ -246,7 +245,7 @@ def _doubts_of_words(present: _Present) -> Iterator[_Doubt]:
 
 
 def _is_unexplained_move_back() -> pl.Expr:
-    """By what the source itself says the status was before; what the hub knows of it the merge compares."""
+    """Compare with the previous status that the source itself states; the merge compares with what the hub knows."""
     moved = pl.concat_str("previous_status", "status", separator=">").is_in([f"{old}>{new}" for old, new in BACKWARD])
     has_reason = pl.col("status_reason").fill_null("").str.strip_chars(BLANKS) != ""
     return moved & ~((pl.col("operation") == Operation.CORRECT.value) & has_reason)

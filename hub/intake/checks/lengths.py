@@ -1,8 +1,8 @@
-"""Texts that are longer than the schema's ``max_length``, column-wise: which fields are suspected, and which rows.
+"""Find texts that are longer than the schema's ``max_length``, column-wise: the suspected fields, then the rows.
 
-Characters are what the schema counts. A text has no more characters than bytes, and how many bytes a text has costs
-nothing to ask; so characters are counted only in a column that holds a text of more bytes than it may have characters,
-which is hardly ever. Texts inside lists lie in JSON text: there a pattern tells whether any of them may be too long.
+The schema counts characters. A text never has more characters than bytes, and its number of bytes is known at no cost.
+So characters are counted only in a column with a text of more bytes than the allowed characters, which is rare. Texts
+inside lists are part of a JSON text; there a pattern finds whether any may be too long.
 """
 
 from collections.abc import Collection
@@ -15,24 +15,24 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 
 Path = tuple[str, str]
-"""A field, and the field of its list's records; the latter is empty for a text that stands by itself."""
+"""A field, and the text field inside its list's records; the latter is empty for a text that is not in a list."""
 
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """One field's check: what to say of it (never a value), and the rows in which it is too long."""
+    """One field's check: its message (never a value), and the rows in which the text is too long."""
 
     detail: str
     wrong: pl.Expr
 
 
 def suspected(frame: pl.DataFrame, version: SchemaVersion, filled: Collection[str]) -> frozenset[Path]:
-    """Return the fields of which some row may hold a text that is too long; empty for almost every batch.
+    """Return the fields in which some row may hold a text that is too long; almost always empty.
 
     Args:
         frame: decoded fields of ``version``.
-        version: the schema they were read as.
-        filled: columns that are not null throughout.
+        version: the schema with which they were read.
+        filled: columns with at least one value.
     """
     limits = {path: length for path, length in _limits(version).items() if path[0] in filled}
     if frame.is_empty() or not limits:
@@ -70,5 +70,5 @@ def _texts(spec: FieldSpec) -> tuple[FieldSpec, ...]:
 
 
 def _may_hold(column: pl.Series, path: Path, length: int) -> bool:
-    """Look for the member with so many characters after it; an escaped one counts for one at least."""
+    """Search for the member with a text of more than ``length`` characters; an escaped one counts at least once."""
     return bool(column.str.contains(rf'"{path[1]}": ?"(?:[^"\\]|\\.){{{length + 1}}}').any())

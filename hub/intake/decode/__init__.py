@@ -1,1 +1,1 @@
-"""Bytes from outside become columns, in a child process that may end without harm."""
+"""Decode bytes from outside into columns, in a child process whose crash does no harm."""

@@ -1,8 +1,8 @@
-"""Decode a batch of one subject: sort out what needs no decoding, decode blocks, take apart the blocks in doubt.
+"""Decode a batch of one subject: refuse what needs no decoding, decode blocks, split blocks that are in doubt.
 
-Runs in the decoding child process (``hub.intake.decode.child``). A block in doubt is cut where the doubt showed, and
-what is small goes down the row path, so that a bad record costs its neighbours little; a batch with many bad records
-goes down the row path as a whole.
+Runs in the decoding child process (``hub.intake.decode.child``). A block in doubt is cut at the place where the doubt
+appeared, and small pieces take the row path. So a bad record costs its neighbours little. A batch with many bad records
+takes the row path as a whole.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -26,28 +26,28 @@ from hub.model.outcomes import Reason
 from hub.topology import MAX_RECORD_BYTES
 
 ROW_PATH_BELOW = 32
-"""A block in doubt of at most this many records takes the row path."""
+"""A block in doubt with at most this many records takes the row path."""
 
 BLOCK_ROWS = 32_768
-"""Most records in one block: far less work than the time in which the parent expects progress."""
+"""Maximum number of records in one block. Decoding it takes far less time than the parent waits for progress."""
 
 SUSPECTS = 4
-"""So many records before the one at which a doubt showed are suspected with it."""
+"""How many records before the one at which a doubt appeared are suspected with it."""
 
 CUTS_PER_BATCH = 3
-"""So often a batch is cut at the place of the doubt; a block that is in doubt after that is cut into small ones."""
+"""How many times a batch is cut at the place of the doubt; later blocks in doubt are cut into small ones."""
 
 SMALL_BLOCK = 512
-"""A block of at most this many records that is in doubt after that takes the row path."""
+"""After that, a block in doubt with at most this many records takes the row path."""
 
 DOUBTS_PER_BATCH = 12
-"""After this many blocks in doubt the rest of the batch takes the row path."""
+"""After this many blocks in doubt, the rest of the batch takes the row path."""
 
 _heads = itemgetter(slice(0, HEADER_BYTES))
 
 
 class Phase(IntEnum):
-    """What the child is doing, told to the parent so that a death can be laid to a record."""
+    """What the child is doing. The parent reads it to find the record that killed the child."""
 
     IDLE = 0
     BLOCK = 1
@@ -56,12 +56,12 @@ class Phase(IntEnum):
 
 
 Mark = Callable[[Phase, int], None]
-"""Tells the parent of progress: the phase, and in ROW the record's index, else a count."""
+"""Reports progress to the parent: the phase, and in ROW the record's index, otherwise a count."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """One batch on its way: what was found so far."""
+    """One batch in progress: what was found so far."""
 
     subject: str
     values: Sequence[bytes | None] = field(repr=False)
@@ -74,7 +74,7 @@ class _Work:
 
 
 class VersionReader:
-    """Everything needed to decode one writer version as the latest."""
+    """Everything needed to decode one writer version as the latest version."""
 
     def __init__(self, writer: SchemaVersion, latest: SchemaVersion) -> None:
         node = record_node(writer.schema)
@@ -85,7 +85,7 @@ class VersionReader:
         self._interpreter = Interpreter(writer, latest)
 
     def frame(self, rows: Sequence[int], records: Sequence[list[object]]) -> pl.DataFrame:
-        """Return records read by the row path as a physical frame."""
+        """Return records read by the row path as a frame of physical values."""
         columns = zip(*records, strict=True) if records else [()] * len(self._node.fields)
         data = {
             item.name: pl.Series(item.name, list(column), physical_dtype(item.node), strict=False)
@@ -118,10 +118,10 @@ def decode_batch(
     Args:
         subject: whose schemas may occur.
         values: the records' values; None is a tombstone.
-        mark: called as the work goes on.
-        blocks: False sends everything down the row path.
-        skip: indexes to leave out altogether.
-        catalogue: where the schemas are; by default the project's.
+        mark: called with the progress.
+        blocks: False sends every record down the row path.
+        skip: indexes to leave out.
+        catalogue: the schemas; by default the project's.
     """
     catalogue = catalogue or load_catalogue()
     work = _Work(subject, values, mark)
@@ -140,7 +140,7 @@ def decode_batch(
 def _sorted_out(
     work: _Work, catalogue: Catalogue, readers: dict[int, VersionReader], skip: Collection[int]
 ) -> dict[int, Sequence[int]]:
-    """Return the indexes to decode by schema id; the rest is poison already."""
+    """Return the indexes to decode, by schema id; the others are already recorded as poison."""
     whole = None if skip else _one_version(work.values, readers)
     if whole is not None:
         return {whole: range(len(work.values))}
@@ -163,7 +163,7 @@ def _sorted_out(
 
 
 def _one_version(values: Sequence[bytes | None], readers: dict[int, VersionReader]) -> int | None:
-    """Return the schema id of all values if they have one and nothing else is amiss: the usual case, without a loop."""
+    """Return the schema id of all values if they share one and none is refused: the usual case, without a loop."""
     if not values or None in values or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]
         return None
     heads = set(map(_heads, values))  # type: ignore[arg-type]
@@ -206,10 +206,10 @@ def _decode_blocks(work: _Work, reader: VersionReader, rows: Sequence[int]) -> N
 
 
 def _parts(rows: Sequence[int], doubt: Doubt, doubts: int) -> list[Sequence[int]]:
-    """Cut a block in doubt; a single part means that it is for the row path.
+    """Cut a block that is in doubt; a single part means that it takes the row path.
 
-    The first times, and where the place is known, the suspects stand alone and each side stays whole. If doubt keeps
-    coming back, small blocks: making a block costs by its length, however early it fails.
+    The first few times, if the place is known, the suspects become one part and each side stays whole. After
+    ``CUTS_PER_BATCH`` doubts, cut into small blocks: building a block costs time by its length, however early it fails.
     """
     if doubts > CUTS_PER_BATCH:
         return [rows[start : start + SMALL_BLOCK] for start in range(0, len(rows), SMALL_BLOCK)]

@@ -1,23 +1,23 @@
-"""The block path: many data of one schema version decoded by one call, with proof that none touched its neighbour.
+"""The block path: decode many data of one schema version in one call, with proof that each was read within its bytes.
 
-The values of a batch, headers and all, become one block of an Avro container whose schema wraps the writer's: five
-bytes before the fields (the value's own header) and twelve after them, put in after every value: its number in the
-block and a nonce.
+The values of a batch, with their headers, become one block of an Avro container. The container's schema wraps the
+writer's schema: five bytes before the fields (the value's own header) and twelve bytes after them. The twelve bytes are
+added after every value: its number in the block and a nonce.
 
     head 5 | the writer's fields | row 4 | nonce 8 | head 5 | the writer's fields | row 4 | nonce 8 | ...
 
-Why equal tails prove every datum was read within its own bytes. The nonce is drawn from the operating system for each
-block, after the values were received, so no producer can have written it: it stands in the block after each value and
-nowhere else, and the numbers tell those places apart. The first record is read from the block's first byte. If record
-``i`` is read from the first byte of value ``i`` and its tail reads as number ``i`` and the nonce, then the twelve
-bytes read are those put in after value ``i``: the fields took exactly the bytes of the datum, none more, none less,
-and record ``i + 1`` is read from the first byte of value ``i + 1``. So if all tails are equal to what was put in, all
-boundaries held; if one is not, nothing of the block is believed. Neither a truncated datum, nor trailing bytes, nor
-one datum that holds another with its header can pass.
+Why correct tails prove that every datum was read within its own bytes. The nonce is drawn from the operating system for
+each block, after the values were received, so no producer can have written it. It occurs in the block after each value
+and nowhere else, and the numbers distinguish these places. The first record is read from the block's first byte. Assume
+that record ``i`` is read from the first byte of value ``i``, and that its tail reads as number ``i`` and the nonce.
+Then the twelve bytes read are those added after value ``i``: the fields took exactly the bytes of the datum, and record
+``i + 1`` is read from the first byte of value ``i + 1``. So if all tails are equal to what was added, all boundaries
+held. If one tail differs, the whole block is distrusted. No truncated datum, no trailing bytes, and no datum that
+contains another with its header can pass.
 
-The library (jetliner) reads physical types only (``hub.intake.decode.nodes``): none of them makes it guess, and those
-that made it panic on bad bytes (enums, dates) are not asked of it. Any error, panic or unequal tail is *doubt*: the
-caller takes the block apart.
+The library (jetliner) reads physical types only (``hub.intake.decode.nodes``). None of them makes it guess. It panicked
+on bad bytes of some types (enums, dates), so it is not asked for these. Any error, panic or wrong tail is a *doubt*:
+the caller splits the block.
 """
 
 import json
@@ -45,7 +45,7 @@ _RECORD = re.compile(r"record (\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A block that cannot be believed; ``near`` is the record at which it showed, at or shortly after the bad one."""
+    """A block that cannot be trusted; ``near`` is the bad record or one shortly after it."""
 
     near: int | None
 
@@ -94,7 +94,7 @@ def _read(container: bytes, count: int) -> "pl.DataFrame | Doubt":
     except (pl.exceptions.PolarsError, OSError, ValueError, MemoryError):
         return Doubt(None)
     except BaseException as panic:
-        # a panic in the library's Rust code arrives as a BaseException that has no importable class
+        # A panic in the library's Rust code arrives as a BaseException whose class cannot be imported.
         if type(panic).__name__ != "PanicException":
             raise
         return Doubt(None)
@@ -102,7 +102,7 @@ def _read(container: bytes, count: int) -> "pl.DataFrame | Doubt":
 
 @contextmanager
 def _file_of(content: bytes) -> Iterator[str]:
-    """Give the path of a file with that content, in memory where the system can; the library reads paths only."""
+    """Give the path of a file with that content, in memory if the system supports it; the library reads only paths."""
     if not hasattr(os, "memfd_create"):
         with NamedTemporaryFile() as file:
             file.write(content)
@@ -135,7 +135,7 @@ def _wrapper(node: Node) -> dict[str, object]:
 
 
 def _container_header(schema: bytes) -> bytes:
-    """Return an Avro object container's header, up to its sync marker."""
+    """Return an Avro object container's header, without its sync marker."""
     parts = (b"avro.schema", schema, b"avro.codec", b"null")
     return b"".join((b"Obj\x01", _varint(2), *(_varint(len(part)) + part for part in parts), _varint(0)))
 

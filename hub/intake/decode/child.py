@@ -1,7 +1,7 @@
-"""The child process in which bytes from outside are parsed; started by ``hub.intake.decode.decoder`` only.
+"""The child process that parses bytes from outside; only ``hub.intake.decode.decoder`` starts it.
 
-It has no network connection, no credential and a memory limit, and it ends when its parent does: when its standard
-input ends, or, should it hang just then, by an alarm of the system's that no hanging library can hold back.
+It has no network connection, no credential and a memory limit. It ends when its parent ends, because its standard input
+then ends. If it hangs at that moment, an alarm of the operating system ends it, which no hanging library can block.
 """
 
 import os
@@ -18,7 +18,7 @@ from hub.intake.decode.link import Link, Request
 _ROWS_PER_ALARM = 256
 READY = b"ready\n"
 BUG = b"bug "
-"""What a reply line begins with when the child met an error that no input may cause."""
+"""Beginning of a reply line that reports an error in the child which no input may cause."""
 
 
 def main(arguments: list[str], catalogue: Catalogue | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: list[str], catalogue: Catalogue | None = None) -> None:
         catalogue: the schemas; by default the project's.
     """
     memory_mb, *descriptors = map(int, arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a Ctrl-C ends the work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when Ctrl-C ends the work
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     limit = memory_mb * 1_048_576
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -38,7 +38,7 @@ def main(arguments: list[str], catalogue: Catalogue | None = None) -> None:
 
 
 def serve(link: Link, requests: IO[bytes], replies: IO[bytes], catalogue: Catalogue | None = None) -> None:
-    """Answer requests, one at a time, until there are no more."""
+    """Answer requests, one at a time, until the input ends."""
     _say(replies, READY)
     for line in iter(requests.readline, b""):
         request = Request.of_line(line)
@@ -60,7 +60,7 @@ def _answer(link: Link, request: Request, catalogue: Catalogue | None) -> bytes:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - top of the process: the parent raises it
-        # the places without the values: an exception's text may hold personal data
+        # Send the places only: an exception's text may hold personal data.
         places = [f"{place.filename}:{place.lineno}" for place in traceback.extract_tb(error.__traceback__)]
         return BUG + f"{type(error).__name__} at {' < '.join(reversed(places))}\n".encode()
 
@@ -71,7 +71,7 @@ def _say(replies: IO[bytes], line: bytes) -> None:
 
 
 def _own_output() -> IO[bytes]:
-    """Keep standard output for replies: nothing that a library prints may get between them."""
+    """Reserve standard output for replies: nothing that a library prints may come between them."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return replies

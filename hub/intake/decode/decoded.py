@@ -1,4 +1,4 @@
-"""What decoding a batch gives: a frame, and the records that can never be read."""
+"""The result of decoding a batch: a frame, and the records that can never be read."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,17 @@ import polars as pl
 from hub.model.outcomes import Reason
 
 Path = Literal["block", "row", "mixed"]
-"""How a batch was decoded: all of it in blocks, all of it record by record, or some of each."""
+"""How a batch was decoded: all in blocks, all record by record, or a mix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
     """A record that can never be read.
 
-    ``row`` is its index in the batch, ``schema_id`` what its header said where it has one, ``detail`` what is wrong,
-    without data.
+    Fields:
+        row: its index in the batch.
+        schema_id: the id in its header, if it has a header.
+        detail: what is wrong, without data.
     """
 
     row: int
@@ -27,7 +29,7 @@ class Poison:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded batch: every index of the batch is in ``frame`` once or in ``poison`` once.
+    """A decoded batch: every index of the batch is once in ``frame`` or once in ``poison``.
 
     ``frame`` has the column ``row`` (UInt32, ascending) and every field of the subject's latest schema; ``poison`` is
     ordered by row.

@@ -1,13 +1,13 @@
-"""The guarded decoder: bytes from outside in, columns out, whatever the bytes are.
+"""The guarded decoder turns bytes from outside into columns, whatever the bytes are.
 
-Parsing happens in a child process with a memory limit (``hub.intake.decode.child``), which this module starts,
-watches and, when it stands still or dies, replaces. A batch is first decoded in blocks. If the child does not survive
-that, a new child takes the batch record by record; a record that the new child does not survive is a suspect and left
-out. At the end each suspect is tried once more, alone, so that a record is not blamed for a machine that stood still;
-only then it is poison: DECODER_TIMEOUT or DECODER_CRASH.
+A child process with a memory limit parses them (``hub.intake.decode.child``). This module starts and watches the child,
+and replaces it if it hangs or dies. A batch is first decoded in blocks. If the child does not survive that, a new child
+decodes the batch record by record. A record that the new child does not survive is a suspect and is left out. At the
+end each suspect is tried once more, alone, so that a record is not blamed for a machine that hung. Only if it fails
+again is it poison: DECODER_TIMEOUT or DECODER_CRASH.
 
-A standstill is a fifth of the time limit without progress. So one record that hangs the decoder every time it is
-touched (in its block, by itself, and by itself again) costs less than the limit and three starts of a child.
+The child counts as hung after a fifth of the time limit without progress. So a record that always hangs the decoder (in
+its block, by itself, and by itself again) costs less than the limit and three starts of a child.
 """
 
 import os
@@ -39,13 +39,13 @@ _THREADS = "1"
 
 
 class DecoderBugError(HubError):
-    """The child met an error that no input may cause: a bug of ours; the worker stops."""
+    """The child met an error that no input may cause: a bug of the hub. The worker stops."""
 
     code = "DECODER_BUG"
 
 
 class _ChildLostError(Exception):
-    """The child stood still or died; says what it was doing."""
+    """The child hung or died; says what it was doing."""
 
     def __init__(self, reason: Reason, phase: Phase, number: int) -> None:
         super().__init__(reason)
@@ -55,9 +55,9 @@ class _ChildLostError(Exception):
 
 
 class GuardedDecoder:
-    """Decodes batches in a child process; a context manager that starts the child and ends it.
+    """Decodes batches in a child process; a context manager that starts and ends the child.
 
-    ``decode`` blocks; a decoder is used by one thread at a time.
+    ``decode`` blocks; only one thread may use a decoder at a time.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class GuardedDecoder:
 
         Args:
             timeout_s: see the module's docstring.
-            memory_mb: most memory the child may have.
-            child_module: the module that is run as the child.
-            catalogue: the schemas, where they are not the project's; the child must know the same.
+            memory_mb: the child's memory limit.
+            child_module: the module that runs as the child.
+            catalogue: the schemas, if they are not the project's; the child must use the same.
         """
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
@@ -82,7 +82,7 @@ class GuardedDecoder:
         self._link: Link | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._unread = b""
-        self._asked = False  # true while an answer is outstanding: an interrupted call must not leave it to the next
+        self._asked = False  # true while an answer is due: after an interrupted call, the next must not get it
         self.restarts = 0
 
     def __enter__(self) -> Self:
@@ -96,11 +96,11 @@ class GuardedDecoder:
 
     @property
     def child_id(self) -> int | None:
-        """The process id of the child, for tests and for people who look."""
+        """The child's process id, for tests and for people who look."""
         return None if self._child is None else self._child.pid
 
     def close(self) -> None:
-        """End the child. The decoder may be used again; it starts another, which reads the schemas anew."""
+        """End the child. The decoder may be used again: it starts a new child, which reads the schemas again."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -113,7 +113,7 @@ class GuardedDecoder:
             self._link = None
 
     def decode(self, subject: str, values: Sequence[bytes | None]) -> Decoded:
-        """Decode the values of one subject's records, in the order they are given.
+        """Decode the values of one subject's records, in the given order.
 
         Returns:
             Every index of ``values`` once, in the frame or in the poison.
@@ -152,7 +152,7 @@ class GuardedDecoder:
     def _decode_in_halves(
         self, latest: SchemaVersion, values: Sequence[bytes | None], lost: _ChildLostError
     ) -> Decoded:
-        """Decode what the child could read but not make a frame of: too much at once."""
+        """Decode in halves: the child read the records but could not make a frame, because they were too many."""
         if len(values) == 1:
             if lost.phase is Phase.IDLE:
                 raise RetryableError("the decoding process dies before it begins")
@@ -185,11 +185,11 @@ class GuardedDecoder:
             raise DecoderBugError(line.removeprefix(BUG).decode().strip())
         decoded = link.decoded(line, latest)
         if decoded.frame.height + len(decoded.poison) + len(skip) != len(values):
-            raise DecoderBugError("a batch came back with another number of records")
+            raise DecoderBugError("a batch came back with a different number of records")
         return decoded
 
     def _reply(self, child: subprocess.Popen[bytes], standstill_s: float) -> bytes:
-        """Return the child's next line; raise when it dies or makes no progress for so long."""
+        """Return the child's next line; raise if it dies, or if it makes no progress for ``standstill_s``."""
         if child.stdout is None or self._link is None:
             raise RetryableError("the decoding process is gone")
         seen = self._link.progress()
@@ -224,7 +224,7 @@ class GuardedDecoder:
         self._asked = False
         link = self._link = Link()
         arguments = [str(self._memory_mb), *map(str, link.descriptors)]
-        # its environment is made anew: no credential of the worker's is in it
+        # The child gets a new environment, without the worker's credentials.
         environment = {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "POLARS_MAX_THREADS": _THREADS,
@@ -234,7 +234,7 @@ class GuardedDecoder:
             [sys.executable, "-P", "-m", self._module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a library's panic message may hold the data
+            stderr=subprocess.DEVNULL,  # a library's panic message may hold data
             pass_fds=link.descriptors,
             env=environment,
         )

@@ -1,9 +1,9 @@
 """Canonical compact JSON text of array and record columns: keys in schema order, no spaces, no needless escapes.
 
-Where a column holds only strings, integers and booleans, polars writes the text, in the very form of ``json.dumps``
-with ``ensure_ascii=False``. Where it holds doubles, enums, dates, timestamps or uuids, or an older version's shape,
-Python writes it, row by row: doubles by their shortest form, enums by their symbol, dates and times by RFC 3339 in
-UTC, uuids by their usual text.
+If a column holds only strings, integers and booleans, polars writes the text, exactly as ``json.dumps`` with
+``ensure_ascii=False`` does. If it holds doubles, enums, dates, timestamps or uuids, or has the shape of an older
+version, Python writes it row by row: doubles in their shortest form, enums as their symbol, dates and times in RFC 3339
+and UTC, uuids as their usual text.
 """
 
 import json
@@ -24,14 +24,14 @@ _PLAIN = {"string", "int", "long", "boolean"}
 
 
 class RenderError(ValueError):
-    """A value that has no JSON form or that the latest schema does not know; the message holds no data."""
+    """A value that has no JSON form, or that the latest schema does not know; the message holds no data."""
 
 
 def json_column(column: pl.Series, writer: Node, latest: Node) -> tuple[pl.Series, pl.Series | None]:
-    """Return a column's texts, and which rows hold a value that has none (None: no row does).
+    """Return a column's texts, and which rows hold a value that has no JSON form (None: no row does).
 
-    A row is refused for an enum index out of range, a date beyond the years 1 to 9999, a double that is no number, or
-    a NUL character, which PostgreSQL's JSON does not hold.
+    A row is refused for an enum index out of range, a date outside the years 1 to 9999, a double that is not a number,
+    or a NUL character, which PostgreSQL's JSON cannot hold.
     """
     if writer == latest and _is_plain(writer):
         texts = _by_polars(column)
@@ -63,7 +63,7 @@ def _by_python(column: pl.Series, convert: Callable[[Any], Any]) -> tuple[pl.Ser
 
 
 def dumps(value: Any) -> str:
-    """Return the canonical text of a value already converted."""
+    """Return the canonical text of a value that is already converted."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -115,7 +115,7 @@ def _record_converter(writer: Node, latest: Node) -> Callable[[Any], Any]:
 
 
 def symbols_for(writer: Node, latest: Node) -> list[str | None]:
-    """Return, by the writer's index, the symbol as the latest schema knows it; None where it has no name for it."""
+    """Return, by the writer's index, the symbol in the latest schema; None if the latest schema has none for it."""
     return [symbol if symbol in latest.symbols else latest.enum_default for symbol in writer.symbols]
 
 

@@ -1,11 +1,11 @@
-"""What parent and child of the decoder say to each other, and through what.
+"""The protocol between the decoder's parent and child processes.
 
-Batches and frames lie in two files that have no name; lines of JSON on the child's standard input and output say what
-lies there; a few shared bytes tell the parent how far the child is, so that a death or a standstill can be laid to
-the record that caused it.
+Batches and frames are in two files without names. Lines of JSON on the child's standard input and output say what the
+files hold. A few shared bytes tell the parent how far the child is, so that the parent can find the record that killed
+or hung it.
 
-Towards the child: ``marshal`` of a list of bytes and None, which the child may trust, for it comes from its parent.
-Towards the parent: Arrow IPC and JSON only, which cannot carry code.
+To the child: ``marshal`` of a list of bytes and None, which the child may trust because it comes from its parent. To
+the parent: only Arrow IPC and JSON, which cannot carry code.
 """
 
 import io
@@ -28,7 +28,7 @@ from hub.intake.decode.logical import nulls_of
 from hub.model.outcomes import Reason
 
 _PROGRESS = struct.Struct("=II")
-_MARSHAL_VERSION = 2  # no table of back references: a third of the time
+_MARSHAL_VERSION = 2  # version 2 has no table of back references: it takes a third of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Request:
 
 
 class Link:
-    """The two files and the shared bytes; made by the parent, opened by the child from the inherited descriptors."""
+    """The two files and the shared bytes; the parent creates them, the child opens them from inherited descriptors."""
 
     def __init__(self, descriptors: Sequence[int] = ()) -> None:
         self.descriptors = tuple(descriptors) or tuple(_unnamed_file(name) for name in ("request", "reply", "progress"))
@@ -63,7 +63,7 @@ class Link:
         self._progress = mmap.mmap(progress, _PROGRESS.size)
 
     def close(self) -> None:
-        """Give the files back to the system."""
+        """Close the files."""
         self._progress.close()
         for descriptor in self.descriptors:
             os.close(descriptor)
@@ -73,7 +73,7 @@ class Link:
         _PROGRESS.pack_into(self._progress, 0, phase, number)
 
     def progress(self) -> tuple[Phase, int]:
-        """Return what the child last said that it was doing."""
+        """Return what the child last reported."""
         phase, number = _PROGRESS.unpack_from(self._progress)
         return Phase(phase), number
 
@@ -89,7 +89,7 @@ class Link:
         return values
 
     def put_decoded(self, decoded: Decoded) -> bytes:
-        """Write a decoded batch, without its empty columns, for the parent; return the line that tells of it."""
+        """Write a decoded batch for the parent, without its empty columns; return the line that describes it."""
         frame = decoded.frame
         filled = [
             column for column in frame.get_columns() if column.null_count() < frame.height or column.name == "row"
@@ -101,7 +101,7 @@ class Link:
         return json.dumps({"size": buffer.tell(), "path": decoded.path, "poison": poison}).encode() + b"\n"
 
     def decoded(self, line: bytes, latest: SchemaVersion) -> Decoded:
-        """Read the decoded batch that a line of the child tells of."""
+        """Read the decoded batch that a line of the child describes."""
         fields: dict[str, Any] = json.loads(line)
         filled = pl.read_ipc_stream(os.pread(self._reply, fields["size"], 0))
         columns = {column.name: column for column in filled.get_columns()}

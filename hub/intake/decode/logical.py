@@ -1,8 +1,8 @@
 """Give physical columns their meaning under the latest schema, column-wise, the same for both decode paths.
 
-An enum's index becomes its symbol, a number of days a date, an array its JSON text; fields that the writer did not
-know get their default; fields that the latest schema dropped are left out. A row whose value has no meaning is taken
-out with its reason; no other row is touched.
+An enum's index becomes its symbol, a number of days becomes a date, an array becomes JSON text. Fields that the writer
+did not know get their default; fields that the latest schema dropped are left out. A row with a meaningless value is
+removed with its reason; other rows are not affected.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from hub.intake.decode.nodes import Field, Node, record_node
 from hub.model.outcomes import Reason
 
 ROW = "row"
-"""The column that says which of the batch's values a row came from."""
+"""The column with the index of the batch's value that a row came from."""
 
 _FLAW = "__flaw"
 
@@ -30,7 +30,7 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """A column's values as an expression (or done already), and, as an expression, which rows have none."""
+    """A column's values, as an expression or computed, and the rows whose value has no meaning."""
 
     values: pl.Expr | pl.Series
     flawed: pl.Expr | pl.Series | None = None
@@ -42,7 +42,9 @@ class _Meaning:
 class _Plan:
     """How one field of the latest schema is made from the writer's record.
 
-    ``absent``: where it is null throughout; ``default``: where the writer does not know it.
+    Fields:
+        absent: the result if the column is null in every row.
+        default: the result if the writer does not know the field.
     """
 
     name: str
@@ -74,7 +76,7 @@ class Interpreter:
         )
 
     def interpret(self, physical: pl.DataFrame) -> tuple[pl.DataFrame, list[Poison]]:
-        """Return the frame of the rows that have a meaning, and the poison of those that have none.
+        """Return the frame of the rows whose values have a meaning, and the others as poison.
 
         Args:
             physical: column ``row`` and the writer's fields as physical values.
@@ -122,7 +124,7 @@ def latest_schema(latest: SchemaVersion) -> dict[str, pl.DataType]:
 
 @cache
 def nulls_of(latest: SchemaVersion) -> tuple[pl.Series, ...]:
-    """Return a null of every column of a decoded frame, in its order."""
+    """Return a null for every column of a decoded frame, in its order."""
     return tuple(pl.Series(name, [None], dtype) for name, dtype in latest_schema(latest).items())
 
 

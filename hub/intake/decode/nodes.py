@@ -1,8 +1,8 @@
-"""Avro types as the decoder sees them: a small tree, with names resolved, from which both decode paths are built.
+"""Avro types as the decoder sees them: a small tree with resolved names, from which both decode paths are built.
 
-Both paths read the same *physical* types, so that they can differ only in how they walk the bytes: an enum is read as
-its index, a date or timestamp as its number, a uuid as its 16 bytes. ``hub.intake.decode.logical`` gives physical
-values their meaning, once, for both.
+Both paths read the same *physical* types, so they can differ only in how they walk the bytes. An enum is read as its
+index, a date or timestamp as its number, a uuid as its 16 bytes. ``hub.intake.decode.logical`` gives physical values
+their meaning, once, for both paths.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,16 @@ PRIMITIVES = {
     "double": pl.Float64(),
     "string": pl.String(),
 }
-"""Avro's primitive types that schemas of the hub may use, and the columns they are read into."""
+"""Avro's primitive types that the hub's schemas may use, and the column types into which they are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One type of a schema.
 
-    ``kind`` is a primitive's name, ``fixed``, ``enum``, ``array`` or ``record``; ``null_branch`` is the union's index
-    of null, or None where the type is not nullable.
+    Fields:
+        kind: a primitive's name, ``fixed``, ``enum``, ``array`` or ``record``.
+        null_branch: the index of null in the union; None if the type is not nullable.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a record; ``default`` is meaningful where ``has_default``."""
+    """One field of a record; ``default`` is meaningful only if ``has_default``."""
 
     name: str
     node: Node
@@ -54,8 +55,8 @@ def record_node(schema: Mapping[str, Any]) -> Node:
     """Return the tree of a record schema.
 
     Raises:
-        ValueError: the schema uses a type that the decoder does not read (map, bytes, float, a union of more than
-        null and one type).
+        ValueError: the schema uses a type that the decoder does not read: map, bytes, float, or a union that is not
+            null and one other type.
     """
     return _Resolver().node(schema, "")
 
@@ -127,7 +128,7 @@ class _Resolver:
 
 
 def physical_dtype(node: Node) -> pl.DataType:
-    """Return the column type a node's physical values have."""
+    """Return the column type of a node's physical values."""
     if node.kind in PRIMITIVES:
         return PRIMITIVES[node.kind]
     if node.kind == "fixed":
@@ -144,7 +145,7 @@ def physical_schema(node: Node, names: list[str]) -> Any:
 
     Args:
         node: the type.
-        names: the names given to named types so far; each definition adds one, so that none is defined twice.
+        names: the names given to named types so far. Each definition adds one, so that none is defined twice.
     """
     inner: Any
     if node.kind in PRIMITIVES:

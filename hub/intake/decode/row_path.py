@@ -1,12 +1,12 @@
-"""The row path: one datum at a time, strictly by the Avro specification.
+"""The row path: decode one datum at a time, strictly by the Avro specification.
 
-It is the judge: what it refuses is poison, with a reason. It is written out here, and not fastavro's reader, because
-that one gives a meaning to bytes that have none: a union or enum index of -1 takes the last branch or symbol, a boolean
-of 2 is true, an int may exceed 32 bits, a number may have fifty bytes. What both this reader and the block path's
-library accept beyond the shortest form: numbers of up to ten bytes, cut to 64 bits as Avro's Java reader does, and
-array blocks of a negative count with the byte size after it, which is not used.
+It decides: what it refuses is poison, with a reason. It does not use fastavro's reader, because that reader accepts
+bytes that have no meaning: a union or enum index of -1 takes the last branch or symbol, a boolean of 2 is true, an int
+may exceed 32 bits, a number may have fifty bytes. Both this reader and the block path's library accept more than the
+shortest form in two cases: numbers of up to ten bytes, cut to 64 bits as Avro's Java reader does, and array blocks of a
+negative count followed by the size in bytes, which is not used.
 
-Every loop consumes at least one byte per turn, so the time a datum takes is bounded by its length.
+Every loop consumes at least one byte per iteration, so the length of a datum bounds the time it takes.
 """
 
 import struct
@@ -24,7 +24,7 @@ _MASK = (1 << 64) - 1
 
 
 class DatumError(ValueError):
-    """Bytes that are no value of their type; the message holds no data."""
+    """Bytes that are not a value of their type; the message holds no data."""
 
 
 class DatumReader:
@@ -56,7 +56,7 @@ class DatumReader:
 
 
 def reader_of(node: Node) -> Reader:
-    """Return the function that reads values of a node."""
+    """Return the function that reads a node's values."""
     reader = _plain_reader(node)
     return reader if node.null_branch is None else _nullable(reader, node.null_branch)
 
