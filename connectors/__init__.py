@@ -1,4 +1,4 @@
 """Connectors: the source side.
 
-A port, a checkpointed run loop, a publisher, and adapters that need only a declaration.
+A port, a run loop that stores its position, a publisher, and adapters that need only a declaration.
 """

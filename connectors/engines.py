@@ -1,4 +1,4 @@
-"""Open a database by its URL: its driver found, its values as wide as the database's, mistakes in the URL told."""
+"""Open a database by its URL: find its driver, keep its values at full width, explain mistakes in the URL."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,14 +21,14 @@ _DRIVERS = {
     "oracle": {"oracledb": "hub[oracle]"},
     "mssql": {"pyodbc": "hub[sqlserver]", "mssqlpython": "mssql-python"},
 }
-"""By database: the drivers that a URL may name, each with what brings it; the first is meant where it names none."""
+"""By database: the drivers that a URL may name, and what installs each; the first is used if the URL names none."""
 
 
 def open_engine(url: str) -> Engine:
-    """Return an engine for a database; nothing is connected yet.
+    """Return an engine for a database; it does not connect yet.
 
     Raises:
-        ConfigError: no database URL, an unknown database or driver, a driver that is not installed.
+        ConfigError: not a database URL, an unknown database or driver, or a driver that is not installed.
     """
     known = _url(url)
     allow_operators()
@@ -36,7 +36,7 @@ def open_engine(url: str) -> Engine:
     if known.get_backend_name() == "postgresql":
         arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "hub connector"}
         if "client_encoding" not in known.query:
-            arguments["client_encoding"] = "utf8"  # what SQLAlchemy asks first it cannot read in SQL_ASCII
+            arguments["client_encoding"] = "utf8"  # SQLAlchemy cannot read its first answers in SQL_ASCII
         options |= {"connect_args": arguments, "pool_reset_on_return": "rollback"}
     if known.get_backend_name() == "sqlite":
         options = {"poolclass": NullPool}
@@ -51,11 +51,11 @@ def open_engine(url: str) -> Engine:
 
 
 def open_source(url: str) -> Engine:
-    """Return an engine whose connections give values as ``connectors.raw`` says; raises as ``open_engine``."""
+    """Return an engine whose connections give values as ``connectors.raw`` says; raises as ``open_engine`` does."""
     engine = open_engine(url)
     prepare = _preparation(engine)
     if prepare is not None:
-        # before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
+        # runs before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
         event.listen(engine, "connect", lambda connection, _: prepare(connection), insert=True)
     return engine
 
@@ -73,14 +73,14 @@ def _url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(
-            ["the database's URL is none: it looks like postgresql+psycopg://user:...@host/name"]
+            ["this is not a database URL; one looks like postgresql+psycopg://user:...@host/name"]
         ) from error
     backend, _, driver = url.drivername.partition("+")
     drivers = _DRIVERS.get("postgresql" if backend == "postgres" else backend)
     if drivers is None:
-        raise ConfigError([f"unknown database {backend!r} in the URL; there are {', '.join(_DRIVERS)}"])
+        raise ConfigError([f"unknown database {backend!r} in the URL; known are {', '.join(_DRIVERS)}"])
     if driver and driver not in drivers:
-        raise ConfigError([f"unknown driver {driver!r} in the URL; for {backend} there is {', '.join(drivers)}"])
+        raise ConfigError([f"unknown driver {driver!r} in the URL; for {backend} use {', '.join(drivers)}"])
     backend = "postgresql" if backend == "postgres" else backend
     return url.set(drivername=f"{backend}+{driver or next(iter(drivers))}")
 
@@ -94,7 +94,7 @@ def _missing(url: URL, error: ImportError | NoSuchModuleError) -> str:
 
 
 def _tell_wrong_options(engine: Engine) -> None:
-    """Let a connection say that the URL's options are wrong where the driver only says that its call is."""
+    """Say that the URL's options are wrong, where the driver's own error does not name them."""
 
     def connect(dialect: Any, _: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         try:

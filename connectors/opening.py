@@ -1,4 +1,4 @@
-"""From a declaration to connectors that run: databases found, declaration checked against the schemas."""
+"""From a declaration to connectors that can run: find the databases, check the declaration against the schemas."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ from hub.model.errors import ConfigError
 def open_context(
     declaration: Declaration, secret: str, environ: Mapping[str, str], catalogue: Catalogue | None = None
 ) -> Context:
-    """Return what a source's streams share; nothing is connected yet.
+    """Return what a source's streams share; connects to nothing yet.
 
     Raises:
-        ConfigError: with everything in which the declaration does not fit the schemas, or a variable that is not set.
+        ConfigError: a variable is not set, or the declaration does not fit the schemas; then with every problem.
     """
     catalogue = catalogue or load_catalogue()
     require_fit(declaration, catalogue)
@@ -26,7 +26,7 @@ def open_context(
     if url is None:
         raise ConfigError([f"source {declaration.code}: url or url_env is missing"])
     state_url = url_of(declaration.state, environ)
-    # the state has an engine of its own even in the same database: what is read raw of a source is not raw there
+    # the state has its own engine even in the same database: raw values are wanted only when reading the source
     state_engine = open_engine(state_url or url)
     return Context(
         declaration=declaration,

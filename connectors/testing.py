@@ -1,7 +1,7 @@
-"""The acceptance suite of connectors: what every one must do, as an abstract test class.
+"""The acceptance suite of connectors: what every connector must do, as an abstract test class.
 
-A connector's tests subclass ``ConnectorAcceptance`` and give it a fixture ``source``: a real source in which the suite
-can write, and from which it can open the connector as often as a restart would.
+A connector's tests subclass ``ConnectorAcceptance`` and provide a fixture ``source``: a real source that the suite
+can write to, and from which it can open the connector again and again, as restarts would.
 """
 
 # ruff: noqa: S101 - the suite asserts, as pytest has it
@@ -25,13 +25,13 @@ QUICK = RetryPolicy(first_s=0.01, most_s=0.05, give_up_after_s=30.0)
 
 
 class Writer(Protocol):
-    """An open transaction in the source. A key is written with a rising version and one of the words good or bad."""
+    """An open transaction in the source. A key is written with a rising version; a row is good or bad."""
 
     def put(self, key: str, version: int, is_good: bool = True) -> None:
         """Insert or change the thing called ``key``; a bad row cannot become an event."""
 
     def revoke(self, key: str, version: int) -> None:
-        """Delete it, the way this source says so."""
+        """Delete it in the way of this source."""
 
 
 class SourceUnderTest(Protocol):
@@ -44,14 +44,14 @@ class SourceUnderTest(Protocol):
         """Begin a transaction; leaving the block commits it."""
 
     def stop(self) -> None:
-        """Take the source away, abruptly."""
+        """Stop the source abruptly."""
 
     def start(self) -> None:
-        """Bring it back."""
+        """Start it again."""
 
 
 class MemoryPublisher:
-    """Keeps what is published; fails on demand, as a broker that takes some records and confirms none."""
+    """Stores what is published; fails on demand, like a broker that takes some records and confirms none."""
 
     def __init__(self, failing: Sequence[int] = (), failures_lose: bool = True) -> None:
         self.records: list[Record] = []
@@ -61,7 +61,7 @@ class MemoryPublisher:
         self._lose = failures_lose
 
     def publish(self, topic: str, records: Sequence[Record]) -> None:
-        """Take the records; the calls named ``failing`` take half of them, or all, and confirm none."""
+        """Take the records; calls with a number in ``failing`` take half of them, or all, and confirm none."""
         self.calls += 1
         if self.calls in self._failing:
             self.failed += records[: len(records) // 2] if self._lose else records
@@ -69,7 +69,7 @@ class MemoryPublisher:
         self.records += records
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
     def events(self) -> list[dict[str, Any]]:
         """Return what was confirmed, decoded, in order."""
@@ -94,7 +94,7 @@ def catch_up(connector: Connector, publisher: MemoryPublisher | None = None) -> 
 
 
 class ConnectorAcceptance:
-    """What every connector must do. ``key_field`` and ``id_of`` tell how the subject names things."""
+    """What every connector must do. ``key_field`` is the field of the subject that names things."""
 
     key_field = "dossier_code"
 
@@ -107,7 +107,7 @@ class ConnectorAcceptance:
         return {event[self.key_field] for event in publisher.events()}
 
     def test_every_row_arrives_when_source_is_read_in_pages(self, source: SourceUnderTest) -> None:
-        """Snapshot and changes together deliver every row once or more."""
+        """Snapshot and changes together deliver every row at least once."""
         with source.transaction() as write:
             for number in range(10):
                 write.put(f"D-{number}", 1)
@@ -120,7 +120,7 @@ class ConnectorAcceptance:
         assert {("D-10", 1), ("D-3", 2)} <= {(key, version) for key, version, _ in self.said(second)}
 
     def test_nothing_new_publishes_nothing_and_moves_nothing(self, source: SourceUnderTest) -> None:
-        """A caught-up connector is silent."""
+        """A connector that has caught up publishes nothing."""
         with source.transaction() as write:
             write.put("D-1", 1)
         connector = source.connector()
@@ -130,7 +130,7 @@ class ConnectorAcceptance:
         assert again.records == []
 
     def test_row_arrives_when_its_transaction_commits_after_later_rows(self, source: SourceUnderTest) -> None:
-        """A transaction held open over a poll loses none of its rows."""
+        """A transaction that stays open during a poll loses none of its rows."""
         with source.transaction() as write:
             write.put("D-0", 1)
         catch_up(source.connector())
@@ -145,7 +145,7 @@ class ConnectorAcceptance:
         assert "D-late" in self.keys(catch_up(source.connector()))
 
     def test_row_arrives_when_its_transaction_was_open_during_the_snapshot(self, source: SourceUnderTest) -> None:
-        """What a snapshot could not see yet comes with the changes."""
+        """Rows that a snapshot could not see yet come with the changes."""
         with source.transaction() as late:
             late.put("D-late", 1)
             with source.transaction() as other:
@@ -188,7 +188,7 @@ class ConnectorAcceptance:
         assert self.keys(publisher) == {f"D-{number}" for number in range(9)}
 
     def test_snapshot_goes_on_where_it_stopped_when_restarted(self, source: SourceUnderTest) -> None:
-        """A restart after two pages does not begin anew."""
+        """A restart after two pages does not begin again at the first page."""
         with source.transaction() as write:
             for number in range(9):
                 write.put(f"D-{number}", 1)
@@ -210,7 +210,7 @@ class ConnectorAcceptance:
         assert self.keys(before) | self.keys(after) == {f"D-{number}" for number in range(9)}
 
     def test_row_that_cannot_be_mapped_is_set_aside_and_the_run_goes_on(self, source: SourceUnderTest) -> None:
-        """Rejects hold no neighbour up; a reject is cleared once its row becomes an event."""
+        """Rejects do not delay other rows; a reject is removed when its row becomes an event."""
         with source.transaction() as write:
             write.put("D-1", 1)
             write.put("D-2", 1, is_good=False)
@@ -237,7 +237,7 @@ class ConnectorAcceptance:
         assert versions[-1] == 5
 
     def test_deletion_comes_as_revoke(self, source: SourceUnderTest) -> None:
-        """What the source deletes is revoked, with a newer version."""
+        """A row that the source deletes is revoked, with a newer version."""
         with source.transaction() as write:
             write.put("D-1", 1)
         catch_up(source.connector())

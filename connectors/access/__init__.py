@@ -1,1 +1,1 @@
-"""Ways to read a table so that no row is missed."""
+"""Ways to read a table without missing a row."""

@@ -1,4 +1,4 @@
-"""Read one page ahead: the source's database works on the next page while this one is mapped."""
+"""Read one page ahead: the source's database reads the next page while this one is mapped."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +8,10 @@ _Item = TypeVar("_Item")
 
 
 def read_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Yield the items of an iterator that is run in a thread of its own, at most one item ahead.
+    """Yield the items of an iterator that runs in its own thread, at most one item ahead.
 
-    All of the iterator, its end and its errors included, happens in that one thread. Closing this iterator waits for
-    the item that is being read, and closes the other.
+    The whole iterator runs in that one thread, its end and its errors included. Closing this generator waits for the
+    item that is being read, then closes the iterator.
     """
     with ThreadPoolExecutor(1, "read") as thread:
         try:

@@ -1,15 +1,16 @@
-"""Reading PostgreSQL exactly: nothing is read past the oldest transaction that is still open.
+"""Reading PostgreSQL exactly: no poll reads past the oldest transaction that is still open.
 
-The high-water mark is ``pg_snapshot_xmin``: every transaction below it has ended, so every row it wrote is there to
-be read. A poll reads the rows whose writer lies in the window [low, high); the next one goes on at high. No clock, no
-sequence and no order of commits matters. The writer is the row's ``xmin``, or a column filled with
-``pg_current_xact_id()`` if one is declared (and indexed: ``xmin`` costs a scan of the table at each poll in which
-anything was written anywhere).
+The high-water mark is ``pg_snapshot_xmin``. Every transaction below it has ended, so all the rows it wrote are visible.
+A poll reads the rows whose writing transaction lies in the window [low, high); the next poll starts at high. Clocks,
+sequences and the order of commits do not matter. The writing transaction is the row's ``xmin``, or a declared column
+that is filled with ``pg_current_xact_id()``. Such a column should have an index: with ``xmin``, each poll scans the
+whole table if anything was written anywhere in the server.
 
-``xmin`` has 32 bits and comes round; it is compared by its distance below ``high``. A row so old that it seems new is
-read again, which the hub audits as duplicate; a window too wide for the comparison, or a position of another server,
-reads the whole table again. A server that was restored from a copy gives ids anew: ``connectors.access.origin`` sees
-it.
+``xmin`` has 32 bits and wraps around, so it is compared by its distance below ``high``. A very old row may look new and
+is then read again; the hub audits it as duplicate. The whole table is read again if the window is too wide for the
+comparison, or if the position is from another server. A server that was restored from a copy gives the same ids a
+second
+time: ``connectors.access.origin`` finds that out.
 """
 
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ class HorizonReading:
         self._origin = Origin(table)
 
     def begin(self) -> Position:
-        """Return the position of a snapshot; what is written from now on lies in the first window after it."""
+        """Return the position of a new snapshot. Rows written from now on lie in the first window after it."""
         low, system = self._horizon()
         return {PHASE: SNAPSHOT, "low": low, "system": system, **self._origin.begun()}
 
@@ -106,7 +107,7 @@ class HorizonReading:
         if not everything:
             statement = statement.where(self._window(low, high))
         if isinstance(after, list):
-            # rows without a key have no place: they are met again
+            # rows without a key have no place in this order: they are read again
             statement = statement.where(or_(self._table.after(after), self._table.without_key()))
         for page, rows in window_pages(self._table, statement, self._page_rows):
             self._origin.meet([row[:-1] for row in page], [row[-1] for row in page], high)
@@ -116,30 +117,30 @@ class HorizonReading:
         yield [], {**origin, PHASE: CHANGES, "low": high, "system": system, WITNESSES: witnesses}
 
     def unread(self, position: Position, since: datetime) -> Select[Any] | None:
-        """Select the rows of writers at or above the position's horizon; None: all, as it is of another server."""
+        """Select the rows written at or above the position's ``low``; None (all rows) if it is of another server."""
         _, system = self._horizon()
-        # without a horizon it is a position of another way of reading
+        # a position without ``low`` comes from another way of reading
         low = whole_number_of(position["low"]) if "low" in position else self._last_end + 1
         if position.get("system") != system or low > self._last_end:
             return None
-        # far above what is open now: a row written a moment later counts too
+        # the upper limit is far above the newest transaction: a row written a moment later counts too
         return self._table.rows().where(self._window(low, self._last_end + _SOON))
 
     def _horizon(self) -> tuple[int, str]:
         with translated(self._table.what), self._table.engine.connect() as connection:
             low, end, system = connection.execute(_HORIZON).one()
-        # busy servers always have somebody under way; the oldest of them stays only when it takes long
+        # a busy server always has open transactions; the same one stays the oldest only if it takes long
         self._is_stuck = int(low) == self._last_low and int(end) > int(low)
         self._last_low, self._last_end = int(low), int(end)
         self._first_end = self._first_end or int(end)
         return self._last_low, str(system)
 
     def is_held_back(self) -> bool:
-        """Tell whether a transaction that was open when this reading began still was when it last looked."""
+        """Tell whether a transaction that was open when this reading began was still open at the last look."""
         return self._first_end is not None and self._last_low < self._first_end
 
     def held_back_at(self) -> str | None:
-        """Name the oldest transaction, if it was the oldest at the poll before, and others have begun since."""
+        """Name the oldest open transaction if it was already the oldest at the poll before and others began since."""
         return f"transaction {self._last_low}" if self._is_stuck else None
 
     def held_back_by(self) -> str:
@@ -160,17 +161,17 @@ class HorizonReading:
 def xmin_window(low: int, high: int) -> ColumnElement[bool]:
     """Return the condition of the rows written by a transaction in [low, high), both 64-bit ids.
 
-    True for some older rows once the 32 bits have come round; never false for a row in the window.
+    It may be true for some older rows once the 32 bits have wrapped around. It is never false for a row in the window.
     """
     distance = _distance(cast(cast(literal_column("xmin"), Text), BigInteger), high)
     return and_(distance > 0, distance <= high - low)
 
 
 def is_in_window(xmin: int, low: int, high: int) -> bool:
-    """Say of one 32-bit id what ``xmin_window`` says of a row's."""
+    """Tell of one 32-bit id what ``xmin_window`` tells of a row's."""
     return bool(0 < _distance(xmin, high) <= high - low)
 
 
 def _distance(xmin: Any, high: int) -> Any:
-    """Return how far below ``high`` an id lies, with SQL's remainder and Python's alike: nothing here is negative."""
+    """Return how far an id lies below ``high``. No term is negative, so SQL's and Python's remainder agree."""
     return (high % ROUND - xmin + ROUND) % ROUND

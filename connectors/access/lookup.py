@@ -1,8 +1,8 @@
-"""Rows of a source by the keyed hashes that name its rejects: found by hashing the keys that the table holds now.
+"""Find the rows of a source whose keyed hashes name its rejects, by hashing the keys that the table holds now.
 
-A hash cannot be turned back into a key, so the whole list of keys is read once; the rows themselves only where one
-fits. A row that its key does not name (``KEY_MISSING``, ``KEY_SHARED``) is named by all that it holds, and then all
-rows are read.
+A hash cannot be turned back into a key, so the whole list of keys is read once. Whole rows are read only for keys whose
+hash matches. A row that its key does not identify (``KEY_MISSING``, ``KEY_SHARED``) is named by the hash of its whole
+content; to find such rows, all rows are read.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,12 +20,12 @@ ROWS_AT_ONCE = 400
 
 
 def rows_named(table: SourceTable, mapper: RowMapper, names: Collection[str]) -> Iterator[Rows]:
-    """Yield the rows whose key has one of some hashes, in the order of their keys; child rows included.
+    """Yield the rows whose key hash is in ``names``, in key order, with their child rows.
 
-    A row that the source cannot read is an ``UnreadableRow``.
+    A row that the source cannot read comes as an ``UnreadableRow``.
 
     Raises:
-        RetryableError, ConfigError: as any reading of the source.
+        RetryableError, ConfigError: as for any reading of the source.
     """
     places = _places(table, mapper, names)
     for first in range(0, len(places), ROWS_AT_ONCE):
@@ -35,7 +35,7 @@ def rows_named(table: SourceTable, mapper: RowMapper, names: Collection[str]) ->
 
 
 def rows_of_content(table: SourceTable, mapper: RowMapper, names: Collection[str]) -> Iterator[Rows]:
-    """Yield the rows that have one of some hashes by all they hold."""
+    """Yield the rows whose content hash is in ``names``."""
     if not names:
         return
     for rows in all_pages(table, table.rows(), KEYS_AT_ONCE):

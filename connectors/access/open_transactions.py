@@ -1,7 +1,7 @@
 """Who holds PostgreSQL's horizon back: the oldest open transaction that writes, in any database of the server.
 
-A session or a transaction prepared for two-phase commit. Who they are is told of without the text of their queries;
-a role without pg_read_all_stats sees of others' sessions less than that, and then that much is told.
+The holder is a session, or a transaction prepared for two-phase commit. It is described without the text of its
+queries. A role without pg_read_all_stats sees less about other users' sessions; then only that much is shown.
 """
 
 from sqlalchemy import Connection, text
@@ -27,5 +27,5 @@ _OLDEST = text(
 
 
 def oldest_transactions(connection: Connection) -> list[str]:
-    """Return who has the oldest transaction open, since when, in words; empty when nobody has."""
+    """Describe in words who has the oldest transaction open, and since when; empty if nobody has."""
     return list(connection.execute(_OLDEST).scalars())

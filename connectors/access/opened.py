@@ -1,4 +1,4 @@
-"""A stream's table as it is open now, and the way it is read: met at first need, and anew when it is another table."""
+"""A stream's table and the way it is read: opened at first use, and again when the table is another one."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 class OpenTable:
-    """The table of one stream and how it is read; ``reading`` and ``table`` are None until it is met.
+    """The table of one stream and how it is read; ``reading`` and ``table`` are None until the table is opened.
 
     Fields:
-        sorts: whether the rows of an outbox are ordered by their times, as its ids are taken ahead.
+        sorts: whether the rows of an outbox are sorted by their times, because its ids are taken ahead.
     """
 
     def __init__(self, declaration: Declaration, meet: Callable[[], SourceTable]) -> None:
-        """Take what meets the table, its key proved."""
+        """Take ``meet``: it returns the table, after it has proved the table's key."""
         self._declaration = declaration
         self._meet = meet
         self.reading: Reading | None = None
@@ -36,7 +36,7 @@ class OpenTable:
         self.read_as = ""
 
     def opened(self) -> tuple[Reading, SourceTable]:
-        """Return the way of reading and the table, which is met where it was not."""
+        """Return the way of reading and the table; open the table if it is not open yet."""
         if self.reading is None or self.table is None:
             self.reading = self._open()
         assert self.table is not None  # noqa: S101 - for the type checker: it was just met
@@ -45,7 +45,8 @@ class OpenTable:
     def _open(self) -> Reading:
         table = self._meet()
         for doubt in table.proof.doubts:
-            # what no constraint keeps was proved by a query, and `hub connect check` says it
+            # no constraint guarantees this; a query proved it for the rows there are, and `hub connect check` reports
+            # it
             _log.log(logging.WARNING if table.proof.is_doubtful else logging.INFO, "%s", doubt)
         self.sorts = _has_ids_out_of_order(table)
         reading = reading_of(self._declaration, table)
@@ -54,21 +55,21 @@ class OpenTable:
         return reading
 
     def begun(self) -> Position:
-        """Return the position of a snapshot that begins now. The table is named first: it may be swapped meanwhile."""
+        """Return the position of a snapshot that begins now. Identify the table first: it may be swapped meanwhile."""
         reading, table = self.opened()
         now = identity_of(table)
         return {**reading.begin(), IDENTITY: now}  # type: ignore[dict-item]
 
     def anew(self, why: str) -> Position:
-        """Return the position from which another table is read whole: its columns and its key may be others."""
+        """Return the position for reading another table from its beginning; its columns and its key may differ."""
         self.reading = None
         _, table = self.opened()
-        _log.warning("%s: %s since it was read: it is read again whole", table.what, why)
+        _log.warning("%s: %s since it was read: the whole table is read again", table.what, why)
         return {**self.begun(), STEPPED_BACK: stepped_back_now(why)}
 
     @contextmanager
     def steady(self) -> Iterator[None]:
-        """Look at the table anew after an error; what was right once may be so again: a table is being swapped."""
+        """Open the table again after an error: an error may only mean that the table is being swapped just now."""
         try:
             yield
         except ConfigError as error:
@@ -79,7 +80,7 @@ class OpenTable:
 
 
 def _has_ids_out_of_order(table: SourceTable) -> bool:
-    """Tell whether the rows of an outbox are ordered by their times: its ids are taken ahead, and are its version."""
+    """Tell whether the rows of an outbox must be sorted by time: sessions take ids ahead, and the id is the version."""
     stream = table.stream
     if stream.kind is not Kind.OUTBOX or not table.is_postgresql or stream.changed_at is None:
         return False

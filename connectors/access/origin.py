@@ -1,10 +1,11 @@
-"""Which server a position was taken from, and whether that server's history still holds what was read.
+"""Which server a position was taken from, and whether that server still holds what was read.
 
-A server that was restored from a copy, or a standby that was promoted before it had everything, gives transaction ids
-anew: rows that it writes then may lie below the position. A position therefore names the server, its timeline, when it
-was started and how far its log was, and keeps witnesses: keys of rows that were read, each with the transaction that
-wrote it. Where the server is another, or its log stands further back, the witnesses are looked at: above the newest one
-that is as it was, everything is read again; when none is, the whole table.
+A server that was restored from a copy gives the same transaction ids a second time; so does a standby that was promoted
+before it had everything. Rows that such a server writes may then lie below the position. A position therefore stores
+the server's timeline, its start time and the length of its log. It also stores witnesses: keys of rows that were read,
+each with the transaction that wrote the row. If the server is another one, or its log is shorter than before, the
+witnesses are checked. Everything above the newest unchanged witness is read again; if no witness is unchanged, the
+whole table is.
 """
 
 import heapq
@@ -24,11 +25,11 @@ from connectors.faults import translated
 
 SERVER, WITNESSES, STEPPED_BACK = "server", "witnesses", "stepped_back"
 EVERYTHING = -1
-"""In place of a transaction id: no witness is as it was."""
+"""Used in place of a transaction id: no witness is unchanged."""
 
 _ROUND = 2**32
 _NEWEST, _OLDEST = 8, 4
-"""So many witnesses are kept of the newest rows, and of those read before them."""
+"""How many witnesses are kept: of the newest rows, and of those read before them."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,32 +43,32 @@ _SERVER = text(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server as it answers now: its timeline, when it was started, the bytes of its log."""
+    """A server as it answers now: its timeline, its start time, the length of its log in bytes."""
 
     timeline: str
     started: str
     log_bytes: int
 
     def kept(self) -> dict[str, JsonValue]:
-        """Return what a position keeps of it."""
+        """Return what a position stores of it."""
         return {"timeline": self.timeline, "started": self.started, "log_bytes": self.log_bytes}
 
     def follows(self, kept: Mapping[str, JsonValue]) -> bool:
-        """Tell whether it is the same run of the same server, and no step back of its log shows."""
+        """Tell whether this is the same run of the same server, and its log is not shorter than before."""
         before = kept.get("log_bytes")
         is_same = (kept.get("timeline"), kept.get("started")) == (self.timeline, self.started)
         return is_same and isinstance(before, int) and before <= self.log_bytes
 
 
 class Origin:
-    """Looks after the server of one stream's table on PostgreSQL."""
+    """Watches the server of one stream's table on PostgreSQL."""
 
     def __init__(self, table: SourceTable) -> None:
         self._table = table
         self._met: dict[str, int] = {}
 
     def writer(self) -> ColumnElement[int]:
-        """Return the transaction that wrote a row: 64 bits of the declared column, else the 32 of ``xmin``."""
+        """Return the transaction that wrote a row: 64 bits from the declared column, else the 32 bits of ``xmin``."""
         name = self._table.stream.txid
         if name is None:
             return cast(cast(literal_column("xmin"), Text), BigInteger)
@@ -75,19 +76,20 @@ class Origin:
         return cast(cast(column, Text), BigInteger) if isinstance(column.type, NullType) else column
 
     def begun(self) -> dict[str, JsonValue]:
-        """Return what a new position keeps of the server."""
+        """Return what a new position stores of the server."""
         self._met = {}
         return {SERVER: self._server().kept()}
 
     def restarted(self, position: Position) -> bool:
-        """Tell whether a first full read began on another server, or an earlier run of this one."""
+        """Tell whether a first full read began on another server, or on an earlier run of this one."""
         kept = position.get(SERVER)
         return isinstance(kept, dict) and not self._server().follows(kept)
 
     def reached(self, position: Position) -> tuple[int | None, dict[str, JsonValue]]:
-        """Return where to read on, and what positions keep from now on.
+        """Return from which transaction to read on, and what positions store from now on.
 
-        The former is None where the position stands, ``EVERYTHING``, or the last transaction that is surely there.
+        The transaction is None if the position is still right, ``EVERYTHING``, or the last one whose rows are surely
+        there.
         """
         server, kept = self._server(), position.get(SERVER)
         said: dict[str, JsonValue] = {SERVER: server.kept(), WITNESSES: position.get(WITNESSES) or []}
@@ -100,8 +102,8 @@ class Origin:
             return found, said
         how = "the whole table" if found is None else f"what was written after transaction {found}"
         _log.warning(
-            "%s: the server was started anew, and is not as it was when it was read: it may have been restored from a"
-            " copy. %s is read again; where it is a copy, compare the source with the warehouse",
+            "%s: the server was restarted and differs from the one that was read: it may have been restored from a"
+            " copy. %s is read again; if it is a copy, compare the source with the warehouse",
             self._table.what,
             how[0].upper() + how[1:],
         )
@@ -109,7 +111,7 @@ class Origin:
         return EVERYTHING if found is None else found, said
 
     def meet(self, rows: Sequence[Sequence[Any]], writers: Iterable[int], high: int) -> None:
-        """Remember the newest rows of a page; ``high``: an id above every writer's."""
+        """Remember the newest rows of a page. ``high`` is an id above every writer's."""
         written = ((high - (high - int(writer)) % _ROUND, place) for place, writer in enumerate(writers))
         for number, place in heapq.nlargest(_NEWEST, written):
             key = self._table.place(rows[place])
@@ -117,7 +119,7 @@ class Origin:
                 self._met[json.dumps(key)] = number
 
     def witnesses(self, before: object) -> list[JsonValue]:
-        """Return the witnesses after a window: the newest rows met in it and before it."""
+        """Return the witnesses after a window: the newest rows of the window and of what was read before it."""
         known = dict(_pairs(before)) | self._met
         self._met = {}
         in_order = sorted(known.items(), key=lambda pair: -pair[1])
@@ -125,7 +127,7 @@ class Origin:
         return [[json.loads(key), number] for key, number in chosen]
 
     def witnesses_of_all(self, low: int) -> list[JsonValue]:
-        """Return the witnesses after a first full read: the newest rows of the table below a transaction."""
+        """Return the witnesses after a first full read: the newest rows of the table below transaction ``low``."""
         age = (low % _ROUND - self.writer() % _ROUND + _ROUND) % _ROUND
         newest = (
             select(*self._table.columns[: len(self._table.key)], self.writer())
@@ -144,9 +146,10 @@ class Origin:
         return Server(str(timeline), str(started), int(log_bytes or 0))
 
     def _intact(self, position: Position) -> tuple[int | None, bool]:
-        """Return the transaction of the newest witness that is as it was, and whether a newer one was lost.
+        """Return the transaction of the newest unchanged witness, and whether a newer witness was lost.
 
-        A witness that was written over since is not lost; one that is gone, or of an earlier transaction, is.
+        A witness that was overwritten since is not lost. It is lost if its row is gone or was written by an earlier
+        transaction.
         """
         low, is_lost = position["low"], False
         for key, number in sorted(_pairs(position.get(WITNESSES)), key=lambda pair: -pair[1]):
@@ -161,5 +164,5 @@ class Origin:
 
 
 def _pairs(witnesses: object) -> list[tuple[str, int]]:
-    """Return the witnesses that a position keeps: each key as JSON writes it, with the transaction."""
+    """Return the witnesses of a position: each key as JSON text, with its transaction."""
     return [(json.dumps(key), number) for key, number in witnesses] if isinstance(witnesses, list) else []

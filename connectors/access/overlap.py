@@ -1,8 +1,9 @@
-"""Reading any database by a time column: the last seconds are read again at every poll.
+"""Reading any database by a time column: every poll reads the last seconds again.
 
-A row may carry a time before the mark when its transaction commits after it; as long as no transaction stays open
-longer than the overlap, it is still met. Rows read again are not sent again in the same run; after a restart they
-are, as duplicates. Rows without a time (null, or what is none: 0000-00-00) are read at every poll.
+A row may carry a time before the mark if its transaction commits after the mark was taken. It is still found, as long
+as no transaction stays open longer than the overlap. Rows that are read again are not sent again in the same run; after
+a restart they are sent again, and the hub audits them as duplicates. Rows without a time (null, or no real time:
+0000-00-00) are read at every poll.
 """
 
 import logging
@@ -27,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class OverlapReading:
-    """Reads a table by its ``changed_at``. Positions: ``mark``, the latest time met, never later than now."""
+    """Reads a table by its ``changed_at``. Positions: ``mark``, the latest time read, never later than now."""
 
     def __init__(self, table: SourceTable, page_rows: int, overlap_s: float, now: Callable[[], datetime]) -> None:
-        """Take the table; ``now`` tells the time as the source's time zone shows it."""
+        """Take the table; ``now`` returns the present time in the source's time zone."""
         self._table = table
         self._page_rows = page_rows
         self._overlap = timedelta(seconds=overlap_s)
@@ -42,7 +43,7 @@ class OverlapReading:
             raise ConfigError(
                 [
                     f"{table.what}: reading with an overlap needs {named}, a column of date and time (of SQLite: or"
-                    " text); name another column, or a view of the table that makes one"
+                    " text); name another column, or a view of the table that has one"
                 ]
             )
         self._times = TimeColumn(column, dialect)
@@ -52,13 +53,13 @@ class OverlapReading:
         self._place = [column.name for column in table.columns].index(column.name)
 
     def begin(self) -> Position:
-        """Return the position of a snapshot; the latest time now there is where the changes begin."""
+        """Return the position of a snapshot; the changes begin at the latest time in the table now."""
         with translated(self._table.what), self._table.engine.connect() as connection:
             latest = self._latest(connection)
         return {PHASE: SNAPSHOT, MARK: self._later(None, latest)}
 
     def _latest(self, connection: Connection) -> Any:
-        """Return the latest time in the table; of text the last one in its order, which is one of the latest."""
+        """Return the latest time in the table. For text it is the last in text order, which is close to the latest."""
         latest = select(type_coerce(func.max(self._column), NullType())).select_from(self._table.table)
         some = self._times.with_time()
         return connection.execute(latest if some is None else latest.where(some)).scalar()
@@ -69,7 +70,7 @@ class OverlapReading:
         yield [], {PHASE: CHANGES, MARK: position[MARK]}
 
     def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
-        """Read the rows changed since the mark, less the overlap; see ``Reading``."""
+        """Read the rows changed since the mark minus the overlap; see ``Reading``."""
         position = self._followed(position)
         kept: Position = {STEPPED_BACK: position[STEPPED_BACK]} if STEPPED_BACK in position else {}
         mark = position[MARK]
@@ -86,10 +87,10 @@ class OverlapReading:
         yield [], {**kept, PHASE: CHANGES, MARK: mark}
 
     def _followed(self, position: Position) -> Position:
-        """Return the position, or an earlier one where the newest row is older than what was read.
+        """Return the position, or an earlier one if the newest row is older than what was read.
 
-        The newest row at the mark stays there until it changes, and then its time is later: where neither is so, it
-        was deleted, or the source is a copy of earlier days. What is there now is read again from its newest time on.
+        The newest row stays at the mark until it changes, and then its time is later. If the table holds neither, the
+        row was deleted, or the source is a copy of earlier days. Then the table is read again from its newest time on.
         """
         mark = position[MARK]
         if not isinstance(mark, str):
@@ -104,7 +105,7 @@ class OverlapReading:
             return position
         _log.warning(
             "%s: the newest row is older than what was read: rows were deleted, or the source was restored from a copy."
-            " It is read on from there; compare the source with the warehouse",
+            " Reading continues from that row; compare the source with the warehouse",
             self._table.what,
         )
         at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -112,19 +113,19 @@ class OverlapReading:
         return {**position, MARK: earlier, STEPPED_BACK: said}
 
     def _without_time(self) -> Iterator[Rows]:
-        """Read the rows without a time: no window has them, so every poll looks at all of them."""
+        """Read the rows without a time: no window contains them, so every poll reads all of them."""
         if self._times.timeless is not None:
             statement = self._table.rows().where(self._times.timeless).order_by(*self._table.key)
             yield from (rows for _, rows in window_pages(self._table, statement, self._page_rows))
 
     def _latest_of(self, mark: JsonValue, rows: Rows) -> JsonValue:
-        """Return the latest time of the mark and of a page; rows come in the order of the column, which text is not."""
+        """Return the latest time of the mark and a page. Rows are in column order; for text that is not time order."""
         for row in rows if self._times.is_text else rows[-1:]:
             mark = self._later(mark, row[self._place])
         return mark
 
     def _not_older(self, rows: Rows, position: Position) -> Rows:
-        """Return the rows of the window: text lies in it by its letters, and may say an older moment."""
+        """Return the rows of the window: text is in it by text order, and may mean an earlier time."""
         if not self._times.is_text or not isinstance(position[MARK], str):
             return rows
         moments = [self.moment(row[self._place]) for row in rows]
@@ -133,25 +134,25 @@ class OverlapReading:
         ]
 
     def is_held_back(self) -> bool:
-        """No: what is committed late is found by reading the last seconds again."""
+        """Return False: rows that are committed late are found by reading the last seconds again."""
         return False
 
     def held_back_at(self) -> None:
-        """Nowhere: see ``is_held_back``."""
+        """Return nothing: see ``is_held_back``."""
 
     def held_back_by(self) -> str:
-        """Nobody: see ``is_held_back``."""
+        """Return ``nothing``: see ``is_held_back``."""
         return "nothing"
 
     def unread(self, position: Position, since: datetime) -> Select[Any] | None:
-        """Select the rows later than the mark, and those so young that a poll may not have met them; None: all."""
+        """Select the rows later than the mark, and rows so recent that no poll may have read them yet; None: all."""
         mark = position.get(MARK)
         if not isinstance(mark, str):
             return None
         latest, young = self._as_kept(self._moment(mark)), self._as_kept(since - self._overlap)
         later = or_(self._column > latest, self._column >= young)
         if self._times.is_text:
-            # what every poll looks at may not have been looked at yet
+            # the rows that every poll reads may not have been read yet
             later = or_(
                 later,
                 self._times.since(min(latest, young)),
@@ -160,12 +161,12 @@ class OverlapReading:
         return self._table.rows().where(later)
 
     def is_recent(self, changed_at: datetime, position: Position) -> bool:
-        """Say whether a poll from ``position`` may meet a row of that time again."""
+        """Tell whether a poll from ``position`` may read a row of that time again."""
         mark = position.get(MARK)
         return not isinstance(mark, str) or changed_at >= self._moment(mark) - self._overlap
 
     def moment(self, value: Any) -> datetime | None:
-        """Return a value of ``changed_at`` as a time with its offset; None where it is none that can be read."""
+        """Return a value of ``changed_at`` as a time with its offset; None if it is not a time."""
         return moment_or_none(value, self._zone)
 
     def _moment(self, mark: str) -> datetime:
@@ -173,14 +174,14 @@ class OverlapReading:
         return moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
 
     def _since(self, mark: str) -> datetime:
-        """Return where a poll begins, as the column has its times."""
+        """Return where a poll begins, as the column stores times."""
         return self._as_kept(self._moment(mark) - self._overlap)
 
     def _as_kept(self, moment: datetime) -> datetime:
         return moment if self._has_zone else moment.astimezone(self._zone).replace(tzinfo=None)
 
     def _later(self, mark: JsonValue, value: Any) -> JsonValue:
-        """Return the later time, but none to come: a row dated ahead would hide all that follow."""
+        """Return the later time, but never a future one: a mark in the future would hide all rows before it."""
         latest = self.moment(value)
         if latest is None:
             return mark

@@ -1,4 +1,4 @@
-"""What a position is a position of: the same place means nothing in another table, or in another part of it."""
+"""What a position belongs to: it has no meaning in another table, or in another part of the same table."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ _NEEDS = {LateRows.HORIZON: "low", LateRows.OVERLAP: "mark"}
 
 
 def read_as(stream: Stream, late: LateRows) -> str:
-    """Return a short name of what a stream reads, and how; it changes when its positions lose their meaning."""
+    """Return a short name of what a stream reads, and how. It changes when old positions lose their meaning."""
     where = sorted((name, sorted(map(repr, values))) for name, values in stream.where.items())
     said = (stream.kind, stream.subject, stream.table, stream.key, stream.changed_at, stream.txid, where)
     digest = hashlib.blake2b(repr(tuple(map(str, said))).encode("utf-8", "surrogatepass"), digest_size=4)
@@ -18,6 +18,6 @@ def read_as(stream: Stream, late: LateRows) -> str:
 
 
 def is_of(position: Position, name: str) -> bool:
-    """Tell whether a stored position is one of what a stream reads now; an old one does not say, and is believed."""
+    """Tell whether a stored position belongs to what a stream reads now; an old one without a name is accepted."""
     late = LateRows(name.partition(" ")[0])
     return _NEEDS[late] in position and position.get(READ_AS, name) == name

@@ -1,4 +1,4 @@
-"""Ways to read a table so that no row is missed: in pages, each with the position that follows it."""
+"""Ways to read a table without missing a row: in pages, each with the position that follows it."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from connectors.tables.unreadable import UnreadableRow, keys_are_readable, rows_
 _log = logging.getLogger(__name__)
 
 APART_ROWS = 1_000
-"""Rows that are read by their keys at a time, where one cannot be read."""
+"""How many rows are read by their keys at a time, when one of them cannot be read."""
 
 Rows = Sequence[Sequence[Any]]
 PHASE, AFTER = "phase", "after"
@@ -31,22 +31,22 @@ class Reading(Protocol):
         """Return the position of a snapshot that begins now."""
 
     def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
-        """Read all rows in key order, from ``position`` on; the last pair has no rows and begins the changes."""
+        """Read all rows in key order from ``position`` on; the last pair has no rows and begins the changes."""
 
     def changes(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read what is new since ``position``; the last pair has no rows and ends this poll."""
 
     def is_held_back(self) -> bool:
-        """Tell whether rows that were committed before this reading began may be unread yet."""
+        """Tell whether rows that were committed before this reading began may still be unread."""
 
     def held_back_at(self) -> str | None:
-        """Name the place at which rows are held back, the same as long as they are; None where nothing is held back."""
+        """Name what holds rows back. The name stays the same while it does; None if nothing is held back."""
 
     def held_back_by(self) -> str:
-        """Say who holds rows back and since when, as far as the source tells."""
+        """Say who holds rows back and since when, as far as the source tells it."""
 
     def unread(self, position: Position, since: datetime) -> Select[Any] | None:
-        """Select the rows that may not have been read at ``position``, which was stored by ``since``; None: all."""
+        """Select the rows that may be unread at ``position``, which was stored by the time ``since``; None: all."""
 
 
 def snapshot_pages(table: SourceTable, page_rows: int, position: Position) -> Iterator[tuple[Rows, Position]]:
@@ -59,9 +59,9 @@ def snapshot_pages(table: SourceTable, page_rows: int, position: Position) -> It
 def key_pages(
     table: SourceTable, wanted: Select[Any], page_rows: int, after: list[JsonValue] | None = None
 ) -> Iterator[tuple[Rows, list[JsonValue] | None]]:
-    """Read rows in key order, each page in a transaction of its own: an outage of the broker holds none open.
+    """Read rows in key order, each page in its own transaction: an outage of the broker keeps no transaction open.
 
-    Rows that share a key come in one page, rows without a key come last. Yields a page and the place where it ends.
+    Rows that share a key come in one page; rows without a key come last. Yields each page with the place where it ends.
     """
     ordered = wanted.order_by(*table.key)
     is_last = False
@@ -87,7 +87,7 @@ def key_pages(
 
 
 def rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list[JsonValue] | None]:
-    """Return the rows of a page, how many there were to read, and the place of the last; no place for none.
+    """Return the rows of a page, how many the source had for it, and the place of the last; None if there are none.
 
     Rows that cannot be read are among them as ``UnreadableRow``.
     """
@@ -96,7 +96,7 @@ def rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list
             found = list(map(tuple, connection.execute(statement).all()))
             return table.with_children(connection, found), len(found), table.place(found[-1]) if found else None
     except SourceRowError as error:
-        _log.info("%s: rows are read by their keys, to set this one aside", error.message)
+        _log.info("%s: the rows are read one by one, to set this row aside", error.message)
     rows: list[Sequence[Any]] = []
     places: list[list[JsonValue]] = []
     for some, there in rows_apart(table, statement, table.width, APART_ROWS, table.with_children):
@@ -107,19 +107,19 @@ def rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list
 
 @contextmanager
 def _keyless(table: SourceTable) -> Iterator[None]:
-    """Go on past rows that have no key and cannot be read: nothing can name them, and none could become an event."""
+    """Skip rows that have no key and cannot be read: nothing can name them, and they cannot become events."""
     try:
         yield
     except SourceRowError as error:
-        _log.warning("%s: it has no key either: rows without a key are left out", error.message)
+        _log.warning("%s: it has no key either: rows without a key are skipped", error.message)
 
 
 def window_pages(table: SourceTable, statement: Select[Any], page_rows: int) -> Iterator[tuple[Rows, Rows]]:
     """Read all rows of a statement in its order.
 
-    Yields the rows as the statement gives them, those left out that cannot be read; and the same rows with their child
-    rows and without what the statement adds to the table's columns, those that cannot be read among them. Where a row
-    cannot be read, pages may come again.
+    Yields pairs. The first of a pair has the rows as the statement gives them, without those that cannot be read. The
+    second has the same rows with their child rows and without the columns that the statement adds to the table's;
+    unreadable rows are included. If a row cannot be read, pages may come twice.
     """
     columns = len(table.columns)
 
@@ -131,13 +131,13 @@ def window_pages(table: SourceTable, statement: Select[Any], page_rows: int) -> 
         with translated(table.what), table.engine.connect() as connection:
             table.look_for_shared(connection, statement.order_by(None))
             if table.is_postgresql:
-                # all of the window is wanted, not its first rows soon
+                # all rows of the window are wanted, so the planner need not be fast with the first ones
                 connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
             for page in streamed(connection, statement, page_rows):
                 yield page, [finished for _, finished in both(connection, page)]
         return
     except SourceRowError as error:
-        _log.info("%s: rows are read by their keys, to set this one aside", error.message)
+        _log.info("%s: the rows are read one by one, to set this row aside", error.message)
     for pairs, _ in rows_apart(table, statement, table.width, page_rows, both):
         read = [pair[0] for pair in pairs if not isinstance(pair, UnreadableRow)]
         yield read, [pair if isinstance(pair, UnreadableRow) else pair[1] for pair in pairs]
@@ -153,14 +153,14 @@ def all_pages(
 def _place_of(
     connection: Connection, table: SourceTable, statement: Select[Any], number: int
 ) -> list[JsonValue] | None:
-    """Return where the row of a number is, the first being 1; None where there are fewer rows."""
+    """Return the place of the row with a number, counted from 1; None if there are fewer rows."""
     key = [table.selected(column) for column in table.key]
     row = connection.execute(statement.with_only_columns(*key).offset(number - 1).limit(1)).one_or_none()
     return None if row is None else table.place(tuple(row))
 
 
 def whole_number_of(value: JsonValue) -> int:
-    """Return a number that a position holds."""
+    """Return a whole number that a position stores."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("the stored position is not one of this connector")
     return value

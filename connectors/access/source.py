@@ -39,7 +39,7 @@ _KIND = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)"
 
 
 class SourceTable:
-    """The table of one stream. Reading its shape is the first contact with the source."""
+    """The table of one stream. Reading its columns is the first contact with the source."""
 
     def __init__(self, engine: Engine, stream: Stream) -> None:
         self.engine = engine
@@ -54,7 +54,7 @@ class SourceTable:
         self._check(children)
         self.child_tables = [table for _, _, table in children]
         self._children = [Children(self, rule, table) for rule, _, table in children]
-        # until it is asked, nothing keeps the key
+        # until `prove_key` is called, no constraint is known to keep the key unique
         self.proof = KeyProof(None, frozenset(stream.key))
         self.shared: frozenset[str] = frozenset()
         self._conditions = conditions(self.table, stream, engine.dialect.name)
@@ -83,25 +83,25 @@ class SourceTable:
             raise ConfigError(problems)
 
     def rows(self) -> Select[Any]:
-        """Return the select of all rows of the stream, with no order."""
+        """Return the select of all rows of the stream, unordered."""
         return select(*self.columns).where(*self._conditions)
 
     def keys(self) -> Select[Any]:
-        """Return the select of the keys of all rows of the stream, with no order."""
+        """Return the select of the keys of all rows of the stream, unordered."""
         return self.rows().with_only_columns(*self.key)
 
     def without_key(self) -> ColumnElement[bool]:
-        """Return the condition of the rows that have a null in their key; nothing keeps such rows away."""
+        """Return the condition of the rows that have a null in their key, where no constraint forbids it."""
         return or_(false(), *(self.table.c[name].is_(None) for name in sorted(self.proof.nullable)))
 
     def after(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
-        """Return the condition of the rows whose key comes after a place; rows without a key come nowhere."""
+        """Return the condition of the rows whose key comes after a place; never true for rows without a key."""
         pairs = self._pairs(place)
-        # the first column alone lets the database use its index
+        # the condition on the first column alone lets the database use its index
         return and_(pairs[0][0] >= pairs[0][1], _is_later(pairs))
 
     def up_to(self, place: Sequence[JsonValue]) -> ColumnElement[bool]:
-        """Return the condition of the rows whose key comes before a place or is there; rows without a key are not."""
+        """Return the condition of the rows whose key is at a place or before it; never true for rows without a key."""
         pairs = self._pairs(place)
         return and_(pairs[0][0] <= pairs[0][1], not_(_is_later(pairs)))
 
@@ -121,37 +121,37 @@ class SourceTable:
         return list(zip(columns, values, strict=True))
 
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
-        """Return a row's key as a position keeps it."""
+        """Return a row's key as a position stores it."""
         return [kept(value) for value in row[: len(self.key)]]
 
     @property
     def width(self) -> int:
-        """Values of a row, its lists of child rows included."""
+        """Number of values in a row, its lists of child rows included."""
         return len(self.columns) + len(self._children)
 
     def selected(self, column: Column[Any]) -> ColumnElement[Any]:
-        """Return what selects a column of this table or of a child's."""
+        """Return the expression that selects a column of this table or of a child table."""
         return raw(column)
 
     def with_children(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        """Return the rows with one list of child rows appended per child table."""
+        """Return the rows, each with one list of child rows appended per child table."""
         for children in self._children:
             found = children.of_rows(connection, rows)
             rows = [(*row, own) for row, own in zip(rows, found, strict=True)]
         return rows
 
     def look_for_shared(self, connection: Connection, wanted: Select[Any]) -> None:
-        """Remember in ``shared`` which keys several of the wanted rows have; asked only where nothing keeps the key."""
+        """Remember in ``shared`` the keys that several of the rows have; asked only if no constraint prevents it."""
         if not self.proof.is_kept:
             keys = wanted.with_only_columns(*map(self.selected, self.key)).group_by(*self.key)
             rows = connection.execute(keys.having(func.count() > 1))
             self.shared = frozenset(repr(self.place(tuple(row))) for row in rows)
 
     def prove_key(self) -> KeyProof:
-        """Find out whether the declared key tells rows apart, and remember it.
+        """Find out whether the declared key identifies each row, and remember it.
 
         Raises:
-            ConfigError: rows that are there share a key or have none.
+            ConfigError: existing rows share a key or have none.
         """
         self.proof = prove(self)
         if self.proof.problems:
@@ -160,7 +160,7 @@ class SourceTable:
 
 
 def _is_later(pairs: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]) -> ColumnElement[bool]:
-    """Return the condition that columns, in their order, come after the values they are paired with."""
+    """Return the condition that columns, compared in order, come after the values they are paired with."""
     condition: ColumnElement[bool] = false()
     for column, value in reversed(pairs):
         condition = or_(column > value, and_(column == value, condition))
@@ -168,18 +168,18 @@ def _is_later(pairs: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]) ->
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:
-    """Return what selects a column as its driver gives it (``connectors.raw``), by its own name.
+    """Return the expression that selects a column under its own name, as its driver gives it (``connectors.raw``).
 
-    SQLAlchemy's own conversions would raise for what their Python type cannot hold, and lose the page.
+    SQLAlchemy's own conversions would raise for values that their Python type cannot hold, and the page would be lost.
     """
     kind = column.type.data_type if isinstance(column.type, DOMAIN) else column.type
-    # money is printed as the server's locale has it; as a number it is the server's own reckoning
+    # money is printed by the server's locale; cast to a number, the server does the conversion itself
     value: ColumnElement[Any] = cast(column, Numeric) if isinstance(kind, MONEY) else column
     return type_coerce(value, NullType()).label(column.name)
 
 
 def _has_writers(engine: Engine, name: str, what: str) -> bool:
-    """Tell whether PostgreSQL keeps each row's writer: a view and a foreign table have none."""
+    """Tell whether PostgreSQL stores each row's writing transaction: a view and a foreign table have none."""
     with translated(what), engine.connect() as connection:
         prepared = ".".join(map(connection.dialect.identifier_preparer.quote, _parts(name)))
         kind = connection.execute(_KIND, {"name": prepared}).scalar()
@@ -194,6 +194,6 @@ def _parts(name: str) -> list[str]:
 def _reflected(engine: Engine, name: str, what: str) -> Table:
     schema, _, table = name.rpartition(".")
     with translated(what), warnings.catch_warnings():
-        # types SQLAlchemy does not know are no concern of ours: they come as their driver gives them
+        # types that SQLAlchemy does not know do not matter: their values come as the driver gives them
         warnings.filterwarnings("ignore", message="Did not recognize type")
         return Table(table, MetaData(), schema=schema or None, autoload_with=engine, resolve_fks=False)

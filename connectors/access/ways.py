@@ -1,4 +1,4 @@
-"""Which way of reading a stream's table has, and whether its table is still the one that was read."""
+"""Which way of reading a stream's table needs, and whether the table is still the one that was read."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,16 +15,16 @@ from hub.model.errors import ConfigError
 
 
 def late_rows_of(table: SourceTable) -> LateRows:
-    """Return how rows that are committed late are caught: as declared, else as the database allows."""
+    """Return how rows that are committed late are found: as declared, else the best way the database allows."""
     return table.stream.late_rows or (LateRows.HORIZON if table.has_writers else LateRows.OVERLAP)
 
 
 def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
-    """Return the way in which a stream's table is read."""
+    """Return the way of reading a stream's table."""
     if late_rows_of(table) is LateRows.HORIZON:
         if not table.has_writers:
             raise ConfigError(
-                [f'{table.what}: late_rows = "horizon" needs a table of PostgreSQL itself, no view; use "overlap"']
+                [f'{table.what}: late_rows = "horizon" needs a table of PostgreSQL itself, not a view; use "overlap"']
             )
         return HorizonReading(table, declaration.page_rows)
     zone = ZoneInfo(declaration.time_zone)
@@ -32,7 +32,7 @@ def reading_of(declaration: Declaration, table: SourceTable) -> Reading:
 
 
 def looked_at(table: SourceTable, position: Position) -> tuple[Identity, str | None]:
-    """Return which table it is now, and why it is not the one of a position; None where it is."""
+    """Return which table it is now, and why it is not the table of a position; None if it is."""
     now = identity_of(table)
     read_below: object = None
     if late_rows_of(table) is LateRows.HORIZON and table.stream.txid is None:
@@ -41,6 +41,6 @@ def looked_at(table: SourceTable, position: Position) -> tuple[Identity, str | N
 
 
 def carried(before: Position, after: Position) -> Position:
-    """Return a position that also says what the one before it said of the table."""
+    """Return the position ``after``, with what the position before it said of the table."""
     said = {name: before[name] for name in (STEPPED_BACK, IDENTITY) if name in before}
     return {**said, **after, **{name: said[name] for name in (IDENTITY,) if name in said}}

@@ -31,7 +31,7 @@ class RejectReason(StrEnum):
 
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What a value that no rule foresees may raise where it is turned. Its row is BAD_VALUE; its neighbours go on."""
+"""Errors that an unexpected value may raise while it is converted. Its row becomes BAD_VALUE; other rows go on."""
 
 
 class Unmappable(Exception):

@@ -1,4 +1,4 @@
-"""Does a declaration fit the schemas? Every problem at once, before a source is ever touched; and how one row maps."""
+"""Does a declaration fit the schemas? Reports every problem at once, without the source; and shows how one row maps."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,18 +35,18 @@ MASK = "•••"
 
 
 def problems(declaration: Declaration, catalogue: Catalogue) -> list[str]:
-    """Return everything in which a declaration does not fit the schemas."""
+    """Return every way in which a declaration does not fit the schemas."""
     found: list[str] = []
     for stream in declaration.streams:
         version = catalogue.latest(stream.subject)
         found += [f"stream {stream.name}: {problem}" for problem in _stream_problems(stream, version)]
     if declaration.compare and all(stream.kind is Kind.OUTBOX for stream in declaration.streams):
-        found.append("compare: no stream reads a table; an outbox tells changes and holds no state to compare")
+        found.append("compare: no stream reads a table; an outbox reports changes and holds no state to compare")
     return found
 
 
 def require_fit(declaration: Declaration, catalogue: Catalogue) -> None:
-    """Raise ``ConfigError`` with every problem, if there is one."""
+    """Raise ``ConfigError`` with all problems, if there are any."""
     found = problems(declaration, catalogue)
     if found:
         raise ConfigError(found)
@@ -123,9 +123,9 @@ class Sample:
     """How one row of a stream maps. Personal values are masked.
 
     Fields:
-        problem: why it would be a reject.
+        problem: why the row would be a reject.
         warnings: what may go wrong with other rows, and what to do about it.
-        unseen: what happens in the table that the connector does not see.
+        unseen: what can happen in the table without the connector seeing it.
     """
 
     stream: str
@@ -137,16 +137,16 @@ class Sample:
 
 
 def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sample:
-    """Map the first row of a stream; touches all that a run needs of its table.
+    """Map the first row of a stream; this uses everything that a run needs of its table.
 
     Args:
         context: of the source.
-        stream: which.
-        looks_at_words: warn of words that no table has, in the first rows.
+        stream: the stream to try.
+        looks_at_words: also warn of words in the first rows that no word table has.
 
     Raises:
-        ConfigError: tables or columns the source does not have, words that are neither true nor false.
-        RetryableError: the source is away.
+        ConfigError: the source lacks tables or columns, or a yes/no column has words that are neither.
+        RetryableError: the source is unreachable.
     """
     version = context.catalogue.latest(stream.subject)
     mapper = RowMapper(context.declaration, stream, version, context.secret)
@@ -156,7 +156,7 @@ def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sam
     warned: list[str] = [*proof.doubts, *hidden_rows(table)]
     told = tuple(warned), unseen(context.declaration, table)
     try:
-        # what begins a first reading is what a run needs first
+        # a run begins its first reading like this, so a missing permission shows here
         reading.begin()
         if unclear := list(unclear_words(table, version)):
             raise ConfigError(unclear)

@@ -1,7 +1,7 @@
-"""What a source's tables let one doubt about the order of their changes: said by ``hub connect check``, never refused.
+"""Doubts about the order of changes in a source's tables: ``hub connect check`` reports them and refuses nothing.
 
-The column that is the version is looked at: how finely its type and its newest values tell times apart, what fills it,
-and, where it is an id, whether ids are taken ahead.
+It looks at the column that is the version: how finely its type and its newest values measure time, what fills it, and,
+if it is an id, whether ids are taken ahead.
 """
 
 import re
@@ -22,7 +22,7 @@ from connectors.tables.sequences import numbers_of
 
 _LOOKED_AT = 1_000
 _FINE = 3
-"""Digits of a second that tell apart what people and programs do one after another."""
+"""Digits of a second that are enough to separate what people and programs do one after another."""
 
 _COARSE_TYPES = ("DATE", "SMALLDATETIME", "YEAR")
 _BEGIN_OF_TRANSACTION = re.compile(r"\b(now\(\)|current_timestamp|transaction_timestamp\(\)|localtimestamp)", re.I)
@@ -36,7 +36,7 @@ def order_doubts(declaration: Declaration, table: SourceTable) -> tuple[str, ...
     """Return what may put changes of a stream's table into a wrong order, each with what to do about it.
 
     Raises:
-        RetryableError: the source is away.
+        RetryableError: the source is unreachable.
     """
     stream = table.stream
     name = version_column(stream)
@@ -60,7 +60,7 @@ def _is_time(column: Column[Any]) -> bool:
 
 
 def _coarse(connection: Connection, column: Column[Any], zone: ZoneInfo) -> Iterator[str]:
-    """Yield the doubt about a column that tells times apart by whole seconds or worse."""
+    """Yield a doubt if a column's times have only whole seconds or are coarser."""
     digits = _digits(connection, column)
     if digits is None:
         value = raw(column)
@@ -73,15 +73,15 @@ def _coarse(connection: Connection, column: Column[Any], zone: ZoneInfo) -> Iter
     elif digits >= _FINE:
         return
     else:
-        said = f"its type ({column.type}) tells times apart by {'days' if digits < 0 else f'{10**-digits:g} s'}"
+        said = f"its type ({column.type}) has a resolution of {'one day' if digits < 0 else f'{10**-digits:g} s'}"
     yield (
-        f"{column.name}: {said}: two changes in that time carry one version. The later one wins where both are read;"
+        f"{column.name}: {said}: two changes within that time get one version. The later change wins if both are read;"
         " declare a version column that rises, or make the column finer (timestamp(6), DATETIME(6))"
     )
 
 
 def _digits(connection: Connection, column: Column[Any]) -> int | None:
-    """Return the digits of a second that a type keeps; -1 for days, None where it is as fine as can be or not said."""
+    """Return how many digits of a second a type keeps: -1 for days, None for the finest or if it is unknown."""
     kind = type(column.type).__name__.upper()
     if kind in _COARSE_TYPES or not issubclass(_python_type(column), datetime):
         return -1 if kind in _COARSE_TYPES or issubclass(_python_type(column), date) else None
@@ -99,7 +99,7 @@ def _python_type(column: Column[Any]) -> type:
 
 
 def _begins(connection: Connection, table: SourceTable, column: Column[Any]) -> Iterator[str]:
-    """Yield the doubts about a column of PostgreSQL that is filled with the begin of the transaction."""
+    """Yield a doubt if a column of PostgreSQL is filled with the start time of the transaction."""
     if not table.is_postgresql:
         return
     default = getattr(column.server_default, "arg", None)
@@ -110,14 +110,14 @@ def _begins(connection: Connection, table: SourceTable, column: Column[Any]) -> 
             by.append(f"trigger {trigger}")
     if by:
         yield (
-            f"{column.name}: {' and '.join(by)} takes the time at which the transaction began: an older transaction"
-            " that writes last has the older time. The later state wins where both are read; use clock_timestamp(),"
+            f"{column.name}: {' and '.join(by)} sets the time at which the transaction began: an older transaction"
+            " that writes last has the older time. The later state wins if both are read; use clock_timestamp(),"
             " or declare a version column that rises"
         )
 
 
 def _ahead(connection: Connection, table: SourceTable, column: Column[Any], zone: ZoneInfo) -> Iterator[str]:
-    """Yield the doubts about an outbox whose ids are its versions and may be taken ahead."""
+    """Yield doubts about an outbox whose ids are its versions: sessions may take ids ahead."""
     what_to_do = 'declare version = "the time of the change", a column that clock_timestamp() fills'
     numbers = numbers_of(connection, column) if table.is_postgresql else None
     if numbers is not None and not numbers.are_in_order:
@@ -137,5 +137,5 @@ def _ahead(connection: Connection, table: SourceTable, column: Column[Any], zone
     if against:
         yield (
             f"{column.name}: of the {len(known):,} newest rows {against:,} have a lower id and a later time than the"
-            f" row after: ids are taken ahead, or times are those at which transactions began; {what_to_do}"
+            f" next row: ids are taken ahead, or times are those at which transactions began; {what_to_do}"
         )

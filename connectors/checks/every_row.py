@@ -1,4 +1,4 @@
-"""Every row of a stream mapped and encoded, and nothing published: what a run would reject, before there is one."""
+"""Map and encode every row of a stream and publish nothing: shows before the first run what it would reject."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ MASK = "•••"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row that would be a reject: the source's own key, and the values that fail, masked or not."""
+    """A row that would be a reject: the source's own key, and the failing values, masked or not."""
 
     key: dict[str, str | None] = field(repr=False)
     values: dict[str, str | None] = field(repr=False)
@@ -39,7 +39,7 @@ class StreamReport:
 
     Fields:
         rejects: counts by reason and detail.
-        examples: the first of each.
+        examples: the first rows of each reason and detail.
         words: a line for each word that no word table has.
     """
 
@@ -52,7 +52,7 @@ class StreamReport:
     words: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the report as JSON."""
         return {
             "stream": self.stream,
             "subject": self.subject,
@@ -72,10 +72,10 @@ class StreamReport:
 
 
 class StreamCheck:
-    """Maps all rows of one stream; the report grows while the records are taken."""
+    """Maps all rows of one stream; the report grows while the caller takes the records."""
 
     def __init__(self, context: Context, stream: Stream, unmask: bool = False) -> None:
-        """Meet the table; see ``SourceTable``."""
+        """Open the table; see ``SourceTable``."""
         version = context.catalogue.latest(stream.subject)
         self._mapper = RowMapper(declaration_in_force(context), stream, version, context.secret)
         self._encoder = Encoder(stream.subject, context.secret, context.catalogue)
@@ -90,7 +90,7 @@ class StreamCheck:
         """Yield the records of all rows, page by page.
 
         Raises:
-            RetryableError, ConfigError: as any reading of the source.
+            RetryableError, ConfigError: as for any reading of the source.
         """
         for rows in all_rows(self._table, self._table.rows()):
             now = datetime.now(UTC)
@@ -113,7 +113,7 @@ class StreamCheck:
             yield found
 
     def words(self) -> tuple[str, ...]:
-        """Return a line for each word, of the rows so far, that no word table has."""
+        """Return a line for each word, in the rows read so far, that no word table has."""
         return self._words.told()
 
     def _reject(self, row: Sequence[Any], reason: str, detail: str) -> None:

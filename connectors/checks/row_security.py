@@ -1,7 +1,8 @@
-"""Row-level security of PostgreSQL: rows that a policy hides from the connector's role look as if they were not there.
+"""Row-level security of PostgreSQL: rows that a policy hides from the connector's role look as if they did not exist.
 
-The server does not say that it leaves rows out. So ``hub connect check`` asks whether policies hold for the role: they
-do not for a table's owner (unless forced), nor for a role with BYPASSRLS. A view reads with its own owner's rights.
+The server does not report that it leaves rows out. So ``hub connect check`` asks whether policies apply to the role.
+They do not apply to a table's owner (unless forced), nor to a role with BYPASSRLS. A view reads with its owner's
+rights.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ _HIDDEN = text(
 
 
 def hidden_rows(table: SourceTable) -> Iterator[str]:
-    """Yield a warning for each table of a stream, its child tables among them, of which policies may hide rows."""
+    """Yield a warning for each table of a stream, child tables included, in which policies may hide rows."""
     if not table.is_postgresql:
         return
     with translated(table.what), table.engine.connect() as connection:
@@ -41,7 +42,7 @@ def hidden_rows(table: SourceTable) -> Iterator[str]:
         for name in [quote.format_table(table.table), *map(quote.format_table, table.child_tables)]:
             for hiding, role in connection.execute(_HIDDEN, {"table": name}):
                 yield (
-                    f"row-level security of {hiding} holds for role {role}: rows that its policies hide are never"
-                    f" read, and nothing says so later; ALTER ROLE {role} BYPASSRLS, or give the role a policy that"
+                    f"row-level security of {hiding} applies to role {role}: rows that its policies hide are never"
+                    f" read, and nothing reports it later; ALTER ROLE {role} BYPASSRLS, or give the role a policy that"
                     " shows all rows: CREATE POLICY ... FOR SELECT TO ... USING (true)"
                 )

@@ -1,4 +1,4 @@
-"""Columns whose words must say yes or no: do they? ``hub connect check`` asks the source before the first run does."""
+"""Columns whose words must mean yes or no: do they? ``hub connect check`` asks the source before the first run."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC
@@ -16,11 +16,11 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind
 
 _LOOKED_AT = 100
-"""So many different words of a column are looked at."""
+"""How many different words of a column are looked at."""
 
 
 def unclear_words(table: SourceTable, version: SchemaVersion) -> Iterator[str]:
-    """Yield what is to be declared: columns that hold words which are neither true nor false. No word is told (I8)."""
+    """Yield what to declare for columns whose words are neither true nor false. It does not show the words (I8)."""
     stream = table.stream
     if stream.deleted is not None and not stream.deleted.values:
         column = stream.deleted.column
@@ -45,7 +45,7 @@ def _booleans(stream: Stream, version: SchemaVersion) -> Iterator[tuple[str, str
 
 
 def _unclear(table: SourceTable, name: str, is_deletion: bool) -> int:
-    """Return how many of a column's words say neither."""
+    """Return how many of a column's words are neither true nor false."""
     column = table.table.c[name]
     asked = select(raw(column)).where(column.is_not(None)).distinct().limit(_LOOKED_AT)
     with translated(table.what), table.engine.connect() as connection:

@@ -1,8 +1,8 @@
-"""Words of a source's columns that no word table has: named by ``hub connect check``, with what may have been meant.
+"""Words in a source's columns that no word table has: ``hub connect check`` names them, with near known words.
 
-A word is text of a column that the declaration, or the schema, maps by a closed list: a status, a kind. It says nothing
-of a person without its row. A column that holds many different words is none of that sort (names, by a wrong column):
-of such a column only the number of words is told.
+A word is the text of a column that the declaration, or the schema, maps by a closed list: a status, a kind. Without its
+row it says nothing about a person. A column with very many different words is not of that sort (the wrong column may be
+declared, and it holds names): of such a column only the number of words is shown.
 """
 
 from collections import Counter
@@ -20,17 +20,17 @@ from connectors.faults import SourceRowError, translated
 from hub.model.texts.near import did_you_mean
 
 LOOKED_AT = 10_000
-"""So many rows are looked at where not all are mapped."""
+"""How many rows are looked at if not all rows are mapped."""
 
 MOST_WORDS = 50
-"""A column with more unknown words than this holds no words of a closed list."""
+"""A column with more unknown words than this does not hold words of a closed list."""
 
 _LONGEST = 60
 
 
 @dataclass(slots=True)
 class _Column:
-    """One field whose values come from a closed list, and how often each word was met that is not in it."""
+    """One field whose values come from a closed list, and how often each word outside the list was found."""
 
     name: str
     get: Get
@@ -44,7 +44,7 @@ class _Column:
             try:
                 text = plain(self.get(row))
             except Unmappable:
-                continue  # no word, and told as what it is where the row is mapped
+                continue  # not a word; the mapping of the row reports what it is
             if text is not None and (folded(text) if self.is_table else text) not in self.known:
                 self.unknown[text] += 1
 
@@ -67,7 +67,7 @@ _REJECT = f"such a row is a reject, {RejectReason.UNMAPPED_WORD}"
 
 
 class UnknownWords:
-    """Counts the words of one stream's columns that no table has. Lists inside a row are not looked at."""
+    """Counts the words of one stream's columns that no table has. It does not look into lists inside a row."""
 
     def __init__(self, mapper: RowMapper) -> None:
         self._mapper = mapper
@@ -91,25 +91,25 @@ class UnknownWords:
         return _Column(rule.field, get, known, is_table, raw)
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Count the words of some rows, as they were read."""
+        """Count the words of some rows, given as they were read."""
         if self._columns:
             opened, _ = self._mapper.opened(rows)
             for column in self._columns:
                 column.add(opened)
 
     def told(self) -> tuple[str, ...]:
-        """Return a line for each word, the most frequent of each field first."""
+        """Return a line for each word, the most frequent words of each field first."""
         return tuple(line for column in self._columns for line in column.told(self._words[column.name]))
 
 
 def unknown_words(table: SourceTable, mapper: RowMapper) -> tuple[str, ...]:
-    """Return a line for each word of the table's first rows that no table has.
+    """Return a line for each word in the table's first rows that no table has.
 
     Raises:
-        RetryableError, ConfigError: as any reading of the source.
+        RetryableError, ConfigError: as for any reading of the source.
     """
     counted = UnknownWords(mapper)
-    # a row that cannot be read hides the words of the others here; where all are mapped, it is passed over
+    # an unreadable row hides the words of the others here; where all rows are mapped, only that row is skipped
     with suppress(SourceRowError), translated(table.what), table.engine.connect() as connection:
         counted.add([tuple(row) for row in connection.execute(table.rows().limit(LOOKED_AT))])
     return counted.told()

@@ -1,8 +1,8 @@
-"""A page of rows to records, column by column: the same bytes as row by row, at a fraction of the cost.
+"""A page of rows becomes records, column by column: the same bytes as row by row, at a fraction of the cost.
 
-Each field of the schema becomes one list of encoded values, most of them looked up by the source's own value, and the
-lists are joined. A row with anything out of the ordinary (a value that cannot be mapped, a word no table knows) is left
-to the row path, which finds out what is wrong with it; no other row is touched.
+Each field of the schema becomes one list of encoded values. Most values are looked up by the source's own value. Then
+the lists are joined. A row with anything unusual (a value that cannot be mapped, an unknown word) goes to the row path,
+which finds out what is wrong with it; other rows are not affected.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,16 +21,16 @@ from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
 
 _KEPT = 10_000
-"""So many encoded values of a column are remembered before it is begun anew."""
+"""How many encoded values of a column are remembered before the memory is cleared."""
 
 _MOSTLY = 0.8
-"""A column of which a larger share is new in each page is not worth remembering."""
+"""If a larger share of a column is new in a page, remembering its values does not help."""
 
 _TELLING = 500
-"""A smaller page does not tell."""
+"""A page with fewer rows than this is too small to judge by."""
 
 _REMEMBERED = (str, int)
-"""Equal values of these types, and of no two of them, are the same to every mapping."""
+"""Types whose equal values every mapping treats alike; values of two different types are never mixed."""
 
 Pieces = Iterable[bytes | None]
 Fill = Callable[[Sequence[Row]], Pieces]
@@ -38,14 +38,14 @@ Fill = Callable[[Sequence[Row]], Pieces]
 
 @dataclass(slots=True)
 class Encoded:
-    """A page in columns: per row its record and event id, both None where the row path must look."""
+    """A page in columns: per row its record and event id; both are None if the row path must handle the row."""
 
     records: list[Record | None]
     event_ids: list[bytes | None] = field(default_factory=list)
 
 
 class _Memory(dict[Any, bytes | None]):
-    """Encoded values by the source's values; None for a value that the row path must see."""
+    """Encoded values by the source's values; None for a value that the row path must handle."""
 
     def __init__(self, make: Callable[[Any], bytes | None]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class _Memory(dict[Any, bytes | None]):
         self.is_useless = False
 
     def all(self, values: Sequence[Any]) -> Pieces:
-        """Return the encoding of each; learns whether these values come again."""
+        """Return the encoding of each value; notes whether these values repeat."""
         before = len(self)
         found = list(map(self.__getitem__, values))
         if len(values) >= _TELLING:
@@ -68,7 +68,7 @@ class _Memory(dict[Any, bytes | None]):
 
 
 class ColumnEncoder:
-    """Encodes pages of one stream. Keeps encoded values between pages, and no more than that."""
+    """Encodes pages of one stream. Between pages it keeps encoded values and nothing else."""
 
     def __init__(self, mapper: RowMapper, encoder: Encoder) -> None:
         self._mapper = mapper
@@ -104,7 +104,7 @@ class ColumnEncoder:
         return Encoded(records, ids)
 
     def _compiled(self) -> list[str | bytes | Fill] | None:
-        """Return, in the schema's order, what fills its fields; None where only the row path can."""
+        """Return, in the schema's order, what fills its fields; None if only the row path can."""
         parts: list[str | bytes | Fill] = [self._header]
         for spec in self._encoder.version.fields:
             part = self._part(spec.name)
@@ -128,7 +128,7 @@ class ColumnEncoder:
         return None if cell is None else _column(step, cell, usual, branch_of(self._encoder.version, name))
 
     def _usual(self, name: str) -> bytes | None:
-        """Return what stands in a field that the row says nothing of."""
+        """Return the encoded value of a field that the row says nothing about."""
         constant = self._mapper.constants.get(name)
         return self._cells[name](constant) if constant is not None else null_of(self._encoder.version, name)
 
@@ -154,7 +154,7 @@ class ColumnEncoder:
     def _keys(self, rows: Sequence[Row]) -> list[bytes | None]:
         steps = [self._steps[name] for name in self._encoder.key_names]
         said = list(zip(*(_all(step.value, rows) for step in steps), strict=True))
-        # all that a key is made of is text and not empty, or the row path says what is wrong
+        # every part of a key must be text and not empty; otherwise the row path says what is wrong
         whole = all(map(all, said)) and all(set(map(type, parts)) == {str} for parts in zip(*said, strict=True))
         return _each(self._encoder.key_of, said) if whole else [self._key(parts) for parts in said]
 
@@ -167,7 +167,7 @@ _ENVELOPE = frozenset(("event_id", "recorded_at", "source_version", "operation")
 
 
 def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
-    """Return what encodes a declared field of all rows; ``branch`` stands before a value that is not null."""
+    """Return the function that encodes a declared field of all rows; ``branch`` precedes a value that is not null."""
     if step.default is not None:
         usual = _encoded(cell, step.default)
     elif step.required:
@@ -199,7 +199,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
 
 
 def _texts(branch: bytes, longest: int | None) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
-    """Return what encodes plain text, all of a column at once; None where a value wants a closer look."""
+    """Return the function that encodes a whole column of plain text; it returns None if a value needs a closer look."""
     encoded = text_bytes(branch)
 
     def texts(values: Sequence[Any]) -> list[bytes | None] | None:
@@ -216,7 +216,7 @@ def _texts(branch: bytes, longest: int | None) -> Callable[[Sequence[Any]], list
 
 
 def _all(call: Callable[[Any], Any], rows: Sequence[Any]) -> list[Any]:
-    """Call for every row; None where there is no value to be had."""
+    """Call for every row; None where a value cannot be had."""
     try:
         return list(map(call, rows))
     except (Unmappable, *UNFORESEEN):
@@ -224,7 +224,7 @@ def _all(call: Callable[[Any], Any], rows: Sequence[Any]) -> list[Any]:
 
 
 def _each(cell: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes | None]:
-    """Encode every value; None for None, and for one that cannot be encoded."""
+    """Encode every value; None for None, and for a value that cannot be encoded."""
     if None not in values:
         with suppress(ValueError):
             return list(map(cell, values))

@@ -1,7 +1,7 @@
 """Dates and times of a source: text formats, partial dates, local time to UTC.
 
-Text without a declared format is ISO 8601, or what a database prints of a date or time. Everything else is BAD_DATE:
-also what a calendar or a clock has and Python has not (infinity, the year 20250, 24:00, a leap second).
+Text without a declared format must be ISO 8601, or what a database prints of a date or time. Everything else is
+BAD_DATE, also what calendars or clocks have and Python has not (infinity, the year 20250, 24:00, a leap second).
 """
 
 import re
@@ -26,17 +26,17 @@ class PartialDate:
     day: int | None = None
 
     def text(self) -> str:
-        """Return it in ISO 8601, as short as it is known."""
+        """Return it in ISO 8601, with only the known parts."""
         parts = [f"{self.year:04d}"]
         parts += [f"{part:02d}" for part in (self.month, self.day) if part is not None]
         return "-".join(parts)
 
 
 def local(value: datetime, zone: tzinfo) -> datetime:
-    """Return a time on the source's clock; without an offset it was read from that clock.
+    """Return a time in the source's time zone; a time without an offset is taken as local to that zone.
 
     Raises:
-        Unmappable: BAD_DATE when that clock's time is before the year 1 or after 9999.
+        Unmappable: BAD_DATE if the time in that zone is before the year 1 or after 9999.
     """
     if value.tzinfo is None:
         return value.replace(tzinfo=zone)
@@ -59,7 +59,7 @@ _DIGITS |= {letter: rf"(?P<{letter}>\d{{2}})" for letter in "HMS"}
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Return the pattern of a format; directives beside each other (``%Y%m%d``) have a fixed width."""
+    """Return the pattern of a format; directives next to each other (``%Y%m%d``) have a fixed width."""
     pieces = text.split("%")
     pattern = re.escape(pieces[0])
     for index, piece in enumerate(pieces[1:], 1):
@@ -85,7 +85,7 @@ def _text_of(value: Any) -> str | None:
 
 
 def to_partial(formats: tuple[str, ...], zone: tzinfo) -> Callable[[Any], PartialDate | None]:
-    """Return the function that reads a date as far as it is known; 00 for a month or day means not known."""
+    """Return the function that reads a date as far as it is known; month or day 00 means not known."""
     patterns = tuple(_pattern(text) for text in formats)
 
     def convert(value: Any) -> PartialDate | None:
@@ -126,7 +126,7 @@ def _checked(year: int, month: int | None, day: int | None) -> PartialDate:
 
 
 def to_part(part: Part, formats: tuple[str, ...], zone: tzinfo) -> Convert:
-    """Return the function that takes one part of a date, or None where it is not known."""
+    """Return the function that takes one part of a date; None if that part is not known."""
     partial = to_partial(formats, zone)
 
     def convert(value: Any) -> Any:
@@ -139,7 +139,7 @@ def to_part(part: Part, formats: tuple[str, ...], zone: tzinfo) -> Convert:
 
 
 def to_day(formats: tuple[str, ...], zone: tzinfo) -> Convert:
-    """Return the function that reads a date of which everything is known."""
+    """Return the function that reads a date whose day, month and year are all known."""
     partial = to_partial(formats, zone)
 
     def convert(value: Any) -> Any:
@@ -158,11 +158,11 @@ _ISO_MOMENT = re.compile(
     r"(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([Zz]|([+-])(\d\d)(?::?(\d\d)(?::?(\d\d))?)?))?)?",
     re.ASCII,
 )
-"""ISO 8601, a day or a time to the nanosecond, and what databases print: a space for the T, +07, +07:06:30."""
+"""ISO 8601, a day or a time to the nanosecond, and what databases print: a space instead of T, +07, +07:06:30."""
 
 
 def _iso_moment(text: str) -> datetime:
-    """Return a time, with an offset only if the text has one; what is finer than a microsecond is cut off."""
+    """Return a time, with an offset only if the text has one; digits beyond microseconds are cut off."""
     match = _ISO_MOMENT.fullmatch(text)
     if match is None:
         raise Unmappable(RejectReason.BAD_DATE)
@@ -177,7 +177,7 @@ def _iso_moment(text: str) -> datetime:
 
 
 def _offset(said: str | None, sign: str | None, *parts: str | None) -> tzinfo | None:
-    """Return an offset from its text and parts; raises ``ValueError`` for one of a day or more."""
+    """Return an offset from its text and parts; raises ``ValueError`` if it is a day or more."""
     if said is None or sign is None:
         return None if said is None else UTC
     hours, minutes, seconds = (int(part or 0) for part in parts)
@@ -186,7 +186,7 @@ def _offset(said: str | None, sign: str | None, *parts: str | None) -> tzinfo | 
 
 
 def to_moment(formats: tuple[str, ...], zone: tzinfo) -> Convert:
-    """Return the function that reads a time, local where it has no offset, as UTC."""
+    """Return the function that reads a time as UTC; a time without an offset is local."""
     patterns = tuple(_pattern(text) for text in formats)
 
     def convert(value: Any) -> Any:
@@ -213,7 +213,7 @@ def to_moment(formats: tuple[str, ...], zone: tzinfo) -> Convert:
 
 
 def moment_or_none(value: Any, zone: tzinfo) -> datetime | None:
-    """Return a value of a time column on the clock of ``zone``, which it is of without an offset; None for none."""
+    """Return a value of a time column in time zone ``zone``; without an offset it is local there; None if no time."""
     try:
         moment: datetime | None = to_moment((), zone)(value)
         return None if moment is None else local(moment, zone)

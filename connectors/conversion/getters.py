@@ -1,4 +1,4 @@
-"""How a value is reached in a source's row: a column, several joined, a path inside a JSON document."""
+"""How to get a value out of a source's row: a column, several columns joined, a path inside a JSON document."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, tzinfo
@@ -17,7 +17,7 @@ Get = Callable[[Any], Any]
 
 
 def column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
-    """Return what reads a field's column or columns, or its constant."""
+    """Return the function that reads a field's column or columns, or its constant."""
     if rule.constant is not None:
         constant = rule.constant
         return lambda row: constant
@@ -28,7 +28,7 @@ def column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
 
     def joined(row: Row) -> str:
         values = [row[place] for place in places]
-        # most are text, and a call for each of them is what this costs
+        # most values are text, and a function call for each of them is the main cost here
         texts = [value.strip() if value.__class__ is str else plain(value) for value in values]
         return join.join([text for text in texts if text])
 
@@ -36,7 +36,7 @@ def column_getter(rule: FieldRule, index: Mapping[str, int]) -> Get:
 
 
 def digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get:
-    """Return what reads places inside an object; ``last``: the object is the row's last element, its payload."""
+    """Return the function that reads paths in an object; ``last``: the object is the row's last element (payload)."""
 
     def dig(given: Any, path: Sequence[str]) -> Any:
         for name in path:
@@ -60,9 +60,9 @@ def digger(paths: Sequence[Sequence[str]], join: str, last: bool = False) -> Get
 
 
 def deletion(deleted: Deleted, place: int, zone: tzinfo) -> Callable[[Row], bool]:
-    """Return what tells a row that the source has deleted, by the column at a place: true, or when that was.
+    """Return the function that tells whether the source deleted a row; the column holds true, a word, or the time.
 
-    Raised by it: ``Unmappable`` for a word that is neither declared nor of the closed list.
+    That function raises ``Unmappable`` for a word that is neither declared nor in the closed list.
     """
     values = frozenset(folded(value) for value in deleted.values)
 
@@ -85,7 +85,7 @@ def deletion(deleted: Deleted, place: int, zone: tzinfo) -> Callable[[Row], bool
 
 
 def payload_of(value: Any) -> Mapping[str, Any]:
-    """Return an outbox row's payload, an object; raises ``Unmappable`` for anything else."""
+    """Return the payload of an outbox row, an object; raises ``Unmappable`` for anything else."""
     given = parsed(value, RejectReason.BAD_PAYLOAD) if isinstance(value, str | bytes) else value
     if not isinstance(given, Mapping):
         raise Unmappable(RejectReason.BAD_PAYLOAD)

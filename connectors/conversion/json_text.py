@@ -1,4 +1,4 @@
-"""JSON of a source: numbers exact and of a sensible size, and nothing that JSON has not."""
+"""JSON of a source: exact numbers of a limited length, and nothing that JSON does not have."""
 
 import json
 from decimal import Decimal, InvalidOperation
@@ -8,16 +8,16 @@ from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.plain import Unreadable
 
 MOST_DIGITS = 400
-"""No field holds a longer number. A number is never worked out only to be found too long."""
+"""No field holds a longer number. A longer one is refused by its length, before it is converted."""
 
 _TOO_LONG = Unreadable(RejectReason.BAD_NUMBER)
 
 
 def parsed(value: str | bytes | bytearray, reason: RejectReason) -> Any:
-    """Return what a JSON text holds; a number beyond all fields is ``Unreadable``.
+    """Return the value of a JSON text; a number that no field could hold comes as ``Unreadable``.
 
     Raises:
-        Unmappable: for the reason given: no JSON, or nested deeper than Python follows.
+        Unmappable: with ``reason``, if it is not JSON, or is nested deeper than Python can read.
     """
     try:
         return json.loads(value, parse_float=_decimal, parse_int=_whole, parse_constant=_no_json)
@@ -26,7 +26,7 @@ def parsed(value: str | bytes | bytearray, reason: RejectReason) -> Any:
 
 
 def json_or_unreadable(text: str) -> Any:
-    """Return what a JSON column holds, ``Unreadable`` where that cannot be read."""
+    """Return the value of a JSON column; ``Unreadable`` if it cannot be read."""
     try:
         return parsed(text, RejectReason.BAD_PAYLOAD)
     except Unmappable as problem:
@@ -50,4 +50,4 @@ def _whole(text: str) -> Any:
 
 
 def _no_json(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")

@@ -1,7 +1,8 @@
-"""From a source's row to an event: the declaration compiled, once, into one function per field.
+"""From a source's row to an event: the declaration is compiled once, into one function per field.
 
 A row is a tuple: the columns in the order of ``RowMapper.columns``, then one list per child table. The event's id is a
-keyed hash of who says what: the same row in the same version has the same id, whenever and however often it is sent.
+keyed hash of the source, the row's key, its version and the operation. So the same version of a row has the same id,
+whenever and however often it is sent.
 """
 
 import hashlib
@@ -33,9 +34,9 @@ class Step:
     """How one field is filled.
 
     Fields:
-        raw: the field that keeps a word no code table knows.
-        is_text: text is taken as it is, without surrounding space.
-        longest: characters that the field's text may have; None: it is no text.
+        raw: the field that keeps a word if no code table has it.
+        is_text: the value is the source's text, only without surrounding space.
+        longest: how many characters the field's text may have; None: no limit, or not text.
     """
 
     field: str
@@ -48,7 +49,7 @@ class Step:
     longest: int | None = None
 
     def value(self, row: Row) -> Any:
-        """Return the row's value as the field has it, None for none; raises ``Unmappable``."""
+        """Return the row's value converted for the field, None if there is none; raises ``Unmappable``."""
         try:
             return self.convert(self.get(row))
         except UNFORESEEN:
@@ -61,7 +62,7 @@ class RowMapper:
     def __init__(
         self, source: Declaration, stream: Stream, version: SchemaVersion, secret: str, is_full_read: bool = False
     ) -> None:
-        """Compile a stream's mapping; the events of a first full read say so (``hub.model.envelope.FULL_READ``)."""
+        """Compile a stream's mapping; events of a first full read are marked (``hub.model.envelope.FULL_READ``)."""
         self.stream = stream
         self.columns = columns_of(stream)
         self.children = tuple(rule for rule in stream.fields if rule.child)
@@ -121,15 +122,15 @@ class RowMapper:
         return self._specs[field].max_length
 
     def row_hash(self, row: Row) -> str:
-        """Return the keyed hash of the row's primary key, hex: how a reject names its row."""
+        """Return the keyed hash of the row's primary key, in hex: a reject names its row by it."""
         return self._digest(f"{self.stream.table}\x1f{self._key_text(row)}").hex()
 
     def content_hash(self, row: Row) -> str:
-        """Return the keyed hash of all that the row holds, hex: how a reject names a row that its key does not name."""
+        """Return the keyed hash of the row's content, in hex: it names a reject that its key does not identify."""
         return self._digest(f"{self.stream.table}\x1f{row!r}").hex()
 
     def place(self, row: Row) -> str:
-        """Return where the row stands, if saying so betrays nobody: the id of an outbox row."""
+        """Return where the row is in its table, if that reveals nobody: the id of an outbox row, else empty."""
         text = self._key_text(row) if self.stream.kind is Kind.OUTBOX else ""
         return text if text.isprintable() else ""
 
@@ -148,19 +149,19 @@ class RowMapper:
         event["event_id"] = self.event_id(row, version, operation)
 
     def changed_at(self, row: Row) -> datetime | None:
-        """Return when the row changed last, None where the source does not say.
+        """Return when the row last changed; None if the source does not say.
 
         Raises:
-            Unmappable: it is no time, or a time to come.
+            Unmappable: the value is not a time, or is a time in the future.
         """
         return None if self._changed_at is None else self._timely(self._moment(row[self._changed_at]))
 
     def event_id(self, row: Row, version: int, operation: str) -> bytes:
-        """Return the 16 bytes that name this version of the row, the same whenever it is sent."""
+        """Return the 16-byte id of this version of the row; it is the same whenever the event is sent."""
         return self._digest(f"{self._identity}\x1f{self._key_text(row)}\x1f{version}\x1f{operation}")
 
     def opened(self, rows: Sequence[Row]) -> tuple[Sequence[Row], set[int]]:
-        """Return the rows as the steps read them, an outbox row with its payload parsed, and those that have none."""
+        """Return the rows as the steps need them (outbox payloads parsed), and the places of rows without a payload."""
         if self._payload is None:
             return rows, set()
         opened: list[Row] = []
@@ -178,7 +179,7 @@ class RowMapper:
         hashed = self._keyed.copy()
         hashed.update(text.encode("utf-8", "surrogatepass"))
         digest = bytearray(hashed.digest())
-        digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8: made by a rule of our own
+        digest[6] = digest[6] & 0x0F | 0x80  # a UUID of version 8, which leaves the content to us
         digest[8] = digest[8] & 0x3F | 0x80
         return bytes(digest)
 
@@ -274,7 +275,7 @@ class RowMapper:
 
 
 def _named(field: str, call: Callable[[Row], Any], row: Row) -> Any:
-    """Call; what cannot be had is named after a field."""
+    """Call ``call`` on the row; an error then names the field."""
     try:
         return call(row)
     except Unmappable as problem:
@@ -284,7 +285,7 @@ def _named(field: str, call: Callable[[Row], Any], row: Row) -> Any:
 
 
 def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:
-    """Tell whether a text field takes more than the source's text: a word's meaning, a date, lost zeros."""
+    """Tell whether a text field needs more than the source's text: a code table, a date format, lost zeros."""
     said = rule.constant is not None or rule.words is not None or bool(rule.formats) or rule.pad is not None
     return said or bool(spec.symbols) or bool(spec.text_format)
 
@@ -297,14 +298,14 @@ def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
 
 
 def not_longer(text: Any, longest: int | None, field: str | None = None) -> Any:
-    """Return a field's text, None for none; raises ``Unmappable`` when it has more characters than the schema takes."""
+    """Return a field's text or None; raises ``Unmappable`` if it has more characters than the schema allows."""
     if text is not None and longest is not None and len(text) > longest:
         raise Unmappable(RejectReason.TOO_LONG, field)
     return text
 
 
 def _kept_to_rules(spec: FieldSpec, convert: Convert) -> Convert:
-    """Return a conversion whose results keep the hub's rules of the field; what breaks one is a reject here."""
+    """Return a conversion that also checks the hub's rules for the field; a value that breaks one is a reject here."""
     if spec.name not in RULES and spec.kind not in (FieldKind.DATE, FieldKind.TIMESTAMP):
         return convert
     broken = broken_rule(spec.name)

@@ -1,10 +1,10 @@
 """Numbers of a source: exact, in a closed grammar, never guessed.
 
-A number that the driver gives as a number is taken as it is. A number in text has an optional minus, ASCII digits and,
-where the field declares its format, the declared separators; spaces around it are padding. Without a declaration the
-dot is the decimal point, except where it may as well part thousands: ``150.000`` is AMBIGUOUS_NUMBER, as is all else
-that is made of digits and separators. Python's way to write numbers (``1_500``, ``1e3``, ``+5``, ``nan``) is not the
-source's.
+A number that the driver gives as a number is taken as it is. A number in text has an optional minus and ASCII digits.
+It has separators only if the field declares them; spaces around it are padding. Without a declared format the
+dot is the decimal point, unless it could also separate thousands: ``150.000`` is AMBIGUOUS_NUMBER, like every other
+text of digits and separators. Python's own ways to write numbers (``1_500``, ``1e3``, ``+5``, ``nan``) are not
+accepted.
 """
 
 import math
@@ -24,14 +24,14 @@ _UNDECLARED = re.compile(r"-?\d+(\.\d+)?")
 _MAY_BE_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _SEPARATED = re.compile(r"-?\d[\d.,'\u2019 \u00a0\u202f]*\d", re.ASCII)
 _EXACT = 2**53
-"""Beyond it a double has no last digits: which whole number the source meant is lost."""
+"""Above this, a double cannot hold every whole number: nobody can tell which one the source meant."""
 
 _LARGEST_EXPONENT = 18
-"""A whole number of a longer one fits no field; it is not worked out."""
+"""A whole number with a larger exponent fits no field; it is not computed."""
 
 
 def to_whole(form: NumberFormat | None, limit: int) -> Callable[[Any], int | None]:
-    """Return the function that reads a whole number from ``-limit`` to below ``limit``; None for none."""
+    """Return the function that reads a whole number from ``-limit`` to below ``limit``; None for no value."""
     read = _reader(form)
 
     def convert(value: Any) -> int | None:
@@ -47,7 +47,7 @@ def to_whole(form: NumberFormat | None, limit: int) -> Callable[[Any], int | Non
 
 
 def to_double(form: NumberFormat | None) -> Callable[[Any], float | None]:
-    """Return the function that reads the nearest double of a number; None for none."""
+    """Return the function that reads a number as the nearest double; None for no value."""
     read = _reader(form)
 
     def convert(value: Any) -> float | None:
@@ -66,7 +66,7 @@ def to_double(form: NumberFormat | None) -> Callable[[Any], float | None]:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether text is a number as it stands, with a decimal point or none."""
+    """Tell whether text is a number as it is written, with or without a decimal point."""
     return text.isascii() and _UNDECLARED.fullmatch(text) is not None
 
 
@@ -89,7 +89,7 @@ def _reader(form: NumberFormat | None) -> Callable[[Any], Number | None]:
             return value
         if isinstance(value, str):
             text = value.strip(" ")
-            # blank text is no value here as everywhere
+            # blank text means no value, here as everywhere
             return in_text(text) if text.strip() else None
         if isinstance(value, Unreadable):
             raise Unmappable(value.reason)
@@ -120,10 +120,10 @@ def _declared(pattern: re.Pattern[str], form: NumberFormat, text: str) -> Number
 
 
 def _pattern(form: NumberFormat) -> re.Pattern[str]:
-    """Return the pattern of a declared format, whole part and fraction; thousands are parted all or not at all."""
+    """Return the pattern of a declared format: whole part and fraction; either all thousands are separated or none."""
     whole = r"\d+"
     if form.thousands:
-        # 0.500 parts no thousands: it is the fraction of another format
+        # 0.500 has no thousands to separate: it is a fraction in another format
         whole = rf"[1-9]\d{{0,2}}(?:{re.escape(form.thousands)}\d{{3}})+|\d+"
     fraction = rf"(?:{re.escape(form.decimal)}(\d+))?" if form.decimal else "()"
     return re.compile(rf"(-?(?:{whole})){fraction}", re.ASCII)

@@ -1,14 +1,14 @@
-"""Versions that rise although the source's do not: what was sent of a thing last is remembered for a while.
+"""Versions that rise even if the source's do not: the connector remembers for a while what it sent last.
 
-Two changes within one tick of a clock, a time that is the beginning of the transaction, ids that a session took ahead:
-each gives the later state a version that is not above the one sent before. The connector has seen which state came
-later, so it gives that one the next free version:
+Two changes may fall within one tick of a clock; a time may be the start of its transaction; a session may take ids
+ahead. Each of these gives the later state a version that is not above the one sent before. The connector has seen which
+state came later, so it gives that state the next free version:
 
-- a row of a table is a state: a row that is met again with other content is newer than what was sent of it;
-- a row of an outbox is a change: of two about one thing the one with the later time is newer where its id is the lower
-  one; ids that sessions take ahead say nothing, there the times order the rows of a page.
+- a row of a table is a state: a row that is read again with different content is newer than what was sent of it;
+- a row of an outbox is a change: of two changes to one thing with ids in the wrong order, the one with the later time
+  is newer; where sessions take ids ahead, ids say nothing, and times order the rows of a page.
 
-What is remembered is stored with the checkpoint of the page that it belongs to, and forgotten after ``remember_s``.
+What is remembered is stored with the checkpoint of its page, and forgotten after ``remember_s``.
 """
 
 import hashlib
@@ -42,14 +42,14 @@ class Met:
 
 
 class OrderMemory:
-    """Finds the version of each row of one stream. Keeps what pages under way say; the rest is in the store.
+    """Finds the version of each row of one stream. Holds only what unconfirmed pages say; the rest is in the store.
 
     Args:
         mapper: of the stream.
         encoder: of the stream.
-        secret: of the keyed hash: contents of persons can be guessed.
-        remember_s: how long a thing is remembered.
-        look_up: returns what is stored of some things.
+        secret: of the keyed hash; without a key, personal content could be guessed from its hash.
+        remember_s: how long a row or thing is remembered, in seconds.
+        look_up: returns what the store holds of some rows or things.
     """
 
     def __init__(
@@ -73,34 +73,34 @@ class OrderMemory:
         self._parts = tuple(step for step in mapper.steps if step.field in aspect.part)
 
     def forget_under_way(self) -> None:
-        """Drop what pages say that were not confirmed: they are read again."""
+        """Drop what unconfirmed pages say: they are read again."""
         self._under_way.clear()
 
     def confirmed(self, said: Mapping[str, Said]) -> None:
-        """Drop what the store holds by now, but for what a later page says of the same things."""
+        """Drop what the store now holds, unless a later page says something newer of the same thing."""
         for thing, one in said.items():
             if self._under_way.get(thing) == one:
                 del self._under_way[thing]
 
     def by_time(self, rows: Sequence[Row]) -> list[Row]:
-        """Return rows in the order of their times; those without one come first."""
+        """Return rows in the order of their times; rows without a time come first."""
         return sorted(rows, key=lambda row: self._changed_at(row) or _EPOCH)
 
     def content(self, value: bytes, event_id: bytes, recorded_at: datetime) -> str:
-        """Return the hash of a record without the bytes that say which event it is, when and by what it was carried."""
+        """Return the hash of a record without its event id, its ``recorded_at`` and the mark of a full read."""
         said = value.replace(self._full_read, self._no_cause, 1)
         return self._hashed(said.replace(event_id, b"", 1).replace(self._time(recorded_at), b"", 1))
 
     def settle(
         self, met: Sequence[Met], now: datetime, is_first_read: bool, again: Callable[[Row, int], Record]
     ) -> tuple[list[Record], dict[str, Said]]:
-        """Return the records of a page's rows, each under the version that its order gives it, and what to remember.
+        """Return the records of a page's rows, each with the version that its order gives it, and what to remember.
 
         Args:
             met: the rows, in the order in which they are sent.
             now: when they were read.
-            is_first_read: of a first full read only what changed lately can be met again under the same version.
-            again: makes a row's record under another version.
+            is_first_read: in a first full read, only rows that changed recently can come again with the same version.
+            again: makes a row's record with another version.
         """
         times = [self._changed_at(one.row) for one in met]
         asked = [self._is_outbox or not is_first_read or self._is_recent(at, now) for at in times]
@@ -124,7 +124,7 @@ class OrderMemory:
         return records, said
 
     def _thing(self, met: Met) -> str:
-        """Return what a row is about: a row of a table about itself, a row of an outbox about its entity."""
+        """Return what a row is about: a table's row is about itself, an outbox's row about its entity."""
         if not self._is_outbox:
             return self._mapper.row_hash(met.row)
         key = met.record[0]
@@ -135,12 +135,12 @@ class OrderMemory:
         return self._hashed(key + parts.encode())
 
     def _known(self, things: Sequence[str]) -> dict[str, Said]:
-        """Return what was sent of some things, pages under way included."""
+        """Return what was sent of some things, unconfirmed pages included."""
         stored = self._look_up({thing for thing in things if thing not in self._under_way})
         return {**stored, **{thing: self._under_way[thing] for thing in things if thing in self._under_way}}
 
     def _version(self, before: Said | None, own: int, content: str, at: datetime | None) -> int:
-        """Return the version under which a row is sent: its own, or the next one where the row is newer than that."""
+        """Return the version to send: the row's own, or the next free one if the row is newer than what was sent."""
         if before is None or own > before.sent:
             return own
         if before.content == content:

@@ -12,16 +12,16 @@ _MOST_DIGITS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Stands for a value that its reader could not make out; the row is refused where a field wants it."""
+    """Replaces a value that could not be read; the row is rejected if a field needs the value."""
 
     reason: RejectReason
 
 
 def plain(value: object) -> str | None:
-    """Return a value as text without surrounding space; None for none and for empty text.
+    """Return a value as text without surrounding space; None for no value and for empty text.
 
     Raises:
-        Unmappable: BAD_TEXT for what is no text (bytes, a list), BAD_NUMBER for NaN and the infinities.
+        Unmappable: BAD_TEXT for what is not text (bytes, a list), BAD_NUMBER for NaN and the infinities.
     """
     if value is None:
         return None
@@ -41,7 +41,7 @@ def plain(value: object) -> str | None:
 
 
 def _digits(value: Decimal) -> str:
-    """Return a number's digits, all of them, without exponent and without zeros that say nothing."""
+    """Return all digits of a number, without exponent and without trailing zeros."""
     if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         raise Unmappable(RejectReason.BAD_NUMBER)
     text = format(value, "f")
@@ -51,5 +51,5 @@ def _digits(value: Decimal) -> str:
 
 
 def folded(text: str) -> str:
-    """Return a word as code tables are looked up: composed letters, no surrounding space."""
+    """Return a word as code tables look it up: composed letters (NFC), no surrounding space."""
     return unicodedata.normalize("NFC", text.strip())

@@ -1,4 +1,4 @@
-"""One row to one record, by itself: slower than by columns, and it says what is wrong with the row."""
+"""One row to one record: slower than by columns, but it tells what is wrong with the row."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,10 +22,10 @@ def record_of_row(
         encoder: of its subject.
         row: as ``SourceTable`` gives it, child rows included.
         now: becomes ``recorded_at``.
-        version: the event's version, where it is not the row's own.
+        version: the event's version, if it is not the row's own.
 
     Raises:
-        Unmappable: with the reason, and where it failed.
+        Unmappable: with the reason, and the field that failed.
     """
     event = mapper.event(row, now)
     if version is not None:

@@ -1,4 +1,4 @@
-"""Words of true and false: a closed list. What else a source says must be declared, and is never taken for either."""
+"""Words for true and false: a closed list. Any other word must be declared; it is never taken as true or false."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from connectors.conversion.plain import folded, plain
 
 TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
 FALSE = frozenset(("0", "false", "f", "no", "n", "off"))
-"""In any case: what PostgreSQL reads as a boolean, and 1 and 0 of a number. Words of a language are declared."""
+"""In upper or lower case: what PostgreSQL reads as a boolean, and the numbers 1 and 0. Other words are declared."""
 
 
 def truth(value: Any) -> bool | None:
-    """Return what a value says; None for none and for blank text.
+    """Return the truth value of a value; None for no value and for blank text.
 
     Raises:
         Unmappable: BAD_BOOLEAN for any other value.

@@ -1,8 +1,8 @@
-"""Turn a source's values into a schema's values: one compiled function per field.
+"""Convert a source's values into a schema's values: one compiled function per field.
 
-Never a blank in place of a missing value: text is stripped of surrounding space, and empty text is no value. Codes stay
-text: a leading zero that a source keeps is kept, one that it lost comes back with ``pad``. What cannot be turned raises
-``Unmappable`` with a reason; the value itself is in no message (I8).
+A blank is never a value: text is stripped of surrounding space, and empty text is no value. Codes stay
+text: a leading zero that a source keeps is kept; ``pad`` restores one that it lost. What cannot be converted raises
+``Unmappable`` with a reason; no message contains the value itself (I8).
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ INT_LIMIT, LONG_LIMIT = 2**31, 2**63
 
 
 def converter(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
-    """Return the function that turns the source's value into the field's, or into None when the source has none.
+    """Return the function that converts the source's value into the field's, or into None if the source has no value.
 
-    Raised by that function: ``Unmappable`` without a field name; the caller knows it.
+    That function raises ``Unmappable`` without a field name; the caller knows the name.
     """
     if rule.words is not None:
         return _words(rule.words)

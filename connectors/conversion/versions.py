@@ -1,8 +1,9 @@
-"""The version of a row: which column tells it, as a number that the hub takes.
+"""The version of a row: which column holds it, as a number that the hub accepts.
 
-A whole number is taken as it is; a time becomes microseconds since 1970. A time before 1970 says that nobody noted a
-time of change: the row is older than every one that has a time, and its version is 0. A time far ahead is a wrong
-clock: taken as a version it would make everything until then look old, so the row is a reject until it is corrected.
+A whole number is taken as it is; a time becomes microseconds since 1970. A time before 1970 means that nobody recorded
+the time of change: the row is older than every row that has a time, and its version is 0. A time far in the future
+comes from a wrong clock. As a version it would make everything until then look old, so the row is a reject until it is
+corrected.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ MOST_VERSION = 2**63 - 1
 """The hub holds versions in 64 bits with a sign."""
 
 MOST_READ = 10**19
-"""A whole number of more digits is not read as one."""
+"""A whole number with more digits than this is not read as one."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
@@ -30,11 +31,11 @@ Timely = Callable[[Any], datetime | None]
 
 
 def timely_within(tolerance_s: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Timely:
-    """Return what passes a time of change on; it raises ``Unmappable`` where that cannot be one.
+    """Return the function that checks a time of change and returns it; it raises ``Unmappable`` for an impossible one.
 
     Args:
-        tolerance_s: so many seconds ahead the source's clock may be.
-        now: the time.
+        tolerance_s: how many seconds the source's clock may be ahead.
+        now: returns the present time.
     """
     tolerance = timedelta(seconds=tolerance_s)
 
@@ -51,18 +52,18 @@ def timely_within(tolerance_s: float, now: Callable[[], datetime] = lambda: date
 
 
 def version_column(stream: Stream) -> str | None:
-    """Return the column that tells a row's version; None when there is none."""
+    """Return the column that holds a row's version; None if there is none."""
     return stream.version or (stream.key[0] if stream.kind is Kind.OUTBOX else stream.changed_at)
 
 
 def version_getter(stream: Stream, index: Mapping[str, int], zone: tzinfo, timely: Timely) -> Get:
-    """Return what reads a row's version, None where the source has none; it raises ``Unmappable``.
+    """Return the function that reads a row's version, None if the source has none; it raises ``Unmappable``.
 
     Args:
         stream: declares the column.
         index: place of each column in a row.
-        zone: of the source's clock.
-        timely: passes on a time that may be one of a change.
+        zone: the source's time zone.
+        timely: checks a time of change and returns it.
     """
     column = version_column(stream)
     get, moment = itemgetter(index[column or ""]), to_moment((), zone)
@@ -83,5 +84,5 @@ def version_getter(stream: Stream, index: Mapping[str, int], zone: tzinfo, timel
 
 
 def _is_like_a_time(value: Any) -> bool:
-    """Tell whether text is no number but maybe a time: SQLite has no type of its own for times."""
+    """Tell whether text is not a number but perhaps a time: SQLite has no type for times."""
     return isinstance(value, str) and "-" in value.strip()[1:]

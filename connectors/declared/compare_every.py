@@ -1,4 +1,4 @@
-"""When a source is to be compared by schedule: what a declaration says of it."""
+"""When a source is compared by schedule: the part of a declaration that says it."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ LEAST_EVERY_S = 1.0
 
 
 def compare_every(given: object, problem: Callable[[str], None]) -> CompareEvery | None:
-    """Return the schedule of a declaration; ``problem`` is told what is wrong with it."""
+    """Return the schedule of a declaration; calls ``problem`` with what is wrong with it."""
     if given is None:
         return None
     if not isinstance(given, Mapping) or set(given) - _FIELDS or "every_s" not in given:

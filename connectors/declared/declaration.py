@@ -1,8 +1,8 @@
 """What a province's engineer writes to join: one TOML file per source, read into frozen values.
 
-``connectors.declared.load`` reads it; whether its fields fit the subject's schema is decided in
-``connectors.checks.check``. The commented example is ``docs/examples/source.toml``. No secret stands in a declaration:
-``url_env`` names the variable that holds a URL with a password.
+``connectors.declared.load`` reads it; ``connectors.checks.check`` decides whether its fields fit the subject's schema.
+The commented example is ``docs/examples/source.toml``. A declaration holds no secret:
+``url_env`` names the environment variable that holds a URL with a password.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from enum import StrEnum
 from hub.model.envelope import UnitScheme
 
 Word = str | bool | int
-"""What a local code may become."""
+"""What a source's local code may be mapped to."""
 
 
 class Kind(StrEnum):
@@ -23,9 +23,9 @@ class Kind(StrEnum):
 
 
 class LateRows(StrEnum):
-    """How rows of transactions that commit late are caught.
+    """How rows of transactions that commit late are found.
 
-    ``HORIZON``: PostgreSQL only, exact: nothing is read past the oldest transaction still open. ``OVERLAP``: any
+    ``HORIZON``: PostgreSQL only, exact: nothing is read past the oldest open transaction. ``OVERLAP``: any
     database: the last ``overlap_s`` seconds are read again at every poll.
     """
 
@@ -43,9 +43,9 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How a source writes numbers in text: what parts groups of three digits, what stands before the fraction.
+    """How a source writes numbers in text: what separates groups of three digits, and what precedes the fraction.
 
-    An empty one is not used: thousands are then not parted, or numbers have no fraction.
+    An empty string means: thousands are not separated, or numbers have no fraction.
     """
 
     thousands: str = ""
@@ -63,20 +63,21 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """How one field of the event comes from the row. Exactly one of columns, paths, constant, child is the origin.
+    """How one field of the event comes from the row. Its origin is exactly one of columns, paths, constant, child.
 
     Fields:
         field: the schema's field (data field, or an optional field of the envelope).
-        columns: columns of the row; several are joined with ``join``, empty ones left out.
-        paths: places inside the stream's ``payload`` column, each a chain of keys; several are joined like columns.
+        columns: columns of the row; several are joined with ``join``, empty ones are skipped.
+        paths: paths inside the stream's ``payload`` column, each a chain of keys; several are joined like columns.
         constant: the same value for every row.
         child: rows of a child table (list fields).
-        words: local code to the schema's value; None: the value is taken as it is.
-        formats: date formats of text (``%d %m %Y %H %M %S``), tried in order; fewer parts make a partial date.
+        words: from the local code to the schema's value; None: the value is taken as it is.
+        formats: date formats of text (``%d %m %Y %H %M %S``), tried in order; a format with fewer parts gives a partial
+            date.
         part: take only the year, month or day.
-        number: format of numbers in text; None: digits with a decimal point, and nothing that may be read otherwise.
+        number: format of numbers in text; None: digits with a decimal point, and only if no other reading is possible.
         pad: left-pad a number with zeros to this length (codes that a source keeps as numbers).
-        default: value when the source has none.
+        default: the value if the source has none.
         items: rules of each element (list fields).
     """
 
@@ -99,7 +100,7 @@ class FieldRule:
 class Deleted:
     """A soft-delete column: true, a time, or one of ``values`` makes the operation REVOKE.
 
-    Without ``values`` its words are those of ``connectors.conversion.truth``; any other makes the row a reject.
+    Without ``values`` its words are those of ``connectors.conversion.truth``; any other word makes the row a reject.
     """
 
     column: str
@@ -111,12 +112,12 @@ class Stream:
     """One table (or outbox) that feeds one subject.
 
     Fields:
-        key: columns that identify a row of the table; for an outbox its rising id. They order the pages.
-        version: column that rises per key, a whole number or a time; None: the microseconds of ``changed_at``, of an
+        key: columns that identify a row of the table; for an outbox its rising id. Pages are read in their order.
+        version: column that rises per key, a whole number or a time. None: the microseconds of ``changed_at``; for an
             outbox its id.
-        changed_at: time of the row's last change (of an outbox row: of its writing); becomes ``occurred_at``.
-        txid: column filled with ``pg_current_xact_id()``; spares PostgreSQL a scan of the table at each poll.
-        payload: JSON column whose keys the fields name.
+        changed_at: time of the row's last change (for an outbox: when the row was written); becomes ``occurred_at``.
+        txid: column filled with ``pg_current_xact_id()``; saves PostgreSQL a scan of the table at each poll.
+        payload: JSON column; the fields name its keys.
         where: only rows in which each of these columns has (one of) the given values.
         operation: the constant, or the rule that finds it; None: UPDATE.
     """
@@ -139,7 +140,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a database is: a URL without password, or the variable that holds the URL; neither: the owner's default."""
+    """Where a database is: a URL without password, or the variable that holds it; neither: the owner's default."""
 
     url: str | None = field(default=None, repr=False)
     url_env: str | None = None
@@ -147,11 +148,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class CompareEvery:
-    """When a running connector compares its source with the warehouse, and whether it mends what differs.
+    """When a running connector compares its source with the warehouse, and whether it repairs differences.
 
     Fields:
         every_s: seconds from one comparison to the next.
-        allow_gone: how many keys of a subject may be taken back at once; None: few.
+        allow_gone: how many keys of a subject one comparison may withdraw; None: few.
     """
 
     every_s: float
@@ -161,11 +162,11 @@ class CompareEvery:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One source: where it is, how it speaks, and its streams.
+    """One source: where it is, its settings, and its streams.
 
     Fields:
-        ahead_s: a row whose time of change lies further ahead than this is a reject: its clock was wrong.
-        remember_s: so long it is remembered what was sent of a row, to see that it changed under the same version.
+        ahead_s: a row whose time of change is more than this many seconds ahead is a reject: its clock was wrong.
+        remember_s: how many seconds what was sent of a row is remembered, to see a change under the same version.
     """
 
     code: str
@@ -186,7 +187,7 @@ class Declaration:
 
 
 def columns_of(stream: Stream) -> tuple[str, ...]:
-    """Return the columns a stream reads, each once: key first."""
+    """Return the columns a stream reads, each once; the key comes first."""
     wanted = list(stream.key)
     wanted += [name for name in (stream.version, stream.changed_at, stream.payload) if name]
     wanted += [stream.deleted.column] if stream.deleted else []
@@ -197,5 +198,5 @@ def columns_of(stream: Stream) -> tuple[str, ...]:
 
 
 def child_columns(rule: FieldRule) -> tuple[str, ...]:
-    """Return the columns read of a child table, each once."""
+    """Return the columns read from a child table, each once."""
     return tuple(dict.fromkeys(name for item in rule.items for name in item.columns))

@@ -1,4 +1,4 @@
-"""How a declaration writes the formats of dates and numbers: read, or told what is wrong."""
+"""How a declaration writes the formats of dates and numbers: reads them, or says what is wrong."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ _THOUSANDS = (".", ",", " ", "'", "\u2019", "\u00a0", "\u202f")
 
 
 def date_format_problem(text: str) -> str | None:
-    """Return what is wrong with a date format; None for nothing."""
+    """Return what is wrong with a date format; None if nothing is."""
     used = [piece[:1] for piece in text.split("%")[1:]]
     if not used or set(used) - _DIRECTIVES or len(used) != len(set(used)) or "Y" not in used:
         return f"format {text!r}: use %Y with any of %m %d %H %M %S, each once"
@@ -19,13 +19,13 @@ def date_format_problem(text: str) -> str | None:
 
 
 def number_format(given: object) -> NumberFormat | str:
-    """Return the format of numbers in text, or what is wrong with it."""
+    """Return the format of numbers in text, or a text that says what is wrong with it."""
     wanted = 'number must be { thousands = ".", decimal = "," }, either of them or both'
     if not isinstance(given, Mapping) or not given or set(given) - {"thousands", "decimal"}:
         return wanted
     thousands, decimal = _one(given, "thousands", _THOUSANDS), _one(given, "decimal", _DECIMALS)
     if thousands is None or decimal is None:
-        return f"{wanted}: thousands is one of . , ' and a space, decimal is . or ,"
+        return f"{wanted}: thousands is one of . , ' or a space, decimal is . or ,"
     if thousands == decimal:
         return "number: thousands and decimal must differ"
     return NumberFormat(thousands, decimal)

@@ -1,4 +1,4 @@
-"""Read a declaration from its file, and find the databases it speaks of."""
+"""Read a declaration from its file, and find the databases it names."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def load_declaration(path: Path) -> Declaration:
     """Read a declaration.
 
     Raises:
-        ConfigError: with every problem of its shape.
+        ConfigError: with every problem of the file's form.
     """
     try:
         raw = path.read_bytes()
@@ -33,7 +33,7 @@ def parse_declaration(raw: bytes, name: str = "declaration") -> Declaration:
 
 
 def url_of(location: Location, environ: Mapping[str, str]) -> str | None:
-    """Return the URL a location stands for; None when it names none.
+    """Return the URL of a location; None if it names none.
 
     Raises:
         ConfigError: the variable it names is not set.
@@ -41,5 +41,5 @@ def url_of(location: Location, environ: Mapping[str, str]) -> str | None:
     if location.url_env is None:
         return location.url
     if location.url_env not in environ:
-        raise ConfigError([f"{location.url_env} is not set: it holds the URL of the database"])
+        raise ConfigError([f"{location.url_env} is not set: it must hold the URL of the database"])
     return environ[location.url_env]

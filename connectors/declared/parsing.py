@@ -1,6 +1,6 @@
 """From the TOML document to the declaration's values.
 
-Every problem of the file's shape is collected; none stops the reading.
+Every problem of the file's form is collected; none stops the reading.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ _STREAM = {
     *("operation", "deleted", "late_rows"),
 }
 _MOST_LETTERS = 200
-"""The state keeps names of this length."""
+"""The connector's state stores names up to this length."""
 
 _MOST_LETTERS_OF_A_URL = 10_000
 
@@ -48,7 +48,7 @@ _RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number",
 
 
 class _Reader:
-    """Reads parts of one document and gathers its problems."""
+    """Reads parts of one document and collects its problems."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class _Reader:
         value = given.get(name, default)
         if value is None or (isinstance(value, str) and value and "\0" not in value and len(value) <= most):
             return value
-        self.problem(where, f"{name} must be text, of {most} letters at most")
+        self.problem(where, f"{name} must be text of at most {most} letters")
         return None
 
     def required(self, where: str, given: _Table, name: str) -> str:
@@ -130,7 +130,7 @@ class _Reader:
             value = self.words[value]
         if isinstance(value, dict) and value and all(isinstance(word, Word) for word in value.values()):
             return dict(value)
-        self.problem(where, "words must be the name of a code table or a table of its own, and not empty")
+        self.problem(where, "words must name a code table, or be a table itself; it must not be empty")
         return None
 
     def rule(self, where: str, name: str, given: object, in_json: bool) -> FieldRule | None:

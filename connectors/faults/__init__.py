@@ -1,4 +1,4 @@
-"""What a source's driver error means: come back later, a mistake in the declaration, a row, or a bug."""
+"""What a source's driver error means: try again later, a mistake in the declaration, a bad row, or a bug."""
 
 from connectors.faults.translation import LimitError, SourceFaultError, SourceRowError, TableChangedError, translated
 

@@ -1,4 +1,4 @@
-"""What numbered errors mean, of MySQL and MariaDB, Oracle, SQL Server: more rows of ``connectors.faults.table``."""
+"""What numbered errors of MySQL and MariaDB, Oracle and SQL Server mean: more rows of ``connectors.faults.table``."""
 
 from connectors.faults.table import NEW_PASSWORD, NO_RIGHT, TOO_MANY, Fault, Verdict
 
@@ -40,12 +40,12 @@ MYSQL = (
     Fault(
         "1969",
         Verdict.LIMIT,
-        "max_statement_time is over: raise it for the reader's user (0: no limit), or make the query cheap",
+        "max_statement_time was exceeded: raise it for the reader's user (0: no limit), or make the query cheaper",
     ),
     Fault(
         "3024",
         Verdict.LIMIT,
-        "max_execution_time is over: raise it for the reader's user (0: no limit), or make the query cheap",
+        "max_execution_time was exceeded: raise it for the reader's user (0: no limit), or make the query cheaper",
     ),
     Fault(
         "1104", Verdict.LIMIT, "max_join_size is reached: raise it for the reader's user, or SET SQL_BIG_SELECTS = 1"
@@ -56,12 +56,12 @@ MYSQL = (
     Fault("1862", Verdict.WRONG, "the password has expired: " + NEW_PASSWORD),
     Fault("3118", Verdict.WRONG, "the account is locked"),
     Fault("4151", Verdict.WRONG, "the account is locked"),
-    Fault("1130", Verdict.WRONG, "the server lets nobody in from this host"),
+    Fault("1130", Verdict.WRONG, "the server accepts no connections from this host"),
     Fault("1044", Verdict.WRONG, NO_RIGHT),
     Fault("1142", Verdict.WRONG, NO_RIGHT),
     Fault("1143", Verdict.WRONG, NO_RIGHT),
     Fault("1227", Verdict.WRONG, NO_RIGHT),
-    Fault("1356", Verdict.WRONG, "the view's own tables, columns or rights are not there"),
+    Fault("1356", Verdict.WRONG, "the view lacks its own tables, columns or rights"),
     Fault("1049", Verdict.WRONG, "there is no such database: see the URL"),
     Fault("1146", Verdict.WRONG, "there is no such table: see table and child"),
     Fault("1054", Verdict.WRONG, "there is no such column: see key, version, changed_at and the fields"),
@@ -118,7 +118,7 @@ ORACLE = (
     Fault("54", Verdict.BUSY, "another session holds a lock"),
     Fault("60", Verdict.BUSY, "another transaction was first"),
     Fault("8177", Verdict.BUSY, "another transaction was first"),
-    Fault("1555", Verdict.LIMIT, "snapshot too old: raise undo_retention, or let page_rows be less"),
+    Fault("1555", Verdict.LIMIT, "snapshot too old: raise undo_retention, or make page_rows smaller"),
     Fault("1652", Verdict.LIMIT, "the temporary tablespace is full"),
     Fault("1013", Verdict.LIMIT, "the query was cancelled, or took too long"),
     Fault("2392", Verdict.LIMIT, "CPU_PER_SESSION of the user's profile is used up: raise it"),

@@ -1,7 +1,7 @@
 """What each error of a source's database means: one table, by SQLSTATE, error number or error name.
 
-Six verdicts tell who is at fault and what happens next. Advice says what a person can do; no text here or from a
-server's message holds a row's values (I8). ``connectors.faults`` looks errors up here.
+Six verdicts say who is at fault and what happens next. The advice says what a person can do. No text here, and no
+server message that is passed on, contains a row's values (I8). ``connectors.faults`` looks errors up here.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """Who is at fault, and what happens next."""
 
-    AWAY = "away"  # environment: nobody answers; tried again for as long as it takes
-    BUSY = "busy"  # environment: it answers and cannot do it now; tried again for as long as it takes
-    LIMIT = "limit"  # a limit that somebody has set: a few tries, then it is configuration
+    AWAY = "away"  # environment: no answer; the connector retries until there is one
+    BUSY = "busy"  # environment: it answers but cannot do it now; the connector retries
+    LIMIT = "limit"  # a limit that somebody has set: a few tries, then it counts as configuration
     WRONG = "wrong"  # configuration: the declaration, a right or a setting; exit code 2
     ROW = "row"  # a value of a row
     BUG = "bug"  # the program
@@ -21,14 +21,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row: the beginning of a SQLSTATE, or a whole number or name; what it means; what to do about it."""
+    """One row: the beginning of a SQLSTATE, or a whole number or name; its meaning; what to do about it."""
 
     code: str
     verdict: Verdict
     advice: str = ""
 
 
-_TIMEOUT = "let the reader's role have more time: ALTER ROLE ... SET {} = '10min' (or 0), or make the query cheap"
+_TIMEOUT = "give the reader's role more time: ALTER ROLE ... SET {} = '10min' (or 0), or make the query cheaper"
 NO_RIGHT = "grant the reader's role what it needs: docs/add-a-source.md, what the connector needs of your database"
 TOO_MANY = "end sessions that are not needed, or allow more"
 NEW_PASSWORD = "set a new password in the database, and in the variable that url_env names"  # noqa: S105 - advice
@@ -43,11 +43,11 @@ SQLSTATES = (
     Fault(
         "57014",
         Verdict.LIMIT,
-        "statement_timeout is over, or somebody cancelled; " + _TIMEOUT.format("statement_timeout"),
+        "statement_timeout was exceeded, or somebody cancelled; " + _TIMEOUT.format("statement_timeout"),
     ),
     Fault("25P03", Verdict.LIMIT, _TIMEOUT.format("idle_in_transaction_session_timeout")),
     Fault("25P04", Verdict.LIMIT, _TIMEOUT.format("transaction_timeout")),
-    Fault("55P03", Verdict.BUSY, "another session holds a lock on the table, and lock_timeout is over (or NOWAIT)"),
+    Fault("55P03", Verdict.BUSY, "another session holds a lock on the table, and lock_timeout ended (or NOWAIT)"),
     Fault("55006", Verdict.BUSY),
     Fault("55", Verdict.WRONG),
     Fault(
@@ -83,14 +83,14 @@ SQLSTATES = (
     Fault("23502", Verdict.ROW),
     Fault("23514", Verdict.ROW),
     Fault("54001", Verdict.ROW),
-    Fault("HV", Verdict.BUSY, "the foreign server behind the table does not do it"),
-    Fault("P0", Verdict.LIMIT, "a function behind the table gives an error of its own"),
-    Fault("38", Verdict.LIMIT, "a function behind the table gives an error of its own"),
-    Fault("39", Verdict.LIMIT, "a function behind the table gives an error of its own"),
+    Fault("HV", Verdict.BUSY, "the foreign server behind the table cannot do it"),
+    Fault("P0", Verdict.LIMIT, "a function behind the table raises its own error"),
+    Fault("38", Verdict.LIMIT, "a function behind the table raises its own error"),
+    Fault("39", Verdict.LIMIT, "a function behind the table raises its own error"),
     Fault("XX", Verdict.LIMIT, "the server has an internal error: its administrator must see its log"),
     Fault("54", Verdict.BUG),
 )
-"""PostgreSQL's, and those that ODBC drivers give. The longest beginning counts."""
+"""SQLSTATEs of PostgreSQL, and those that ODBC drivers give. The longest matching beginning counts."""
 
 ODBC_STATES = (
     Fault("42S02", Verdict.WRONG, "there is no such table: see table and child"),
@@ -100,11 +100,11 @@ ODBC_STATES = (
 CONNECTING = (
     Fault("password authentication failed", Verdict.WRONG, "wrong or expired password: " + NEW_PASSWORD),
     Fault("no password supplied", Verdict.WRONG, "the URL has no password: " + NEW_PASSWORD),
-    Fault("no pg_hba.conf entry", Verdict.WRONG, "the server's pg_hba.conf lets nobody in from here"),
+    Fault("no pg_hba.conf entry", Verdict.WRONG, "the server's pg_hba.conf has no entry for this host and user"),
     Fault("authentication failed", Verdict.WRONG, "the server refuses this user"),
     Fault("is not permitted to log in", Verdict.WRONG, "the role needs LOGIN"),
     Fault("permission denied for database", Verdict.WRONG, "GRANT CONNECT ON DATABASE ... TO the reader's role"),
-    Fault("invalid connection option", Verdict.WRONG, "see the parameters behind ? in the URL"),
+    Fault("invalid connection option", Verdict.WRONG, "see the parameters after ? in the URL"),
     Fault("invalid port number", Verdict.WRONG, "see the port in the URL"),
     Fault("invalid sslmode value", Verdict.WRONG, "see sslmode in the URL"),
     Fault(
@@ -117,7 +117,7 @@ CONNECTING = (
     Fault("could not translate host name", Verdict.AWAY, "no such host: see the URL, and DNS"),
     Fault("failed to resolve host", Verdict.AWAY, "no such host: see the URL, and DNS"),
 )
-"""PostgreSQL gives no SQLSTATE while connecting: parts of libpq's and the server's messages. The first counts."""
+"""Parts of libpq's and the server's messages, as connecting gives no SQLSTATE. The first match counts."""
 
 DATABASE_OR_ROLE_MISSING = Fault("does not exist", Verdict.WRONG, "no such database or role: see the URL")
 
@@ -133,16 +133,16 @@ SQLITE = (
     Fault("SQLITE_SCHEMA", Verdict.BUSY, "the table was changed meanwhile"),
     Fault("SQLITE_INTERRUPT", Verdict.LIMIT, "the query took too long"),
     Fault("SQLITE_CORRUPT", Verdict.WRONG, "the file is damaged: see PRAGMA integrity_check"),
-    Fault("SQLITE_NOTADB", Verdict.WRONG, "the file is no SQLite database, or is encrypted: see the URL"),
+    Fault("SQLITE_NOTADB", Verdict.WRONG, "the file is not a SQLite database, or is encrypted: see the URL"),
     Fault("SQLITE_AUTH", Verdict.WRONG, NO_RIGHT),
     Fault("SQLITE_PERM", Verdict.WRONG, NO_RIGHT),
     Fault("no such table", Verdict.WRONG, "see table and child"),
     Fault("no such column", Verdict.WRONG, "see key, version, changed_at and the fields"),
-    Fault("no such collation sequence", Verdict.WRONG, "the program that made the table has a collation of its own"),
+    Fault("no such collation sequence", Verdict.WRONG, "the program that made the table uses its own collation"),
     Fault("no such module", Verdict.WRONG, "the table needs an extension of SQLite that is not here"),
     Fault("could not decode to UTF-8", Verdict.ROW),
     Fault("SQLITE_TOOBIG", Verdict.ROW),
     Fault("malformed JSON", Verdict.ROW),
     Fault("integer overflow", Verdict.ROW),
 )
-"""By the beginning of the error's name; without a telling name, by the beginning of its message."""
+"""Matched by the beginning of the error's name; if the name says nothing, by the beginning of its message."""

@@ -1,8 +1,8 @@
 """A driver's error becomes one of the hub's, by the one table of ``connectors.faults.table``.
 
-An error with no code is a server that is away only when the connection is gone, or never was; else it is the driver's
-own refusal of a value or a statement. Messages of the server are passed on only where they cannot hold a row's values
-(I8), and a driver's error is never chained: its detail lines show keys.
+An error without a code means that the server is away only if the connection is gone or never existed; otherwise the
+driver itself refuses a value or a statement. Messages of the server are passed on only if they cannot contain a row's
+values (I8). A driver's error is never chained, because its detail lines show keys.
 """
 
 import re
@@ -24,15 +24,15 @@ _ROW = Fault("", Verdict.ROW)
 
 
 class LimitError(ConfigError):
-    """A limit that somebody has set in the source stops the connector: tried a few times, then configuration."""
+    """A limit that somebody has set in the source stops the query: a few tries, then it counts as configuration."""
 
     code = "LIMIT"
     tries = 3
-    """So many times in a row it is met before it is taken for configuration."""
+    """How many times in a row it happens before it counts as a configuration error."""
 
 
 class TableChangedError(LimitError):
-    """A table that was read is not there, or not as declared: it may be swapped right now, or was altered for good."""
+    """A table is missing or not as declared: perhaps it is being swapped just now, perhaps it was altered for good."""
 
     code = "TABLE_CHANGED"
     tries = 6
@@ -45,18 +45,18 @@ class SourceRowError(HubError):
 
 
 class SourceFaultError(HubError):
-    """The program's own fault: a statement or value that the source's database or its driver refuses."""
+    """The program's own fault: the source's database or its driver refuses a statement or a value."""
 
     code = "SOURCE_FAULT"
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise driver errors as the hub's; ``what`` names the database in the message.
+    """Raise driver errors as the hub's errors; ``what`` names the database in the message.
 
     Raises:
-        UnreachableError, RetryableError: the environment: try again later.
-        LimitError: a limit of the source: try a few times.
+        UnreachableError, RetryableError: the environment; try again later.
+        LimitError: a limit of the source; try a few times.
         ConfigError: the declaration does not fit the source.
         SourceRowError: a row holds a value that cannot be read.
         SourceFaultError: anything else: a bug.
@@ -96,11 +96,11 @@ def meaning(error: DBAPIError, what: str) -> HubError:
 
 
 def verdict(error: BaseException | None, is_connected: bool = True) -> tuple[str, Fault]:
-    """Return a driver's error code, empty for none, and its row of the table.
+    """Return a driver's error code (empty if it has none) and its row of the table.
 
     Args:
         error: as the driver raised it.
-        is_connected: whether there was a connection, and still is.
+        is_connected: whether there was a connection, and it is still open.
     """
     driver = type(error).__module__.partition(".")[0]
     if driver == "sqlite3":
@@ -166,7 +166,7 @@ def _longest(code: str, rows: Iterable[Fault]) -> Fault | None:
 
 
 def _said(error: BaseException | None) -> str:
-    """Return the server's own line: said of servers, names and rights only, which no row's value is in."""
+    """Return the server's own line. Only for errors about servers, names and rights: it holds no value of a row."""
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     if said is None and error is not None and len(error.args) > 1 and isinstance(error.args[1], str):
         said = error.args[1]

@@ -1,4 +1,4 @@
-"""What came of the last comparison by schedule: kept beside the connector's state."""
+"""The result of the last comparison by schedule, stored next to the connector's state."""
 
 import json
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _WHAT = "connector's state"
 
 @dataclass(frozen=True, slots=True)
 class LastComparison:
-    """What came of the last comparison by schedule.
+    """The result of the last comparison by schedule.
 
     Fields:
-        at: when it ended. took_s: how long it took. equal: whether nothing differed; None: it failed.
-        counts: by subject, how many keys of each kind. problem: why it failed, or what was not repaired.
+        at: when it ended. took_s: seconds it took. equal: whether nothing differed; None: it failed.
+        counts: by subject, the number of keys of each kind. problem: why it failed, or what was not repaired.
     """
 
     at: datetime
@@ -31,13 +31,13 @@ class LastComparison:
     problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the result as JSON."""
         told = {"took_s": round(self.took_s, 1), "equal": self.equal, "subjects": self.counts, "problem": self.problem}
         return {"at": self.at.isoformat(), **told}
 
 
 class ComparisonStore:
-    """Keeps the last comparison of one source, in a table ``comparison`` beside the connector's other state."""
+    """Stores the last comparison of one source, in a table ``comparison`` next to the connector's other state."""
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
@@ -54,7 +54,7 @@ class ComparisonStore:
         )
 
     def last(self) -> LastComparison | None:
-        """Return the last comparison, None before the first; makes no table."""
+        """Return the last comparison, None before the first; creates no table."""
         table = self._table
         with translated(_WHAT), self._state.engine.connect() as connection:
             if not connection.dialect.has_table(connection, table.name, schema=self._state.schema):
@@ -66,7 +66,7 @@ class ComparisonStore:
         return LastComparison(at, row.took_s, row.equal, json.loads(row.counts), row.problem)
 
     def save(self, last: LastComparison) -> None:
-        """Keep a comparison in place of the one before."""
+        """Store a comparison; it replaces the one before."""
         table, engine = self._table, self._state.engine
         with translated(_WHAT), engine.begin() as connection:
             if self._state.schema and not connection.dialect.has_schema(connection, self._state.schema):

@@ -1,8 +1,8 @@
-"""One connector per source at a time: a lock that the state's database gives, gone with the process that held it.
+"""One connector per source at a time: a lock in the state's database, which ends with the process that holds it.
 
-PostgreSQL, MySQL and MariaDB, and SQL Server lock by session, so a position is stored by the very session that holds
-the lock: when it breaks, nothing is stored before the lock is taken anew and the position read anew. SQLite locks a
-file beside the state. Any other database has no such lock, and two connectors publish everything twice there.
+PostgreSQL, MySQL, MariaDB and SQL Server lock by session, so the very session that holds the lock stores the position.
+If that session breaks, nothing is stored until the lock is taken and the position is read again. SQLite locks a
+file next to the state. Other databases have no such lock; there, two connectors would publish everything twice.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ _ROUND = 2**32
 
 
 class AnotherConnectorError(RetryableError):
-    """Another connector of the same source runs: this one waits until it has ended."""
+    """Another connector of the same source is running: this one waits until it has ended."""
 
     code = "ANOTHER_CONNECTOR"
 
@@ -60,10 +60,10 @@ class StateLock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Hold the lock from now on; nothing happens when it is held.
+        """Take the lock; does nothing if this process already holds it.
 
         Raises:
-            AnotherConnectorError: somebody else holds it.
+            AnotherConnectorError: another process holds it.
         """
         if self._is_held():
             return
@@ -76,10 +76,10 @@ class StateLock:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Begin a transaction that ends only while the lock is held.
+        """Begin a transaction that commits only while the lock is held.
 
         Raises:
-            RetryableError: the lock was lost: take it, and read what is stored, anew.
+            RetryableError: the lock was lost: take it again, and read again what is stored.
         """
         if self._session is None:
             if self._engine.dialect.name in _TAKE:
@@ -95,10 +95,10 @@ class StateLock:
                 self.release()
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         session, self._session = self._session, None
         if session is not None:
-            # a session lock outlives its return to the pool: the connection itself is closed
+            # a session lock survives the return to the pool, so the connection itself is closed
             session.invalidate()
             session.close()
         file, self._file = self._file, None

@@ -1,8 +1,8 @@
-"""Tables ``mapping`` and ``reading``: by which mapping a stream was read, and the full readings that were asked for.
+"""Tables ``mapping`` and ``reading``: the mapping that read a stream last, and the full readings that were asked for.
 
-They lie beside the checkpoints. A digest names a mapping: all that decides what a row becomes. Where it is another than
-the one that is kept, the rows that were rejects are read again. A full reading gives the source a higher epoch, so that
-what is read again counts as newer than all that was said before.
+They are next to the checkpoints. A digest names a mapping: everything that decides what a row becomes. If the digest
+differs from the stored one, the rows that were rejects are read again. A full reading gives the source a higher epoch,
+so that what is read again counts as newer than everything the source said before.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class ReadingTables:
         )
 
     def digest(self, connection: Connection, stream: str) -> str | None:
-        """Return the digest of the mapping by which a stream's rejects were read last; None: of none yet."""
+        """Return the digest of the mapping by which a stream's rejects were last read; None if they never were."""
         table = self._mapping
         found: str | None = connection.execute(
             select(table.c.digest).where(table.c.source == self._source, table.c.stream == stream)
@@ -57,14 +57,14 @@ class ReadingTables:
         return found
 
     def keep_digest(self, connection: Connection, stream: str, digest: str) -> None:
-        """Keep a digest in place of the one before."""
+        """Store a digest; it replaces the one before."""
         table = self._mapping
         connection.execute(delete(table).where(table.c.source == self._source, table.c.stream == stream))
         values = {"source": self._source, "stream": stream, "digest": digest, "at": datetime.now(UTC)}
         connection.execute(insert(table), values)
 
     def last(self, connection: Connection, there: Collection[str] | None = None) -> FullReading | None:
-        """Return the last full reading; ``there``: the tables that exist, None where all do."""
+        """Return the last full reading; ``there``: the tables that exist, None if all do."""
         table = self._reading
         if there is not None and table.name not in there:
             return None
@@ -77,18 +77,18 @@ class ReadingTables:
         return FullReading(row.epoch, row.reason, at)
 
     def add(self, connection: Connection, reading: FullReading) -> None:
-        """Note a full reading."""
+        """Store a full reading."""
         values = {"source": self._source, "epoch": reading.epoch, "reason": reading.reason, "at": reading.at}
         connection.execute(insert(self._reading), values)
 
 
 def with_epoch(declaration: Declaration, last: FullReading | None) -> Declaration:
-    """Return the declaration with the epoch under which its events are said: the declared one or a later reading's."""
+    """Return the declaration with the epoch of its events: the declared one, or the higher one of a full reading."""
     return declaration if last is None else replace(declaration, epoch=max(declaration.epoch, last.epoch))
 
 
 def mapping_digest(declaration: Declaration, stream: Stream, version: SchemaVersion) -> str:
-    """Return what names all that decides what a row of the stream becomes; it holds nothing of a row."""
+    """Return the digest of everything that decides what a row of the stream becomes; it contains nothing of a row."""
     said = (
         stream,
         declaration.agency,

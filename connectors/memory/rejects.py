@@ -1,4 +1,4 @@
-"""The table ``reject``: the rows that could not become events, named by keyed hashes; no value of a row is in it."""
+"""The table ``reject``: rows that could not become events, named by keyed hashes; it contains no value of a row."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _ROWS_PER_STATEMENT = 500
 
 @dataclass(frozen=True, slots=True)
 class KeptReject:
-    """A row that was set aside; ``row`` is its keyed hash, ``detail`` the field it failed at and what is wrong."""
+    """A row that was set aside: ``row`` is its keyed hash, ``detail`` the field that failed and what is wrong."""
 
     stream: str
     row: str = field(repr=False)
@@ -63,7 +63,7 @@ class RejectTable:
         return set(connection.execute(select(table.c.row_hash).where(*mine)).scalars())
 
     def all(self, connection: Connection) -> list[KeptReject]:
-        """Return all rejects of the source, those of streams that are not declared any more too."""
+        """Return all rejects of the source, also those of streams that are no longer declared."""
         table = self._table
         columns = (table.c.stream, table.c.row_hash, table.c.reason, table.c.detail, table.c.at)
         wanted = select(*columns).where(table.c.source == self._source).order_by(table.c.stream, table.c.at)
@@ -73,7 +73,7 @@ class RejectTable:
         return found
 
     def replace(self, connection: Connection, stream: str, page: Page, now: datetime) -> None:
-        """Replace the rejects of the page's rows; rows that map again have none."""
+        """Replace the rejects of the page's rows; rows that now map have none."""
         rejects = {reject.row: reject for reject in page.rejects}
         gone = [*rejects, *page.resolved]
         for first in range(0, len(gone), _ROWS_PER_STATEMENT):
@@ -100,7 +100,7 @@ class RejectTable:
             connection.execute(insert(self._table), rows)
 
     def forget(self, connection: Connection, stream: str, reasons: Collection[str]) -> None:
-        """Remove a stream's rejects of some reasons; writes nothing where there are none."""
+        """Remove a stream's rejects with some reasons; writes nothing if there are none."""
         table = self._table
         of_reasons = table.c.reason.in_(map(str, reasons))
         mine = (table.c.source == self._source, table.c.stream == stream, of_reasons)
@@ -108,12 +108,12 @@ class RejectTable:
             connection.execute(delete(table).where(*mine))
 
     def clear(self, connection: Connection, streams: Collection[str]) -> None:
-        """Remove all rejects of some streams: their rows are all read again."""
+        """Remove all rejects of some streams, because all their rows are read again."""
         table = self._table
         connection.execute(delete(table).where(table.c.source == self._source, table.c.stream.in_(streams)))
 
     def counts(self, connection: Connection) -> Mapping[str, dict[str, int]]:
-        """Return how many rejects each stream has of each reason."""
+        """Return the number of rejects by stream and reason."""
         table = self._table
         found: dict[str, dict[str, int]] = {}
         for stream, reason, count in connection.execute(
@@ -127,5 +127,5 @@ class RejectTable:
 
 
 def _printable(text: str) -> str:
-    """Return text that every database takes and a terminal shows as it is."""
+    """Return text that every database accepts and a terminal shows unchanged."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()

@@ -1,7 +1,7 @@
-"""The table ``said``: what was sent last of each thing that may be met again under the same version.
+"""The table ``said``: what was sent last of each thing that may come again under the same version.
 
-Lives beside the checkpoints, so that both are stored in one transaction. Things and contents are keyed hashes: nothing
-personal is in it.
+It is next to the checkpoints, so that one transaction stores both. Things and contents are keyed hashes: the table
+holds nothing personal.
 """
 
 from collections.abc import Collection, Mapping
@@ -47,7 +47,7 @@ class SaidTable:
         return found
 
     def keep(self, connection: Connection, stream: str, said: Mapping[str, Said], now: datetime) -> None:
-        """Remember what a page said, in place of what was said before; forget what is old."""
+        """Remember what a page said, in place of what was remembered before; forget what is old."""
         things = list(said)
         for first in range(0, len(things), _ROWS_PER_STATEMENT):
             some = things[first : first + _ROWS_PER_STATEMENT]
@@ -73,7 +73,7 @@ class SaidTable:
             connection.execute(delete(self._table).where(self._table.c.source == self._source, is_old))
 
     def clear(self, connection: Connection, streams: Collection[str]) -> None:
-        """Forget all that was sent of some streams."""
+        """Forget everything that was sent of some streams."""
         table = self._table
         connection.execute(delete(table).where(table.c.source == self._source, table.c.stream.in_(streams)))
 

@@ -1,10 +1,10 @@
-"""Where a connector keeps its positions and rejects: a schema in the source's own database, or a database of its own.
+"""Where a connector stores its positions and rejects: a schema in the source's own database, or a separate database.
 
-Tables ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, gone once the row became an event),
-``said`` (``connectors.memory.said``), ``mapping`` and ``reading`` (``connectors.memory.readings``) and ``wait`` (what a
-stream waits for now); where the database has no schemas their names begin with ``connector_``. A checkpoint may hold
-the key of the last row read, so it belongs where the source's data may be. Who reads a position to go on from it holds
-the source's lock (``connectors.memory.lock``).
+Tables: ``checkpoint`` (one row per stream), ``reject`` (one row per rejected row, deleted when the row became an
+event), ``said`` (``connectors.memory.said``), ``mapping`` and ``reading`` (``connectors.memory.readings``) and ``wait``
+(what a stream waits for now). In a database without schemas their names begin with ``connector_``. A checkpoint may
+contain the key of the last row read, so it needs the same protection as the source's data. A process that reads a
+position to continue from it must hold the source's lock (``connectors.memory.lock``).
 """
 
 import json
@@ -42,7 +42,7 @@ _WHAT = "connector's state"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is kept of a stream. Counts are of all runs: events published, repeats included, and rows rejected now."""
+    """What is stored of a stream. Counts are over all runs: events published (repeats included), rows rejected now."""
 
     position: Position
     published: int
@@ -50,7 +50,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream as ``hub connect status`` shows it; ``waits_for``: what its run said last that it waits for."""
+    """A stream as ``hub connect status`` shows it; ``waits_for``: the last wait that its run reported."""
 
     stream: str
     position: Position
@@ -62,7 +62,7 @@ class StreamState:
 
 
 class StateStore:
-    """Positions and rejects of one source. The tables are made on first use."""
+    """Positions and rejects of one source. The tables are created at first use."""
 
     def __init__(self, engine: Engine, schema: str, source: str) -> None:
         self._engine = engine
@@ -99,7 +99,7 @@ class StateStore:
 
     @property
     def schema(self) -> str | None:
-        """Their schema; None where the database has none."""
+        """Their schema; None if the database has no schemas."""
         return self._schema
 
     @property
@@ -108,7 +108,7 @@ class StateStore:
         return self._source
 
     def make(self) -> None:
-        """Create what is missing; nothing is written when all is there."""
+        """Create what is missing; writes nothing if everything exists."""
         if self._is_made:
             return
         try:
@@ -119,24 +119,24 @@ class StateStore:
         except ConfigError as error:
             schema = f"CREATE SCHEMA {self._schema} AUTHORIZATION the reader's role; or " if self._schema else ""
             raise ConfigError(
-                [*error.problems, f"{_WHAT} needs tables to write: {schema}name a place in [state]"]
+                [*error.problems, f"{_WHAT} must create tables: {schema}name another database in [state]"]
             ) from None
         self._is_made = True
 
     def take(self) -> None:
-        """Make the source this process's, and its tables where they are missing.
+        """Take the source's lock for this process, and create missing tables.
 
         Raises:
-            AnotherConnectorError: another connector of this source runs.
+            AnotherConnectorError: another connector of this source is running.
         """
         self._lock.take()
         self.make()
 
     def load(self, stream: str) -> tuple[Stored | None, set[str]]:
-        """Return what is stored of a stream, and the hashes of its rejected rows; the source is this process's now.
+        """Return what is stored of a stream, and the hashes of its rejected rows; takes the source's lock.
 
         Raises:
-            AnotherConnectorError: another connector of this source runs.
+            AnotherConnectorError: another connector of this source is running.
         """
         self.take()
         table = self._checkpoint
@@ -150,7 +150,7 @@ class StateStore:
             return (Stored(json.loads(found[0]), int(found[1])) if found else None), rejected
 
     def position(self, stream: str) -> Position | None:
-        """Return a stream's stored position, None where none is kept here; makes no table."""
+        """Return a stream's stored position, None if there is none; creates no table."""
         table = self._checkpoint
         with translated(_WHAT), self._engine.connect() as connection:
             if not connection.dialect.has_table(connection, table.name, schema=self._schema):
@@ -161,7 +161,7 @@ class StateStore:
         return None if found is None else dict(json.loads(found))
 
     def remember(self, stream: str, said: Mapping[str, Said]) -> None:
-        """Remember what another than the connector has sent, so that what it sends next comes after that."""
+        """Remember what a program other than the connector has sent, so that the connector's events come after it."""
         with translated(_WHAT), self._engine.begin() as connection:
             self._said.keep(connection, stream, said, datetime.now(UTC))
 
@@ -169,7 +169,7 @@ class StateStore:
         """Store a page's position and rejects, and count its events, in one transaction.
 
         Raises:
-            RetryableError: the source's lock was lost: what is stored must be loaded anew.
+            RetryableError: the source's lock was lost: load again what is stored.
         """
         table, now = self._checkpoint, datetime.now(UTC)
         mine = (table.c.source == self._source, table.c.stream == stream)
@@ -198,37 +198,37 @@ class StateStore:
             return self._said.look_up(connection, stream, things)
 
     def forget_rejects(self, stream: str, reasons: Collection[str]) -> None:
-        """Remove a stream's rejects of some reasons: what they said of the table is no longer so."""
+        """Remove a stream's rejects with some reasons, because those reasons no longer hold for the table."""
         with translated(_WHAT), self._lock.transaction() as connection:
             self._reject.forget(connection, stream, reasons)
 
     def rejects(self) -> list[KeptReject]:
-        """Return every reject of the source, by stream; makes no table."""
+        """Return every reject of the source, by stream; creates no table."""
         with translated(_WHAT), self._engine.connect() as connection:
             if not connection.dialect.has_table(connection, self._reject.name, schema=self._schema):
                 return []
             return self._reject.all(connection)
 
     def mapping(self, stream: str) -> str | None:
-        """Return the digest of the mapping by which a stream's rejects were read last."""
+        """Return the digest of the mapping by which a stream's rejects were last read."""
         with translated(_WHAT), self._engine.connect() as connection:
             return self._readings.digest(connection, stream)
 
     def keep_mapping(self, stream: str, digest: str) -> None:
-        """Keep the digest of a stream's mapping; its rejects, if any, were read by that."""
+        """Store the digest of a stream's mapping; its rejects, if any, were read by this mapping."""
         with translated(_WHAT), self._lock.transaction() as connection:
             self._readings.keep_digest(connection, stream, digest)
 
     def full_reading(self) -> FullReading | None:
-        """Return the last full reading that was asked for; makes no table."""
+        """Return the last full reading that was asked for; creates no table."""
         with translated(_WHAT), self._engine.connect() as connection:
             return self._readings.last(connection, self._there(connection))
 
     def read_again(self, streams: Collection[str], declared_epoch: int, reason: str) -> FullReading:
-        """Let everything of some streams be read again under a new epoch; all of it in one transaction.
+        """Make the connector read some streams again from the beginning under a new epoch; one transaction.
 
         Raises:
-            AnotherConnectorError: another connector of this source runs.
+            AnotherConnectorError: another connector of this source is running.
         """
         self.take()
         with translated(_WHAT), self._lock.transaction() as connection:
@@ -244,7 +244,7 @@ class StateStore:
         return reading
 
     def wait(self, stream: str, waits_for: str | None, since: datetime) -> None:
-        """Keep what a stream waits for, where ``summary`` finds it; None: for nothing any more."""
+        """Store what a stream waits for, so that ``summary`` returns it; None: it no longer waits."""
         table = self._wait
         with translated(_WHAT), self._lock.transaction() as connection:
             connection.execute(delete(table).where(table.c.source == self._source, table.c.stream == stream))
@@ -253,12 +253,12 @@ class StateStore:
                 connection.execute(insert(table), values)
 
     def close(self) -> None:
-        """Let another connector of this source run, and let go of the connections."""
+        """Release the lock and close the connections, so that another connector of this source may run."""
         self._lock.release()
         self._engine.dispose()
 
     def summary(self) -> tuple[StreamState, ...]:
-        """Return every stream of the source that has a checkpoint, by name; nothing is made where none has run yet."""
+        """Return every stream of the source that has a checkpoint, by name; creates nothing if there was no run."""
         table = self._checkpoint
         with translated(_WHAT), self._engine.connect() as connection:
             there = self._there(connection)
@@ -285,5 +285,5 @@ class StateStore:
         return {row.stream: (row.waits_for, row.since) for row in rows}
 
     def _there(self, connection: Connection) -> set[str]:
-        """Return the names of the tables that exist where the state is."""
+        """Return the names of the tables that exist in the state's schema."""
         return set(inspect(connection).get_table_names(schema=self._schema))

@@ -1,6 +1,6 @@
-"""What a source's driver gives for a value: all that the database can hold, none of it lost on the way.
+"""What a source's driver returns for a value: everything that the database can hold, with nothing lost.
 
 A driver's Python types are narrower than its database's: ``date`` ends with the year 9999, text must be valid UTF-8, a
-month is no number of days. Here each driver is told to give its Python value where that says the same, and the
-database's own text where it does not. What such a text means is decided field by field, by the grammar of the field.
+month is not a number of days. Here each driver is set up to return its Python value if that has the same meaning, and
+the database's own text if not. The grammar of the field then decides what such a text means.
 """

@@ -1,4 +1,4 @@
-"""MariaDB and MySQL through PyMySQL: dates like 0000-00-00, times of more than a day, bits, text that is no UTF-8."""
+"""MariaDB and MySQL through PyMySQL: dates like 0000-00-00, times of more than a day, bits, text that is not UTF-8."""
 
 import codecs
 from typing import Any
@@ -9,8 +9,8 @@ _CODEC = "hub_utf8_escaped"
 def prepare(connection: Any) -> None:
     """Set up a new connection of the source.
 
-    A TIME comes as the server prints it (it is a duration of up to 838 hours), BIT as a number. A DATE that is none,
-    like 0000-00-00, comes as text from PyMySQL itself.
+    A TIME comes as text, as the server prints it (it is a duration of up to 838 hours); BIT comes as a number. A DATE
+    that is not a day, like 0000-00-00, comes from PyMySQL itself as text.
     """
     from pymysql.constants import FIELD_TYPE  # an extra: hub[mysql]
 
@@ -35,5 +35,5 @@ def _encoded(text: str, errors: str = "strict") -> tuple[bytes, int]:
     return codecs.utf_8_encode(text, "surrogateescape")
 
 
-# the server checks neither what an older client wrote nor surrogates in three bytes; PyMySQL knows a codec by its name
+# the server checks neither old clients' text nor surrogates in three bytes; PyMySQL finds this codec by its name
 codecs.register(_found)

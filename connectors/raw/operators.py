@@ -1,6 +1,6 @@
-"""Types of which SQLAlchemy does not say which operators they have: any, as their database decides.
+"""Types whose operators SQLAlchemy does not know: allow any operator, and let the database decide.
 
-Without it the library warns wherever a key of such a type is compared, on the operator's terminal.
+Without this, the library prints a warning on the operator's terminal wherever it compares a key of such a type.
 """
 
 from sqlalchemy.dialects import mssql, mysql, postgresql
@@ -14,7 +14,7 @@ _KINDS = (
 
 
 def allow_operators() -> None:
-    """Let every type of a source be compared without a warning."""
+    """Allow comparisons of every type of a source, without a warning."""
     for kind in _KINDS:
         if kind.operator_classes is OperatorClass.UNSPECIFIED:
             kind.operator_classes = OperatorClass.ANY

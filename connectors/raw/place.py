@@ -1,4 +1,4 @@
-"""A row's key in a stored position, and as a bound value of a query: the same value for every type a key may have."""
+"""A row's key in a stored position and as a bound value of a query: the same value for every type a key may have."""
 
 from datetime import date, time
 from decimal import Decimal
@@ -14,7 +14,7 @@ _HEX, _DECIMAL = "hex", "decimal"
 
 
 def kept(value: object) -> JsonValue:
-    """Return a value of a key as JSON keeps it; ``bound`` gives it back."""
+    """Return a key's value as JSON stores it; ``bound`` is the inverse."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
@@ -25,9 +25,9 @@ def kept(value: object) -> JsonValue:
 
 
 def bound(value: JsonValue, dialect: str) -> ColumnElement[Any]:
-    """Return what stands for a kept value in a comparison with its column, which has no type of its own there either.
+    """Return the query's expression for a stored value, to compare it with its column (which is used untyped as well).
 
-    PostgreSQL is given text, which it reads as a value of the column's type: no number is rounded on the way.
+    PostgreSQL receives text, which it reads as a value of the column's type: so no number is rounded on the way.
     """
     given: Any = value
     if isinstance(value, dict):
@@ -40,7 +40,7 @@ def bound(value: JsonValue, dialect: str) -> ColumnElement[Any]:
 
 
 def key_problem(type_: TypeEngine[Any], dialect: str) -> str | None:
-    """Return why a column of this type is no key: its order is not the order of its comparisons, or it has none."""
+    """Return why a column of this type cannot be a key: it has no order, or its order differs from its comparisons."""
     if isinstance(type_, ARRAY | JSON):
         return "lists and documents cannot be a key"
     if dialect in ("mysql", "mariadb") and isinstance(type_, mysql.ENUM | mysql.SET):

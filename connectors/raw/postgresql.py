@@ -18,7 +18,7 @@ from connectors.conversion.json_text import json_or_unreadable
 _SESSION = (
     "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET timezone TO 'UTC'"
 )
-"""What a server or a role has for its default must not change what an event says, or its id."""
+"""Defaults of a server or a role must not change an event's content or its id."""
 
 _MOMENTS = ("date", "timestamp", "timestamptz")
 _AS_PRINTED = ("time", "timetz", "interval", "inet", "cidr")
@@ -27,12 +27,12 @@ _UNKNOWN_TYPE = 0
 
 
 def prepare(connection: "psycopg.Connection[Any]", is_encoding_given: bool) -> None:
-    """Set up a new connection of the source: how it prints, how its values become Python's.
+    """Set up a new connection of the source: how it prints values, and how they become Python's.
 
     Args:
-        connection: fresh, outside a transaction.
-        is_encoding_given: the URL names the client's encoding; else nothing is converted on the way, because one
-            byte that the server cannot convert would refuse all rows of the query.
+        connection: new, outside a transaction.
+        is_encoding_given: the URL names the client's encoding. If not, the server converts nothing: one byte that it
+            cannot convert would make it refuse all rows of the query.
     """
     connection.autocommit = True
     if not is_encoding_given:
@@ -53,7 +53,7 @@ def prepare(connection: "psycopg.Connection[Any]", is_encoding_given: bool) -> N
 
 
 def _encoding(connection: "psycopg.Connection[Any]") -> str:
-    """Return the server's encoding where Python knows it, else UTF8."""
+    """Return the server's encoding if Python knows it, else UTF8."""
     name = _parameter(connection, "server_encoding")
     return name if name in _CODECS else "UTF8"
 
@@ -68,7 +68,7 @@ def _codec_of(connection: Any) -> str:
 
 
 class _Text(Loader):
-    """The database's own text. A byte that is none of its encoding becomes a lone surrogate, which no event takes."""
+    """The database's own text. A byte outside its encoding becomes a lone surrogate, which no event accepts."""
 
     def __init__(self, oid: int, context: Any = None) -> None:
         super().__init__(oid, context)
@@ -79,7 +79,7 @@ class _Text(Loader):
 
 
 class _Json(_Text):
-    """What a JSON document holds."""
+    """The value of a JSON document."""
 
     def load(self, data: Buffer) -> Any:
         return json_or_unreadable(super().load(data))
@@ -87,7 +87,7 @@ class _Json(_Text):
 
 @cache
 def _else_text(oid: int) -> type[Loader]:
-    """Return a loader: the driver's value, or the database's text where Python has no such value."""
+    """Return a loader that gives the driver's value, or the database's text if Python has no such value."""
     known = psycopg.adapters.get_loader(oid, Format.TEXT)
     if known is None:
         raise LookupError(f"psycopg has no loader of type {oid}")
@@ -115,4 +115,4 @@ _CODECS = {
     **{f"WIN{number}": f"cp{number}" for number in (866, 874, *range(1250, 1259))},
     **{"EUC_JP": "euc_jp", "EUC_CN": "gb2312", "EUC_KR": "euc_kr", "KOI8R": "koi8-r", "KOI8U": "koi8-u"},
 }
-"""PostgreSQL's names of encodings and Python's. Text of SQL_ASCII is of no encoding: it is read as UTF-8."""
+"""PostgreSQL's names of encodings and Python's. Text of SQL_ASCII has no encoding: it is read as UTF-8."""

@@ -5,5 +5,5 @@ from sqlite3 import Connection
 
 
 def prepare(connection: Connection) -> None:
-    """Let text come with a lone surrogate for each byte that is no UTF-8, instead of refusing all rows of the query."""
+    """Make a byte that is not UTF-8 come as a lone surrogate, so that the query's other rows can be read."""
     connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")

@@ -1,6 +1,7 @@
-"""A connector's heartbeat: a small record on Kafka every few seconds, from which the hub knows how it is.
+"""A connector's heartbeat: a small record on Kafka every few seconds, which tells the hub the connector's state.
 
-A connector has no way to the warehouse; workers hear it. What cannot be told is left out: the next one says more.
+A connector cannot reach the warehouse; workers read its heartbeats. One that cannot be sent is dropped: the next one
+has newer facts.
 """
 
 import json
@@ -24,20 +25,20 @@ _log = logging.getLogger(__name__)
 BEAT_EVERY_S = 5.0
 _ANSWER_S = 3.0
 _AWAY = (KafkaError, OSError, AssertionError)
-"""What the client raises while no broker answers."""
+"""Errors that the client raises while no broker answers."""
 
 
 @contextmanager
 def beating(bootstrap: str, name: str, streams: int, pulse: Pulse) -> Iterator[None]:
-    """Tell the hub how the run inside is, and at its end that it ended.
+    """Send heartbeats while the ``with`` block runs, and at its end one that says the connector ended.
 
     Args:
         bootstrap: Kafka brokers.
         name: of the connector: its source and its declaration.
         streams: how many it has.
-        pulse: what the run says of itself.
+        pulse: the state of the run.
     """
-    # its warnings while a broker is away say no more than the run's own line per try
+    # while a broker is away, the client's warnings add nothing to the run's own line per try
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     teller = _Teller(bootstrap, name, streams, pulse)
     teller.start()
@@ -48,12 +49,12 @@ def beating(bootstrap: str, name: str, streams: int, pulse: Pulse) -> Iterator[N
 
 
 def record_of(beat: Beat) -> tuple[bytes, bytes]:
-    """Return a heartbeat as key and value; half a letter in a file's name or a driver's message is escaped."""
+    """Return a heartbeat as key and value; a lone surrogate in a file's name or a driver's message is escaped."""
     return beat.name.encode("utf-8", "backslashreplace"), json.dumps(beat_to_json(beat)).encode("ascii")
 
 
 class _Teller(threading.Thread):
-    """Sends until it is told to end; ends with a last word, if a broker takes it in time."""
+    """Sends until it is told to end; then sends a last heartbeat, if a broker takes it in time."""
 
     def __init__(self, bootstrap: str, name: str, streams: int, pulse: Pulse) -> None:
         super().__init__(name="heartbeat", daemon=True)
@@ -70,7 +71,7 @@ class _Teller(threading.Thread):
             try:
                 self._tell(is_last)
             except _AWAY as error:
-                _log.debug("no heartbeat was told (%s)", type(error).__name__)
+                _log.debug("no heartbeat was sent (%s)", type(error).__name__)
                 self._let_go()
                 is_last = is_last or self._ending.wait(BEAT_EVERY_S)
             if is_last:
@@ -78,7 +79,7 @@ class _Teller(threading.Thread):
                 return
 
     def end(self) -> None:
-        """Say that the connector ended, and wait a moment for the broker to take it."""
+        """Send that the connector ended, and wait a moment for the broker to take it."""
         self._ending.set()
         self.join(2 * _ANSWER_S)
 

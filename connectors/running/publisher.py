@@ -1,7 +1,7 @@
 """Publishing with aiokafka: idempotent, acknowledged by all in-sync replicas, confirmed page by page.
 
-A page's records are put into whole batches, one after another per partition, which costs a fraction of handing them
-over record by record. The client lives on an event loop in a thread of its own; to its caller this module is blocking.
+A page's records are packed into full batches, one after another per partition. That costs a fraction of sending
+record by record. The client runs on an event loop in its own thread; for its caller this module is blocking.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _ABSENT = (
     "UnknownTopicOrPartitionError",
     "KafkaError",
 )
-"""The last is what the client says when no broker it knows answers."""
+"""The client raises the last one if no broker that it knows answers."""
 
 _LOST_PRODUCER = (
     "OutOfOrderSequenceNumber",
@@ -45,23 +45,23 @@ _LOST_PRODUCER = (
     "ProducerFenced",
     "ProducerClosed",
 )
-"""The broker has forgotten this producer: the next try is made by another one."""
+"""The broker no longer knows this producer: the next try uses a new one."""
 
 _Result = TypeVar("_Result")
 
 
 class PublishError(HubError):
-    """The broker refuses for good: no such right, a record it does not take."""
+    """The broker refuses permanently: a missing right, or a record it does not accept."""
 
     code = "PUBLISH"
 
 
 class KafkaPublisher:
-    """One producer, made when first needed, and made anew after a failure: what it still held is published again."""
+    """One producer, created at first use and again after a failure; unconfirmed records are published again."""
 
     def __init__(self, bootstrap: str, client_id: str, wait_ms: int = 10_000) -> None:
-        """Take the brokers; ``wait_ms``: how long one try waits for a broker or topic to be there."""
-        # its warnings while a broker is away say no more than our own line per try
+        """Take the brokers; ``wait_ms``: how long one try waits for a broker or topic to appear."""
+        # while a broker is away, the client's warnings add nothing to our own line per try
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         self._bootstrap = bootstrap
         self._wait_s = wait_ms / 1000
@@ -76,7 +76,7 @@ class KafkaPublisher:
 
         Raises:
             RetryableError: not all were confirmed.
-            PublishError: the broker refuses for good.
+            PublishError: the broker refuses permanently.
         """
         try:
             self._run(self._publish(topic, records))
@@ -86,7 +86,7 @@ class KafkaPublisher:
             raise meaning(failed, topic) from error
 
     def close(self) -> None:
-        """Let go of the broker; what was not confirmed is dropped here and published again from the checkpoint."""
+        """Release the broker; unconfirmed records are dropped here and published again from the checkpoint."""
         if self._loop is None or self._thread is None:
             return
         self._run(self._stop())
@@ -132,7 +132,7 @@ class KafkaPublisher:
         return self._producer
 
     async def _partition_count(self, producer: AIOKafkaProducer, topic: str) -> int:
-        """Return the topic's partitions; asks for all topics, which makes no broker create one that is missing."""
+        """Return the topic's number of partitions. It asks for all topics, so that no broker creates a missing one."""
         deadline = asyncio.get_running_loop().time() + self._wait_s
         while topic not in self._partitions:
             found = (await producer.client.fetch_all_metadata()).partitions_for_topic(topic)
@@ -157,12 +157,12 @@ class KafkaPublisher:
 
 
 async def _let_go(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; its records are not waited for long: a page that is in doubt is published again."""
+    """Stop a producer without waiting long for its records: a page in doubt is published again."""
     await asyncio.wait([asyncio.ensure_future(producer.stop())], timeout=_CLOSE_S)
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
-    """Send one partition's records in their order, in batches as large as allowed, and wait for the confirmation."""
+    """Send one partition's records in order, in batches as large as allowed, and wait for the confirmation."""
     confirmations = []
     batch = producer.create_batch()
     for key, value in records:
@@ -177,7 +177,7 @@ async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records:
 
 
 def meaning(error: Any, topic: str) -> HubError:
-    """Return what an error of the broker means: an absent broker or topic is waited for, a refusal is not."""
+    """Return what an error of the broker means: a missing broker or topic is waited for, a refusal is not."""
     name = type(error).__name__
     if name in _ABSENT:
         return UnreachableError(f"topic {topic}: broker or topic cannot be reached: {name}")
@@ -187,7 +187,7 @@ def meaning(error: Any, topic: str) -> HubError:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition Kafka's default partitioner gives a 16-byte key (murmur2), as the Java client does."""
+    """Return the partition that Kafka's default partitioner gives a 16-byte key (murmur2, as in the Java client)."""
     state = _SEED ^ len(key)
     for word in _WORDS.unpack(key):
         mixed = word * _MIX & _MASK
@@ -198,10 +198,10 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """Return what ``partition_of`` gives each key, for all keys at once."""
+    """Return ``partition_of`` of each key, computed for all keys at once."""
     joined = b"".join(keys)
     if len(joined) != _KEY_BYTES * len(keys):
-        raise ValueError("a key has not 16 bytes")
+        raise ValueError("a key does not have 16 bytes")
     words = pa.Array.from_buffers(pa.uint32(), len(keys) * 4, [None, pa.py_buffer(joined)])
     frame = pl.DataFrame({"word": pl.Series(words).cast(pl.UInt64)})
     state: pl.Expr = pl.lit(_SEED ^ _KEY_BYTES, pl.UInt64)

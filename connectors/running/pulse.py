@@ -1,4 +1,4 @@
-"""What a run says of itself while it runs: that it turns, what it waits for, since when it has not caught up."""
+"""A run's state while it runs: that it makes progress, what it waits for, since when it has not caught up."""
 
 import threading
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Pulse:
-    """Written by the run loop, read by the thread that tells the hub (connectors.running.heartbeat).
+    """Written by the run loop, read by the thread that sends heartbeats (connectors.running.heartbeat).
 
     Fields:
         began_at: when the run began.
-        progress_at: when it last published a page or went round its streams.
+        progress_at: when it last published a page or completed a round of its streams.
         caught_up_at: when every stream had last been read to its high-water mark; None: not yet.
         published: records published so far.
     """
@@ -28,7 +28,7 @@ class Pulse:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def turned(self, published: int) -> None:
-        """Note that the run got on; ``published``: records of the page that was confirmed."""
+        """Note progress; ``published``: number of records in the page that was confirmed."""
         self.progress_at = _now()
         self.published += published
 
@@ -37,7 +37,7 @@ class Pulse:
         self.progress_at = self.caught_up_at = _now()
 
     def waits(self, stream: str, waits_for: str | None, since: datetime) -> None:
-        """Note what a stream waits for; None: for nothing any more."""
+        """Note what a stream waits for; None: it no longer waits."""
         with self._lock:
             if waits_for is None:
                 self._waits.pop(stream, None)
@@ -45,7 +45,7 @@ class Pulse:
                 self._waits[stream] = (f"{stream}: {waits_for}", since)
 
     def longest_wait(self) -> tuple[str, datetime] | None:
-        """Return what has been waited for longest, and since when; None while nothing is."""
+        """Return the longest wait and since when it lasts; None if nothing is waited for."""
         with self._lock:
             return min(self._waits.values(), key=lambda wait: wait[1], default=None)
 

@@ -1,11 +1,11 @@
-"""The run loop: snapshot, then changes; publish a page, wait for the broker's confirmation, then move the checkpoint.
+"""The run loop: snapshot, then changes; publish a page, wait for the broker's confirmation, then store the checkpoint.
 
-While the broker takes one page the next is read and mapped; it is published when the one before is confirmed and its
-checkpoint stored, so that what is in doubt is one page at most and keys keep their order.
+While the broker takes one page, the next is read and mapped. It is published when the one before is confirmed and its
+checkpoint stored. So at most one page is in doubt, and keys keep their order.
 
-A source or broker that is away is retried for ever; each try goes on from the last checkpoint, so what was in doubt
-is sent again with the same event ids. A limit that somebody has set in the source is met a few times, then it is
-configuration. Every wait is said with its reason and since when. One loop serves all streams of a source in turn.
+If the source or the broker is unreachable, the loop retries for ever. Each try continues from the last checkpoint, so a
+page in doubt is sent again with the same event ids. A limit set in the source is retried a few times, then it counts as
+configuration. Every wait is logged with its reason and its start. One loop serves all streams of a source in turn.
 """
 
 import logging
@@ -42,17 +42,17 @@ class StreamCounts:
 
 
 REST_SHARE = 4
-"""A pause lasts so many times as long as the round before it took."""
+"""After a round without news, pause this many times as long as the round took."""
 
 HELD_BACK_S = 5.0
-"""A transaction that holds rows back for less is not worth a word."""
+"""A transaction that holds rows back for less time than this, in seconds, is not reported."""
 
 MORE_REST_S = 2.0
-"""And so many seconds longer than declared at most: a round in which the source was away says nothing of its load."""
+"""The most seconds that a pause exceeds ``poll_s``: a round in which the source was away says nothing of its load."""
 
 
 class ConnectorRunsError(HubError):
-    """Another connector of the same source runs, and nobody wants to wait for its end."""
+    """Another connector of the same source is running, and the caller does not want to wait for its end."""
 
     code = "CONNECTOR_RUNS"
 
@@ -64,12 +64,12 @@ class RunOptions:
     Fields:
         once: stop when no stream has anything new; else run until ``stop`` is set.
         patience_s: with ``once``, how long to wait for transactions that were open in the source when the run began:
-            while one is, rows that others had committed before may not be read yet. As long for another connector of
-            the same source to end.
-        poll_s: least pause after a round in which nothing was new; longer, by up to ``MORE_REST_S``, when the source
-            takes long to answer, so that asking takes it a fifth of the time at most.
+            while one is open, rows that others committed earlier may not be readable yet. Also how long to wait for
+            another connector of the same source to end.
+        poll_s: least pause after a round without news. If the source is slow to answer, the pause is longer, by up to
+            ``MORE_REST_S``, so that polls take at most a fifth of the time.
         progress: called after each confirmed page.
-        pulse: is told how the run gets on.
+        pulse: receives the state of the run.
     """
 
     once: bool = False
@@ -86,7 +86,7 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
 
     Raises:
         RetryableError: only when the policy gives up.
-        ConfigError, PublishError: what no retry mends.
+        ConfigError, PublishError: errors that no retry can repair.
         ConnectorRunsError: with ``once``, another connector of the source runs for longer than ``patience_s``.
     """
     thread = ThreadPoolExecutor(1, "publish")
@@ -95,7 +95,7 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
         give_up = time.monotonic() + options.patience_s
         while not options.stop.is_set():
             began = time.monotonic()
-            # every stream takes its turn, whatever the others found
+            # every stream gets its turn, whatever the others found
             moved = [stream.turn() for stream in streams]
             if not options.stop.is_set() and not any(connector.held_back_at() for connector in connectors):
                 options.pulse.caught_up()
@@ -114,26 +114,26 @@ def run(connectors: Sequence[Connector], publisher: Publisher, options: RunOptio
 def _is_worth_waiting(connectors: Sequence[Connector], give_up: float) -> bool:
     held_back = [connector.name for connector in connectors if connector.is_held_back()]
     if held_back and time.monotonic() >= give_up:
-        _log.warning("a transaction is open in the source since before the run: %s may have rows left", held_back)
+        _log.warning("a transaction has been open in the source since before the run: %s may be unread", held_back)
         return False
     return bool(held_back)
 
 
 def rest_s(poll_s: float, took_s: float) -> float:
-    """Return how long to leave a source alone that took so long to say that nothing is new."""
+    """Return how many seconds to pause after a poll of ``took_s`` seconds that found nothing new."""
     return max(poll_s, min(REST_SHARE * took_s, poll_s + MORE_REST_S))
 
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """A page that the broker has, perhaps not all of it."""
+    """A page that was sent to the broker but may not be confirmed yet."""
 
     page: Page
     confirmed: Future[None]
 
 
 class _StreamRun:
-    """One stream on its way: where it is and what it has done."""
+    """One stream of the run: its position and what it has done."""
 
     def __init__(
         self, connector: Connector, publisher: Publisher, options: RunOptions, thread: ThreadPoolExecutor
@@ -151,7 +151,7 @@ class _StreamRun:
         self.counts = StreamCounts(connector.name)
 
     def turn(self) -> bool:
-        """Take the stream to its high-water mark; say whether anything was new. Retries until it is done or stopped."""
+        """Read the stream to its high-water mark; tell whether anything was new. Retries until done or stopped."""
         before = self.counts.published + self.counts.rejected
         retrying = self._options.policy.retrying(sleep=self._sleep, before_sleep=self._tell_try)
         for attempt in retrying:
@@ -164,7 +164,7 @@ class _StreamRun:
         return self.counts.published + self.counts.rejected > before
 
     def _once_or_again(self) -> None:
-        """Do all there is; a limit of the source is worth some tries, another connector's end worth waiting for."""
+        """Do one try: a source's limit is retried a few times; another connector's end is waited for."""
         try:
             self._once()
         except LimitError as error:
@@ -182,7 +182,7 @@ class _StreamRun:
         self._waits.tell(type(error).__name__, lambda: str(error))
 
     def _tell_held_back(self) -> None:
-        """Say for what transaction the stream waits; a turn that was done waits for nothing else."""
+        """Report the transaction that the stream waits for; after a finished turn nothing else can hold it."""
         place = self._connector.held_back_at()
         if place is None:
             self._waits.over()
@@ -191,12 +191,12 @@ class _StreamRun:
 
     def _keep_wait(self, waits_for: str | None, since: datetime) -> None:
         self._options.pulse.waits(self._connector.name, waits_for, since)
-        # it may be the state's own database that is waited for: then only the log tells
+        # the state's own database may be what is waited for: then only the log reports it
         with suppress(HubError):
             self._connector.keep_wait(waits_for, since)
 
     def _sleep(self, seconds: float) -> None:
-        # what was in doubt is forgotten: the next try begins at the stored position
+        # a page in doubt is forgotten: the next try begins at the stored position
         self._is_known = False
         self._options.stop.wait(seconds)
 
@@ -210,7 +210,7 @@ class _StreamRun:
             self._take(self._connector.changes(self._position), always=False)
 
     def _take(self, pages: Iterator[Page], always: bool) -> None:
-        """Publish, then store, page after page; ``always``: store positions of empty pages too."""
+        """Publish, then store, page after page; ``always``: also store the positions of empty pages."""
         self._stores = always
         under_way: _UnderWay | None = None
         try:
@@ -223,7 +223,7 @@ class _StreamRun:
             if under_way is not None:
                 self._settle(under_way)
         finally:
-            # a page still on its way stays before all that is published after it: one thread publishes
+            # a page still on its way stays ahead of all that is published later, because one thread publishes
             _close(pages)
 
     def _begin(self, page: Page) -> _UnderWay:
@@ -234,7 +234,7 @@ class _StreamRun:
         return _UnderWay(page, self._thread.submit(publish))
 
     def _settle(self, under_way: _UnderWay) -> None:
-        """Wait for the broker's confirmation, then store where the page ends."""
+        """Wait for the broker's confirmation, then store the page's position."""
         page = under_way.page
         under_way.confirmed.result()
         # an empty poll writes nothing: a write would move the source's own high-water mark

@@ -1,4 +1,4 @@
-"""What a stream waits for, since when: said at once, then at widening intervals, and when it is over."""
+"""What a stream waits for, and since when: reported at once, then at growing intervals, and when the wait ends."""
 
 import logging
 import time
@@ -8,20 +8,20 @@ from datetime import UTC, datetime
 _log = logging.getLogger(__name__)
 
 FIRST_AGAIN_S = 15.0
-"""A wait is told again after so long, then after twice as long, and so on."""
+"""A wait is reported again after this many seconds, then after twice as long, and so on."""
 
 MOST_AGAIN_S = 900.0
-"""And at least this often."""
+"""The longest interval between two reports of the same wait, in seconds."""
 
 Keep = Callable[[str | None, datetime], None]
-"""Takes what is waited for and since when; None for nothing any more."""
+"""Takes what is waited for and since when; None: the wait has ended."""
 
 
 class Waits:
     """The waits of one stream, one at a time."""
 
     def __init__(self, name: str, keep: Keep, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the stream's name for the log, and what keeps a wait where `hub connect status` finds it."""
+        """Take the stream's name for the log, and the function that stores a wait for `hub connect status`."""
         self._name = name
         self._keep = keep
         self._clock = clock
@@ -32,12 +32,12 @@ class Waits:
         self._is_said = False
 
     def tell(self, kind: str, text: Callable[[], str], after_s: float = 0.0) -> None:
-        """Say what is waited for, when it is new or its time has come.
+        """Report what is waited for, if it is new or its next report is due.
 
         Args:
-            kind: tells one wait from another.
-            text: what is waited for; asked only when it is said. No value of a row (I8).
-            after_s: a wait shorter than this is not worth a word.
+            kind: identifies the wait: another kind is another wait.
+            text: returns what is waited for; called only for a report. It contains no value of a row (I8).
+            after_s: a shorter wait than this is not reported.
         """
         now = self._clock()
         if kind != self._kind:
@@ -52,7 +52,7 @@ class Waits:
         self._keep(said, self._since)
 
     def over(self) -> None:
-        """Say that nothing is waited for any more, if it was said that something is."""
+        """Report that the wait has ended, if it was reported before."""
         if self._kind is not None and self._is_said:
             _log.warning("%s goes on after %.0f s", self._name, self._clock() - self._began)
             self._keep(None, self._since)

@@ -1,1 +1,1 @@
-"""Streams of a source, made from a declaration: read, compared, their rejects found again."""
+"""Streams of a source, made from a declaration: read them, compare them, find the rows of their rejects."""

@@ -1,7 +1,7 @@
 """A source's side of a comparison: all rows of the streams of one subject, as the events that they would be now.
 
-Rows go through the same table, mapper and encoder as in the connector, so that both say the same of a row. On
-PostgreSQL one reading is one snapshot of the database: a row that changes its key meanwhile is read once.
+Rows go through the same table, mapper and encoder as in the connector, so both give the same event for a row. On
+PostgreSQL one reading is one snapshot of the database: a row whose key changes meanwhile is read once.
 """
 
 import json
@@ -32,17 +32,17 @@ from hub.topology import MAX_RECORD_BYTES
 
 ROWS_AT_ONCE = 20_000
 FOR_EVER_US = 253_402_300_799_999_999
-"""The end of the year 9999: a version that a repair has used up stays used up."""
+"""The end of the year 9999: a version that a repair has used stays used."""
 
 
 class ComparedStreams:
     """The streams of a source that feed one subject; see ``hub.model.compared.SourceStreams``."""
 
     def __init__(self, context: Context, subject: str) -> None:
-        """Take the table streams of a subject; the first contact with the source.
+        """Take the table streams of a subject; this is the first contact with the source.
 
         Raises:
-            ConfigError: the subject has no stream, or none that holds a state; or a table is not as declared.
+            ConfigError: no stream feeds the subject, or only outboxes do; or a table is not as declared.
         """
         streams = [stream for stream in context.declaration.streams if stream.subject == subject]
         tables = [stream for stream in streams if stream.kind is Kind.TABLE]
@@ -59,7 +59,7 @@ class ComparedStreams:
         return [stream.name for stream in self._streams]
 
     def begin(self) -> None:
-        """Note up to where the connector has read each stream."""
+        """Note how far the connector has read each stream."""
         for stream in self._streams:
             stream.begin()
 
@@ -74,12 +74,12 @@ class ComparedStreams:
             yield from stream.unread()
 
     def unknown(self) -> Sequence[str]:
-        """Return the streams of which it is not known how far the connector has read."""
+        """Return the streams for which it is unknown how far the connector has read."""
         return [stream.name for stream in self._streams if not stream.is_position_known]
 
 
 def compared_subjects(streams: Sequence[Stream]) -> list[str]:
-    """Return the subjects that can be compared: those with a stream that holds a state."""
+    """Return the subjects that can be compared: those with at least one table stream."""
     return list(dict.fromkeys(stream.subject for stream in streams if stream.kind is Kind.TABLE))
 
 
@@ -88,7 +88,7 @@ def cannot_compare(streams: Sequence[Stream]) -> str:
     names = ", ".join(stream.name for stream in streams)
     if not streams:
         return "no stream of the declaration feeds it"
-    return f"{names}: an outbox tells changes and holds no state, so there is nothing to compare"
+    return f"{names}: an outbox reports changes and holds no state, so there is nothing to compare"
 
 
 class _ComparedStream:
@@ -177,14 +177,14 @@ class _ComparedStream:
                 event_id = self._mapper.event_id(row, own, self._mapper.operation(row))
                 content = self._order.content(records[number][1], event_id, now)
                 said[self._mapper.row_hash(row)] = Said(own, version, content, None, FOR_EVER_US)
-            # without a checkpoint there is no connector here that could be told
+            # without a checkpoint there is no connector here that must remember it
             if said and self._context.state.position(self.name) is not None:
                 self._context.state.remember(self.name, said)
 
         return remember
 
     def _key(self, row: Sequence[Any]) -> bytes | None:
-        """Return the key of a row that has no record: its key fields may be right all the same."""
+        """Return the key of a row that has no record; its key fields may still be right. None if they are not."""
         steps = {step.field: step for step in self._mapper.steps}
         (opened,), _ = self._mapper.opened([row])
         try:
@@ -194,7 +194,7 @@ class _ComparedStream:
 
 
 def all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
-    """Read the rows of a select: on PostgreSQL in one snapshot, by a cursor of the server; else page by page."""
+    """Read the rows of a select: on PostgreSQL in one snapshot through a server-side cursor, else page by page."""
     if not table.is_postgresql:
         yield from all_pages(table, wanted, ROWS_AT_ONCE)
         return
@@ -202,10 +202,10 @@ def all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
     try:
         with translated(table.what), table.engine.connect() as connection:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            # all of it is wanted, not its first rows soon
+            # all rows are wanted, so the planner need not be fast with the first ones
             connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
             options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
-            # by key, so that a row that cannot be read has a place to go on from
+            # in key order, so that reading can continue after a row that cannot be read
             for page in options.execute(wanted.order_by(*table.key)).partitions(ROWS_AT_ONCE):
                 yield table.with_children(connection, [tuple(row) for row in page])
                 after = next((place for row in reversed(page) if None not in (place := table.place(row))), after)

@@ -1,6 +1,6 @@
-"""What a source's engineer asks of a reject: which row of mine is it, and which value failed?
+"""For the source's engineer: which of my rows is a reject, and which value failed?
 
-Keys and values are looked up in the source when they are asked for; the state keeps neither.
+Keys and values are looked up in the source on demand; the connector's state stores neither.
 """
 
 import re
@@ -22,12 +22,12 @@ from connectors.tables.apart import REASONS
 
 @dataclass(frozen=True, slots=True)
 class ShownReject:
-    """A reject with the source's own words. Key and values may be personal: they are for the source's side only.
+    """A reject with the source's own words. Key and values may be personal: only the source's side may see them.
 
     Fields:
         is_declared: whether the declaration still has the stream.
-        key: the row's key by column; None: no row has it now (deleted, left ``where``, or table or key is another).
-        values: what the row holds where it failed, by column or path; of a list one text of all its elements.
+        key: the row's key by column; None: no row has it now (deleted, left ``where``, or the table or key is another).
+        values: the values that failed, by column or path; the elements of a list are joined into one text.
     """
 
     stream: str
@@ -39,7 +39,7 @@ class ShownReject:
     values: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the reject as JSON."""
         return {
             "stream": self.stream,
             "declared": self.is_declared,
@@ -52,10 +52,10 @@ class ShownReject:
 
 
 def shown_rejects(context: Context, stream: str | None = None, reason: str | None = None) -> list[ShownReject]:
-    """Return the rejects of a source, those of one stream or reason where asked for, in the order of the streams.
+    """Return the rejects of a source in the order of its streams, all or those of one stream or reason.
 
     Raises:
-        RetryableError, ConfigError: as any reading of the source or of the state.
+        RetryableError, ConfigError: as for any reading of the source or of the state.
     """
     kept = [
         one for one in context.state.rejects() if stream in (None, one.stream) and reason in (None, str(one.reason))
@@ -94,7 +94,7 @@ def own_key(stream: Stream, row: Sequence[Any]) -> dict[str, str | None]:
 
 
 def failed_values(mapper: RowMapper, reason: str, detail: str, row: Sequence[Any]) -> dict[str, str | None]:
-    """Return what a row holds where it failed, by the source's own names."""
+    """Return the row's values that failed, by the source's own names."""
     stream = mapper.stream
     rules = {rule.field: rule for rule in stream.fields}
     words = re.findall(r"\w+", detail)

@@ -1,7 +1,7 @@
 """The connectors on SQLAlchemy: ``outbox`` and ``table``, made from a declaration alone.
 
-Both read a table so that no row is missed (``horizon``, ``overlap``); they differ in what a row is: an outbox row is
-an event of its own and its id its version, a table's row is a state whose version is a column or the time of its last
+Both read a table without missing a row (``horizon``, ``overlap``). They differ in what a row is: an outbox's row is
+an event, and its id is the version. A table's row is a state, and its version is a column or the time of its last
 change.
 """
 
@@ -53,23 +53,23 @@ class Context:
     catalogue: Catalogue = field(default_factory=load_catalogue)
 
     def close(self) -> None:
-        """Let go of the connections to the source and to the state, and of the lock."""
+        """Close the connections to the source and to the state, and release the lock."""
         self.engine.dispose()
         self.state.close()
 
 
 def declaration_in_force(context: Context) -> Declaration:
-    """Return the declaration under the epoch of the last full reading that was asked for, where that is higher."""
+    """Return the declaration; its epoch is that of the last full reading that was asked for, if that is higher."""
     return with_epoch(context.declaration, context.state.full_reading())
 
 
 _Sent = dict[str, tuple[datetime | None, str]]
-"""What became last of rows that are met again at every poll, by hash: when the row changed, and its content."""
+"""What was sent last of rows that every poll reads again, by hash: when the row changed, and its content."""
 
 
 @dataclass(slots=True)
 class Mapped:
-    """What became of a page's rows."""
+    """What a page's rows became."""
 
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Mapped:
 
 
 class SqlConnector:
-    """One stream of a source; see ``port.Connector``. The source is first met in ``stored``."""
+    """One stream of a source; see ``port.Connector``. ``stored`` makes the first contact with the source."""
 
     def __init__(self, context: Context, stream: Stream) -> None:
         self._context = context
@@ -92,7 +92,7 @@ class SqlConnector:
         self._mapping: str | None = None
 
     def _map(self, declaration: Declaration) -> None:
-        """Make what maps and encodes rows, under the declaration's epoch."""
+        """Create what maps and encodes rows, with the declaration's epoch."""
         context, stream = self._context, self._stream
         self._epoch = declaration.epoch
         self._mapper = RowMapper(declaration, stream, context.catalogue.latest(stream.subject), context.secret)
@@ -119,7 +119,7 @@ class SqlConnector:
         return event_topic(self._stream.subject)
 
     def stored(self) -> Position | None:
-        """Return the stored position and learn which rows are rejects, and whether they are to be read again."""
+        """Return the stored position; load which rows are rejects, and whether to read them again."""
         with self._open.steady():
             is_open = self._open.reading is not None
             _, table = self._open.opened()
@@ -133,7 +133,7 @@ class SqlConnector:
         if stored is not None and not is_of(stored.position, self._open.read_as):
             _log.warning(
                 "stream %s: its declaration names another table, key, where or way of reading than before: it is read"
-                " from the beginning",
+                " again from the beginning",
                 self.name,
             )
             self._context.state.forget_rejects(self.name, tuple(RejectReason))
@@ -142,7 +142,7 @@ class SqlConnector:
         return stored.position if stored else None
 
     def _compare_mapping(self) -> None:
-        """Find out whether rows are mapped in another way than the rejects were; without rejects nothing is to do."""
+        """Find out whether the mapping has changed since the rejects were read; without rejects it is only stored."""
         state, version = self._context.state, self._context.catalogue.latest(self._stream.subject)
         digest = mapping_digest(self._context.declaration, self._stream, version)
         is_new = state.mapping(self.name) != digest
@@ -161,7 +161,7 @@ class SqlConnector:
                 yield from self._all(position if why is None else self._open.anew(why))
 
     def changes(self, position: Position) -> Iterator[Page]:
-        """Read what is new; see ``port.Connector``. All of it where the table is another one by now."""
+        """Read what is new; see ``port.Connector``. If the table is another one now, read all of it."""
         with self._open.steady():
             reading, table = self._open.opened()
             self._begin_at(position)
@@ -186,12 +186,12 @@ class SqlConnector:
         """Read all rows from a snapshot's position on."""
         reading, _ = self._open.opened()
         self._begin_at(position)
-        # one page ahead: a snapshot's pages do not depend on what becomes of those before
+        # one page ahead: a snapshot's pages do not depend on what happens to earlier ones
         for rows, after in read_ahead(reading.snapshot(position)):
             yield self._page(rows, carried(position, after), self._changed_place())
 
     def _rejects_again(self, position: Position, mapping: str) -> Iterator[Page]:
-        """Read the rows that are rejects, by the mapping of now; the last page says that all were."""
+        """Read the rejected rows with the present mapping; the last page says that all of them were read."""
         _, table = self._open.opened()
         for rows in rows_named(table, self._mapper, self._rejected):
             yield self._page(rows, position, None)
@@ -200,7 +200,7 @@ class SqlConnector:
         yield last
 
     def _may_come_again(self, at: datetime | None, position: Position) -> bool:
-        """Say whether the next poll may bring a row of that time as it is; one without a time comes at every poll."""
+        """Tell whether the next poll may read a row of that time again; a row without a time comes at every poll."""
         return (
             at is None
             or not isinstance(self._open.reading, OverlapReading)
@@ -208,17 +208,17 @@ class SqlConnector:
         )
 
     def _begin_at(self, position: Position) -> None:
-        """Drop what pages say that were read from an earlier position and not confirmed."""
+        """Drop what unconfirmed pages of an earlier position say."""
         self._unconfirmed.clear()
         self._order.forget_under_way()
         self._from = position
 
     def is_held_back(self) -> bool:
-        """Tell whether an open transaction hides what was committed before the run; see ``port.Connector``."""
+        """Tell whether an open transaction may hide rows that were committed before the run; see ``port.Connector``."""
         return self._open.reading is not None and self._open.reading.is_held_back()
 
     def held_back_at(self) -> str | None:
-        """Name the place at which rows are held back; see ``port.Connector``."""
+        """Name what holds rows back; see ``port.Connector``."""
         return self._open.reading.held_back_at() if self._open.reading else None
 
     def held_back_by(self) -> str:
@@ -226,7 +226,7 @@ class SqlConnector:
         return self._open.reading.held_back_by() if self._open.reading else "nothing"
 
     def keep_wait(self, waits_for: str | None, since: datetime) -> None:
-        """Keep what the stream waits for; see ``port.Connector``."""
+        """Store what the stream waits for; see ``port.Connector``."""
         self._context.state.wait(self.name, waits_for, since)
 
     def checkpoint(self, page: Page) -> None:
@@ -236,7 +236,7 @@ class SqlConnector:
         self._rejected.difference_update(page.resolved)
         self._rejected.update(reject.row for reject in page.rejects)
         self._order.confirmed(page.said)
-        # a later page may have been made already: what it holds is not confirmed by this one
+        # a later page may already exist: this confirmation does not cover it
         while self._unconfirmed:
             made, unconfirmed = self._unconfirmed.popleft()
             self._sent.update(unconfirmed)
@@ -244,17 +244,17 @@ class SqlConnector:
                 break
 
     def close(self) -> None:
-        """Let go of the connections to the source and to the state, and of the lock."""
+        """Close the connections to the source and to the state, and release the lock."""
         self._context.close()
 
     def table(self) -> SourceTable:
-        """Return the stream's table, its key proved; see ``SourceTable.prove_key``."""
+        """Return the stream's table, after its key is proved; see ``SourceTable.prove_key``."""
         table = SourceTable(self._context.engine, self._stream)
         table.prove_key()
         return table
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
-        """Map rows; ``changed``: where a row has its time, if rows already sent are met again."""
+        """Map rows; ``changed``: the place of a row's time, if polls read rows again that were already sent."""
         found, met = Mapped(), list[Met]()
         now = datetime.now(UTC)
         unconfirmed: _Sent = {}
@@ -299,7 +299,7 @@ class SqlConnector:
         return page
 
     def _unreadable(self, rows: Rows, is_met_again: bool) -> list[Reject]:
-        """Return a reject for each row that the source itself cannot read; one that is met again was named already."""
+        """Return a reject for each row that the source cannot read; a row read again is not reported twice."""
         return [
             Reject(name, self._mapper.place(row), RejectReason.SOURCE_CANNOT_READ, "")
             for row in rows
@@ -307,18 +307,18 @@ class SqlConnector:
         ]
 
     def _changed_place(self) -> int | None:
-        """Return where a row has its time, if rows are met again at every poll."""
+        """Return the place of a row's time, if every poll reads rows again; else None."""
         if not isinstance(self._open.reading, OverlapReading) or not self._stream.changed_at:
             return None
         return self._mapper.columns.index(self._stream.changed_at)
 
     def _at(self, row: Sequence[Any], changed: int | None) -> datetime | None:
-        """Return a row's time, if rows are met again by it; None too for a time that cannot be read."""
+        """Return a row's time, if polls read rows again by it; None also if the time cannot be read."""
         reading = self._open.reading
         return None if changed is None or not isinstance(reading, OverlapReading) else reading.moment(row[changed])
 
     def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
-        """Tell whether a row without a time was not met as it is: each poll brings all of them, most as they were."""
+        """Tell whether a row without a time is new or changed: each poll reads all such rows, mostly unchanged."""
         name, content = self._mapper.row_hash(row), str(hash(repr(row)))
         if self._sent.get(name) == (None, content):
             return False
@@ -326,7 +326,7 @@ class SqlConnector:
         return True
 
     def _is_sent(self, name: str, content: str, changed_at: datetime, unconfirmed: _Sent) -> bool:
-        """Say whether the last that was sent of a row is the same content; else note it."""
+        """Tell whether the same content was already sent of a row; if not, note it."""
         if name in self._sent and self._sent[name][1] == content:
             return True
         reading = self._open.reading

@@ -1,1 +1,1 @@
-"""Questions about a source's tables: what its constraints keep, whether its key holds, which child rows are whose."""
+"""Questions about a source's tables: what constraints guarantee, whether the key holds, which child rows belong."""

@@ -1,4 +1,4 @@
-"""Rows of a page that their declared key does not tell apart: set aside with a reason, never published as one thing."""
+"""Rows of a page without a unique key: they are set aside with a reason and never published as one thing."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -15,14 +15,14 @@ REASONS = (RejectReason.KEY_MISSING, RejectReason.KEY_SHARED)
 def told_apart(
     rows: Sequence[Row], shape: Shape, shared: Collection[str], name_of: Callable[[Row], str], known: Collection[str]
 ) -> tuple[list[Row], list[Reject]]:
-    """Return the rows that have a key of their own, and a reject for each other row.
+    """Return the rows that have a unique key, and a reject for each other row.
 
     Args:
         rows: each begins with its key.
         shape: of the stream's table.
-        shared: keys that rows of other pages have, too, as ``repr`` shows their places.
-        name_of: gives the hash that names a row by all it holds.
-        known: hashes that are rejects already: not named again.
+        shared: keys that rows of other pages have as well, as ``repr`` of their places.
+        name_of: gives the hash of a row's content, which names the row.
+        known: hashes that are rejects already; they are not reported again.
     """
     places = [shape.place(row) for row in rows]
     times = Counter(map(repr, places))

@@ -1,7 +1,7 @@
-"""The child rows of a page's rows: the database itself joins them, so links meet as its own equality says.
+"""The child rows of a page's rows: the database itself joins them, so that its own rules of equality apply.
 
-Padded, case-insensitive and numeric types are equal there in ways that no comparison here would repeat. Parents are
-named by their keys, in parts: every protocol has a limit of values in a statement.
+Padded, case-insensitive and numeric types have rules of equality that no comparison here could repeat. Parents are
+selected by their keys, in several statements: every protocol limits the number of values in a statement.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from connectors.tables.shape import Shape
 
 VALUES_PER_STATEMENT = {"postgresql": 5_000, "mysql": 5_000, "mariadb": 5_000}
 LEAST_VALUES = 500
-"""For any other: under 999 of old SQLite, 1,000 in a list of Oracle, 2,100 of SQL Server."""
+"""For all other databases: below the limits of old SQLite (999), a list in Oracle (1,000), SQL Server (2,100)."""
 
 Row = Sequence[Any]
 
@@ -23,7 +23,7 @@ class Children:
     """The rows of one child table that belong to a stream's rows."""
 
     def __init__(self, shape: Shape, rule: FieldRule, table: Table) -> None:
-        """Take the stream's table, the rule of its list field, and the child table as reflected."""
+        """Take the stream's table, the rule of its list field, and the reflected child table."""
         assert rule.child is not None  # noqa: S101 - for the type checker: only such rules come here
         self._count = len(child_columns(rule))
         self._key = [shape.table.c[name] for name in shape.stream.key]
@@ -32,13 +32,13 @@ class Children:
         joined = shape.table.join(child, and_(*meets))
         wanted = [child.c[name] for name in child_columns(rule)]
         order = [child.c[name] for name in rule.child.order]
-        # without more, equal rows come in any order, and another order would be another content
+        # otherwise equal rows come in any order, and another order would be another content
         order += [child.c[column.name] for column in table.primary_key.columns if column.name not in rule.child.order]
         self._statement = select(*map(shape.selected, [*wanted, *self._key])).select_from(joined).order_by(*order)
         self._shape = shape
 
     def of_rows(self, connection: Connection, rows: Sequence[Row]) -> list[list[Row]]:
-        """Return each row's child rows, in their order; a row begins with its key."""
+        """Return each row's child rows, in order; a row begins with its key."""
         found: dict[str, list[Row]] = {}
         places = [self._shape.place(row) for row in rows]
         most = LEAST_VALUES if len(self._key) > 1 else VALUES_PER_STATEMENT.get(connection.dialect.name, LEAST_VALUES)

@@ -1,4 +1,4 @@
-"""The conditions of ``where``: their values are read by the database as values of the column's own type."""
+"""The conditions of ``where``: the database reads their values as values of the column's own type."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -23,10 +23,10 @@ def conditions(table: Table, stream: Stream, dialect: str) -> list[ColumnElement
 
 
 def condition_problems(engine: Engine, table: Table, stream: Stream, what: str) -> list[str]:
-    """Return which values of ``where`` are none of their column; asks PostgreSQL, and of MariaDB what it would guess.
+    """Return which values of ``where`` do not fit their columns. Asks PostgreSQL; finds what MariaDB would guess at.
 
     Raises:
-        RetryableError: the source is away.
+        RetryableError: the source is unreachable.
     """
     dialect, found = engine.dialect.name, []
     for name, values in stream.where.items():
@@ -45,10 +45,8 @@ def condition_problems(engine: Engine, table: Table, stream: Stream, what: str) 
                 unfit = list(values)
         if unfit:
             said = ", ".join(map(repr, unfit))
-            kind = column.type.compile(engine.dialect) if not isinstance(column.type, NullType) else "of its own"
-            found.append(
-                f"{what}: where.{name}: the column is {kind}, and {said} is no value of it that can be compared"
-            )
+            kind = column.type.compile(engine.dialect) if not isinstance(column.type, NullType) else "of a special type"
+            found.append(f"{what}: where.{name}: the column is {kind}, and {said} cannot be compared with it")
     return found
 
 
@@ -60,7 +58,7 @@ def _condition(column: Column[object], values: tuple[Word, ...], dialect: str) -
 
 
 def _unfit(column: Column[object], values: tuple[Word, ...]) -> Iterator[Word]:
-    """Yield the texts that MariaDB would take for 0 beside a number, or for no day beside a date."""
+    """Yield the texts that MariaDB would read as 0 when compared with a number, or as no day with a date."""
     try:
         kind = column.type.python_type
     except NotImplementedError:

@@ -1,7 +1,8 @@
-"""What a database itself keeps of a key: which unique index or primary key covers it, which columns are never null.
+"""What a database guarantees of a key: which unique index or primary key covers it, which columns are never null.
 
-Only what holds for every row that a select of the table gives: no partial index, none that is not valid, none whose
-equality is finer than the column's own (a collation that ignores case), none of a parent whose children have their own.
+Only what holds for every row of a select of the table counts. These do not count: a partial or invalid index; one with
+a finer equality than the column's own (a collation that ignores case); an index of a parent whose children have their
+own.
 """
 
 import warnings
@@ -36,20 +37,20 @@ _PG_NEVER_NULL = text(
 
 
 def unique_by(connection: Connection, table: Table, key: Sequence[str]) -> str | None:
-    """Return what keeps the key unique, by name; None where no constraint or index does."""
+    """Return the name of what keeps the key unique; None if no constraint or index does."""
     dialect = connection.dialect.name
     if dialect == "postgresql":
         name = connection.dialect.identifier_preparer.format_table(table)
         found = connection.execute(_PG_UNIQUE, {"table": name, "key": list(key)}).scalar()
         return str(found) if found else None
     if dialect == "sqlite":
-        # any other index may compare in another way than the column does, and its key may be null
+        # any other index may compare differently from the column, and its key may be null
         return "the row id" if _is_row_id(table, key) else None
     return _reflected_unique(connection, table, set(key))
 
 
 def never_null(connection: Connection, table: Table, key: Sequence[str]) -> set[str]:
-    """Return those columns of the key in which no row can have a null."""
+    """Return the key columns in which no row can have a null."""
     if connection.dialect.name == "postgresql":
         name = connection.dialect.identifier_preparer.format_table(table)
         return set(connection.execute(_PG_NEVER_NULL, {"table": name}).scalars()) & set(key)
@@ -66,7 +67,7 @@ def _is_row_id(table: Table, key: Sequence[str]) -> bool:
 def _reflected_unique(connection: Connection, table: Table, key: Collection[str]) -> str | None:
     inspector = inspect(connection)
     with warnings.catch_warnings():
-        # a type that SQLAlchemy does not know is no concern of a key's proof
+        # a type that SQLAlchemy does not know does not matter for a key's proof
         warnings.filterwarnings("ignore", message="Did not recognize type")
         return _unique_of(inspector, table, key)
 

@@ -1,13 +1,14 @@
-"""Which table a position was taken from: a table dropped and made anew, or swapped by rename, is another one.
+"""Which table a position belongs to: a table that was dropped and recreated, or swapped by rename, is another one.
 
-Its rows may have been written by older transactions, or carry older times, than what was read of the table before. So
-a position names the table, and a poll looks whether it is still the one; if not, it is read again whole.
+Rows of the new table may have been written by older transactions, or carry older times, than what was read before. So
+a position names the table, and each poll checks that it is still the same; if not, the whole table is read again.
 
-- PostgreSQL: the oid of the relation, of its partitions and heirs, and of what a view reads, with each one's file. A
-  new file alone (TRUNCATE, but VACUUM FULL and CLUSTER too) is another table only where no older row is left in it.
-- SQLite: the file, and the number that every change of its schema raises.
-- MariaDB and MySQL: when the table and each of its partitions was made, to the second; on MariaDB, for a reader with
-  the right PROCESS, InnoDB's number of the table too, which TRUNCATE raises.
+- PostgreSQL: the oid of the relation, of its partitions and inheriting tables, and of what a view reads, each with its
+  file. A new file alone (from TRUNCATE, but also from VACUUM FULL and CLUSTER) means another table only if no older row
+  is left in it.
+- SQLite: the file, and the number that rises with every change of its schema.
+- MariaDB and MySQL: when the table and each of its partitions was created, to the second. On MariaDB, if the reader has
+  the right PROCESS, also InnoDB's number of the table, which TRUNCATE raises.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ _MADE, _PARTS, _HORIZON = "made", "parts", "horizon"
 _ROUND = 2**32
 _SOON = 2**20
 _TABLE_KINDS = ("r", "p", "m")
-"""Kinds of relations whose rows tell the transaction that wrote them."""
+"""Kinds of relations whose rows show the transaction that wrote them."""
 
 _POSTGRESQL = text(
     """WITH RECURSIVE root AS (SELECT to_regclass(:table)::oid AS oid), part(oid) AS (
@@ -64,34 +65,34 @@ _INNODB = text(
 )
 
 Identity = Mapping[str, JsonValue]
-"""``made``: what tells the table from another. ``parts``: on PostgreSQL the file of each relation behind it, by oid."""
+"""``made``: what identifies the table. ``parts``: on PostgreSQL, the file of each relation behind it, by oid."""
 
 
 def identity_of(shape: Shape) -> Identity:
-    """Return which table a stream's table is now; empty where its database does not tell."""
+    """Return the identity of a stream's table now; empty if its database does not tell."""
     with translated(shape.what), shape.engine.connect() as connection:
         asked = _ASKED.get(connection.dialect.name)
         return asked(connection, shape) if asked is not None else {}
 
 
 def same_names(kept: object, now: Identity) -> bool:
-    """Tell whether all that names the table is as it was; the horizon is only when it was looked at."""
+    """Tell whether everything that identifies the table is unchanged; the horizon is only the moment of the look."""
     return isinstance(kept, Mapping) and all(kept.get(name) == now.get(name) for name in (_MADE, _PARTS))
 
 
 def why_another(shape: Shape, kept: object, now: Identity, read_below: int | None = None) -> str | None:
-    """Return why the table is not the one of a position, or holds rows that were not there; None where neither is so.
+    """Return why the table is not the one of a position, or has rows that it did not have; None if it is the same.
 
     Args:
         shape: the table.
-        kept: what the position names; anything else than an identity: nothing yet.
-        now: what it is now.
-        read_below: the transaction below which all rows were read, where rows are read by their transaction.
+        kept: the identity in the position; anything that is not an identity counts as none.
+        now: its identity now.
+        read_below: the transaction below which all rows were read, if rows are read by their transaction.
     """
     if not isinstance(kept, Mapping) or same_names(kept, now):
         return None
     if kept.get(_MADE) != now.get(_MADE):
-        return "the table was made anew, swapped or altered"
+        return "the table was recreated, swapped or altered"
     before, parts = _files(kept), _files(now)
     is_view = str(now[_MADE]).partition(" ")[2].partition(",")[0] not in _TABLE_KINDS
     with translated(shape.what), shape.engine.connect() as connection:
@@ -100,12 +101,12 @@ def why_another(shape: Shape, kept: object, now: Identity, read_below: int | Non
                 if is_view or _has_rows(connection, shape, oid, now, read_below):
                     return "a table with rows was attached to it"
             elif file != before[oid] and (is_view or not _has_rows(connection, shape, oid, now, kept[_HORIZON])):
-                return "the table was emptied or written anew"
+                return "the table was emptied or rewritten"
     return None
 
 
 def stepped_back_now(why: str) -> dict[str, JsonValue]:
-    """Return what a position says of a table that is read again whole."""
+    """Return what a position says of a table that is read again from its beginning."""
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "read_again": f"the whole table: {why}"}
 
 
@@ -115,10 +116,10 @@ def _files(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_rows(connection: Connection, shape: Shape, oid: str, now: Identity, written_below: Any) -> bool:
-    """Tell whether a part has rows written by transactions below one; None: any rows."""
+    """Tell whether a part has rows written by transactions below ``written_below``; None: any rows."""
     where = [cast(literal_column("tableoid"), BigInteger) == int(oid)]
     if isinstance(written_below, int):
-        # whatever is not surely newer is older: ids of 32 bits come round
+        # what is not surely newer counts as older: ids of 32 bits wrap around
         age = (cast(cast(literal_column("xmin"), Text), BigInteger) - written_below % _ROUND + _ROUND) % _ROUND
         horizon = now[_HORIZON]
         where.append(age >= max(int(str(horizon)) - written_below, 0) + _SOON)
@@ -151,7 +152,7 @@ def _of_mysql(connection: Connection, shape: Shape) -> Identity:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        # without the right PROCESS the times above are all that is told
+        # without the right PROCESS, the times above are all there is
     return {_MADE: ", ".join(made)}
 
 

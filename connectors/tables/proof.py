@@ -1,7 +1,8 @@
-"""Does the declared key tell rows apart? By a constraint for ever, else by a query for the rows that are there now.
+"""Does the declared key identify each row? A constraint proves it for ever; a query proves it for the rows there are.
 
-Rows that share a key, or have none, have no place in the order of pages and are one thing to the hub: such a table is
-refused. Where no constraint keeps the key, later rows may break it: they are set aside (``KEY_MISSING``,
+Rows that share a key or have none have no place in the order of pages, and the hub would take them for one thing. Such
+a
+table is refused. If no constraint guarantees the key, later rows may break it: they are set aside (``KEY_MISSING``,
 ``KEY_SHARED``), and every start asks again.
 """
 
@@ -20,7 +21,7 @@ from connectors.tables.shape import Shape
 from connectors.tables.unreadable import keys_are_readable
 
 LIMIT_S = 60.0
-"""A proof by query takes no longer than this."""
+"""The longest time that a proof by query may take, in seconds."""
 
 _MANY = 1_000
 _STEPS = 10_000
@@ -32,10 +33,10 @@ class KeyProof:
 
     Fields:
         kept_by: the constraint or index that keeps it unique; None: nothing does.
-        nullable: columns of the key that may be null in a row to come.
-        problems: rows that are there contradict it; the line to change.
-        doubts: what could not be proved, or nothing keeps.
-        is_doubtful: whether rows that are there may contradict it.
+        nullable: key columns that may be null in a later row.
+        problems: existing rows contradict the key; each names the line to change.
+        doubts: what could not be proved, or is not guaranteed.
+        is_doubtful: whether existing rows may contradict the key.
     """
 
     kept_by: str | None
@@ -46,15 +47,15 @@ class KeyProof:
 
     @property
     def is_kept(self) -> bool:
-        """Tell whether the database itself keeps every row's key present and its own."""
+        """Tell whether the database itself guarantees that every row has a key, and no two share one."""
         return self.kept_by is not None and not self.nullable
 
 
 def prove(shape: Shape, limit_s: float = LIMIT_S) -> KeyProof:
-    """Find out whether the key holds; asks the table itself only for what no constraint says.
+    """Find out whether the key holds; queries the table only for what no constraint guarantees.
 
     Raises:
-        RetryableError, ConfigError: as any reading of the source.
+        RetryableError, ConfigError: as for any reading of the source.
     """
     stream = shape.stream
     with translated(shape.what), shape.engine.connect() as connection:
@@ -67,10 +68,10 @@ def prove(shape: Shape, limit_s: float = LIMIT_S) -> KeyProof:
         with keys_are_readable(shape), translated(shape.what), _limited(shape.engine, limit_s) as connection:
             problems = _problems(connection, shape, nullable, kept_by is None)
     except LimitError:
-        doubt = f"whether it tells rows apart could not be found out in {limit_s:g} s"
+        doubt = f"whether it identifies each row could not be found out within {limit_s:g} s"
         return KeyProof(kept_by, nullable, (), (_told(stream, doubt, primary),), is_doubtful=True)
     told = tuple(f"{shape.what}: {_told(stream, problem, primary)}" for problem in problems)
-    doubt = "no constraint keeps it: later rows may have none, or share one, and are rejects then"
+    doubt = "no constraint guarantees it: later rows without a key, or with a shared one, become rejects"
     return KeyProof(kept_by, nullable, told, () if told else (_told(stream, doubt, primary),))
 
 
@@ -98,13 +99,13 @@ def _told(stream: Stream, problem: str, primary: list[str]) -> str:
     names = ", ".join(f'"{name}"' for name in primary)
     primary_key = f", such as the primary key: key = [{names}]" if primary and primary != list(stream.key) else ""
     given = ", ".join(f'"{name}"' for name in stream.key)
-    wanted = f"let key name columns that are never null and together unique{primary_key}"
+    wanted = f"key must name columns that are never null and together unique{primary_key}"
     return f"stream {stream.name}: key = [{given}]: {problem}; {wanted}"
 
 
 @contextmanager
 def _limited(engine: Engine, limit_s: float) -> Iterator[Connection]:
-    """Yield a connection whose statements take no longer than the limit, where its database has one."""
+    """Yield a connection whose statements are limited in time, if its database supports that."""
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SET LOCAL statement_timeout = {int(limit_s * 1000)}"))

@@ -1,7 +1,7 @@
-"""The sequence that gives a column its numbers, as PostgreSQL's catalogue has it.
+"""The sequence that gives a column its numbers, from PostgreSQL's catalogue.
 
-Numbers that a session takes ahead, by the sequence's cache or by an increment that a program fills up itself, are not
-in the order in which rows are written.
+A session may take numbers ahead: by the sequence's cache, or because a program uses up an increment itself. Such
+numbers are not in the order in which rows are written.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _OF_COLUMN = text(
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A sequence: how many numbers a session takes at once, and the step between two."""
+    """A sequence: how many numbers a session takes at once, and the step between two numbers."""
 
     name: str
     cache: int
@@ -36,12 +36,12 @@ class Numbers:
 
     @property
     def are_in_order(self) -> bool:
-        """Tell whether a row that is written later has the higher number."""
+        """Tell whether a row that is written later has a higher number."""
         return self.cache == 1 and self.increment == 1
 
 
 def numbers_of(connection: Connection, column: Column[object]) -> Numbers | None:
-    """Return the sequence behind a column of PostgreSQL, by its default, its identity or its owner; None for none."""
+    """Return the sequence behind a PostgreSQL column, by its default, identity or owner; None if it has none."""
     quote = connection.dialect.identifier_preparer
     name = quote.format_table(column.table)
     found = connection.execute(_OF_COLUMN, {"table": name, "column": column.name}).one_or_none()

@@ -32,10 +32,10 @@ class Shape(Protocol):
         """Return the select of the keys of all rows of the stream."""
 
     def selected(self, column: Column[Any]) -> ColumnElement[Any]:
-        """Return what selects a column of this table or of a child's."""
+        """Return the expression that selects a column of this table or of a child table."""
 
     def place(self, row: Sequence[Any]) -> list[JsonValue]:
-        """Return a row's key as a position keeps it; the row begins with its key."""
+        """Return a row's key as a position stores it; the row begins with its key."""
 
     def at_any(self, places: Sequence[Sequence[JsonValue]]) -> ColumnElement[bool]:
         """Return the condition of the rows whose key is at one of some places."""

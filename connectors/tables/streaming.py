@@ -1,7 +1,7 @@
-"""Read all rows of a statement page by page, without a lock on the source's file while a page is worked on.
+"""Read all rows of a statement page by page, without locking the source's file while a page is processed.
 
-An open cursor of SQLite keeps its file from being written, by its owner or by this very connector when its state lies
-in the same file. So the rows are put aside into a temporary table first, in one go.
+An open cursor of SQLite blocks writes to its file, by its owner, and by this connector if its state is
+in the same file. So the rows are first copied into a temporary table, in one statement.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ _numbers = count()
 
 
 def streamed(connection: Connection, statement: Select[Any], page_rows: int) -> Iterator[list[Sequence[Any]]]:
-    """Yield the rows of a statement in its order, so many at a time."""
+    """Yield the rows of a statement in its order, ``page_rows`` at a time."""
     if connection.dialect.name == "sqlite":
         statement = _put_aside(connection, statement)
     options = connection.execution_options(stream_results=True, max_row_buffer=page_rows)

@@ -1,7 +1,7 @@
-"""The column of a row's last change, as a poll asks for it: which rows are later than a time, which have none.
+"""The column of a row's last change, as a poll uses it: which rows are later than a time, which have none.
 
-SQLite has no type of its own for times. They stand there as text, and text has an order of its own: ``T`` comes after
-a space, a time with an offset stands elsewhere than its moment, ``01/07/2025`` after no ISO date that it follows.
+SQLite has no type for times. It stores them as text, and text has its own order: ``T`` sorts after
+a space, a time with an offset is not where its moment would be, ``01/07/2025`` sorts before ISO dates that are earlier.
 """
 
 from datetime import datetime, timedelta
@@ -14,15 +14,15 @@ from sqlalchemy.types import Date, NullType, TypeEngine
 _ISO = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
 _WITH_OFFSET = "*[Zz+-]*"
 _LONGEST_OFFSETS = timedelta(hours=38)
-"""So far the text of a time may lie from that of the same moment in the source's zone: 24 h of one, 14 of the other."""
+"""How far the text of a time may differ from the same moment in the source's zone: 24 h for one, 14 h for the other."""
 
 
 class TimeColumn:
     """A stream's ``changed_at``, read with an overlap.
 
     Fields:
-        column: compared with times.
-        is_text: its order is that of text, so what a poll brings must be looked at once more.
+        column: is compared with times.
+        is_text: its order is that of text, so the rows of a poll must be checked once more.
     """
 
     def __init__(self, column: Column[Any], dialect: str) -> None:
@@ -31,7 +31,7 @@ class TimeColumn:
         self.timeless = timeless(column, dialect)
 
     def since(self, moment: datetime) -> ColumnElement[bool]:
-        """Return the condition of the rows at or after a time; of text some more, and none that ``timeless`` has."""
+        """Return the condition of the rows at or after a time; for text it may match more, but none of ``timeless``."""
         later = self.column >= moment
         if not self.is_text:
             return later
@@ -40,12 +40,12 @@ class TimeColumn:
         return and_(_is_iso(self.column), or_(later, maybe))
 
     def with_time(self) -> ColumnElement[bool] | None:
-        """Return the condition of the rows whose times can be compared, where others may be there; else None."""
+        """Return the condition of the rows whose times can be compared; None if all can."""
         return _is_iso(self.column) if self.is_text else None
 
 
 def is_time(kind: TypeEngine[Any], dialect: str) -> bool:
-    """Tell whether a column of a type can hold times of change; in SQLite text can, and what has no type."""
+    """Tell whether a column of a type can hold times of change; in SQLite also text and columns without a type."""
     inner = kind.data_type if isinstance(kind, DOMAIN) else kind
     if dialect == "sqlite" and isinstance(inner, String | NullType | Date):
         return True
@@ -56,9 +56,9 @@ def is_time(kind: TypeEngine[Any], dialect: str) -> bool:
 
 
 def timeless(column: Column[Any], dialect: str) -> ColumnElement[bool] | None:
-    """Return the condition of rows whose time is none that the others could be compared with; None: all have one."""
+    """Return the condition of rows without a time that can be compared; None if all rows have one."""
     if dialect == "sqlite":
-        # numbers, bytes, empty text, 01/07/2025: before or after all times, whatever they mean
+        # numbers, bytes, empty text, 01/07/2025: they sort before or after all times, whatever they mean
         return or_(column.is_(None), not_(_is_iso(column)))
     if dialect in ("mysql", "mariadb"):
         return or_(column.is_(None), column < literal("0001-01-01", NullType()))

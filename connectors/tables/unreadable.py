@@ -1,7 +1,7 @@
-"""Rows that the database itself cannot read: found by their keys, told apart from their neighbours.
+"""Rows that the database itself cannot read: they are found by their keys and separated from the readable ones.
 
 A view's expression or a generated column may divide by zero for one row; then every statement that reads the row
-fails. So the keys are read alone, and the rows by their keys, in halves, until each row is read or is by itself.
+fails. So the keys are read alone, then the rows by their keys, in halves, until each row is read or is alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,27 +17,27 @@ from hub.model.errors import ConfigError
 
 Row = Sequence[Any]
 Finish = Callable[[Connection, list[Row]], Sequence[Row]]
-"""Completes rows with what other statements read, such as child rows; these may fail for a row too."""
+"""Completes rows with what other statements read, such as child rows; these may fail for a row, too."""
 
 
 class UnreadableRow(tuple[Any, ...]):
-    """A row of which only the key could be read; all other values stand as null."""
+    """A row of which only the key could be read; all its other values are None."""
 
 
 def rows_apart(
     shape: Shape, statement: Select[Any], width: int, page_rows: int, finish: Finish
 ) -> Iterator[tuple[Sequence[Row], Sequence[list[JsonValue]]]]:
-    """Read the rows of a statement by their keys, so many at a time, in its order; each page in a session of its own.
+    """Read the rows of a statement by their keys, ``page_rows`` at a time, in its order; one session per page.
 
     Args:
         shape: the stream's table.
-        statement: fails for one of its rows; begins with the columns of the key.
-        width: values that an unreadable row has, the key's included.
+        statement: it fails for one of its rows; it begins with the columns of the key.
+        width: number of values in an unreadable row, the key's included.
         page_rows: most rows at a time.
         finish: completes rows.
 
-    Yields the rows, those that cannot be read as ``UnreadableRow``, and the places of all that were to be read. Rows
-    without a key have no place to be found at, and are left out.
+    Yields the rows, unreadable ones as ``UnreadableRow``, and the places of all rows of the page. Rows
+    without a key cannot be looked up and are skipped.
 
     Raises:
         ConfigError: even the keys cannot be read.
@@ -53,7 +53,7 @@ def rows_apart(
 
 @contextmanager
 def keys_are_readable(shape: Shape) -> Iterator[None]:
-    """Say what to do where a statement fails for a row although it reads no more than keys.
+    """Say what to do if a statement that reads only keys fails for a row.
 
     Raises:
         ConfigError: instead of ``SourceRowError``.
@@ -64,8 +64,8 @@ def keys_are_readable(shape: Shape) -> Iterator[None]:
         key = ", ".join(shape.stream.key)
         raise ConfigError(
             [
-                f"{error.message}; not even its key ({key}) can be read without it, so it cannot be set aside: correct"
-                " the row in the source, or let `where` or a view leave it out"
+                f"{error.message}; even its key ({key}) cannot be read, so the row cannot be set aside: correct"
+                " the row in the source, or exclude it by `where` or a view"
             ]
         ) from None
 

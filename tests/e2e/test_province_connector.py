@@ -62,11 +62,11 @@ def test_connector_runs_with_kafka_and_the_key_secret_alone(environment: dict[st
     ran = run_hub(environment, "connect", "run", str(declaration), "--once", "--json")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["published"] == 3
-    assert "no constraint keeps it" not in ran.stderr
+    assert "no constraint guarantees it" not in ran.stderr
     shown = run_hub(environment, "connect", "status", str(declaration), "--json")
     assert json.loads(shown.stdout)["streams"][0]["published"] == 3
     checked = run_hub(environment, "connect", "check", str(declaration), "--json")
-    assert "no constraint keeps it" in checked.stdout
+    assert "no constraint guarantees it" in checked.stdout
 
 
 def test_declared_comparison_says_that_it_needs_the_warehouse(environment: dict[str, str], declaration: Path) -> None:

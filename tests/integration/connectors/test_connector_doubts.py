@@ -56,13 +56,13 @@ def _warnings(url: str, ddl: str, kind: str = "table", key: str = "so", more: st
 @pytest.mark.parametrize(
     ("luc", "said"),
     [
-        ("timestamp(0)", "its type (TIMESTAMP) tells times apart by 1 s"),
-        ("timestamptz(2)", "its type (TIMESTAMP) tells times apart by 0.01 s"),
-        ("date", "its type (DATE) tells times apart by days"),
-        ("timestamptz DEFAULT now()", "its default takes the time at which the transaction began"),
-        ("timestamp DEFAULT localtimestamp", "its default takes the time at which the transaction began"),
-        ("timestamptz DEFAULT current_timestamp", "its default takes the time at which the transaction began"),
-        ("timestamptz DEFAULT transaction_timestamp()", "its default takes the time at which the transaction began"),
+        ("timestamp(0)", "its type (TIMESTAMP) has a resolution of 1 s"),
+        ("timestamptz(2)", "its type (TIMESTAMP) has a resolution of 0.01 s"),
+        ("date", "its type (DATE) has a resolution of one day"),
+        ("timestamptz DEFAULT now()", "its default sets the time at which the transaction began"),
+        ("timestamp DEFAULT localtimestamp", "its default sets the time at which the transaction began"),
+        ("timestamptz DEFAULT current_timestamp", "its default sets the time at which the transaction began"),
+        ("timestamptz DEFAULT transaction_timestamp()", "its default sets the time at which the transaction began"),
     ],
 )
 def test_time_that_tells_no_order_is_warned_of(database_url: str, luc: str, said: str) -> None:
@@ -85,7 +85,7 @@ def test_trigger_that_notes_the_begin_of_the_transaction_is_warned_of(database_u
     ddl = "CREATE TABLE nguoi (so text PRIMARY KEY, ten text, luc timestamptz);" + TOUCH.format(clock="now()")
     found = _warnings(database_url, ddl)
     assert [one.split(":")[1].strip()[:48] for one in found] == [
-        "trigger cham takes the time at which the transact"[:48]
+        "trigger cham sets the time at which the transact"[:48]
     ]
 
 

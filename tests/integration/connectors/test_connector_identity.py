@@ -126,7 +126,7 @@ def test_table_swapped_by_rename_is_read_whole_though_its_rows_are_older_than_th
     assert postgres.read() == {"old"}
     _swap(postgres)
     assert postgres.read() == {"swapped"}
-    assert "made anew, swapped or altered" in postgres.stepped_back()
+    assert "recreated, swapped or altered" in postgres.stepped_back()
     assert postgres.read() == set()
 
 
@@ -149,7 +149,7 @@ def test_table_swapped_while_the_connector_runs_is_read_whole(
     finally:
         stop.set()
         runs.join()
-    assert "it is read again whole" in caplog.text
+    assert "the whole table is read again" in caplog.text
 
 
 def test_table_that_is_away_for_a_moment_is_waited_for_and_read_whole(
@@ -260,7 +260,7 @@ def test_truncated_and_reloaded_with_older_times_is_read_whole_and_vacuum_full_i
         " ('reloaded', '2021-01-01'); COMMIT"
     )
     assert "reloaded" in source.read()
-    assert "emptied or written anew" in source.stepped_back()
+    assert "emptied or rewritten" in source.stepped_back()
 
 
 def test_rows_reloaded_with_the_transaction_ids_of_their_copy_are_read(database_url: str, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_every_row_is_read_when_pages_end_among_keys_that_are_equal_to_the_datab
     source.run(*(f"INSERT INTO ho_so (so, ma) VALUES ({key}, '{code}')" for code, key in enumerate(later, 4)))
     events = catch_up(connector).events()
     assert {event["dossier_code"] for event in events} == {"1", "2", "3", "4", "5", "6"}
-    told = [record for record in caplog.records if "no constraint keeps it" in record.message]
+    told = [record for record in caplog.records if "no constraint guarantees it" in record.message]
     assert [record.levelname for record in told] == ["INFO"], "check warns of it; a start does not"
 
 

@@ -213,7 +213,7 @@ def test_row_whose_key_cannot_be_read_ends_the_run_with_what_to_do(database_url:
     connector = connectors_of(context)[0]
     connector.stored()
     source.run("INSERT INTO goc (so) VALUES (0)")
-    with pytest.raises(ConfigError, match=r"not even its key \(ma\) can be read"):
+    with pytest.raises(ConfigError, match=r"even its key \(ma\) cannot be read"):
         catch_up(connector)
 
 

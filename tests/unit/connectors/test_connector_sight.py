@@ -31,7 +31,7 @@ late_rows = "{late}"
 dossier_code = "ma"
 status = "tt"
 """
-GONE = "deleted rows, the old key of a row whose key becomes another"
+GONE = "deleted rows, the old key of a row whose key changes"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_outbox_beside_tables_is_named_as_not_compared() -> None:
     wanted, left = subjects_of(context, None)
     assert wanted == ["dossier.progressed"]
     assert left == {
-        "citizen.changed": "people: an outbox tells changes and holds no state, so there is nothing to compare"
+        "citizen.changed": "people: an outbox reports changes and holds no state, so there is nothing to compare"
     }
     with pytest.raises(ConfigError, match="people: an outbox"):
         subjects_of(context, "people")
