@@ -15,9 +15,9 @@ from kafka import TopicPartition
 from hub.codec.encode import Encoder
 from hub.demo.people import MIDNIGHT, Person
 from hub.embedded.locate import Endpoints
-from hub.log.reader import open_reader
+from hub.log.clients import CONFIRM_LIMIT_S, log_writer
+from hub.log.reader import log_reader
 from hub.model.outcomes import Reason
-from hub.operate.log.publish import FLUSH_LIMIT_S, producer
 from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
 
 TOO_LARGE_BYTES = 10_000_000
@@ -61,35 +61,25 @@ def bad_records(person: Person, other: Person, secret: str) -> Iterator[BadRecor
 
 def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
     """Send every bad record once and return how many; blocks until the broker has confirmed them."""
-    out = producer(where.bootstrap, max_request_bytes=MAX_LOG_RECORD_BYTES)
-    try:
-        sent = [
-            out.send(event_topic(_SUBJECT), key=bad.key, value=bad.value)
-            for bad in bad_records(person, other, where.key_secret)
-        ]
+    topic = event_topic(_SUBJECT)
+    with log_writer(where.bootstrap, "begin the demo anew", max_request_size=MAX_LOG_RECORD_BYTES) as out:
+        bad = bad_records(person, other, where.key_secret)
+        sent = [out.send(topic, key=one.key, value=one.value) for one in bad]
         for one in sent:
-            one.get(timeout=FLUSH_LIMIT_S)
-    finally:
-        out.close(timeout=FLUSH_LIMIT_S)
+            one.get(timeout=CONFIRM_LIMIT_S)
     return len(sent)
 
 
 def send_again(where: Endpoints, subject: str, count: int) -> int:
     """Send the first ``count`` records of partition 0 once more, byte for byte; return how many there were."""
     partition = TopicPartition(event_topic(subject), 0)
-    source = open_reader(where.bootstrap)
-    try:
+    with log_reader(where.bootstrap) as source:
         source.assign([partition])
         source.seek_to_beginning(partition)
         found = source.poll(timeout_ms=10_000, max_records=count).get(partition, [])
-    finally:
-        source.close()
-    out = producer(where.bootstrap)
-    try:
+    with log_writer(where.bootstrap, "begin the demo anew") as out:
         for sent in [out.send(partition.topic, key=record.key, value=record.value) for record in found]:
-            sent.get(timeout=FLUSH_LIMIT_S)
-    finally:
-        out.close(timeout=FLUSH_LIMIT_S)
+            sent.get(timeout=CONFIRM_LIMIT_S)
     return len(found)
 
 

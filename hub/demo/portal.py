@@ -19,7 +19,7 @@ from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind
 from hub.demo.stage import Stage
-from hub.log.reader import open_reader
+from hub.log.reader import log_reader
 from hub.model.declaration import Entity
 from hub.model.entities import ENTITIES
 from hub.share.outbox import unshared
@@ -87,9 +87,8 @@ def compare(entity: Entity, connection: Connection, bootstrap: str) -> Shown:
 
 def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
     """Return the last value of every key of a topic, up to its present end; deleted keys are left out."""
-    consumer = open_reader(bootstrap)
     found: dict[bytes, bytes] = {}
-    try:
+    with log_reader(bootstrap) as consumer:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         ends = consumer.end_offsets(partitions)
         consumer.assign(partitions)
@@ -101,8 +100,6 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
                         found.pop(record.key, None)
                     else:
                         found[record.key] = record.value
-    finally:
-        consumer.close()
     return found
 
 

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from hub.demo.sources.load import libpq_url
 from hub.embedded.locate import Endpoints
-from hub.log.reader import open_reader
+from hub.log.reader import log_reader
 from hub.model.errors import HubError
 from hub.topology import merged_topics
 
@@ -99,16 +99,13 @@ class Watch:
 
 def log_ends(where: Endpoints) -> dict[tuple[str, int], int]:
     """Return the end offset of every partition of the topics that the worker reads."""
-    consumer = open_reader(where.bootstrap)
-    try:
+    with log_reader(where.bootstrap) as consumer:
         partitions = [
             TopicPartition(topic, number)
             for topic in merged_topics()
             for number in consumer.partitions_for_topic(topic) or ()
         ]
         ends = consumer.end_offsets(partitions)
-    finally:
-        consumer.close()
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 

@@ -13,7 +13,7 @@ from kafka.consumer.fetcher import ConsumerRecord, Fetcher
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from kafka.protocol.consumer import IsolationLevel
 
-from hub.embedded.kafka import broker_answers
+from hub.log.clients import check_broker
 from hub.log.odd import OddRecord
 from hub.log.unpacking import Unpacking
 from hub.model.errors import UnreachableError
@@ -33,9 +33,7 @@ def open_reader(bootstrap: str, **options: Any) -> KafkaConsumer:
     Raises:
         UnreachableError: no broker answers.
     """
-    # Asked before the client does: one that finds nobody tries for long and leaves its sockets open.
-    if not broker_answers(bootstrap):
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?")
+    check_broker(bootstrap)
     settings = {
         "auto_offset_reset": "none",
         "isolation_level": READ_COMMITTED,

@@ -10,14 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from hub.embedded.kafka import broker_answers
+from hub.log.clients import open_admin
 from hub.model.errors import UnreachableError
-from hub.retry import FIRST_ANSWER_MS
 
-_ANSWER_MS = 10_000
 _NO_SUCH_TOPIC = 3
 """Kafka's number of the error: the brokers know no topic of that name."""
 
@@ -62,20 +59,13 @@ class TopicIds:
     def _told(self, topics: Collection[str]) -> list[Mapping[str, Any]]:
         if not topics:
             return []
-        away = f"no Kafka broker at {self._bootstrap} tells the ids of topics"
-        if self._client is None and not broker_answers(self._bootstrap):
-            raise UnreachableError(away)
+        if self._client is None:
+            self._client = open_admin(self._bootstrap)
         try:
-            if self._client is None:
-                self._client = KafkaAdminClient(
-                    bootstrap_servers=self._bootstrap.split(","),
-                    request_timeout_ms=_ANSWER_MS,
-                    bootstrap_timeout_ms=FIRST_ANSWER_MS,
-                )
             return list(self._client.describe_topics(sorted(topics)))
         except KafkaError as error:
             self.close()
-            raise UnreachableError(away) from error
+            raise UnreachableError(f"no Kafka broker at {self._bootstrap} tells the ids of topics") from error
 
     def close(self) -> None:
         """Let go of the broker; the next question opens a connection anew."""

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 
 from hub.codec.decode import decode, masked
 from hub.log.odd import is_damage
-from hub.log.reader import open_reader
+from hub.log.reader import log_reader
 from hub.model.errors import HubError
 from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
 
@@ -84,8 +84,7 @@ def tail(
         UnreachableError: no broker answers.
         HubError: the topic is not there, and only what is there now was asked for.
     """
-    consumer = open_reader(bootstrap, auto_offset_reset="earliest")
-    try:
+    with log_reader(bootstrap, auto_offset_reset="earliest") as consumer:
         partitions = _partitions(consumer, topic)
         if not partitions:
             missing = f"there is no topic {topic}"
@@ -109,8 +108,6 @@ def tail(
                 quiet_since = time.monotonic()
             elif until_end and time.monotonic() - quiet_since > _QUIET_S:
                 return
-    finally:
-        consumer.close()
 
 
 _QUIET_S = 5.0

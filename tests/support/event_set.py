@@ -13,9 +13,9 @@ import fastavro
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.wire import frame
+from hub.log.clients import CONFIRM_LIMIT_S, log_writer
 from hub.model.entities import key_fields_of
 from hub.model.keys import entity_key
-from hub.operate.log.publish import FLUSH_LIMIT_S, producer
 from hub.topology import MAX_LOG_RECORD_BYTES, event_topic
 
 FIRST_DAY = datetime(2025, 6, 1, tzinfo=UTC)
@@ -158,10 +158,7 @@ def _without_logical_types(schema: Any) -> Any:
 
 def send(bootstrap: str, records: Sequence[Outgoing]) -> list[tuple[str, int, int]]:
     """Send records in their order; return topic, partition and offset of each, once the broker has confirmed it."""
-    out = producer(bootstrap, max_request_bytes=MAX_LOG_RECORD_BYTES)
-    try:
+    with log_writer(bootstrap, "run the test again", max_request_size=MAX_LOG_RECORD_BYTES) as out:
         sent = [out.send(record.topic, key=record.key, value=record.value) for record in records]
-        confirmed = [one.get(timeout=FLUSH_LIMIT_S) for one in sent]
-    finally:
-        out.close(timeout=FLUSH_LIMIT_S)
+        confirmed = [one.get(timeout=CONFIRM_LIMIT_S) for one in sent]
     return [(one.topic, one.partition, one.offset) for one in confirmed]

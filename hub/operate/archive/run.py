@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy import Engine
 
+from hub.log.clients import log_admin
 from hub.log.odd import OddRecord, is_damage
 from hub.log.reader import log_reader
 from hub.model.errors import HubError
@@ -31,7 +32,6 @@ from hub.operate.archive.files import (
 )
 from hub.operate.archive.plan import ArchiveStretch
 from hub.operate.archive.reader import archived_ranges
-from hub.retry import FIRST_ANSWER_MS
 from hub.warehouse.database import translated_errors
 
 DELETE = "archive_delete"
@@ -211,10 +211,9 @@ def delete_archived(
 
 
 def _delete(bootstrap: str, deletions: Sequence[Deletion]) -> None:
-    client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=FIRST_ANSWER_MS)
-    try:
-        client.delete_records({TopicPartition(one.topic, one.partition): one.before for one in deletions})
-    except KafkaError as error:
-        raise HubError(f"the cluster refuses to delete records: {error}") from error
-    finally:
-        client.close()
+    befores = {TopicPartition(one.topic, one.partition): one.before for one in deletions}
+    with log_admin(bootstrap, answer_ms=30_000) as client:
+        try:
+            client.delete_records(befores)
+        except KafkaError as error:
+            raise HubError(f"the cluster refuses to delete records: {error}") from error

@@ -19,11 +19,11 @@ from sqlalchemy import BigInteger, Connection, Engine, Row, column, func, insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.embedded.locate import Endpoints
+from hub.log.clients import log_writer
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
 from hub.operate.dead_letters.letters import Letter, State, Wanted, among, at, place_text, read_letters
 from hub.operate.dead_letters.redrive_log import Sought, copies_since, ends_of, origin_header, send_all
-from hub.operate.log.publish import producer
 from hub.operate.records.history import Place
 from hub.topology import MAX_SHARED_BYTES, is_closed
 from hub.warehouse.database import translated_errors
@@ -222,11 +222,9 @@ def _send_and_mark(
 ) -> int:
     if not returning:
         return 0
-    out = producer(where.bootstrap, MAX_SHARED_BYTES)
-    try:
+    advice = "redrive again, which looks in the log before it sends"
+    with log_writer(where.bootstrap, advice, limit_s=1, max_request_size=MAX_SHARED_BYTES) as out:
         offsets = send_all(out, [send_one(out, one) for one in returning], [one.origin for one in returning])
-    finally:
-        out.close(timeout=1)
     mark(engine, offsets)
     done(len(offsets))
     return len(offsets)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
 
+from hub.log.clients import CONFIRM_LIMIT_S
 from hub.log.odd import is_damage
 from hub.log.reader import log_reader, written_ends
 from hub.model.errors import HubError, UnreachableError
-from hub.operate.log.publish import FLUSH_LIMIT_S
 from hub.operate.records.history import Place
 from hub.topology import HEADER_ORIGIN
 
@@ -35,21 +34,10 @@ def ends_of(bootstrap: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple
 
 
 def send_all(out: KafkaProducer, sending: Sequence[Any], origins: Sequence[Place]) -> dict[Place, int]:
-    """Wait until the broker has confirmed every record; return the offset each got, by its origin.
-
-    Raises:
-        UnreachableError: it did not confirm all of them; which it took can be read in the log.
-    """
-    try:
-        out.flush(timeout=FLUSH_LIMIT_S)
-        return {
-            origin: int(sent.get(timeout=FLUSH_LIMIT_S).offset) for origin, sent in zip(origins, sending, strict=True)
-        }
-    except KafkaError as error:
-        raise UnreachableError(
-            f"the broker did not confirm every record ({type(error).__name__}): redrive again, "
-            "which looks in the log before it sends"
-        ) from error
+    """Wait until the broker has confirmed every record; return the offset each got, by its origin."""
+    out.flush(timeout=CONFIRM_LIMIT_S)
+    waiting = zip(origins, sending, strict=True)
+    return {origin: int(sent.get(timeout=CONFIRM_LIMIT_S).offset) for origin, sent in waiting}
 
 
 @dataclass(frozen=True, slots=True)

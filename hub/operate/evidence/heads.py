@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Select, func, insert, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -16,12 +15,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
-from hub.embedded.kafka import broker_answers
-from hub.log.reader import open_reader
+from hub.log.clients import log_writer
+from hub.log.reader import log_reader
 from hub.model.errors import PoisonError, UnreachableError
 from hub.model.evidence import ChainEnd, Head, document_digest, key_id_of
 from hub.operate.evidence.keys import SigningKey
-from hub.retry import FIRST_ANSWER_MS
 from hub.topology import HEAD_SUBJECT, HEAD_TOPIC
 from hub.warehouse.tables.core import audit, log_partition
 from hub.warehouse.tables.evidence import head, head_published, seal, signing_key
@@ -104,35 +102,16 @@ def publish_heads(bootstrap: str, heads: Sequence[SignedHead]) -> list[dict[str,
     Raises:
         UnreachableError: the broker did not confirm in time, or the topic is not there; sending again is safe.
     """
-    _check_broker(bootstrap)
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
-            enable_idempotence=True,
-            acks="all",
-            max_block_ms=int(_CONFIRM_LIMIT_S * 1000),
-            bootstrap_timeout_ms=FIRST_ANSWER_MS,
-        )
-        try:
-            sent = [(one.number, producer.send(HEAD_TOPIC, value=_encoded(one))) for one in heads]
-            producer.flush(timeout=_CONFIRM_LIMIT_S)
-            placed = [(number, future.get(timeout=_CONFIRM_LIMIT_S)) for number, future in sent]
-        finally:
-            producer.close(timeout=_CONFIRM_LIMIT_S)
-    except KafkaError as error:
-        raise UnreachableError(
-            f"{HEAD_TOPIC}: the broker did not confirm ({type(error).__name__}); is the topic there? hub topics ensure"
-        ) from error
+    advice = f"is the topic {HEAD_TOPIC} there? `hub topics ensure` shows it"
+    options = {"linger_ms": 0, "compression_type": None, "max_block_ms": int(_CONFIRM_LIMIT_S * 1000)}
+    with log_writer(bootstrap, advice, _CONFIRM_LIMIT_S, **options) as producer:
+        sent = [(one.number, producer.send(HEAD_TOPIC, value=_encoded(one))) for one in heads]
+        producer.flush(timeout=_CONFIRM_LIMIT_S)
+        placed = [(number, future.get(timeout=_CONFIRM_LIMIT_S)) for number, future in sent]
     return [
         {"number": number, "topic": at.topic, "partition": at.partition, "log_offset": at.offset}
         for number, at in placed
     ]
-
-
-def _check_broker(bootstrap: str) -> None:
-    """Ask before the client does: one that finds nobody leaves its sockets open."""
-    if not broker_answers(bootstrap):
-        raise UnreachableError(f"no Kafka broker answers at {bootstrap}")
 
 
 def note_published(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -161,13 +140,8 @@ def published_heads(bootstrap: str) -> list[SignedHead]:
     Raises:
         UnreachableError: no broker answers, or not in time.
     """
-    consumer = open_reader(bootstrap, auto_offset_reset="earliest")
-    try:
+    with log_reader(bootstrap, auto_offset_reset="earliest") as consumer:
         return _all_heads(consumer)
-    except KafkaError as error:
-        raise UnreachableError(f"{HEAD_TOPIC} cannot be read: {type(error).__name__}") from error
-    finally:
-        consumer.close()
 
 
 def _all_heads(consumer: KafkaConsumer) -> list[SignedHead]:

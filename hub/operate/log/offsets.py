@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from sqlalchemy import Engine
 
+from hub.log.clients import log_admin
 from hub.operate.log.ends import LogEnd, read_log_ends
 from hub.reconcile.ledger.accounts import read_accounts
-from hub.retry import FIRST_ANSWER_MS
 from hub.warehouse.database import translated_errors
 
 
@@ -47,11 +46,9 @@ def read_offsets(engine: Engine, bootstrap: str, group: str, topic: str | None =
 
 def _group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
     """Return what Kafka holds for the workers' group; nothing of a group that it does not know."""
-    client = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=FIRST_ANSWER_MS)
-    try:
-        told = client.list_group_offsets(group).get(group, {})
-        return {(place.topic, place.partition): known.offset for place, known in told.items() if known.offset >= 0}
-    except KafkaError:
-        return {}
-    finally:
-        client.close()
+    with log_admin(bootstrap) as client:
+        try:
+            told = client.list_group_offsets(group).get(group, {})
+        except KafkaError:
+            return {}
+    return {(place.topic, place.partition): known.offset for place, known in told.items() if known.offset >= 0}

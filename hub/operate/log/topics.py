@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from hub.model.errors import HubError, UnreachableError
-from hub.retry import FIRST_ANSWER_MS
+from hub.log.clients import log_admin
+from hub.model.errors import HubError
 from hub.topology import Topic
 
 _PARTITIONS, _REPLICAS = "partitions", "replicas"
@@ -86,7 +85,7 @@ def topic_states(bootstrap: str, wanted: tuple[Topic, ...]) -> dict[str, TopicSt
     Raises:
         UnreachableError: no broker answers.
     """
-    with _client(bootstrap) as client:
+    with log_admin(bootstrap) as client:
         there = set(client.list_topics())
         names = [topic.name for topic in wanted if topic.name in there]
         if not names:
@@ -148,7 +147,7 @@ def mend_topics(bootstrap: str, drifted: tuple[Drift, ...]) -> None:
             settings.setdefault(drift.topic, {})[drift.what] = drift.wanted
     if not settings and not partitions:
         return
-    with _client(bootstrap) as client, _refusals("alter topics"):
+    with log_admin(bootstrap) as client, _refusals("alter topics"):
         if settings:
             client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, *item) for item in settings.items()])
         if partitions:
@@ -166,7 +165,7 @@ def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int) -
     """
     if not topics:
         return
-    with _client(bootstrap) as client, _refusals("create topics"):
+    with log_admin(bootstrap) as client, _refusals("create topics"):
         client.create_topics(
             {
                 topic.name: {
@@ -189,19 +188,3 @@ def _refusals(doing: str) -> Iterator[None]:
         pass
     except KafkaError as error:
         raise HubError(f"the cluster refuses to {doing}: {error}") from error
-
-
-@contextmanager
-def _client(bootstrap: str) -> Iterator[KafkaAdminClient]:
-    try:
-        client = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","), request_timeout_ms=10_000, bootstrap_timeout_ms=FIRST_ANSWER_MS
-        )
-    except (KafkaTimeoutError, KafkaConnectionError) as error:
-        raise UnreachableError(
-            f"no Kafka broker answers at {bootstrap}; is it up, and is HUB_KAFKA_BOOTSTRAP right?"
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close()
