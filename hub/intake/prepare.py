@@ -22,8 +22,8 @@ from hub.reconcile.parking.releasing import Releasable
 from hub.reconcile.shared.event_order import with_event_order
 from hub.reconcile.shared.stage import with_stage
 from hub.topology import subject_of
-from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, NO_DEAD_LETTERS, Accepted, Advance, Batch
-from hub.warehouse.dead_letters import audit_rows, dead_letters
+from hub.warehouse.batch import NO_AUDIT_ROWS, NO_DEAD_LETTERS, Accepted, Advance, Batch, audit_rows
+from hub.warehouse.dead_letters import dead_letters
 from hub.warehouse.tables.entities import aspect_tables
 
 
@@ -219,6 +219,4 @@ def _poison_rows(poison: Sequence[Poison], places: pl.DataFrame) -> pl.DataFrame
         },
         schema={"row": pl.UInt32, "reason": pl.String, "detail": pl.String, "outcome": pl.String},
     )
-    placed = found.join(places, on="row", how="left", maintain_order="left")
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in placed.columns]
-    return audit_rows(placed.with_columns(absent))
+    return audit_rows(found.join(places, on="row", how="left", maintain_order="left"))

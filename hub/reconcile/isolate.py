@@ -17,9 +17,9 @@ from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
 from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import ensure_stages_of
-from hub.warehouse.batch import Accepted, Batch
+from hub.warehouse.batch import Accepted, Batch, audit_rows
 from hub.warehouse.database import translated_errors
-from hub.warehouse.dead_letters import audit_rows, dead_letters
+from hub.warehouse.dead_letters import dead_letters
 from hub.warehouse.tables.entities import aspect_tables
 
 _NUL = r"\x00"

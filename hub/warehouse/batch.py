@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import Outcome, Reason
 from hub.warehouse.copy import EncodedRows
 
@@ -54,6 +55,13 @@ NO_AUDIT_ROWS, NO_DEAD_LETTERS, NO_LINKS = (
     pl.DataFrame(schema=schema) for schema in (AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, LINK_SCHEMA)
 )
 """What most batches have of each; made once."""
+
+
+def audit_rows(decided: pl.DataFrame) -> pl.DataFrame:
+    """Bring rows to ``AUDIT_SCHEMA``: what they do not say is null, and so is a key that is not one of the hub's."""
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in decided.columns]
+    rows = decided.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())
+    return rows.with_columns(key=pl.when(pl.col("key").bin.size() == KEY_BYTES).then(pl.col("key")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import Outcome
 from hub.model.refusals import refusal
 from hub.topology import MAX_KEPT_KEY_BYTES, MAX_RECORD_BYTES
-from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, NO_DEAD_LETTERS
-
-
-def audit_rows(refused: pl.DataFrame) -> pl.DataFrame:
-    """Reduce refused rows to ``AUDIT_SCHEMA``. A key that is not one of the hub's is left out."""
-    is_key = pl.col("key").bin.size() == KEY_BYTES
-    return refused.with_columns(key=pl.when(is_key).then(pl.col("key"))).select(
-        pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items()
-    )
+from hub.warehouse.batch import DEAD_LETTER_SCHEMA, NO_DEAD_LETTERS
 
 
 def dead_letters(

@@ -17,12 +17,11 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from hub.log.odd import OddRecord
 from hub.log.reader import log_reader, written_ends
 from hub.model.errors import ConfigError, HubError
-from hub.model.keys import KEY_BYTES
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.operate.actions import Action, note
 from hub.reconcile.fence import Stamp
 from hub.reconcile.merge import commit_batch
-from hub.warehouse.batch import AUDIT_SCHEMA, Advance, Batch
+from hub.warehouse.batch import Advance, Batch, audit_rows
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import Position, read_positions
 from hub.warehouse.sources import digest_in_force
@@ -174,11 +173,10 @@ def _move(connection: Connection, plan: OffsetPlan, stored: Position, skipped: _
 
 def _audit_rows(log: int, plan: str, skipped: _Skipped) -> pl.DataFrame:
     """Return a rejected row for every offset that is skipped: a lost one too, since a record stood there."""
-    keys = [key if key is not None and len(key) == KEY_BYTES else None for key in skipped.keys]
     said = pl.DataFrame(
         {
             "log_offset": [*skipped.lost, *skipped.offsets],
-            "key": [None] * len(skipped.lost) + keys,
+            "key": [*[None] * len(skipped.lost), *skipped.keys],
             "detail": [f"plan {plan}; the log had lost it"] * len(skipped.lost)
             + [f"plan {plan}; {why}" if why else f"plan {plan}" for why in skipped.whys],
         },
@@ -188,8 +186,7 @@ def _audit_rows(log: int, plan: str, skipped: _Skipped) -> pl.DataFrame:
         outcome=pl.lit(OUTCOME_OF_REASON[Reason.SKIPPED_BY_OPERATOR].value),
         reason=pl.lit(Reason.SKIPPED_BY_OPERATOR.value),
     )
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in said.columns]
-    return said.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())
+    return audit_rows(said)
 
 
 def _stored(connection: Connection, place: tuple[str, int]) -> Position:

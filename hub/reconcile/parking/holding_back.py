@@ -45,7 +45,7 @@ from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.parking.dated_ahead import ask_about, rows_ahead, waits_for_officer
 from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import stage
-from hub.warehouse.batch import AUDIT_SCHEMA, NO_AUDIT_ROWS, Accepted
+from hub.warehouse.batch import NO_AUDIT_ROWS, Accepted, audit_rows
 from hub.warehouse.copy import copy_rows
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import identity_link, parked
@@ -252,5 +252,4 @@ def _audit_rows(held: pl.DataFrame, reason: Reason) -> pl.DataFrame:
     said = held.with_columns(
         outcome=pl.lit(Outcome.PARKED.value), reason=pl.lit(reason.value), detail=pl.col("waits_for")
     )
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in said.columns]
-    return said.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())
+    return audit_rows(said)

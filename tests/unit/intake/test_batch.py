@@ -8,8 +8,8 @@ import polars as pl
 
 from hub.model.outcomes import Outcome, Reason
 from hub.topology import MAX_RECORD_BYTES
-from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch
-from hub.warehouse.dead_letters import audit_rows, dead_letters
+from hub.warehouse.batch import AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, Accepted, Advance, Batch, audit_rows
+from hub.warehouse.dead_letters import dead_letters
 
 KEY = bytes(range(16))
 
@@ -53,6 +53,16 @@ def test_audit_rows_keep_a_key_of_the_hub_and_no_other() -> None:
     rows = audit_rows(wrong)
     assert rows["key"].to_list() == [KEY, None, None, None]
     assert rows.schema == AUDIT_SCHEMA
+
+
+def test_audit_rows_leave_null_what_they_are_not_told() -> None:
+    rows = audit_rows(pl.DataFrame({"log": [1], "log_offset": [7], "outcome": ["rejected"]}))
+    assert rows.schema == AUDIT_SCHEMA
+    assert {name: value for name, value in rows.row(0, named=True).items() if value is not None} == {
+        "log": 1,
+        "log_offset": 7,
+        "outcome": "rejected",
+    }
 
 
 def test_dead_letters_are_the_dead_lettered_rows_with_bytes_and_digest() -> None:

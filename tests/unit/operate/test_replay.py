@@ -16,7 +16,7 @@ from hub.operate.replay.rate import RateCap
 from hub.operate.replay.select import PLACE_SCHEMA, Sieve
 from hub.reconcile.shared.event_order import with_event_order
 from hub.topology import event_topic
-from hub.warehouse.batch import AUDIT_SCHEMA, ORDER_DUPLICATE, ORDER_NEWER, Accepted, Advance, Batch
+from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_NEWER, Accepted, Advance, Batch, audit_rows
 from hub.warehouse.tables.entities import aspect_tables
 from hub.warehouse.tables.kinds import TableKind, kind_of, lasting_tables, tables_of
 
@@ -143,8 +143,7 @@ def kept(
         ],
         schema_overrides={"log": pl.Int16, "source": pl.Int16, "key": pl.Binary},
     )
-    absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in frame.columns]
-    batch = Batch((Advance(1, CITIZENS, 0, 0, 9, 9),), (), frame.with_columns(absent).select(AUDIT_SCHEMA.names()))
+    batch = Batch((Advance(1, CITIZENS, 0, 0, 9, 9),), (), audit_rows(frame))
     places = pl.DataFrame(list(discarded), schema=PLACE_SCHEMA, orient="row")
     return Sieve(selection, copied, places).keep(batch).refused["log_offset"].to_list()
 
