@@ -115,7 +115,7 @@ RECORD_SET_ASIDE = Alert(
 RECORD_TOPIC_ANEW = Alert(
     "record_topic_anew",
     Severity.PAGE,
-    "a topic that share writes to was deleted and made anew: the portal lacks what was published before",
+    "a topic that share writes to was deleted and created again: the portal lacks what was published before",
     "hub share status",
 )
 SHARE_WAITS = Alert(

@@ -43,7 +43,7 @@ def begin_batch(connection: Connection, advances: Sequence[Advance], stamp: Stam
         raise ConfigError(
             [
                 f"the policy of this worker ({stamp.policy_digest[:12]}) is not in force any more: "
-                "start the worker anew with the policy that was applied (`hub policy show`)"
+                "restart the worker with the policy that was applied (`hub policy show`)"
             ]
         )
     return int(number)

@@ -39,7 +39,7 @@ class Added:
     def __str__(self) -> str:
         return (
             f"{self.topic} has {self.there} partitions now: records stay in the first {self.kept}, so that each key "
-            "stays in its own; to fill all: delete the topic, make it anew and `hub share republish` it"
+            "stays in its own; to fill all: delete the topic, create it again and `hub share republish` it"
         )
 
 
@@ -110,7 +110,7 @@ def made_anew(connection: Connection, found: Mapping[str, UUID]) -> list[TopicMa
 def words_of(anew: TopicMadeAnew) -> str:
     """Say what is known and which command fills the topic again."""
     return (
-        f"the topic has the id {anew.found}, and share has filled {anew.known}: it was deleted and made anew; "
+        f"the topic has the id {anew.found}, and share has filled {anew.known}: it was deleted and created again; "
         f"hub share republish {anew.name} --execute --reason TEXT publishes all of it again"
     )
 

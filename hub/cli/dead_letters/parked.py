@@ -114,7 +114,7 @@ def release(
     """Let records in without what they miss, with a flag. Prints the plan; `--execute` publishes the decisions.
 
     An ID names the whole queue of its key. The decision stands for what the source says of the key later, too, and
-    cannot be taken back once the records are in.
+    cannot be undone once the records are in.
 
     **Examples**
 

@@ -70,7 +70,7 @@ def resume(
     First mend the cause: update the hub or its policy, or stop the producer. Without `--accept-poison` the count of
     poison records goes on as if there had been no stop: where they are still poison, the partition stops again at the
     same record. `--accept-poison N` lets N of them become dead letters, which can be redriven later; after them the
-    count begins anew.
+    count begins again at zero.
 
     **Examples**
 
@@ -112,7 +112,7 @@ def what_stops_it_again(plan: "ResumePlan") -> str:
     limits = stop.limits
     in_a_row = f"{limits.run:,} in a row, or " if limits.run else ""
     return (
-        f"then the count begins anew: {in_a_row}{limits.most_in_window:,} poison records among the last "
+        f"then the count begins again at zero: {in_a_row}{limits.most_in_window:,} poison records among the last "
         f"{limits.window:,} stop it again"
     )
 

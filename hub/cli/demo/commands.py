@@ -48,7 +48,7 @@ def demo(
 
     Invented people and dossiers of three provinces travel through the reform of 1 July 2025: three old systems end, a
     new one takes over, PostgreSQL is stopped, a worker is killed, bad records come in. At the end every record is
-    accounted for.
+    given its outcome.
 
     Exit code 0 when the ledger is balanced and the portal shows what the warehouse holds (and, with --operator, all is
     mended), 1 otherwise.

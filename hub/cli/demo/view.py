@@ -74,7 +74,7 @@ def _facts(report: Report) -> Table:
     standing = report.quality.standing
     table.add_row("standing flags", f"{sum(standing.values()):,}", _counted(standing))
     table.add_row("released", f"{report.released:,}", "records that were parked until their reference came")
-    table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no neighbour lost")
+    table.add_row("dead letters", f"{report.dead_letters:,}", "kept with their reason; no other record was lost")
     table.add_row("set aside", f"{report.set_aside:,}", "rows that a connector could not map")
     for outage in report.outages:
         table.add_row("outage", f"{outage.seconds:.1f} s", outage.what)

@@ -85,7 +85,7 @@ def apply(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a policy the one in force and decide anew what it changes; all of it or nothing.
+    """Make a policy the one in force and decide again what it changes; all of it or nothing.
 
     No batch commits meanwhile. Workers that were started with the policy before stop; start them with this one.
 
@@ -158,6 +158,6 @@ def _print(found: "PolicyPlan", as_json: bool) -> None:
         aspects.add_column(heading, justify="right")
     for one in found.aspects:
         aspects.add_row(one.aspect, *(f"{count:,}" for count in (one.keys, one.records, one.opened, one.closed)))
-    console.print(aspects if found.aspects else "no record is decided anew")
+    console.print(aspects if found.aspects else "no record is decided again")
     if found.applied:
-        console.print(styled("[green]applied[/green]; start the workers anew with this file"))
+        console.print(styled("[green]applied[/green]; restart the workers with this file"))

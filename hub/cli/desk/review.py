@@ -128,7 +128,7 @@ def decide(
     """Decide a conflict or review. Prints what it would do; `--execute` publishes the decision as an event.
 
     `keep` leaves the record as it is, `take` takes the other, `wait` leaves the question open with the reason. The
-    decision counts for what the sources say now: what they say anew is asked about again. A later one replaces it.
+    decision counts for what the sources say now: what they say later is asked about again. A later one replaces it.
 
     **Examples**
 

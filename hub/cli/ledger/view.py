@@ -89,7 +89,7 @@ def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> lis
     missing = Counter(row.topic for row in rows if row.topic in merged_topics() and _key(row) not in ends)
     return [
         f"{topic}: not on Kafka ({count} partitions): nothing of it is read; find out who deleted it, then "
-        "`hub topics ensure --execute` makes it anew"
+        "`hub topics ensure --execute` creates it again"
         for topic, count in missing.items()
     ]
 

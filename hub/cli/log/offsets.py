@@ -154,7 +154,7 @@ def apply(
 
 
 def accept(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic that was made anew, or its subject.")],
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="A topic that was created again, or its subject.")],
     execute: Execute = False,
     reason: Reason = None,
     officer: Officer = None,
@@ -163,7 +163,7 @@ def accept(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Accept the log of a topic that was deleted and made anew, from its beginning. A plan until `--execute`.
+    """Accept the log of a topic that was deleted and created again, from its beginning. A plan until `--execute`.
 
     The old log is closed: its audit rows, letters and evidence stay under the topic's name with a part of its id
     behind it, its archived files are moved there (run this where `HUB_ARCHIVE_DIR` is set), and the new log gets
@@ -194,7 +194,7 @@ def accept(
     planned = plan_new_log(engine, places.bootstrap, topic)
     if execute:
         if not (reason or "").strip():
-            raise ConfigError(["--execute needs --reason: why the topic was made anew"])
+            raise ConfigError(["--execute needs --reason: why the topic was created again"])
         if settings.archive_dir is not None:
             move_archived(settings.archive_dir, planned.topic, {one.partition for one in planned.old}, planned.closed)
         accept_new_log(engine, planned, actor(officer), reason or "")

@@ -36,7 +36,7 @@ def register(group: typer.Typer) -> None:
 def status(as_json: AsJson = False) -> None:
     """Show whether share runs, what it waits for and since when, and how far it is behind.
 
-    Exit code 1 when none publishes, when records are set aside, or when a topic was made anew.
+    Exit code 1 when none publishes, when records are set aside, or when a topic was created again.
 
     **Examples**
 
@@ -103,7 +103,7 @@ def republish(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish again what a topic should hold, from the warehouse's records of now; for a topic made anew.
+    """Publish again what a topic should hold, from the warehouse's records of now; for a topic that was created again.
 
     Prints the plan. `--execute` keeps the request on record and waits until it is done: by the share that runs, or by
     this command when none does. What is cut off goes on where it was, by any share or by the same command.

@@ -99,7 +99,7 @@ def aside_as_json(one: Aside) -> dict[str, Any]:
 def plan_told(plan: RepublishPlan) -> Iterator[RenderableType]:
     """Yield what a plan to publish again says."""
     if plan.is_anew:
-        yield styled("[red]{}[/red] was made anew: it lacks what was published before", plan.topic)
+        yield styled("[red]{}[/red] was created again: it lacks what was published before", plan.topic)
     some = "" if plan.keys is None else f" of {len(plan.keys):,} keys asked for"
     yield f"{plan.amount.records:,} records{some}, {plan.amount.tombstones:,} of them tombstones, to {plan.topic}"
     if plan.under_way is not None:

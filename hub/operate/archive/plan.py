@@ -102,8 +102,8 @@ def _checked_ids(connection: Connection, archive: Path, accounts: Sequence[Accou
         if written - {ids.get(place)}:
             raise ConfigError(
                 [
-                    f"the archive {archive} holds files of {one.place} from before its topic was made anew: move them "
-                    f"with `hub offsets accept {one.topic} --archived-as {closed[place]} --execute`"
+                    f"the archive {archive} holds files of {one.place} from before its topic was created again: move "
+                    f"them with `hub offsets accept {one.topic} --archived-as {closed[place]} --execute`"
                 ]
             )
     return ids

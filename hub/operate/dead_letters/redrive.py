@@ -97,7 +97,7 @@ def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
 def _why_not(one: Letter, is_named: bool) -> str | None:
     """Say why a letter cannot be redriven; None when it can."""
     if is_closed(one.place.topic):
-        return "its log was closed when the topic was made anew: its source must send it again; or discard it"
+        return "its log was closed when the topic was created again: its source must send it again; or discard it"
     match one.state:
         case State.EDITED:
             approval = f"`hub deadletters approve {place_text(one.place)} --approved-by NAME`"

@@ -133,11 +133,11 @@ def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: st
     with translated_errors("reading the stored offset"), engine.connect() as connection:
         stored = _stored(connection, (plan.topic, plan.partition))
     if stored.next_offset != plan.from_offset:
-        raise HubError(f"the stored offset is {stored.next_offset} by now, not {plan.from_offset}: plan anew")
+        raise HubError(f"the stored offset is {stored.next_offset} by now, not {plan.from_offset}: make a new plan")
     with log_reader(bootstrap) as consumer:
         skipped = _read(consumer, stored, plan.to_offset)
     if skipped.digest != plan.digest:
-        raise HubError(f"{plan.place}: the log does not hold what it held when this was planned: plan anew")
+        raise HubError(f"{plan.place}: the log does not hold what it held when this was planned: make a new plan")
     with translated_errors("moving the offset"), engine.begin() as connection:
         _move(connection, plan, stored, skipped, mover)
         detail = {

@@ -26,8 +26,8 @@ class Rule(StrEnum):
     SOURCE_ORDER = "order of the sources' codes"
     DECIDED = "decided by an officer"
     TOOK_BACK = "the holder took its claim back"
-    NOBODY = "every claim was taken back"
-    UNEXPLAINED = "no rule gives it: the record must be decided anew"
+    NOBODY = "every claim was revoked"
+    UNEXPLAINED = "no rule gives it: the record must be decided again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _check_held(bootstrap: str, ranges: Sequence[LogRange]) -> None:
     places = [TopicPartition(one.topic, one.partition) for one in ranges]
     if closed := next((one for one in ranges if is_closed(one.topic)), None):
         raise LostRangeError(
-            f"{closed.topic}/{closed.partition}: this log was closed when its topic was made anew; offsets "
+            f"{closed.topic}/{closed.partition}: this log was closed when its topic was created again; offsets "
             f"{closed.first} to {closed.end - 1} can be replayed only from an archive that holds them"
         )
     with log_reader(bootstrap) as reader:

@@ -106,7 +106,7 @@ def check_ground(connection: Connection, replay: Replay) -> None:
     revision = revision_of(connection)
     if revision != replay.revision:
         problems.append(
-            f"replay {replay.id} was planned on tables of revision {replay.revision}, now {revision}: plan it anew"
+            f"replay {replay.id} was planned on tables of revision {replay.revision}, now {revision}: make a new plan"
         )
     if problems:
         raise ConfigError(problems)

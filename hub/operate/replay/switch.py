@@ -166,7 +166,7 @@ def _check_alike(connection: Connection, replay: Replay) -> None:
     ]
     if versions[0] != versions[1]:
         raise ConfigError(
-            [f"deadlines are reckoned by {versions[0]} now, in the shadow by {versions[1]}: plan the replay anew"]
+            [f"deadlines are reckoned by {versions[0]} now, in the shadow by {versions[1]}: make a new plan"]
         )
 
 

@@ -144,7 +144,7 @@ def _said(known: _Known, record: LogRecord | None, away: str) -> Iterator[str]:
     elif offset < known.first_offset:
         yield f"the hub began to read this partition at {known.first_offset}, after this place"
     elif offset < known.next_offset:
-        yield "it was read past, and no record stands here: a marker of a transaction, or a record that was taken back"
+        yield "it was read past, and no record stands here: a marker of a transaction, or what a transaction aborted"
     else:
         yield f"it is not decided yet: {offset - known.next_offset:,} places stand before it"
     if known.stop is not None:

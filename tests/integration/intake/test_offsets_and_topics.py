@@ -102,7 +102,7 @@ def test_i1_move_is_refused_when_it_goes_back_too_far_or_is_not_what_was_planned
         plan_move(ground.database, "127.0.0.1:1", (TOPIC, 0), "end", "x")
     plan, further = planned(ground, first + 1), planned(ground, first + 2)
     moved(ground, plan)
-    with pytest.raises(HubError, match="plan anew"):
+    with pytest.raises(HubError, match="make a new plan"):
         moved(ground, further)
     ground.consume()
     assert all(row.balanced for row in ground.ledger())

@@ -18,8 +18,14 @@ def plan(accepted: int, cause: StopCause = StopCause.STORM, limits: BreakerLimit
     ("resumed", "said"),
     [
         (plan(0), "it stops again at hub.a.v1/0@102 at the latest, if that record is still poison"),
-        (plan(120), "then the count begins anew: 100 in a row, or 200 poison records among the last 1,000 stop it"),
-        (plan(1, limits=BreakerLimits(run=0)), "begins anew: 200 poison records among the last 1,000 stop it again"),
+        (
+            plan(120),
+            "then the count begins again at zero: 100 in a row, or 200 poison records among the last 1,000 stop it",
+        ),
+        (
+            plan(1, limits=BreakerLimits(run=0)),
+            "begins again at zero: 200 poison records among the last 1,000 stop it again",
+        ),
         (plan(0, StopCause.LOST_RANGE), "if the cause is still there, it stops again at the same place"),
     ],
 )
