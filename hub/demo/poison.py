@@ -62,7 +62,7 @@ def bad_records(person: Person, other: Person, secret: str) -> Iterator[BadRecor
 def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
     """Send every bad record once and return how many; blocks until the broker has confirmed them."""
     topic = event_topic(_SUBJECT)
-    with log_writer(where.bootstrap, "begin the demo anew", max_request_size=MAX_LOG_RECORD_BYTES) as out:
+    with log_writer(where.bootstrap, "start the demo again", max_request_size=MAX_LOG_RECORD_BYTES) as out:
         bad = bad_records(person, other, where.key_secret)
         sent = [out.send(topic, key=one.key, value=one.value) for one in bad]
         for one in sent:
@@ -77,7 +77,7 @@ def send_again(where: Endpoints, subject: str, count: int) -> int:
         source.assign([partition])
         source.seek_to_beginning(partition)
         found = source.poll(timeout_ms=10_000, max_records=count).get(partition, [])
-    with log_writer(where.bootstrap, "begin the demo anew") as out:
+    with log_writer(where.bootstrap, "start the demo again") as out:
         for sent in [out.send(partition.topic, key=record.key, value=record.value) for record in found]:
             sent.get(timeout=CONFIRM_LIMIT_S)
     return len(found)
