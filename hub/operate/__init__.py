@@ -1,1 +1,1 @@
-"""Room `operate`; see docs/architecture.md."""
+"""What operators, officers and auditors do with the hub; see docs/architecture.md."""

@@ -1,4 +1,4 @@
-"""Note in the warehouse what people did through the hub's commands: who, what, and why. Append-only."""
+"""Record in the warehouse what people did with the hub's commands: who, what, why. Rows are only added."""
 
 import getpass
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ from hub.model.errors import ConfigError
 from hub.warehouse.tables.core import action
 
 UNMASK = "unmask"
-"""Personal and sensitive values of a key were shown."""
+"""Somebody saw personal and sensitive values of a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What somebody did. No personal values in any of it.
+    """What somebody did. It contains no personal values.
 
     Fields:
-        actor: code of the officer, or the name of the user of the operating system.
+        actor: code of the officer, or user name of the operating system.
         name: what was done, e.g. ``unmask``.
         purpose: why, in the actor's words.
-        entity, key: the thing it was done to, if it was done to one.
-        detail: what else is to be remembered.
+        entity, key: the thing it was done to, if it was one thing.
+        detail: other facts to keep.
     """
 
     actor: str
@@ -39,10 +39,10 @@ def note(connection: Connection, done: Action) -> int:
     """Write the row in the caller's transaction; return its number.
 
     Raises:
-        ConfigError: no purpose, or no actor, is given.
+        ConfigError: the purpose or the actor is missing.
     """
     if not done.purpose.strip() or not done.actor.strip():
-        raise ConfigError([f"{done.name}: who does it and why must be said"])
+        raise ConfigError([f"{done.name}: say who does it, and why"])
     values = {
         "actor": done.actor,
         "action": done.name,
@@ -55,7 +55,7 @@ def note(connection: Connection, done: Action) -> int:
 
 
 def actor(officer: str | None) -> str:
-    """Return who acts: the officer's code if one is given, else the user of the operating system.
+    """Return who acts: the officer's code if given, else the user of the operating system.
 
     Raises:
         ConfigError: no officer is given and the user has no name.

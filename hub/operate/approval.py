@@ -1,7 +1,8 @@
-"""The second person: proves with a credential of their own to be another one than who prepared what they approve.
+"""The second person proves, with their own credential, that they are not the person who prepared what they approve.
 
-Of a credential only a salted scrypt hash is kept. Credentials never stand on a command line, in a log or in an error.
-Wrong tries count, and lock after ``MOST_TRIES``, one after the other: tries of the same name wait for each other.
+Of a credential only a salted scrypt hash is stored. Credentials never appear on a command line, in a log or in an
+error. Wrong tries are counted. After ``MOST_TRIES`` the operator is locked. Tries with the same name run one after the
+other.
 """
 
 import hashlib
@@ -22,28 +23,28 @@ from hub.warehouse.tables.letters import operator
 
 REFUSED = "operators.refused"
 MOST_TRIES = 5
-"""Wrong tries in a row after which an operator may not approve until another operator unlocks them."""
+"""After this many wrong tries in a row an operator may not approve until another operator unlocks them."""
 COST = 2**15
 _BLOCK, _PARALLEL, _SALT_BYTES = 8, 1, 16
 _MEMORY = 128 * COST * _BLOCK * 2
 
 
 class NotApprovedError(HubError):
-    """The second person is not who is needed: unknown, disabled, without the credential, or the first one again."""
+    """The second person may not approve: unknown, disabled, without the right credential, or the same as the first."""
 
     code = "NOT_APPROVED"
 
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """The second person, as who they say they are; the credential is in no repr."""
+    """The second person, as they name themselves; the credential is not in the repr."""
 
     name: str
     credential: str = field(repr=False)
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Tell whether two names are one to a reader: case, width, spaces and letters of no width make no other person."""
+    """Tell whether a reader would take two names for one: case, width, spaces and invisible letters do not count."""
     return _read(one) == _read(other)
 
 
@@ -53,25 +54,25 @@ def _read(name: str) -> str:
 
 
 def check_second(engine: Engine, second: Second, first: str) -> None:
-    """Make sure that the second person is who they say, may approve, and is not the first. Refusals are noted.
+    """Make sure that the second person is who they say, may approve, and is not the first. Refusals are recorded.
 
-    Who gave somebody a credential may know it, and is no second person to them.
+    A person who gave somebody a credential may know it, so the holder cannot be that person's second.
 
     Raises:
-        NotApprovedError: they are not.
+        NotApprovedError: one of these does not hold.
     """
     why, do = None, WHO_MAY
     if is_same_person(second.name, first):
         why = f"{second.name} prepared it: another person must approve it"
         do = f"they give this command with --approved-by THEIR-NAME and their own credential; {WHO_MAY}"
     elif (row := proven(engine, second)) is None:
-        # One answer whatever the reason: which names there are, or were, or are locked, is nobody's business.
+        # One answer for every reason: nobody may learn which names exist, existed or are locked.
         why = f"{second.name}: no operator of that name and credential may approve"
         do = f"{WHO_MAY}; `hub operators add NAME --reason TEXT --execute` lets a person approve"
     elif is_same_person(row.added_by, first):
         why = f"{first} gave {second.name} this credential and may know it: another person must approve it"
         own = f"`hub operators add {second.name} --approved-by {second.name} --reason TEXT --execute`"
-        do = f"{WHO_MAY}; or {second.name} first takes a credential of their own: {own}"
+        do = f"{WHO_MAY}; or {second.name} first sets a credential of their own: {own}"
     if why is not None:
         refuse(engine, first, second.name, why, do)
 
@@ -80,14 +81,14 @@ WHO_MAY = "`hub operators list` shows who may"
 
 
 def refuse(engine: Engine, actor: str, second: str | None, why: str, do: str) -> NoReturn:
-    """Note that something was not approved, and raise it.
+    """Record that something was not approved, and raise the error.
 
     Args:
         engine: of the warehouse.
         actor: who asked.
         second: who was to approve; None: nobody was named.
-        why: what is noted and told.
-        do: what to do about it, told only.
+        why: the reason, recorded and shown.
+        do: what to do about it, only shown.
 
     Raises:
         NotApprovedError: always.
@@ -98,7 +99,7 @@ def refuse(engine: Engine, actor: str, second: str | None, why: str, do: str) ->
 
 
 def proven(engine: Engine, second: Second) -> Any:
-    """Return the row of an operator who gave the right credential and may approve; None, and the try counts."""
+    """Return the operator's row if the credential is right and they may approve; else None, and the try counts."""
     with translated_errors("reading operators"), engine.begin() as connection:
         row = connection.execute(select(operator).where(operator.c.name == second.name).with_for_update()).one_or_none()
         salt, cost = (row.salt, row.cost) if row is not None else (bytes(_SALT_BYTES), COST)
@@ -122,7 +123,7 @@ def _count_try(connection: Connection, name: str, tries: int) -> None:
 
 
 def hashed(credential: str) -> dict[str, Any]:
-    """Return what is kept of a new credential: salt, hash, cost."""
+    """Return what is stored of a new credential: salt, hash, cost."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return {"salt": salt, "hash": _hash(credential, salt, COST), "cost": COST}
 

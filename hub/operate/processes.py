@@ -1,4 +1,4 @@
-"""What an operator asks of the hub's processes: how is each, and forget one that will not come back."""
+"""What an operator does about the hub's processes: see the state of each, and forget one that will not come back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ FORGET = "forget process"
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Every process that was heard of; or why nobody can tell.
+    """Every process that has sent a heartbeat; or why they cannot be read.
 
     Fields:
-        found: each process and how it is.
-        unknown: why the heartbeats cannot be read; empty when they can.
-        pages: open alerts of other things that cannot wait, each as its name and place.
+        found: each process and its state.
+        unknown: why the heartbeats cannot be read; empty if they can.
+        pages: open alerts of other kinds that cannot wait, each as name and place.
     """
 
     found: tuple[Judged, ...] = ()
@@ -33,12 +33,12 @@ class Processes:
 
     @property
     def out_of_order(self) -> tuple[Judged, ...]:
-        """Those that somebody must look at."""
+        """Return the processes that somebody must look at."""
         return tuple(one for one in self.found if not one.in_order)
 
 
 def look_at_processes(engine: Engine, limits: Limits) -> Processes:
-    """Return how the processes are; a warehouse that is away or has no tables yet is said, not raised."""
+    """Return the state of the processes. An unreachable warehouse or missing tables are returned, not raised."""
     try:
         with translated_errors("reading the heartbeats"), engine.connect() as connection:
             if not inspect(connection).has_table(process.name):
@@ -57,13 +57,13 @@ def _pages(connection: Connection) -> Iterator[str]:
 
 
 def forget_process(engine: Engine, name: str, limits: Limits, by: tuple[str, str] | None) -> list[Judged]:
-    """Forget a process that is gone for good, for example a machine that was taken away.
+    """Forget a process that is gone for good, for example because its machine was removed.
 
     Args:
         engine: of the warehouse.
         name: as ``hub status`` shows it.
-        limits: when a process is gone.
-        by: who and why; None: only say what would be forgotten.
+        limits: after how long a process counts as gone.
+        by: who and why; None: only return what would be forgotten.
 
     Raises:
         ConfigError: there is no such process, or it is not gone.

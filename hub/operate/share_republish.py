@@ -1,4 +1,4 @@
-"""Ask share to publish again what a topic should hold: a plan that counts, then a request on record.
+"""Ask share to publish again what a topic should hold: first a plan that counts, then a recorded request.
 
 What share does with a request: hub.share.republish.
 """
@@ -25,12 +25,12 @@ class RepublishPlan:
     """What publishing again would send.
 
     Fields:
-        name: of ``hub.topology.shared_topics``.
-        topic, topic_id: where it would go.
-        keys: only these; None: all.
+        name: one of ``hub.topology.shared_topics``.
+        topic, topic_id: where the records would go.
+        keys: only these keys; None: all.
         amount: how many records.
         is_anew: the topic is not the one that share has filled.
-        under_way: a request for the same that is not finished; executing goes on with it.
+        under_way: an unfinished request for the same; executing continues it.
     """
 
     name: str
@@ -46,20 +46,20 @@ def plan_again(engine: Engine, bootstrap: str, name: str, keys: Sequence[UUID] |
     """Count what would be published again.
 
     Raises:
-        ConfigError: there is no such name or topic, or keys are given where nothing has any.
+        ConfigError: there is no such name or topic, or keys are given for a topic whose records have none.
         UnreachableError: the broker or the warehouse does not answer.
     """
     names = shared_topics()
     if name not in names:
-        raise ConfigError([f"{name}: not published; there are {', '.join(names)}"])
+        raise ConfigError([f"{name}: is not published; published are {', '.join(names)}"])
     if keys is not None and name not in record_topics():
-        raise ConfigError([f"{name}: dead letters have no keys of their own; leave --keys out"])
+        raise ConfigError([f"{name}: dead letters have no keys of their own; omit --keys"])
     topic = names[name]
     with translated_errors("planning what to publish again"), engine.connect() as connection:
         amount = amount_of(connection, name, keys)
         found = topic_ids(bootstrap, [topic])
         if topic not in found:
-            raise ConfigError([f"there is no topic {topic}: `hub topics ensure --execute` makes it"])
+            raise ConfigError([f"there is no topic {topic}: `hub topics ensure --execute` creates it"])
         anew = any(one.topic == topic for one in made_anew(connection, found))
         under_way = [
             one for one in open_requests(connection) if one.name == name and (one.keys is None) == (keys is None)
@@ -70,10 +70,10 @@ def plan_again(engine: Engine, bootstrap: str, name: str, keys: Sequence[UUID] |
 
 
 def ask_again(engine: Engine, plan: RepublishPlan, by: Action) -> int:
-    """Keep the request and who asked why; return its number. One that is under way goes on and is not asked twice.
+    """Store the request with who asked and why; return its number. An unfinished one continues and is not stored twice.
 
     Raises:
-        ConfigError: nobody, or no reason, is given.
+        ConfigError: the person or the reason is missing.
     """
     with translated_errors("asking share to publish again"), engine.begin() as connection:
         connection.execute(text("LOCK TABLE republication IN SHARE ROW EXCLUSIVE MODE"))

@@ -1,1 +1,1 @@
-"""The archive: stretches of the event topics in files, and what may then be deleted from the topics."""
+"""The archive: stretches of the event topics in files, and what may be deleted from the topics afterwards."""

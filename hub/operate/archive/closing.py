@@ -1,4 +1,4 @@
-"""Move what is archived of a log under another name, when the log is closed and its topic's name goes to a new one."""
+"""Rename the archive of a log: needed when the log is closed and its topic's name goes to a new log."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from hub.operate.archive.folder import alone, sync_folder
 def move_archived(archive: Path, topic: str, partitions: Collection[int] | None, closed: str) -> list[Manifest]:
     """Give the archived files of some partitions (None: all) another topic's name; return their manifests.
 
-    A file counts under one name or the other whenever this is cut off, and doing it again does the rest.
+    If this is interrupted, each file still counts under one of the two names; run it again to do the rest.
 
     Raises:
-        RetryableError: a run writes to the archive.
+        RetryableError: another run is writing to the archive.
         DamagedArchiveError: a manifest cannot be read.
     """
     moved = []

@@ -1,9 +1,9 @@
-"""Files of the archive: one per stretch of a log partition, Parquet, with a manifest beside it.
+"""Files of the archive: one Parquet file per stretch of a log partition, each with a manifest.
 
-``<archive>/<topic>/<partition>/<first>-<end>.parquet`` holds the records of the offsets ``first <= offset < end``; the
-manifest, ``.json``, says how many, of which schemas, and the file's hash. A file is written under another name, brought
-to the disk, read back and compared, and only then renamed; its manifest comes last and makes it count. Whatever a
-killed run leaves behind therefore counts for nothing, and the next run removes it.
+``<archive>/<topic>/<partition>/<first>-<end>.parquet`` holds the records of the offsets ``first <= offset < end``. The
+manifest, ``.json``, gives their number, their schemas and the file's hash. A file is written under a temporary name,
+synced to disk, read back and compared; only then it is renamed. Its manifest is written last, and only then the file
+counts. So whatever a killed run leaves behind does not count, and the next run removes it.
 """
 
 import hashlib
@@ -39,8 +39,8 @@ _COLUMNS = pa.schema(
         pa.field("unreadable", pa.string()),
     ]
 )
-"""``timestamp``: milliseconds since 1970, as the log has it. ``sha256``: of the value; null for a tombstone.
-``unreadable``: why the log's bytes did not make a record, null where they did; older files do not have it."""
+"""``timestamp``: milliseconds since 1970, as in the log. ``sha256``: of the value; null for a tombstone.
+``unreadable``: why the log's bytes were not a record, null if they were; older files do not have this column."""
 _READ = ("offset", "timestamp", "key", "value", "headers", "unreadable")
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -56,7 +56,7 @@ class DamagedArchiveError(HubError):
 class Rows:
     """Records of one log partition, in the order of their offsets; timestamps in milliseconds.
 
-    ``unreadable``: why the log's bytes did not make a record, empty where they did; () when they all did.
+    ``unreadable``: why the log's bytes were not a record, empty if they were; () if all were records.
     """
 
     offsets: Sequence[int]
@@ -67,7 +67,7 @@ class Rows:
     unreadable: Sequence[str] = ()
 
     def by_offset(self) -> dict[int, str]:
-        """Return why records are unreadable, by the offsets of those that are."""
+        """Return the offsets of unreadable records, each with the reason."""
         return {offset: why for offset, why in zip(self.offsets, self.unreadable, strict=bool(self.unreadable)) if why}
 
 
@@ -78,9 +78,9 @@ class Manifest:
     Fields:
         first, end: the stretch, ``first <= offset < end``; offsets without a record are transaction markers.
         sha256: of the file.
-        content: digest of offsets, timestamps, keys and values in their order, independent of the file's form.
-        schema_ids: number of records by schema id; those that name none count under "none".
-        topic_id: Kafka's id of the topic that the records are of; None in files that older versions wrote.
+        content: digest of offsets, timestamps, keys and values in order; it does not depend on the file format.
+        schema_ids: number of records by schema id; records without one count under "none".
+        topic_id: Kafka's id of the records' topic; None in files of older versions.
     """
 
     topic: str
@@ -109,7 +109,7 @@ def stretch_path(archive: Path, topic: str, partition: int, first: int, end: int
 
 
 class StretchWriter:
-    """Writes one stretch; memory holds one row group. ``finish`` makes it count, leaving the context does not."""
+    """Writes one stretch; holds one row group in memory. Only ``finish`` makes the file count."""
 
     def __init__(self, archive: Path, topic: str, partition: int, first: int, topic_id: str | None = None) -> None:
         self._archive, self._topic, self._partition, self._first = archive, topic, partition, first
@@ -151,10 +151,10 @@ class StretchWriter:
             self._schema_ids[name] = self._schema_ids.get(name, 0) + 1
 
     def finish(self, end: int) -> Manifest:
-        """Bring the file to the disk, read it back, and let it count.
+        """Sync the file to disk, read it back, and make it count.
 
         Raises:
-            DamagedArchiveError: what is read back is not what was written.
+            DamagedArchiveError: what was read back differs from what was written.
         """
         self._out.close()
         with self._temporary.open("rb") as file:
@@ -195,14 +195,14 @@ class StretchWriter:
 
 
 def schema_id(value: bytes | None) -> int | None:
-    """Return the schema id that a value names, None when it names none."""
+    """Return the schema id in a value; None if it has none."""
     if value is None or len(value) < HEADER_BYTES or value[0] != MAGIC:
         return None
     return int.from_bytes(value[1:HEADER_BYTES], "big")
 
 
 def digest_rows(digest: Any, rows: Rows) -> None:
-    """Add records to a digest of content: lengths go before bytes, so that no two contents look alike."""
+    """Add records to a digest of content. Lengths precede the bytes, so that different contents cannot look alike."""
     for offset, time, key, value in zip(rows.offsets, rows.timestamps, rows.keys, rows.values, strict=True):
         digest.update(f"{offset} {time} {_length(key)} {_length(value)} ".encode() + (key or b"") + (value or b""))
 
@@ -212,7 +212,7 @@ def _length(part: bytes | None) -> int:
 
 
 def rows_in(path: Path, first: int, end: int, most: int = 5000) -> Iterator[Rows]:
-    """Yield the records of a file from one offset to before another; row groups that hold none are not read."""
+    """Yield a file's records from offset ``first`` to before ``end``; skips row groups without such records."""
     with pq.ParquetFile(path) as file:
         groups = [number for number in range(file.metadata.num_row_groups) if _may_hold(file, number, first, end)]
         columns_there = [name for name in _READ if name in file.schema_arrow.names]
@@ -247,13 +247,13 @@ def check_content(path: Path, manifest: Manifest) -> None:
             records += len(rows.offsets)
             for offset in rows.offsets:
                 if not before < offset < manifest.end:
-                    raise DamagedArchiveError(f"{path}: offset {offset} does not belong at its place")
+                    raise DamagedArchiveError(f"{path}: offset {offset} is out of place in the file")
                 before = offset
     except (pa.ArrowException, OSError) as error:
         raise DamagedArchiveError(f"{path}: cannot be read ({type(error).__name__})") from error
     if (records, digest.hexdigest()) != (manifest.records, manifest.content):
         raise DamagedArchiveError(
-            f"{path}: holds {records} records that are not the {manifest.records} of its manifest"
+            f"{path}: holds {records} records; they are not the {manifest.records} of its manifest"
         )
 
 
@@ -279,7 +279,7 @@ def _manifest(path: Path) -> Manifest:
 
 
 def remove_leftovers(archive: Path) -> list[str]:
-    """Remove what a run that was killed left: files being written, and files without a manifest."""
+    """Remove what a killed run left: unfinished files, and files without a manifest."""
     left = [*archive.glob(f"*/*/{_WRITING}*")]
     left += [path for path in archive.glob("*/*/[0-9]*.parquet") if not path.with_suffix(".json").exists()]
     for path in left:

@@ -1,4 +1,4 @@
-"""The folder of the archive: one run at a time writes to it, and what counts is on the disk."""
+"""The folder of the archive: one run at a time writes to it, and what counts is synced to disk."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,7 @@ def file_hash(path: Path) -> str:
 
 @contextmanager
 def alone(archive: Path) -> Iterator[None]:
-    """Let one run at a time write to an archive.
+    """Allow only one run at a time to write to an archive.
 
     Raises:
         RetryableError: another run is writing.
@@ -33,12 +33,12 @@ def alone(archive: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RetryableError(f"another run writes to the archive {archive}") from error
+            raise RetryableError(f"another run is writing to the archive {archive}") from error
         yield
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of files to the disk."""
+    """Sync a folder's list of files to disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -1,7 +1,7 @@
-"""What of the event topics can be archived, and what of it may then be deleted from them.
+"""What can be archived from the event topics, and what may then be deleted from them.
 
-Only what the live warehouse has made durable is archived, and only what is archived, and no open replay still reads,
-may be deleted: never beyond the stored offset.
+Only what the live warehouse has made durable is archived. Only what is archived and what no open replay still reads
+may be deleted. Nothing beyond the stored offset is ever deleted.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ from hub.warehouse.offsets import read_positions
 from hub.warehouse.tables.replays import replay, replay_position
 
 _CLOSED = (ReplayState.SWITCHED, ReplayState.UNDONE, ReplayState.CANCELLED, ReplayState.DROPPED)
-"""States of replays that read no more."""
+"""States of replays that read nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class ArchiveStretch:
     """One log partition.
 
     Fields:
-        first, end: what a run would archive: ``first <= offset < end``; nothing when they are equal.
+        first, end: what a run would archive: ``first <= offset < end``; nothing if they are equal.
         log_begin: the first offset that the topic holds.
         stored: the stored offset of the live warehouse.
-        held_by: the offset before which an open replay lets nothing be deleted; None: there is none.
-        lost: offsets between the archive's end and the topic's beginning, which neither holds.
-        topic_id: Kafka's id of the topic whose offsets these are; None: the hub never learned it.
+        held_by: records from this offset on must stay for an open replay; None: no replay needs any.
+        lost: number of offsets between the archive's end and the topic's beginning: neither holds them.
+        topic_id: Kafka's id of the topic of these offsets; None: the hub never learned it.
     """
 
     topic: str
@@ -52,11 +52,11 @@ class ArchiveStretch:
 
     @property
     def place(self) -> str:
-        """``topic/partition``."""
+        """Return ``topic/partition``."""
         return f"{self.topic}/{self.partition}"
 
     def deletable(self, archived_end: int) -> int:
-        """Return the offset before which records may be deleted, once the archive holds all up to ``archived_end``."""
+        """Return the offset before which records may be deleted, once the archive reaches ``archived_end``."""
         bounds = [archived_end, self.stored, *([] if self.held_by is None else [self.held_by])]
         return max(self.log_begin, min(bounds))
 
@@ -64,19 +64,19 @@ class ArchiveStretch:
 def plan_archive(
     engine: Engine, bootstrap: str, archive: Path, older_than: timedelta, topics: Collection[str] = ()
 ) -> list[ArchiveStretch]:
-    """Return what a run would do to each log partition that the hub has read.
+    """Return what a run would do with each log partition that the hub has read.
 
     Args:
         engine: of the warehouse.
         bootstrap: Kafka brokers.
         archive: folder of the archive.
-        older_than: only records that were appended longer ago.
+        older_than: only records that were appended longer ago than this.
         topics: only these; empty: all event topics.
 
     Raises:
         UnreachableError: Kafka or the database does not answer.
         DamagedArchiveError: a manifest cannot be read.
-        ConfigError: it holds files of a log that was closed since, under the name of the new one.
+        ConfigError: the archive holds files of a closed log under the name of the new log.
     """
     with translated_errors("planning what to archive"), engine.connect() as connection:
         accounts = [one for one in read_accounts(connection) if not topics or one.topic in topics]
@@ -93,7 +93,7 @@ def plan_archive(
 
 
 def _checked_ids(connection: Connection, archive: Path, accounts: Sequence[Account]) -> dict[tuple[str, int], str]:
-    """Return topics' ids; raise ConfigError when the archive holds files of another log under a name of today."""
+    """Return topics' ids; raises ConfigError if the archive holds files of another log under a current name."""
     ids = {place: str(one.topic_id) for place, one in read_positions(connection).items() if one.topic_id}
     closed = {(place[0].partition(CLOSED_MARK)[0], place[1]): place[0] for place in ids if is_closed(place[0])}
     for one in accounts:
@@ -123,7 +123,7 @@ def _stretch(account: Account, begin: int, aged: int, archive: Path, held: Mappi
 def _ends_of_age(
     consumer: KafkaConsumer, places: Mapping[TopicPartition, Account], until: datetime
 ) -> dict[TopicPartition, int]:
-    """Return the first offset of each partition that is too young; its end when all are old enough."""
+    """Return each partition's first offset that is too young; its end if all records are old enough."""
     if not places:
         return {}
     young = consumer.offsets_for_times(dict.fromkeys(places, int(until.timestamp() * 1000)))

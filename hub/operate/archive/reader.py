@@ -1,4 +1,4 @@
-"""Read archived stretches by their coordinates, so that archive and topic are one log."""
+"""Read archived stretches by their coordinates, so that archive and topic together are one log."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from hub.model.errors import LostRangeError
 from hub.operate.archive.files import Headers, Manifest, Rows, read_manifests, rows_in
 
 ArchivedRows = Rows
-"""Offsets, timestamps, keys, values, headers of some records, in the order of their offsets."""
+"""Offsets, timestamps, keys, values and headers of some records, in the order of their offsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ArchivedRange:
 
 
 def archived_ranges(archive: Path, topic: str, partition: int) -> list[ArchivedRange]:
-    """Return what the archive holds of a log partition, neighbouring files joined."""
+    """Return what the archive holds of a log partition; adjacent files are joined."""
     ranges: list[ArchivedRange] = []
     for of in read_manifests(archive, topic, partition):
         if ranges and ranges[-1].end == of.first:
@@ -33,17 +33,17 @@ def archived_ranges(archive: Path, topic: str, partition: int) -> list[ArchivedR
 
 
 def archived_until(archive: Path, topic: str, partition: int, first: int) -> int:
-    """Return up to which offset the archive holds everything from ``first`` on; ``first`` when it holds nothing."""
+    """Return the offset up to which the archive holds everything from ``first`` on; ``first`` if it holds nothing."""
     return next((one.end for one in archived_ranges(archive, topic, partition) if one.first <= first < one.end), first)
 
 
 def read_archived(
     archive: Path, topic: str, partition: int, from_offset: int, to_offset: int, most: int = 5000
 ) -> Iterator[ArchivedRows]:
-    """Yield the records from one offset to before another, at most so many at once.
+    """Yield the records from one offset to before another, at most ``most`` at once.
 
     Raises:
-        LostRangeError: the archive does not hold all of it.
+        LostRangeError: the archive does not hold all of them.
         DamagedArchiveError: a manifest or a file cannot be read.
     """
     held = next((one for one in archived_ranges(archive, topic, partition) if one.first <= from_offset < one.end), None)
@@ -58,7 +58,7 @@ def read_archived(
 def read_places(
     archive: Path, topic: str, partition: int, offsets: Collection[int]
 ) -> Iterator[tuple[int, int, bytes | None, Headers]]:
-    """Yield offset, timestamp (milliseconds), value and headers of single records, where the archive holds them."""
+    """Yield offset, timestamp (milliseconds), value and headers of the records that the archive holds."""
     wanted = set(offsets)
     for of in read_manifests(archive, topic, partition):
         mine = {offset for offset in wanted if of.first <= offset < of.end}

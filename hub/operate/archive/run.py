@@ -1,7 +1,7 @@
-"""Write stretches of the event topics to the archive, check it, and delete from the topics what it holds.
+"""Write stretches of the event topics to the archive, check them, and delete the archived records from the topics.
 
-A run goes partition by partition, file by file, and may be ended at any time: what has its manifest counts, the rest is
-written again. Records are read through a consumer of its own; memory holds one row group.
+A run goes partition by partition, file by file, and may be killed at any time: a file with a manifest counts, others
+are written again. A separate consumer reads the records; memory holds one row group.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ from hub.operate.archive.reader import archived_ranges
 from hub.warehouse.database import translated_errors
 
 DELETE = "archive_delete"
-"""Archived records were deleted from their topics; the detail says up to where."""
+"""Archived records were deleted from their topics; the detail says up to which offsets."""
 
 OFFSETS_PER_FILE = 500_000
 _MOST_BYTES = 512 * 1_048_576
@@ -44,12 +44,12 @@ _GROUP_BYTES = 16 * 1_048_576
 _QUIET_POLLS = 20
 
 Progress = Callable[[int, int], None]
-"""Is told how many records are done, of how many."""
+"""Receives how many records are done, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRun:
-    """What a run did: files it wrote, leftovers of killed runs that it removed."""
+    """What a run did: the files it wrote, and the leftovers of killed runs that it removed."""
 
     written: tuple[Manifest, ...]
     removed: tuple[str, ...]
@@ -62,12 +62,12 @@ def run_archive(
     progress: Progress = lambda done, of: None,
     per_file: int = OFFSETS_PER_FILE,
 ) -> ArchiveRun:
-    """Write the stretches of a plan, at most ``per_file`` offsets a file.
+    """Write the stretches of a plan, at most ``per_file`` offsets into one file.
 
     Raises:
         UnreachableError: no broker answers.
-        RetryableError: another run writes to the archive.
-        DamagedArchiveError: a file is read back otherwise than it was written.
+        RetryableError: another run is writing to the archive.
+        DamagedArchiveError: a file that was read back differs from what was written.
     """
     total = sum(one.end - one.first for one in stretches)
     written: list[Manifest] = []
@@ -103,7 +103,7 @@ def _files(consumer: KafkaConsumer, archive: Path, stretch: ArchiveStretch, per_
 
 
 def _groups(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int) -> Iterator[Rows]:
-    """Yield the records of a stretch in row groups; raises HubError when the log stops giving them."""
+    """Yield the records of a stretch in row groups; raises HubError if the log returns no more before its end."""
     held: list[Any] = []
     held_bytes = quiet = 0
     at = first
@@ -113,7 +113,7 @@ def _groups(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int
         if quiet > _QUIET_POLLS:
             raise HubError(f"{place.topic}/{place.partition}@{at}: the log gives nothing more before {end}")
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
-        # Damage holds no record, and the hub read past it on record: the file has no row at its places.
+        # Damaged bytes are not a record, and the hub recorded that it read past them: the file has no row for them.
         inside = [record for record in records if record.offset < end and not is_damage(record)]
         held += inside
         held_bytes += sum(len(record.value or b"") for record in inside)
@@ -136,7 +136,7 @@ def _rows(records: Sequence[Any]) -> Rows:
 def verify_archive(
     archive: Path, topic: str | None = None, progress: Progress = lambda done, of: None
 ) -> tuple[list[Manifest], list[str]]:
-    """Check every file against its manifest; return the manifests, and what is wrong in words."""
+    """Check every file against its manifest; return the manifests, and in words what is wrong."""
     manifests = read_manifests(archive, topic)
     total, done = sum(of.records for of in manifests), 0
     problems = []
@@ -164,7 +164,7 @@ def check_file(archive: Path, manifest: Manifest) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Records of one log partition that may be deleted: before which offset, and how many offsets that is."""
+    """Records of one log partition that may be deleted: those before an offset, and how many offsets that is."""
 
     topic: str
     partition: int
@@ -173,7 +173,7 @@ class Deletion:
 
 
 def deletions(archive: Path, stretches: Sequence[ArchiveStretch]) -> list[Deletion]:
-    """Return what the archive holds by now and may be deleted from the topics; nothing is read of the files yet."""
+    """Return what the archive now holds, and may be deleted from the topics; reads no file yet."""
     found = []
     for one in stretches:
         held = [of for of in archived_ranges(archive, one.topic, one.partition) if of.first <= one.log_begin < of.end]
@@ -188,10 +188,10 @@ def delete_archived(
 ) -> list[Deletion]:
     """Delete from the topics what the archive holds, after checking each of its files again.
 
-    The action is noted before anything is deleted.
+    The action is recorded before anything is deleted.
 
     Raises:
-        DamagedArchiveError: a file that would be relied upon is damaged; nothing is deleted.
+        DamagedArchiveError: a file that holds deletable records is damaged; nothing is deleted.
         HubError: the cluster refuses.
     """
     with alone(archive):

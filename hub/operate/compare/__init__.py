@@ -1,5 +1,5 @@
-"""Compare what a source holds with what the warehouse holds of it, by key; and repair what differs.
+"""Compare what a source holds with what the warehouse holds of it, key by key; and repair differences.
 
-The source's claims are compared, not the golden record: a claim that another source's outranks is there all the same.
-What is compared is the content hash that claims keep against the hash of what the connector would publish now.
+The source's claims are compared, not the golden record: a claim also exists when another source's outranks it.
+The stored content hash of the claim is compared with the hash of what the connector would publish now.
 """

@@ -1,7 +1,7 @@
-"""Counts and hashes by bucket of keys: where they are equal on both sides, no row has to be looked at.
+"""Counts and hashes by bucket of keys: if they are equal on both sides, no row needs to be looked at.
 
-A bucket holds the keys that begin with the same two bytes: 65,536 of them. Its hash is the exclusive or of the content
-hashes of what stands in it; a content hash covers the key's own fields too.
+A bucket holds the keys that begin with the same two bytes; there are 65,536 buckets. Its hash is the exclusive or of
+the content hashes of its rows; a content hash also covers the fields of the key.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ def bucket() -> pl.Expr:
 
 
 class Digests:
-    """Counts and hashes of rows that are met page by page; holds no rows."""
+    """Counts and hashes of rows that are read page by page; stores no rows."""
 
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
         self.rows = 0
         self.refused: set[int] = set()
-        """Buckets of rows that the hub would refuse: each is to be named."""
+        """Buckets of rows that the hub would refuse; each such row is to be named."""
 
     def add(self, judged: pl.DataFrame) -> None:
-        """Take a page's rows (``JUDGED``): those that stand, neither revoked nor refused."""
+        """Add a page's rows (``JUDGED``) that count: neither revoked nor refused."""
         standing = judged.filter(~pl.col("revoked") & pl.col("refused").is_null())
         self.rows += standing.height
         self.refused.update(judged.filter(pl.col("refused").is_not_null()).select(bucket()).to_series())

@@ -1,4 +1,4 @@
-"""Wait until the hub has merged all that its log holds of a subject: until then nothing can be said to be missing."""
+"""Wait until the hub has merged everything in its log for a subject; before that, nothing can be called missing."""
 
 import time
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from hub.operate.log.ends import read_log_ends
 LOOK_EVERY_S = 0.1
 
 Tell = Callable[[str, int, int | None], None]
-"""Told how far a comparison is: what it does, how much is done, of how much if that is known."""
+"""Receives the progress of a comparison: what it does, how much is done, and of how much if that is known."""
 
 
 class Waiting(Protocol):
     """Waits for the hub."""
 
     def wait(self, claims: ClaimsOf, tell: Tell) -> bool:
-        """Wait until the hub has merged all that was sent to it of a subject; return whether it has."""
+        """Wait until the hub has merged everything that was sent to it for a subject; return whether it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class CatchUp:
 
     Fields:
         bootstrap: Kafka brokers.
-        limit_s: longest wait; then the hub counts as behind.
-        sleep: waits so many seconds, less when the comparison is to end.
+        limit_s: longest wait in seconds; then the hub counts as behind.
+        sleep: waits that many seconds, or less if the comparison is to end.
     """
 
     bootstrap: str
@@ -36,10 +36,10 @@ class CatchUp:
     sleep: Callable[[float], object] = field(default=time.sleep)
 
     def wait(self, claims: ClaimsOf, tell: Tell) -> bool:
-        """Wait until the hub has read up to where the subject's topic ends now; return whether it has.
+        """Wait until the hub has read up to the present end of the subject's topic; return whether it has.
 
         Raises:
-            UnreachableError: broker or warehouse does not answer.
+            UnreachableError: the broker or the warehouse does not answer.
         """
         stored = claims.next_offsets()
         ends = {place: log.end for place, log in read_log_ends(self.bootstrap, stored).items()}

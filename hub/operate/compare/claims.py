@@ -41,18 +41,18 @@ CLAIMS = pl.Schema(
         "revoked": pl.Boolean(),
     }
 )
-"""Claims as they compare: identity, order, content."""
+"""The columns of claims that are compared: identity, order, content."""
 
 ROWS_AT_ONCE = 20_000
 _BY_INDEX_BELOW = BUCKETS // 8
-"""Of more buckets than this all claims are read, which costs less than as many look-ups."""
+"""For more buckets than this, all claims are read: it costs less than that many look-ups."""
 
 _DOING = "reading a source's claims"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimsOf:
-    """A source's claims of one subject. ``number``: the source's in the warehouse."""
+    """A source's claims of one subject. ``number``: the source's number in the warehouse."""
 
     engine: Engine
     subject: str
@@ -65,7 +65,7 @@ class ClaimsOf:
         return aspect_tables(self.subject)
 
     def digests(self) -> pl.DataFrame:
-        """Return count and hash of the claims that stand, by bucket (``DIGESTS``); one statement, one snapshot."""
+        """Return count and hash by bucket (``DIGESTS``) of claims that are not revoked; one statement, one snapshot."""
         claim = self.tables.claim
         sent = func.uuid_send(claim.c.key)
         number = func.get_byte(sent, 0) * 256 + func.get_byte(sent, 1)
@@ -79,7 +79,7 @@ class ClaimsOf:
         return pl.DataFrame(list(map(tuple, rows)), schema=DIGESTS, orient="row")
 
     def in_buckets(self, buckets: Sequence[int]) -> pl.DataFrame:
-        """Return the claims of some buckets, revoked ones too (``CLAIMS``)."""
+        """Return the claims in some buckets, revoked ones included (``CLAIMS``)."""
         if not buckets:
             return CLAIMS.to_frame()
         claim, wanted = self.tables.claim, self._claims()
@@ -89,7 +89,7 @@ class ClaimsOf:
             ranges = func.unnest(literal(list(lows), uuids), literal(list(highs), uuids)).table_valued(
                 column("low", Uuid()), column("high", Uuid()), name="ranges"
             )
-            # their names are given with the alias, or both would be called by the function's
+            # the column names are set together with the alias; otherwise both columns get the function's name
             named = ranges.render_derived()
             wanted = wanted.join(named, and_(claim.c.key >= named.c.low, claim.c.key <= named.c.high))
         with translated_errors(_DOING), self.engine.connect() as connection:
@@ -97,7 +97,7 @@ class ClaimsOf:
         return found if len(buckets) < _BY_INDEX_BELOW else found.filter(bucket().is_in(list(buckets)))
 
     def of_keys(self, keys: pl.Series) -> pl.DataFrame:
-        """Return the claims of some keys, revoked ones too (``CLAIMS``)."""
+        """Return the claims of some keys, revoked ones included (``CLAIMS``)."""
         claim = self.tables.claim
         statement = self._claims().where(claim.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid()))))
         frames = [CLAIMS.to_frame()]
@@ -106,7 +106,7 @@ class ClaimsOf:
         return pl.concat(frames)
 
     def waiting(self, keys: pl.Series) -> list[tuple[str, bytes, bytes]]:
-        """Return the events of some keys that are parked or dead letters: what became of each, its key and value."""
+        """Return the events of some keys that are parked or dead letters: what became of each, its key, its value."""
         found: list[tuple[str, bytes, bytes]] = []
         letters = (
             select(dead_letter.c.reason, dead_letter.c.record_key, dead_letter.c.record_value)
@@ -131,7 +131,7 @@ class ClaimsOf:
         return found
 
     def whole(self, keys: pl.Series) -> Iterator[Mapping[str, Any]]:
-        """Yield claims of some keys with all that they say, sensitive fields too: personal data."""
+        """Yield the claims of some keys with all their fields, sensitive ones included: personal data."""
         whole = whole_claim(self.tables)
         wanted = (
             select(*(value.label(name) for name, value in whole.c.items()), self._part().label("_part"))
@@ -144,7 +144,7 @@ class ClaimsOf:
                 yield from [dict(row) for row in connection.execute(wanted, {"keys": some}).mappings()]
 
     def next_offsets(self) -> dict[tuple[str, int], int]:
-        """Return up to where the hub has read the subject's topic."""
+        """Return up to which offsets the hub has read the subject's topic."""
         wanted = select(log_partition.c.topic, log_partition.c.partition, log_partition.c.next_offset).where(
             log_partition.c.topic == event_topic(self.subject)
         )
@@ -183,7 +183,7 @@ def _chunks(keys: pl.Series) -> Iterator[list[UUID]]:
 
 
 def _frame(connection: Connection, wanted: Select[Any], values: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """Return the rows of a select (``CLAIMS``); a few thousand at a time are Python's."""
+    """Return the rows of a select (``CLAIMS``); only a few thousand at a time are Python objects."""
     frames = [CLAIMS.to_frame()]
     options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
     for rows in options.execute(wanted, dict(values or {})).partitions(ROWS_AT_ONCE):

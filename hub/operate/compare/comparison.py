@@ -1,13 +1,16 @@
-"""Compare one subject: digests by bucket, then the rows of the buckets that differ, then what of these still moves.
+"""Compare one subject: digests by bucket, then the rows of the buckets that differ, then which of them still change.
 
-The order of the readings is what makes the answer right:
+The order of the steps makes the answer right:
 
-1. digests of both sides. Where they are equal there is nothing to look at.
-2. The connector's position (``begin``), and the claims of the buckets that differ, before the source's rows: a claim
-   that is there before its row is looked for, and whose row is not there, is left over; none is only new.
-3. The source's rows of these buckets.
-4. The hub merges what its log holds now: all that the connector had read at (2) is in it.
-5. Claims again of the keys that differ. What still differs, and was not written in the source since (2), differs.
+1. Read the digests of both sides. Buckets with equal digests need no further look.
+2. Note the connector's position (``begin``) and read the claims of the buckets that differ, before the source's rows.
+If a
+   claim existed before its row is looked for, and the row does not exist, then the claim is left over; a row without a
+   claim may just be new.
+3. Read the source's rows of these buckets.
+4. Wait until the hub has merged what its log holds now: it contains all that the connector had read at (2).
+5. Read again the claims of the keys that differ. What still differs, and was not written in the source since (2),
+differs.
 """
 
 from collections import Counter
@@ -34,9 +37,9 @@ class Comparing:
     Fields:
         streams: the source's side.
         claims: the warehouse's side.
-        judge: what the hub would make of the source's records.
+        judge: finds what the hub would make of the source's records.
         catch_up: how to wait for the hub.
-        tell: told how far it is.
+        tell: receives the progress.
         places: keep the source's own keys of rows that are looked at one by one.
     """
 
@@ -48,10 +51,10 @@ class Comparing:
     places: bool = False
 
     def compare(self) -> Compared:
-        """Compare; blocks for as long as reading the source takes, twice where anything differs.
+        """Compare; takes as long as reading the source, twice as long if anything differs.
 
         Raises:
-            RetryableError, UnreachableError: source, warehouse or broker is away.
+            RetryableError, UnreachableError: the source, the warehouse or the broker is unreachable.
         """
         here, there = Digests(), self.claims.digests()
         unmapped: Counter[str] = Counter()
@@ -116,7 +119,7 @@ class Comparing:
         )
 
     def _waiting(self, keys: pl.Series) -> pl.DataFrame:
-        """Return what became of events that are parked or dead letters, by their key and content (``WAITING``)."""
+        """Return what became of events that are parked or dead letters, by key and content (``WAITING``)."""
         found = self.claims.waiting(keys)
         judged = self.judge.judge([(key, value) for _, key, value in found])
         outcomes = pl.Series([outcome for outcome, _, _ in found], dtype=pl.String())

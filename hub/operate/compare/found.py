@@ -10,22 +10,22 @@ import polars as pl
 
 
 class Kind(StrEnum):
-    """What is wrong, or only seems so, with a key."""
+    """What is wrong with a key, or only seems wrong."""
 
     MISSING = "missing"
-    """The source has it, the warehouse does not."""
+    """The source has it; the warehouse does not."""
     DIFFERS = "differs"
-    """Both have it, with other content."""
+    """Both have it, with different content."""
     LEFT_OVER = "left_over"
-    """The warehouse has it and the source no longer: deleted, re-keyed, gone from ``where``."""
+    """The warehouse has it and the source no longer has it: deleted, re-keyed, or excluded by ``where``."""
     ACCOUNTED = "accounted"
-    """It was published, and the hub says what became of it: refused, parked, a dead letter."""
+    """It was published, and the hub knows its outcome: refused, parked, or a dead letter."""
     MOVING = "moving"
-    """It changed while it was compared, or is on its way."""
+    """It changed during the comparison, or is on its way."""
 
 
 DIFFERENCES = (Kind.MISSING, Kind.DIFFERS, Kind.LEFT_OVER)
-"""What is an error, and what a repair mends."""
+"""Kinds that are errors and that a repair corrects."""
 
 KEYS = pl.Schema(
     {
@@ -43,10 +43,10 @@ KEYS = pl.Schema(
         "place": pl.String(),
     }
 )
-"""Keys in which the sides differ. Order and content at the source, order ``there``, in the warehouse.
+"""Keys in which the sides differ. Order and content at the source; columns with ``there``: the order in the warehouse.
 
-``revoked``: whether the source says that it took the key back; null where it says nothing.
-``place``: the source's own key, only where it was asked for: it may be personal."""
+``revoked``: whether the source says that it withdrew the key; null if it says nothing.
+``place``: the source's own key, only if it was asked for: it may be personal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Compared:
     """The comparison of one subject.
 
     Fields:
-        streams: whose rows were read.
-        source_rows: records of the source that stand. claims: the warehouse's that stand.
-        buckets: how many differed and were looked at row by row.
+        streams: the streams whose rows were read.
+        source_rows: the source's records that are not revoked. claims: the warehouse's claims that are not revoked.
+        buckets: how many buckets differed and were looked at row by row.
         unmapped: rows of the source that cannot become events, by reason; ``unnamed`` of them have no key either.
-        caught_up: whether the hub had merged its log in time; if not, all that differs counts as moving.
+        caught_up: whether the hub had merged its log in time; if not, all differences count as moving.
         says_all: whether a key that no stream holds is gone.
-        unknown: streams of which nobody knows here how far the connector has read.
-        keys: see ``KEYS``; personal only in ``place``.
+        unknown: streams for which it is unknown here how far the connector has read.
+        keys: see ``KEYS``; only ``place`` may be personal.
     """
 
     subject: str
@@ -84,7 +84,7 @@ class Compared:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs but what moves or is accounted for."""
+        """Whether nothing differs, except keys that are moving or accounted for."""
         return not any(self.counts[kind] for kind in DIFFERENCES)
 
     def of_kind(self, *kinds: Kind) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What the hub would make of a source's records: decoded and checked as a worker does it, without merging them."""
+"""What the hub would make of a source's records: decode and check them as a worker does, but do not merge them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,25 +24,25 @@ JUDGED = pl.Schema(
         "refused": pl.String(),
     }
 )
-"""Records as they compare: number in the page, identity, order, content; ``refused``: outcome and reason, else null."""
+"""Columns to compare: number in the page, identity, order, content; ``refused``: outcome and reason, else null."""
 
 PART_SEPARATOR = "/"
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges records of one subject, by the policy in force."""
+    """Judges records of one subject by the policy in force."""
 
     subject: str
     rules: SourceRules
     secret: str = field(repr=False)
 
     def is_ordered_by_time(self, source: str) -> bool:
-        """Tell whether the policy orders this source's events by time, whatever version they bear."""
+        """Tell whether the policy orders this source's events by time, whatever versions they have."""
         return source in self.rules.by_time
 
     def judge(self, records: Sequence[Record]) -> pl.DataFrame:
-        """Return one row per record (``JUDGED``), in their order."""
+        """Return one row per record (``JUDGED``), in order."""
         if not records:
             return JUDGED.to_frame()
         version = load_catalogue().latest(self.subject)
@@ -88,4 +88,4 @@ def _filled(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _no_mark(_: Phase, __: int) -> None:
-    """Nobody watches: these are bytes of our own."""
+    """Do nothing: no watcher is needed for bytes that the hub made itself."""

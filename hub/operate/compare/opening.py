@@ -21,7 +21,7 @@ class Ways:
     """How to compare.
 
     Fields:
-        catch_up: how to wait for the hub. tell: told how far it is. places: keep the source's own keys.
+        catch_up: how to wait for the hub. tell: receives the progress. places: keep the source's own keys.
     """
 
     catch_up: Waiting
@@ -42,7 +42,7 @@ def open_comparison(engine: Engine, where: Endpoints, streams: SourceStreams, wa
         raise ConfigError(["no policy is in force: the first `hub worker` applies one"])
     if streams.source not in applied.policy.sources:
         raise ConfigError(
-            [f"the policy in force does not know the source {streams.source}: the hub takes none of its events"]
+            [f"the policy in force does not know the source {streams.source}: the hub accepts none of its events"]
         )
     rules = SourceRules.of(applied.policy, numbers)
     judge = Judge(streams.subject, rules, where.key_secret)

@@ -1,10 +1,11 @@
-"""Mend what a comparison found: publish what is missing or differs, take back what the source no longer has.
+"""Repair what a comparison found: publish what is missing or differs, withdraw what the source no longer has.
 
-Everything is an event of the source, merged like any other; nothing is written into the warehouse. The plan is the
-comparison itself, so a repair that was cut off is begun again by comparing again: what had arrived is equal by then.
+Every repair is an event of the source, merged like any other; nothing is written into the warehouse directly. The plan
+is the
+comparison itself. So after an interrupted repair, compare again: what had arrived is equal by then.
 
-A row is published under its own version where that is above the warehouse's, else under the next one above it: a
-version that does not win would be refused in silence. What is gone is read once more before it is taken back.
+A row is published under its own version if that is above the warehouse's, else under the next one above it: the hub
+would silently ignore a version that is not newer. A key that is gone is looked for once more before it is withdrawn.
 """
 
 import hashlib
@@ -29,9 +30,9 @@ from hub.warehouse.database import translated_errors
 
 REPAIR, REPAIRED = "connect.compare.repair", "connect.compare.repaired"
 ALLOWED_SHARE = 20
-"""Of the keys that the hub holds of a source, one in so many may be gone without a word from an operator."""
+"""One in this many keys that the hub holds of a source may be gone without an operator's consent."""
 ALLOWED_FEW = 3
-"""So few may be gone in any case, unless they are all."""
+"""This many may be gone in any case, unless they are all of them."""
 ROUND = 5_000
 _IDENTITY = ["key", "part"]
 
@@ -40,17 +41,17 @@ class Publisher(Protocol):
     """Takes records to the broker and returns when it has confirmed every one."""
 
     def publish(self, topic: str, records: Sequence[Record]) -> None:
-        """Publish; raises RetryableError when not all were confirmed."""
+        """Publish; raises RetryableError if not all were confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepairPlan:
-    """What a repair would do about one subject.
+    """What a repair would do for one subject.
 
     Fields:
-        publish: keys to publish (``KEYS``), ``raise_to`` the version that one needs, null for its row's own.
-        revoke: keys to take back. unable: keys that no version of this source would win for.
-        refusal: why nothing may be taken back; empty when it may.
+        publish: keys to publish (``KEYS``); ``raise_to``: the version that one needs, null for its row's own.
+        revoke: keys to withdraw. unable: number of keys for which no version of this source would win.
+        refusal: why nothing may be withdrawn; empty if it may.
     """
 
     subject: str
@@ -70,7 +71,7 @@ class RepairPlan:
         return self.publish.is_empty() and self.revoke.is_empty()
 
     def without_revoking(self) -> "RepairPlan":
-        """Return what is left of the plan when nothing may be taken back."""
+        """Return the rest of the plan if nothing may be withdrawn."""
         return replace(self, revoke=self.revoke.clear(), refusal="")
 
     def as_json(self) -> dict[str, Any]:
@@ -97,9 +98,10 @@ class Repaired:
     """What a repair did.
 
     Fields:
-        published, revoked: events sent. skipped: keys left alone, as they changed, came again, or would be refused.
-        caught_up: whether the hub has merged them. left: keys that still differ.
-        refused: why the hub would refuse to take keys back, with how many; these are not sent.
+        published, revoked: events sent. skipped: keys left alone, because they changed, came again, or would be
+            refused.
+        caught_up: whether the hub has merged the events. left: keys that still differ.
+        refused: why the hub would refuse to withdraw keys, with counts; these are not sent.
     """
 
     published: int
@@ -110,18 +112,18 @@ class Repaired:
     refused: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the result as JSON."""
         names = ("published", "revoked", "skipped", "caught_up", "left")
         return {name: getattr(self, name) for name in names} | {"refused": dict(self.refused)}
 
 
 def plan_repair(found: Compared, by_time: bool, allow_gone: int | None) -> RepairPlan:
-    """Return what is to be done about a comparison's findings.
+    """Return what to do about a comparison's findings.
 
     Args:
         found: the comparison.
         by_time: the policy orders this source by time: no version can be raised.
-        allow_gone: how many keys may be taken back; None: few (``ALLOWED_SHARE``, ``ALLOWED_FEW``).
+        allow_gone: how many keys may be withdrawn; None: few (``ALLOWED_SHARE``, ``ALLOWED_FEW``).
     """
     order = (pl.col("epoch") > pl.col("there_epoch")) | (
         (pl.col("epoch") == pl.col("there_epoch")) & (pl.col("version") > pl.col("there_version"))
@@ -148,30 +150,30 @@ def _refusal(found: Compared, gone: int, allow_gone: int | None) -> str:
     if gone > most or (gone and gone >= found.claims):
         return (
             f"{gone:,} of {found.claims:,} keys are gone from the source, more than {min(most, found.claims):,}: "
-            f"see that it is whole, then say --allow-gone {gone}"
+            f"make sure that the source is complete, then give --allow-gone {gone}"
         )
     if gone and found.unnamed:
         return (
-            f"{found.unnamed:,} rows of the source have no key that can be told; what seems gone may be one of them: "
-            f"mend them, or say --allow-gone {gone}"
+            f"{found.unnamed:,} rows of the source have no readable key; what seems gone may be one of them: "
+            f"correct them, or give --allow-gone {gone}"
         )
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Repairing:
-    """What a repair needs: the comparison's sides, who does it, and the way to the log."""
+    """What a repair needs: the comparison's sides, who does it, and the publisher."""
 
     comparing: Comparing
     publisher: Publisher
     by: By
 
     def repair(self, plan: RepairPlan) -> Repaired:
-        """Do what a plan says; blocks while the source is read, and until the hub has merged what was sent.
+        """Carry out a plan; blocks while the source is read, and until the hub has merged what was sent.
 
         Raises:
             ConfigError: the plan may not be carried out; nothing is sent.
-            RetryableError: something is away; what was sent stays, and repairing again does the rest.
+            RetryableError: something is unreachable; what was sent stays, and another repair does the rest.
         """
         if plan.refusal and not plan.revoke.is_empty():
             raise ConfigError([f"{plan.subject}: {plan.refusal}"])
@@ -185,7 +187,7 @@ class Repairing:
         return done
 
     def _publish(self, plan: RepairPlan) -> tuple[int, pl.DataFrame]:
-        """Publish the rows that are as they were planned; return how many, and what of the gone was met."""
+        """Publish the rows that are still as planned; return how many, and which gone keys were found again."""
         wanted = plan.publish.select(*_IDENTITY, "content_hash", "raise_to")
         watched = plan.revoke.select(_IDENTITY)
         present = [watched.clear()]
@@ -211,9 +213,10 @@ class Repairing:
         return len(records)
 
     def _revoke(self, gone: pl.DataFrame) -> tuple[int, Counter[str]]:
-        """Take back what is gone, with what the source said last and the next version; return how many.
+        """Withdraw what is gone, with the content that the source said last and the next version; return how many.
 
-        What the hub would refuse is left out, and counted by reason: after its cut-over a source has no say.
+        Withdrawals that the hub would refuse are left out and counted by reason: after its cut-over a source may not
+        speak.
         """
         claims = self.comparing.claims
         encoder = Encoder(claims.subject, self.comparing.judge.secret)
@@ -229,13 +232,13 @@ class Repairing:
             if records:
                 self.publisher.publish(event_topic(claims.subject), records)
             revoked += len(records)
-            self.comparing.tell("keys taken back", revoked, gone.height)
+            self.comparing.tell("keys withdrawn", revoked, gone.height)
         return revoked, refused
 
     def _revocations(
         self, claims: Iterator[Mapping[str, Any]], planned: Mapping[tuple[bytes, str], int]
     ) -> Iterator[dict[str, Any]]:
-        """Yield the events that take claims back, of those that are as they were planned."""
+        """Yield the events that withdraw claims, for those claims that are still as planned."""
         names = {spec.name for spec in self.comparing.claims.tables.data}
         now = datetime.now(UTC)
         for claim in claims:
@@ -262,7 +265,7 @@ class Repairing:
         return hashlib.blake2b(said.encode(), digest_size=16, key=hashlib.sha256(secret).digest()).digest()
 
     def _left(self, plan: RepairPlan) -> int:
-        """Return how many of the planned keys are not yet as the source has them."""
+        """Return how many of the planned keys still differ from the source."""
         claims = self.comparing.claims
         asked = pl.concat([plan.publish.get_column("key"), plan.revoke.get_column("key")]).unique()
         there = claims.of_keys(asked).filter(~pl.col("revoked"))

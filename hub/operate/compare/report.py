@@ -1,4 +1,4 @@
-"""Say in the warehouse what a comparison found: an alert per source and subject, which closes when they are equal."""
+"""Record in the warehouse what a comparison found: an alert per source and subject, closed when they are equal."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ _MAY_WRITE = text("SELECT has_table_privilege(current_user, 'alert', 'INSERT,UPD
 
 
 def place_of(source: str, subject: str) -> str:
-    """Return the place of an alert about a source's side of a subject."""
+    """Return the place of an alert about one subject of a source."""
     return f"{source} {subject}"
 
 
 def tell_of(found: Compared) -> str:
-    """Return what differs in words, with counts and no key."""
+    """Return in words what differs, with counts and without keys."""
     counts = found.counts
     told = [f"{counts[kind]:,} {kind.value.replace('_', ' ')}" for kind in DIFFERENCES if counts[kind]]
     return f"{', '.join(told) or 'nothing differs'} of {found.source_rows:,} rows and {found.claims:,} claims"
 
 
 def keep_alerts(engine: Engine, source: str, found: Sequence[Compared], mended: Sequence[str] = ()) -> bool:
-    """Open the alerts of subjects that differ and close those of subjects that do not; return whether that was allowed.
+    """Open the alerts of subjects that differ, close those of subjects that do not; return whether that was allowed.
 
     Args:
-        engine: of the warehouse; a user who may only read leaves the alerts as they are.
+        engine: of the warehouse; a user who may only read leaves the alerts unchanged.
         source: code of the source.
         found: the comparisons; other subjects' alerts stay.
-        mended: subjects that were repaired since, and of which nothing is left.
+        mended: subjects that were fully repaired since.
     """
     with translated_errors("noting a comparison"), engine.begin() as connection:
         if not connection.execute(_MAY_WRITE).scalar_one():

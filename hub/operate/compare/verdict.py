@@ -1,6 +1,6 @@
-"""What is wrong with the keys in which two sides differ: pure, on frames.
+"""What is wrong with the keys in which two sides differ: pure functions on frames.
 
-Takes the source's rows, the claims from before they were read and from after, and what is known of events on their way.
+They take the source's rows, the claims read before and after these rows, and what is known of events on their way.
 """
 
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from hub.operate.compare.found import KEYS, Kind
 from hub.operate.compare.judge import JUDGED
 
 ROWS = pl.Schema({**JUDGED, "stream": pl.String(), "place": pl.String()})
-"""The source's rows, as ``JUDGED``, with their stream and, where it was asked for, the source's own key."""
+"""The source's rows, as ``JUDGED``, with their stream and, if it was asked for, the source's own key."""
 
 WAITING = pl.Schema({"key": pl.Binary(), "content_hash": pl.Int64(), "outcome": pl.String()})
-"""Events that are parked or dead letters, by key and content, and in words what became of them."""
+"""Events that are parked or dead letters: key, content, and in words what became of them."""
 
 IDENTITY = ["key", "part"]
-_NOT_READ = "the connector has not read it yet, or it changed while it was compared"
-_NOT_MERGED = "the hub has not merged all that it was sent"
-_CAME_AGAIN = "it was published while it was compared"
-_GONE = "the source has it no longer: deleted, re-keyed, or gone from `where`"
+_NOT_READ = "the connector has not read it yet, or it changed during the comparison"
+_NOT_MERGED = "the hub has not merged everything that was sent to it"
+_CAME_AGAIN = "it was published during the comparison"
+_GONE = "the source no longer has it: deleted, re-keyed, or excluded by `where`"
 _ABSENT = "the hub has no claim of it"
-_TAKEN_BACK = "the hub's claim was taken back"
-_REVOKED_HERE = "the source has taken it back"
-_REUSED = "the hub has other content under the same version"
+_TAKEN_BACK = "the hub's claim was withdrawn"
+_REVOKED_HERE = "the source has withdrawn it"
+_REUSED = "the hub has different content under the same version"
 _OLDER_HERE = "the hub has a newer version"
 _OTHER = "the hub has an older version"
 
@@ -38,7 +38,7 @@ class Sides:
         rows: the source's (``ROWS``). before, after: claims, read before and after the rows (``CLAIMS``).
         waiting: events that are parked or dead letters (``WAITING``).
         unread: key and part of rows that may have been written since the reading began.
-        blocked: keys of rows that cannot become events: they are not gone. unnamed: rows of which no key is known.
+        blocked: keys of rows that cannot become events: they are not gone. unnamed: rows without a known key.
     """
 
     rows: pl.DataFrame = field(default_factory=ROWS.to_frame)
@@ -56,9 +56,9 @@ def keys_of(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def candidates(sides: Sides) -> pl.DataFrame:
-    """Return the keys that differ from the claims of before: ``ROWS`` and ``is_gone``, ``before_epoch, _version``.
+    """Return the keys that differ from the earlier claims: ``ROWS`` with ``is_gone``, ``before_epoch, _version``.
 
-    Of several rows of a key the newest counts; of equally new ones one that the warehouse has.
+    If a key has several rows, the newest counts; of equally new ones, one that the warehouse has.
     """
     there = _named(sides.before, "before")
     rows = sides.rows.join(there, on=IDENTITY, how="left", nulls_equal=False).with_columns(same=_is_same("before"))
@@ -79,12 +79,12 @@ def candidates(sides: Sides) -> pl.DataFrame:
 
 
 def verdict(doubtful: pl.DataFrame, sides: Sides, caught_up: bool, says_all: bool) -> pl.DataFrame:
-    """Return what is wrong with each key of ``candidates`` (``KEYS``); those that are equal by now are left out.
+    """Return what is wrong with each key of ``candidates`` (``KEYS``); keys that are equal by now are left out.
 
     Args:
         doubtful: see ``candidates``.
-        sides: with the claims of after, what waits, what is unread.
-        caught_up: whether the claims of after have all that was sent.
+        sides: with the later claims, the waiting events and the unread rows.
+        caught_up: whether the later claims contain everything that was sent.
         says_all: whether a key that the source does not hold is gone.
     """
     unread = keys_of(sides.unread).unique().with_columns(is_unread=pl.lit(value=True))
@@ -107,7 +107,7 @@ def _named(claims: pl.DataFrame, prefix: str) -> pl.DataFrame:
 
 
 def _is_same(prefix: str) -> pl.Expr:
-    """Whether a row and a claim say the same; a claim that was taken back is as good as none."""
+    """Whether a row and a claim say the same; a withdrawn claim counts as none."""
     absent = pl.col(f"{prefix}_revoked").fill_null(value=True)
     equal = ~absent & (pl.col("content_hash") == pl.col(f"{prefix}_content_hash"))
     return pl.when(pl.col("revoked").fill_null(value=False)).then(absent).otherwise(equal).fill_null(value=False)
@@ -151,7 +151,7 @@ def _of_gone(caught_up: bool) -> list[tuple[pl.Expr, Kind, pl.Expr]]:
 
 
 def _told(rows: pl.DataFrame, rules: list[tuple[pl.Expr, Kind, pl.Expr]]) -> pl.DataFrame:
-    """Return rows as ``KEYS``; the first rule that applies tells kind and reason."""
+    """Return rows as ``KEYS``; the first rule that applies gives kind and reason."""
     kind = pl.coalesce([pl.when(applies).then(pl.lit(found.value)) for applies, found, _ in rules])
     why = pl.coalesce([pl.when(applies).then(text) for applies, _, text in rules])
     return rows.with_columns(kind=kind, why=why).select([pl.col(name).cast(dtype) for name, dtype in KEYS.items()])

@@ -1,7 +1,7 @@
-"""Give a dead letter other bytes, approve them by a second person, or discard the letter.
+"""Give a dead letter other bytes, have a second person approve them, or discard the letter.
 
-An edit never touches the letter: it stands beside it, with the hash before and after, and counts when somebody else
-has approved it.
+An edit never changes the letter itself: it is stored next to it, with the hashes before and after. It counts when
+another person has approved it.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ DISCARD = "deadletters.discard"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be changed: the whole value, or some fields of one that can be decoded.
+    """What is to be changed: the whole value, or some fields of a value that can be decoded.
 
     Fields:
         value: the new bytes; None: the letter's own, with ``sets`` applied.
         sets: new values by field, as typed; empty: null.
-        rekey: give it the key that its fields make, and not the one it came with.
+        rekey: give it the key that its fields make, instead of the key it came with.
     """
 
     value: bytes | None = field(default=None, repr=False)
@@ -51,11 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class EditPlan:
-    """An edit about to be kept.
+    """An edit that is about to be stored.
 
     Fields:
-        fields: names of what is set, empty when the bytes are given whole.
-        reads_as: subject and version that the new bytes can be read as, or why they cannot be read.
+        fields: names of the fields that are set; empty if all bytes are given.
+        reads_as: the subject and version that the new bytes can be read as, or why they cannot be read.
     """
 
     letter: Letter
@@ -69,10 +69,10 @@ class EditPlan:
 
 
 def plan_edit(engine: Engine, secret: str, place: Place, change: Change) -> EditPlan:
-    """Return the edit as it would be kept.
+    """Return the edit as it would be stored.
 
     Raises:
-        ConfigError: the letter cannot be edited so; no message holds a value.
+        ConfigError: the letter cannot be edited like this; no message contains a value.
     """
     with translated_errors("reading a dead letter"), engine.connect() as connection:
         of = letter_at(connection, place)
@@ -89,7 +89,7 @@ def plan_edit(engine: Engine, secret: str, place: Place, change: Change) -> Edit
 
 
 def edit_letter(engine: Engine, plan: EditPlan, by: By) -> int:
-    """Keep an edit; return its number. It waits for a second person."""
+    """Store an edit; return its number. It then waits for a second person."""
     place = plan.letter.place
     with translated_errors("editing a dead letter"), engine.begin() as connection:
         _refuse_when_done(connection, letter_at(connection, place))
@@ -119,24 +119,24 @@ def edit_to_approve(engine: Engine, place: Place) -> Edit:
     """Return the edit that waits for a second person.
 
     Raises:
-        ConfigError: none does.
+        ConfigError: none waits.
     """
     with translated_errors("reading a dead letter"), engine.connect() as connection:
         return _waiting(connection, place)
 
 
 def approve_edit(engine: Engine, place: Place, second: Second, purpose: str) -> Edit:
-    """Approve the edit that waits, as the second person; then the letter can be redriven.
+    """Approve the waiting edit as the second person; then the letter can be redriven.
 
     Raises:
-        NotApprovedError: they may not, or are the one who edited it.
+        NotApprovedError: the second person may not approve, or made the edit.
         ConfigError: no edit waits.
     """
     waiting = edit_to_approve(engine, place)
     check_second(engine, second, waiting.edited_by)
     with translated_errors("approving an edit"), engine.begin() as connection:
         if _waiting(connection, place).number != waiting.number:
-            raise ConfigError([f"{place_text(place)}: edited again meanwhile; look at it first"])
+            raise ConfigError([f"{place_text(place)}: it was edited again meanwhile; look at it first"])
         detail: dict[str, Any] = {"letter": place_text(place), "edit": waiting.number, "edited_by": waiting.edited_by}
         detail["after"] = waiting.after_sha256
         approval = note(connection, Action(second.name, APPROVE, purpose, detail=detail))
@@ -156,7 +156,7 @@ def plan_discard(engine: Engine, wanted: Wanted) -> list[Letter]:
 
 
 def discard_letters(engine: Engine, letters: list[Letter], by: By) -> int:
-    """Discard letters: they stay, with their bytes, and nobody has to do anything about them; return how many."""
+    """Discard letters: they and their bytes stay, but nobody has to handle them any more; return how many."""
     with translated_errors("discarding dead letters"), engine.begin() as connection:
         for one in letters:
             _refuse_when_done(connection, letter_at(connection, one.place))
@@ -179,12 +179,12 @@ def _refuse_when_done(connection: Connection, letter: Letter) -> None:
         raise ConfigError([f"{place_text(letter.place)}: {letter.state.value} by {letter.changed_by} already"])
     if connection.execute(select(func.count()).select_from(redrive).where(at(redrive, letter.place))).scalar_one():
         raise ConfigError(
-            [f"{place_text(letter.place)}: a redrive of it was cut off; `hub deadletters redrive` ends it"]
+            [f"{place_text(letter.place)}: a redrive of it was interrupted; `hub deadletters redrive` finishes it"]
         )
 
 
 def _changed(letter: Letter, secret: str, change: Change) -> tuple[bytes | None, bytes]:
-    """Return the new key and value. Who sets a field of the key gets the key that belongs to it."""
+    """Return the new key and value. If a field of the key is set, the key is computed anew from the fields."""
     rekey = change.rekey or not set(key_fields_of(subject_of(letter.place.topic))[1]).isdisjoint(change.sets)
     if change.value is not None and not rekey:
         return letter.key, change.value
@@ -227,7 +227,7 @@ def _parsed(spec: FieldSpec, typed: str) -> Any:
     try:
         return _PARSERS.get(spec.kind, str)(typed)
     except (ValueError, KeyError):
-        raise ConfigError([f"--set {spec.name}: is no {spec.kind.value}"]) from None
+        raise ConfigError([f"--set {spec.name}: is not a {spec.kind.value}"]) from None
 
 
 def _reads_as(letter: Letter, value: bytes) -> str:
@@ -235,5 +235,5 @@ def _reads_as(letter: Letter, value: bytes) -> str:
         version, _ = decode(value)
     except PoisonError as error:
         return f"cannot be read: {error.reason}"
-    other = "" if version.subject == subject_of(letter.place.topic) else ", which is not what its topic carries"
+    other = "" if version.subject == subject_of(letter.place.topic) else ", which does not belong on its topic"
     return f"{version.subject} version {version.number}{other}"

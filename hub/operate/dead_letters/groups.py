@@ -1,4 +1,4 @@
-"""Dead letters counted in groups: what there are most of comes first."""
+"""Dead letters counted in groups: the largest group comes first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class LetterGroup:
     Fields:
         name: the reason, the source or the subject; None: the source is not known.
         states: how many are in which state.
-        reasons, sources, subjects: those of the letters, in order; sources that are not known are left out.
-        first_seen, last_seen: when the hub wrote the oldest and the newest.
+        reasons, sources, subjects: those of the letters, in order; unknown sources are left out.
+        first_seen, last_seen: when the hub wrote the oldest and the newest letter.
         example: the oldest letter.
     """
 
@@ -39,7 +39,7 @@ class LetterGroup:
 
 
 def group_letters(connection: Connection, wanted: Wanted, by: GroupBy) -> list[LetterGroup]:
-    """Count letters in groups, without the limit; the largest group first."""
+    """Count letters in groups, without the limit; the largest group comes first."""
     name = _COLUMNS[by]
     columns: list[ColumnElement[Any]] = [
         name.label("name"),

@@ -1,6 +1,6 @@
-"""Dead letters as an operator finds them: by reason, source, time, topic and state, each with what is known of it.
+"""Dead letters as an operator finds them: by reason, source, time, topic and state, each with all its known facts.
 
-A letter's name is its place on Kafka: ``<topic>/<partition>/<offset>``, where the topic may be said by its subject.
+A letter's name is its place on Kafka: ``<topic>/<partition>/<offset>``; a subject may stand for its topic.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from hub.warehouse.tables.letters import letter, redrive
 
 
 class State(StrEnum):
-    """What has been done with a letter."""
+    """What was done with a letter."""
 
     OPEN = "open"
     EDITED = "edited"
@@ -42,10 +42,10 @@ class Wanted:
     Fields:
         cause: reason of the refusal, e.g. INVALID_VALUE.
         topic: a topic or its subject.
-        since, until: when the hub wrote the letter; until is exclusive.
-        states: in which state.
-        places: these letters and no other.
-        limit: at most so many, the oldest first.
+        since, until: when the hub wrote the letter; ``until`` is exclusive.
+        states: in one of these states.
+        places: only these letters.
+        limit: at most this many, the oldest first.
     """
 
     cause: str | None = None
@@ -60,15 +60,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter; its bytes only where they were asked for.
+    """A dead letter; its bytes only if they were asked for.
 
     Fields:
-        worker: who read the record, at ``recorded_at``.
+        worker: which worker read the record, at ``recorded_at``.
         stack: the stages it went through; the last one refused it (hub.model.refusals).
-        state, changed_at, changed_by, purpose: what was done last, by whom and why.
-        same, first_seen, last_seen: letters with the same reason and the same bytes, this one among them.
-        origin: the letter whose redrive this one is; None: it came from its source.
-        attempt: redrives that led to it.
+        state, changed_at, changed_by, purpose: what was done last, when, by whom and why.
+        same, first_seen, last_seen: letters with the same reason and the same bytes, this one included.
+        origin: the letter from whose redrive this one came; None: it came from its source.
+        attempt: number of redrives that led to it.
     """
 
     place: Place
@@ -95,7 +95,7 @@ class Letter:
 
 
 def place_text(place: Place) -> str:
-    """Return a place as commands take it and as the header ``hub.origin`` has it."""
+    """Return a place as commands accept it and as the header ``hub.origin`` contains it."""
     return f"{place.topic}/{place.partition}/{place.offset}"
 
 
@@ -103,16 +103,16 @@ def place_of(text: str) -> Place:
     """Read ``<topic or subject>/<partition>/<offset>``.
 
     Raises:
-        ConfigError: it is no place.
+        ConfigError: it is not a place.
     """
     topic, *numbers = text.rsplit("/", 2)
     if len(numbers) != 2 or not topic or not all(part.isascii() and part.isdigit() for part in numbers):
-        raise ConfigError([f"{text}: no place of a record; say TOPIC/PARTITION/OFFSET, e.g. citizen.changed/1/1656"])
+        raise ConfigError([f"{text}: not a record's place; give TOPIC/PARTITION/OFFSET, e.g. citizen.changed/1/1656"])
     return Place(topic_of(topic), int(numbers[0]), int(numbers[1]))
 
 
 def topic_of(text: str) -> str:
-    """Return the topic that is meant by a topic's name or a subject."""
+    """Return the topic for a topic's name or a subject."""
     return event_topic(text) if text in SUBJECTS else text
 
 
@@ -121,8 +121,8 @@ def read_letters(connection: Connection, wanted: Wanted, with_bytes: bool = Fals
 
     Args:
         connection: of a user who may read letters.
-        wanted: which.
-        with_bytes: key and value too; who may not read them gets none.
+        wanted: which letters.
+        with_bytes: with key and value; a user who may not read them gets none.
     """
     order = (dead_letter.c.recorded_at, dead_letter.c.log, dead_letter.c.log_offset)
     with_bytes = with_bytes and may_read(connection, dead_letter.c.record_value)
@@ -144,14 +144,14 @@ def read_letters(connection: Connection, wanted: Wanted, with_bytes: bool = Fals
 
 
 def letter_at(connection: Connection, place: Place) -> Letter:
-    """Return one letter, in whatever state.
+    """Return one letter, in any state.
 
     Raises:
         ConfigError: there is none.
     """
     found = read_letters(connection, Wanted(places=(place,), states=()), with_bytes=True)
     if not found:
-        raise ConfigError([f"{place_text(place)}: no dead letter; see `hub deadletters list`"])
+        raise ConfigError([f"{place_text(place)}: there is no dead letter; see `hub deadletters list`"])
     return found[0]
 
 
@@ -170,12 +170,12 @@ def undone_counts_by_partition(connection: Connection) -> dict[tuple[str, int], 
 
 
 def at(table: Any, place: Place) -> ColumnElement[bool]:
-    """Return whether a row of a table is about a place."""
+    """Return the condition that a row of a table is about a place."""
     return and_(table.c.topic == place.topic, table.c.partition == place.partition, table.c.log_offset == place.offset)
 
 
 def among(table: Any, places: Sequence[Place]) -> ColumnElement[bool]:
-    """Return whether a row of a table is about one of some places."""
+    """Return the condition that a row of a table is about one of some places."""
     named = [(place.topic, place.partition, place.offset) for place in places]
     return tuple_(table.c.topic, table.c.partition, table.c.log_offset).in_(named)
 
@@ -212,7 +212,7 @@ def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
 
 
 def chosen_letters(query: Select[Any], wanted: Wanted) -> Select[Any]:
-    """Return a query of letters with what they are chosen by joined, and those that are wanted chosen; no limit."""
+    """Add to a query of letters the joins for choosing, and the conditions of ``wanted``; no limit."""
     here = and_(audit.c.log == dead_letter.c.log, audit.c.log_offset == dead_letter.c.log_offset)
     let_go = and_(release.c.log == dead_letter.c.log, release.c.log_offset == dead_letter.c.log_offset)
     place = (log_partition.c.topic, log_partition.c.partition, dead_letter.c.log_offset)
@@ -251,7 +251,7 @@ def chosen_letters(query: Select[Any], wanted: Wanted) -> Select[Any]:
 
 
 def state_of() -> ColumnElement[str]:
-    """Return the state of a letter, in a query of ``chosen_letters``."""
+    """Return the state of a letter, for a query of ``chosen_letters``."""
     return func.coalesce(letter.c.state, State.OPEN.value)
 
 

@@ -1,4 +1,4 @@
-"""Parked records as an operator finds them: what waits for what, since when, and how many behind."""
+"""Parked records as an operator finds them: what waits for what, since when, and how many wait behind it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ class ParkedWanted:
 
     Fields:
         waits_for: what they wait for, as listed: ``procedure:1.001193``.
-        older_than_h: those that have waited for so many hours.
+        older_than_h: those that have waited for at least this many hours.
         places: the keys of these records.
-        limit: at most so many keys, the oldest first.
+        limit: at most this many keys, the oldest first.
     """
 
     subject: str | None = None
@@ -41,12 +41,12 @@ class ParkedWanted:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The records of one key and subject that wait, in the order of the log.
+    """The waiting records of one key and subject, in the order of the log.
 
     Fields:
-        first: the record that waits longest; the others stand behind it.
-        waits_for: what is missing; several when a later record misses something else.
-        is_let_in: an officer decided that it counts without; the next sweep lets it go.
+        first: the record that waits longest; the others wait behind it.
+        waits_for: what is missing; several values if a later record misses something else.
+        is_let_in: an officer decided that the records count without it; the next sweep releases them.
     """
 
     first: Place
@@ -60,19 +60,19 @@ class Queue:
 
     @property
     def behind(self) -> int:
-        """How many stand behind the first."""
+        """Return how many wait behind the first."""
         return self.records - 1
 
     @property
     def aspect(self) -> str:
-        """The aspect that the subject feeds, as decisions name it."""
+        """Return the aspect that the subject feeds, as decisions name it."""
         entity, aspect = SUBJECTS[self.subject]
         return f"{entity.name}.{aspect.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Something that is missing: who waits for it, how many records of how many keys, since when."""
+    """Something that is missing: which subject waits for it, how many records of how many keys, since when."""
 
     subject: str
     waits_for: str
@@ -83,7 +83,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
-    """One record that waits; ``fields`` None when its bytes cannot be decoded, or this user may not read them."""
+    """One waiting record; ``fields`` is None if its bytes cannot be decoded or this user may not read them."""
 
     place: Place
     source: str
@@ -94,7 +94,7 @@ class ParkedRecord:
 
 
 def read_queues(connection: Connection, wanted: ParkedWanted) -> list[Queue]:
-    """Return what waits, by key, the oldest first."""
+    """Return the waiting records by key, the oldest first."""
     rows: Any = connection.execute(_queues(wanted))
     return [
         Queue(Place(topic, partition, offset), subject, key, tuple(waits or ()), tuple(codes), since, records, let_in)
@@ -103,7 +103,7 @@ def read_queues(connection: Connection, wanted: ParkedWanted) -> list[Queue]:
 
 
 def read_awaited(connection: Connection, limit: int = 50) -> list[Awaited]:
-    """Return what is waited for, by how many records wait for it."""
+    """Return what is waited for; what most records wait for comes first."""
     rows = connection.execute(
         select(
             parked.c.subject,
@@ -121,7 +121,7 @@ def read_awaited(connection: Connection, limit: int = 50) -> list[Awaited]:
 
 
 def count_parked(connection: Connection) -> tuple[int, int]:
-    """Count the records that wait, and their keys."""
+    """Return the number of waiting records, and of their keys."""
     records, keys = connection.execute(
         select(func.count(), func.count(tuple_(parked.c.subject, parked.c.key).distinct()))
     ).one()
@@ -129,7 +129,7 @@ def count_parked(connection: Connection) -> tuple[int, int]:
 
 
 def queue_at(connection: Connection, place: Place) -> Queue:
-    """Return the queue that a parked record stands in.
+    """Return the queue that contains a parked record.
 
     Raises:
         ConfigError: no record is parked there.
@@ -143,7 +143,7 @@ def queue_at(connection: Connection, place: Place) -> Queue:
 def show_queue(
     engine: Engine, place: Place, unmasking: Unmasking | None, most: int = 100
 ) -> tuple[Queue, list[ParkedRecord]]:
-    """Return a queue with its records, at most so many; personal values masked, unless somebody unmasks.
+    """Return a queue with at most ``most`` of its records; personal values are masked unless somebody unmasks them.
 
     Raises:
         ConfigError: no record is parked there.

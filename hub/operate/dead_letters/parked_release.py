@@ -1,8 +1,8 @@
-"""Decide about parked records: let them in without what they miss, or reject them with a second person.
+"""Decide about parked records: release them without what they miss, or reject them with a second person's approval.
 
-Letting in is an officer's decision (``review.decided``), so a replay lets the same records in. A discarded record gets
-its outcome through the same commit as a released one, so that the ledger balances (I5); nothing of it is taken away:
-its bytes stay in the log, and its place in ``discarded`` tells a replay to reject it again.
+To release is an officer's decision (``review.decided``), so a replay releases the same records. A discarded record gets
+its outcome through the same commit as a released one, so the ledger stays balanced (I5). Nothing of it is deleted:
+its bytes stay in the log, and its row in ``discarded`` makes a replay reject it again.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ _WORKER = "hub parked discard"
 
 
 def release_queues(engine: Engine, where: Endpoints, queues: Sequence[Queue], by: By) -> int:
-    """Publish the decisions that let queues in, and note who did it; return how many decisions.
+    """Publish the decisions that release queues, and record who did it; return the number of decisions.
 
-    A worker merges the decisions and releases the records, in the order of the log. Doing it again is safe.
+    A worker merges the decisions and releases the records, in the order of the log. It is safe to do it again.
 
     Raises:
         ConfigError: the policy names no source of officers' decisions.
@@ -68,7 +68,7 @@ def release_queues(engine: Engine, where: Endpoints, queues: Sequence[Queue], by
 
 
 def _questions_of(queue: Queue) -> list[tuple[ReviewKind, str]]:
-    """Return what a queue asks: about its references once, about each version that is dated ahead."""
+    """Return the questions of a queue: one about its missing references, one for each version that is dated ahead."""
     ahead = [waits.removeprefix(WAITS) for waits in queue.waits_for if waits.startswith(WAITS)]
     others = [(ReviewKind.REFERENCE_MISSING, "")] if len(ahead) < len(queue.waits_for) or not ahead else []
     return [*others, *((ReviewKind.TIME_IN_FUTURE, version) for version in ahead)]
@@ -76,7 +76,7 @@ def _questions_of(queue: Queue) -> list[tuple[ReviewKind, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Discarding:
-    """A parked record that is to be discarded, as its audit row has it."""
+    """A parked record that is to be discarded, with its audit row."""
 
     place: Place
     subject: str
@@ -88,18 +88,18 @@ def plan_discard(engine: Engine, places: Sequence[Place]) -> list[Discarding]:
     """Return the parked records at some places.
 
     Raises:
-        ConfigError: at some of them none is parked.
+        ConfigError: at one of them no record is parked.
     """
     with translated_errors("reading parked records"), engine.connect() as connection:
         return _parked_at(connection, places)
 
 
 def discard_parked(engine: Engine, places: Sequence[Place], by: By, second: Second) -> int:
-    """Reject parked records for good, as two people; return how many.
+    """Reject parked records permanently, by two people; return how many.
 
     Raises:
         NotApprovedError: the second person may not approve, or is the first.
-        ConfigError: at some place no record is parked.
+        ConfigError: at one place no record is parked.
         ConcurrentUpdateError: a worker released one of them at the same time.
     """
     check_second(engine, second, by.actor)

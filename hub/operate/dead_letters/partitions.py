@@ -1,4 +1,4 @@
-"""Partitions that the breaker stopped: which, why, and letting them go on."""
+"""Partitions that the breaker stopped: which, why, and how to resume them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ RESUME = "partitions.resume"
 
 @dataclass(frozen=True, slots=True)
 class ResumePlan:
-    """What resuming a partition would do: from which offset it goes on, and how many poison records are accepted."""
+    """What resuming a partition would do: the offset to go on from, and how many poison records are accepted."""
 
     stop: Stop
     next_offset: int
@@ -27,16 +27,16 @@ def partition_of(text: str) -> Partition:
     """Read ``<topic or subject>/<partition>``.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a partition.
     """
     topic, _, number = text.rpartition("/")
     if not topic or not (number.isascii() and number.isdigit()):
-        raise ConfigError([f"{text}: no partition; say TOPIC/PARTITION, e.g. citizen.changed/1"])
+        raise ConfigError([f"{text}: not a partition; give TOPIC/PARTITION, e.g. citizen.changed/1"])
     return topic_of(topic), int(number)
 
 
 def list_stops(engine: Engine, standing_only: bool) -> list[Stop]:
-    """Return the partitions that stand still, or every one that ever did."""
+    """Return the partitions that are stopped now, or every one that ever was."""
     with translated_errors("reading stopped partitions"), engine.connect() as connection:
         return read_stops(connection, standing_only)
 
@@ -56,7 +56,7 @@ def plan_resume(engine: Engine, partition: Partition, accept_poison: int) -> Res
 
 
 def resume_partition(engine: Engine, plan: ResumePlan, actor: str, purpose: str) -> None:
-    """Let the partition go on, and note who did it; the worker that has it does so within a second or two."""
+    """Resume the partition, and record who did it; its worker continues within a second or two."""
     partition = plan.stop.topic, plan.stop.partition
     with translated_errors("resuming a partition"), engine.begin() as connection:
         resume(connection, partition, actor, purpose, plan.accept_poison)

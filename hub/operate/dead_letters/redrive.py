@@ -1,12 +1,13 @@
-"""Send dead letters back into their topic: nothing is lost and nothing sent twice, whenever it is cut off.
+"""Send dead letters back to their topic: an interruption neither loses a letter nor sends it twice.
 
-Three steps for some letters at a time. The intent is made durable, with the offset at which each partition ends. The
-records are sent to the partition they came from, with their key, and ``hub.origin`` names the letter. The offsets they
-got are marked. Whoever finds intents that are not marked looks in the log, from the noted end on, for records of that
-origin: those that stand there are marked, and only the others are sent.
+Letters are sent in rounds of three steps. First the intent is made durable, with the offset at which each partition
+ends. Then the records are sent to the partition they came from, with their key; the header ``hub.origin`` names the
+letter. Last, the offsets they got are marked. If a later redrive finds unmarked intents, it searches the log from the
+noted end for records of that
+origin: those it finds are marked, and only the others are sent.
 
-One redrive runs at a time. A record that a killed process had handed to its machine may still be on its way to the
-broker: an intent is looked at again only when it is ``SETTLE_S`` old.
+One redrive runs at a time. A record of a killed process may still be on its way to the
+broker, so an intent is looked at again only when it is ``SETTLE_S`` seconds old.
 """
 
 import time
@@ -35,12 +36,12 @@ SETTLE_S = 5.0
 ROUND = 500
 """Letters in one round of intending, sending and marking."""
 _LOCK_WAIT_S = 2.0
-"""One that was killed a moment ago may hold the lock still, as the server sees it."""
+"""A redrive that was just killed may still hold the lock at the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returning:
-    """A record on its way back: the letter it is of, its key and bytes, and the edit they come from, if any.
+    """A record on its way back: its letter, its key and bytes, and the edit they come from, if any.
 
     ``approved_by``, ``approval``: who approved that edit, and the row of ``action`` that says so.
     """
@@ -57,7 +58,7 @@ class Returning:
 
 @dataclass(frozen=True, slots=True)
 class RedrivePlan:
-    """What a redrive would send, what it leaves out and why, and how many intents an earlier one left unmarked."""
+    """What a redrive would send, what it leaves out and why, and how many intents an earlier redrive left unmarked."""
 
     wanted: Wanted
     letters: tuple[Letter, ...]
@@ -67,7 +68,7 @@ class RedrivePlan:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What a redrive did: records it sent, and records that an interrupted one had sent and that were only marked."""
+    """What a redrive did: records it sent, and records that an interrupted one had sent and this one only marked."""
 
     sent: int
     found: int
@@ -84,7 +85,7 @@ class By:
 def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
     """Return what a redrive of some letters would do now.
 
-    A letter that came back from a redrive is sent again only when it is named, or was edited.
+    A letter that came back from a redrive is sent again only if it is named or was edited.
     """
     with translated_errors("reading dead letters"), engine.connect() as connection:
         found = read_letters(connection, wanted, with_bytes=True)
@@ -95,7 +96,7 @@ def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
 
 
 def _why_not(one: Letter, is_named: bool) -> str | None:
-    """Say why a letter cannot be redriven; None when it can."""
+    """Say why a letter cannot be redriven; None if it can."""
     if is_closed(one.place.topic):
         return "its log was closed when the topic was created again: its source must send it again; or discard it"
     match one.state:
@@ -107,7 +108,7 @@ def _why_not(one: Letter, is_named: bool) -> str | None:
         case State.APPROVED:
             return None
     if one.value is None:
-        return "its bytes are not kept: edit it, or discard it"
+        return "its bytes are not stored: edit it, or discard it"
     if one.attempt and not is_named:
         return f"it came back from redrive {one.attempt}: name it to send it again"
     return None
@@ -121,10 +122,10 @@ def redrive_letters(
     done: Callable[[int], None] = lambda count: None,
     settle_s: float = SETTLE_S,
 ) -> Redriven:
-    """Finish what an earlier redrive left, then send the planned letters; each ``done`` tells of so many more.
+    """Finish what an earlier redrive left, then send the planned letters; ``done`` receives how many more are done.
 
     Raises:
-        UnreachableError: the broker does not answer or did not confirm; redriving again looks first.
+        UnreachableError: the broker does not answer or did not confirm; another redrive first searches the log.
         ConfigError: another redrive is running.
     """
     with session_lock(engine, Lock.REDRIVE, wait_s=_LOCK_WAIT_S) as mine:
@@ -133,7 +134,7 @@ def redrive_letters(
         found, sent = _finish_interrupted(engine, where, settle_s, done)
         letters = plan.letters
         if found:
-            # Only now it is known which of them came back from the redrive that was cut off.
+            # Only now it is known which of them came back from the interrupted redrive.
             planned = {one.place for one in letters}
             letters = tuple(one for one in plan_redrive(engine, plan.wanted).letters if one.place in planned)
         for first in range(0, len(letters), ROUND):
@@ -143,9 +144,9 @@ def redrive_letters(
 
 
 def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) -> list[Returning]:
-    """Make the intent to send some letters durable, and return what is to be sent.
+    """Make the intent to send some letters durable, and return what to send.
 
-    A letter that was changed since it was planned is left out.
+    A letter that changed after the plan is left out.
     """
     ends = ends_of(where.bootstrap, {(one.place.topic, one.place.partition) for one in letters})
     with translated_errors("intending a redrive"), engine.begin() as connection:
@@ -172,7 +173,7 @@ def intend(engine: Engine, where: Endpoints, letters: Sequence[Letter], by: By) 
 
 
 def _intended(returning: Sequence[Returning]) -> dict[str, Any]:
-    """Say what is sent, and on whose approval what goes with other bytes than it came with."""
+    """Return what is sent, and the approvals for letters whose bytes were edited."""
     relied_on = [
         {"letter": place_text(one.origin), "edit": one.edit, "approval": one.approval, "approved_by": one.approved_by}
         for one in returning
@@ -183,7 +184,7 @@ def _intended(returning: Sequence[Returning]) -> dict[str, Any]:
 
 
 def _as_planned(connection: Connection, letters: Sequence[Letter]) -> list[Letter]:
-    """Return the letters whose state is what it was when they were planned, and which nobody has intended since."""
+    """Return the letters whose state has not changed since the plan, and which have no intent since then."""
     places = [one.place for one in letters]
     rows: Any = connection.execute(
         select(*_place_of(letter), letter.c.state).where(among(letter, places)).with_for_update()
@@ -204,7 +205,7 @@ def _returning(connection: Connection, one: Letter) -> Returning:
         select(letter_edit).where(at(letter_edit, one.place)).order_by(letter_edit.c.id.desc()).limit(1)
     ).one()
     if edit.approved_by is None:
-        raise ConfigError([f"{place_text(one.place)}: its last edit was not approved: hub deadletters approve"])
+        raise ConfigError([f"{place_text(one.place)}: its last edit is not approved; see `hub deadletters approve`"])
     return Returning(
         one.place,
         edit.record_key,
@@ -231,14 +232,14 @@ def _send_and_mark(
 
 
 def send_one(out: KafkaProducer, one: Returning) -> Any:
-    """Hand one record to the producer; return what tells of its offset later."""
+    """Hand one record to the producer; return the future that gives its offset."""
     place = one.origin
     header = origin_header(place)
     return out.send(place.topic, key=one.key, value=one.value, partition=place.partition, headers=[header])
 
 
 def mark(engine: Engine, offsets: dict[Place, int]) -> None:
-    """Note the offsets that redriven records got."""
+    """Store the offsets that redriven records got."""
     if not offsets:
         return
     got = values(*(column(name, BigInteger) for name in ("log_offset", "new_offset")), name="got")

@@ -1,4 +1,4 @@
-"""The log as a redrive uses it: where partitions end, records sent and confirmed, copies looked for by their origin."""
+"""The log as a redrive uses it: ends of partitions, records sent and confirmed, copies searched by their origin."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ _QUIET_LIMIT_S = 10.0
 
 
 def origin_header(origin: Place) -> tuple[str, bytes]:
-    """Return the header that names the letter a record was made from."""
+    """Return the header that names the letter from which a record was made."""
     return HEADER_ORIGIN, f"{origin.topic}/{origin.partition}/{origin.offset}".encode()
 
 
 def ends_of(bootstrap: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Return where partitions end now.
+    """Return the present ends of partitions.
 
     Raises:
         UnreachableError: no broker answers.
@@ -42,7 +42,7 @@ def send_all(out: KafkaProducer, sending: Sequence[Any], origins: Sequence[Place
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A copy that may stand in the log: the first offset at which it can, and what was to be sent."""
+    """A copy that may be in the log: the first offset at which it can be, and what was to be sent."""
 
     first: int
     key: bytes | None = field(repr=False)
@@ -50,13 +50,13 @@ class Sought:
 
 
 def copies_since(bootstrap: str, sought: Mapping[Place, Sought]) -> dict[Place, int]:
-    """Look for records of some origins in their partitions, each from an offset on to the end; return where they stand.
+    """Search partitions for records of some origins, each from its offset to the end; return where they are.
 
-    The header alone proves nothing, since anybody can write it: a copy has the key and the bytes that were intended.
+    The header alone proves nothing, because anybody can write it: a copy must have the intended key and bytes.
 
     Raises:
         UnreachableError: no broker answers, or an open transaction of a producer hides the end of a partition.
-        HubError: a partition no longer holds what has to be looked through.
+        HubError: a partition no longer holds the part that must be searched.
     """
     firsts: dict[TopicPartition, int] = {}
     for origin, one in sought.items():
@@ -78,14 +78,14 @@ def copies_since(bootstrap: str, sought: Mapping[Place, Sought]) -> dict[Place, 
 def _with_origin(
     reader: KafkaConsumer, bootstrap: str, firsts: Mapping[TopicPartition, int]
 ) -> Iterator[tuple[bytes, Any]]:
-    """Read partitions to where they end now; yield origin and record of every record that has an origin."""
+    """Read partitions up to their present ends; yield origin and record of every record that has an origin."""
     begins, ends = reader.beginning_offsets(list(firsts)), written_ends(bootstrap, list(firsts))
     left = {partition for partition, first in firsts.items() if first < ends[partition]}
     for partition in left:
         if begins[partition] > firsts[partition]:
             raise HubError(
                 f"{partition.topic}/{partition.partition}: the log begins at {begins[partition]}, and an interrupted "
-                f"redrive must look from {firsts[partition]} on; whether its records were sent cannot be told"
+                f"redrive must search from {firsts[partition]} on; nobody can tell whether its records were sent"
             )
     reader.assign(sorted(left))
     for partition in left:
@@ -105,6 +105,6 @@ def _with_origin(
         if time.monotonic() - heard_at > _QUIET_LIMIT_S:
             hidden = ", ".join(f"{one.topic}/{one.partition}@{reader.position(one)}" for one in sorted(left))
             raise UnreachableError(
-                f"{hidden}: the log gives nothing more before its end: a producer's transaction is open there, and "
-                "what an interrupted redrive sent cannot be told before it ends; redrive again then"
+                f"{hidden}: the log returns nothing more before its end: a producer's transaction is open there. Until "
+                "it ends, nobody can tell what an interrupted redrive has sent; redrive again then"
             )

@@ -1,4 +1,4 @@
-"""One dead letter whole: its story, and its fields and bytes, masked unless somebody unmasks, which is noted first."""
+"""One whole dead letter: its story, fields and bytes; masked unless somebody unmasks, which is recorded first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class ShownLetter:
     """A letter and what became of it.
 
     Fields:
-        fields: those of its bytes; None when they cannot be decoded.
-        record: as the log has it, with Kafka's time and headers; None: ``record_missing`` says why.
+        fields: decoded from its bytes; None if they cannot be decoded.
+        record: as it is in the log, with Kafka's time and headers; None: ``record_missing`` says why.
     """
 
     letter: Letter
@@ -36,10 +36,10 @@ class ShownLetter:
 
 
 def show_letter(engine: Engine, place: Place, unmasking: Unmasking | None, bootstrap: str = "") -> ShownLetter:
-    """Return a letter with all that is known of it; ``bootstrap``: brokers that hold the record, empty: do not ask.
+    """Return a letter with all its known facts; ``bootstrap``: brokers to read the record from, empty: do not read it.
 
     Raises:
-        ConfigError: there is none; or who unmasks gives no reason.
+        ConfigError: there is none, or the person who unmasks gives no reason.
     """
     with translated_errors("reading a dead letter"), engine.begin() as connection:
         of = letter_at(connection, place)
@@ -59,7 +59,7 @@ def _on_the_log(bootstrap: str, place: Place) -> tuple[LogRecord | None, str]:
 
 
 def decoded(value: bytes | None, is_masked: bool) -> Mapping[str, Any] | None:
-    """Return the fields of a record's bytes, personal ones masked; None when they cannot be decoded."""
+    """Return the fields of a record's bytes, personal ones masked; None if they cannot be decoded."""
     try:
         version, fields = decode(value or b"")
     except PoisonError:

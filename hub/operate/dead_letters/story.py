@@ -1,4 +1,4 @@
-"""What became of a dead letter since it was written: its edits, and where its redrive landed."""
+"""What became of a dead letter after it was written: its edits, and the place of its redrive."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from hub.warehouse.tables.letters import letter_edit, redrive
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Where a redriven letter went, and what became of it there; outcome None: not consumed yet."""
+    """Where a redriven letter was written, and what became of it there; outcome None: not consumed yet."""
 
     place: Place
     outcome: Outcome | None
@@ -23,7 +23,7 @@ class Landing:
 
 
 def landing_of(connection: Connection, origin: Place) -> Landing | None:
-    """Return where the redrive of a letter went; None when it was not sent, or not marked yet."""
+    """Return where a letter's redrive was written; None if it was not sent, or not marked yet."""
     became = func.coalesce(cast(release.c.outcome, Text), cast(audit.c.outcome, Text))
     row = connection.execute(
         select(redrive.c.new_offset, became, func.coalesce(release.c.reason, audit.c.reason))

@@ -1,4 +1,4 @@
-"""The calendar of working days: what is in force, what it reckoned, and a new one put in force."""
+"""The calendar of working days: which one is in force, which deadlines it gave, and how to apply a new one."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _AT_ONCE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:
-    """How many deadlines a calendar has reckoned, of open and of ended dossiers."""
+    """How many deadlines of open and of ended dossiers a calendar has computed."""
 
     version: str
     is_in_force: bool
@@ -40,10 +40,10 @@ def calendars_used(connection: Connection) -> list[Reckoned]:
 
 
 def plan_reckoning(engine: Engine, days: Calendar) -> int:
-    """Return how many open dossiers would be reckoned anew by a calendar; changes nothing.
+    """Return for how many open dossiers a calendar would compute new deadlines; changes nothing.
 
     Raises:
-        ConfigError: another content is stored under the calendar's version.
+        ConfigError: different content is stored under the calendar's version.
     """
     with translated_errors("planning the reckoning"), engine.connect() as connection:
         transaction = connection.begin()
@@ -57,12 +57,12 @@ def plan_reckoning(engine: Engine, days: Calendar) -> int:
 
 
 def reckon(engine: Engine, days: Calendar, actor: str, purpose: str) -> int:
-    """Put a calendar in force and reckon open dossiers by it, in bounded transactions; return how many there were.
+    """Put a calendar in force and compute open dossiers' deadlines, in bounded transactions; return how many.
 
-    Who did it and why stands in ``action``. One that was interrupted goes on when it is done again.
+    ``action`` records who did it and why. If it is interrupted, run it again to continue.
 
     Raises:
-        ConfigError: another content is stored under the calendar's version.
+        ConfigError: different content is stored under the calendar's version.
     """
     done = 0
     with translated_errors("reckoning deadlines"):

@@ -1,8 +1,8 @@
-"""People who may approve: one of them lets the next one approve, gives a new credential, unlocks.
+"""People who may approve: with one operator's approval the next is added, gets a new credential, or is unlocked.
 
-Nobody becomes two people alone. The first operator of a warehouse is added without another; whoever is added later, or
-gets another credential, or is let approve again, needs one who may approve already. Who knows their own credential may
-change it alone.
+Nobody can become two people alone. The first operator of a warehouse is added without approval. To add another one, to
+give them a new credential or to enable them again, an operator who may approve already must approve it. A person who
+knows their own credential may change it alone.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ LEAST_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A person who may approve, or might.
+    """A person who may approve, or could once.
 
     Fields:
-        added_by, approved_by: who gave the credential, and the operator who agreed; None: the first one of all.
+        added_by, approved_by: who gave the credential, and the operator who approved it; None: the first operator.
         disabled_at: None: not disabled.
-        failed_tries: wrong tries of the credential since the last right one, the last at ``last_failed_at``.
-        locked_at: too many of them; None: not locked.
+        failed_tries: wrong tries of the credential since the last right one; the last at ``last_failed_at``.
+        locked_at: when there were too many wrong tries; None: not locked.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Operator:
 def add_operator(
     engine: Engine, name: str, credential: str, actor: str, purpose: str, second: Second | None = None
 ) -> None:
-    """Let a person approve from now on; one who is there already gets the new credential and is enabled and unlocked.
+    """Allow a person to approve from now on; an existing operator gets the new credential and is enabled and unlocked.
 
     Args:
         engine: of the warehouse.
@@ -63,11 +63,11 @@ def add_operator(
         credential: the new one.
         actor: who does it.
         purpose: why.
-        second: an operator who agrees; or the person, with the credential they have. None: for the first of all.
+        second: an operator who approves it; or the person, with their present credential. None: for the first of all.
 
     Raises:
-        ConfigError: the name is not usable or the credential too short.
-        NotApprovedError: nobody who may has approved it.
+        ConfigError: the name is not usable, or the credential is too short.
+        NotApprovedError: nobody who may approve has approved it.
     """
     _check_new(name, credential)
     with translated_errors("reading operators"), engine.connect() as connection:
@@ -80,10 +80,10 @@ def add_operator(
         connection.execute(text("LOCK TABLE operator IN SHARE ROW EXCLUSIVE MODE"))
         names = list(connection.execute(select(operator.c.name)).scalars())
         if is_first and names:
-            raise ConfigError(["another operator was added meanwhile: say who approves, with --approved-by"])
+            raise ConfigError(["another operator was added meanwhile: name who approves with --approved-by"])
         alike = [other for other in names if other != name and is_same_person(other, name)]
         if alike:
-            raise ConfigError([f"{name}: reads as {alike[0]}, who is there already; one person has one name"])
+            raise ConfigError([f"{name}: looks like {alike[0]}, who exists already; one person has one name"])
         fresh = {"added_at": func.now(), "disabled_at": None, "disabled_by": None, "failed_tries": 0, "locked_at": None}
         if name in names:
             connection.execute(update(operator).values(**values, **fresh).where(operator.c.name == name))
@@ -97,29 +97,29 @@ def add_operator(
 def _check_new(name: str, credential: str) -> None:
     problems = []
     if not name or name != name.strip() or not name.isprintable() or not any(letter.isalnum() for letter in name):
-        problems.append("a name must be given: a code of letters and digits, without spaces before or behind it")
+        problems.append("a name must be given: a code of letters and digits, without spaces before or after it")
     if len(credential) < LEAST_LENGTH:
-        problems.append(f"a credential has {LEAST_LENGTH} characters or more")
+        problems.append(f"a credential must have {LEAST_LENGTH} characters or more")
     if problems:
         raise ConfigError(problems)
 
 
 def _approved(engine: Engine, name: str, actor: str, second: Second | None) -> str:
-    """Return who approved it: another operator, or the person by the credential they have."""
+    """Return who approved it: another operator, or the person, by their present credential."""
     if second is None:
         why = f"{name}: an operator must approve it"
-        refuse(engine, actor, None, why, f"say who, with --approved-by NAME; {WHO_MAY}")
+        refuse(engine, actor, None, why, f"name one with --approved-by NAME; {WHO_MAY}")
     if is_same_person(second.name, name):
         if proven(engine, second) is None:
-            why = f"{name}: that is not the credential; another operator must approve it"
-            refuse(engine, actor, second.name, why, f"say who, with --approved-by NAME; {WHO_MAY}")
+            why = f"{name}: the credential is wrong; another operator must approve it"
+            refuse(engine, actor, second.name, why, f"name one with --approved-by NAME; {WHO_MAY}")
     else:
         check_second(engine, second, actor)
     return second.name
 
 
 def disable_operator(engine: Engine, name: str, actor: str, purpose: str) -> None:
-    """Take a person's right to approve away at once; what they approved stands.
+    """End a person's right to approve at once; what they approved stays approved.
 
     Raises:
         ConfigError: there is no such operator, they are disabled, or they are the last who may approve.
@@ -130,7 +130,7 @@ def disable_operator(engine: Engine, name: str, actor: str, purpose: str) -> Non
         if not any(one.name == name and one.disabled_at is None for one in found):
             raise ConfigError([f"{name}: no operator of that name may approve; see `hub operators list`"])
         if not any(one.may_approve for one in found if one.name != name):
-            raise ConfigError([f"{name} is the last who may approve: nobody could add another; add one first"])
+            raise ConfigError([f"{name} is the last who may approve: nobody could add another later; add one first"])
         connection.execute(
             update(operator).values(disabled_at=func.now(), disabled_by=actor).where(operator.c.name == name)
         )
@@ -138,18 +138,18 @@ def disable_operator(engine: Engine, name: str, actor: str, purpose: str) -> Non
 
 
 def unlock_operator(engine: Engine, name: str, actor: str, purpose: str, second: Second) -> None:
-    """Let a person try again whose credential was tried too often, as another operator agrees.
+    """Unlock a person whose credential was tried too often, with another operator's approval.
 
     Raises:
         ConfigError: they are not locked.
-        NotApprovedError: nobody who may has approved it.
+        NotApprovedError: nobody who may approve has approved it.
     """
     with translated_errors("reading operators"), engine.connect() as connection:
         if not any(one.name == name and one.locked_at for one in list_operators(connection)):
             raise ConfigError([f"{name}: no operator of that name is locked; see `hub operators list`"])
     if is_same_person(second.name, name):
         why = f"{name} is locked: another operator must approve it"
-        refuse(engine, actor, second.name, why, f"say who, with --approved-by NAME; {WHO_MAY}")
+        refuse(engine, actor, second.name, why, f"name one with --approved-by NAME; {WHO_MAY}")
     check_second(engine, second, actor)
     with translated_errors("unlocking an operator"), engine.begin() as connection:
         connection.execute(update(operator).values(failed_tries=0, locked_at=None).where(operator.c.name == name))

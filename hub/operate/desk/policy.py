@@ -1,8 +1,8 @@
-"""Change the policy in force: plan what would change, exactly, and apply it, in one transaction.
+"""Change the policy in force: plan exactly what would change, and apply it, in one transaction.
 
-Ranks and cut-overs decide who holds a record, so the records and conflicts of what changed are decided anew from the
-claims. A plan does all of it and rolls back. While a policy is being applied no batch commits; afterwards a worker that
-was started with the policy before cannot commit any more (hub.reconcile.merge).
+Ranks and cut-overs decide who holds a record, so the records and conflicts of what changed are decided again from the
+claims. A plan does all of it and rolls back. While a policy is being applied, no batch commits. Afterwards a worker
+that was started with the old policy cannot commit any more (hub.reconcile.merge).
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class AspectChange:
 
     Fields:
         keys: how many keys have claims of sources whose rank or cut-over changes.
-        records: how many records would be held by another source.
+        records: how many records another source would hold.
         opened, closed: conflicts.
     """
 
@@ -47,7 +47,7 @@ class AspectChange:
 
 @dataclass(frozen=True, slots=True)
 class PolicyPlan:
-    """What applying a policy changes. ``before`` is None when none was in force; ``applied``: it was done."""
+    """What applying a policy changes. ``before`` is None if none was in force; ``applied``: it was done."""
 
     before: str | None
     after: str
@@ -56,12 +56,12 @@ class PolicyPlan:
     applied: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return the plan as JSON."""
         return asdict(self)
 
 
 def policy_in_force(engine: Engine) -> AppliedPolicy | None:
-    """Return the policy in force, None when none was applied yet."""
+    """Return the policy in force; None if none was applied yet."""
     with translated_errors("reading the policy"), engine.connect() as connection:
         return applied_policy(connection)
 
@@ -69,7 +69,7 @@ def policy_in_force(engine: Engine) -> AppliedPolicy | None:
 def plan_policy(engine: Engine, policy: Policy) -> PolicyPlan:
     """Return what applying a policy would change, counted by doing it and rolling back.
 
-    Batches go on meanwhile; those that meet a key which is being decided wait for it.
+    Batches continue meanwhile; a batch with a key that is just being decided waits for it.
 
     Raises:
         ConfigError: the policy cannot be applied, with every reason.
@@ -84,7 +84,7 @@ def plan_policy(engine: Engine, policy: Policy) -> PolicyPlan:
 
 
 def apply_policy(engine: Engine, policy: Policy, actor: str, reason: str) -> PolicyPlan:
-    """Make a policy the one in force and decide anew what it changes; all of it or nothing.
+    """Put a policy in force and decide again what it changes; all of it or nothing.
 
     Raises:
         ConfigError: the policy cannot be applied, with every reason; or no reason is given.
@@ -106,7 +106,7 @@ def apply_policy(engine: Engine, policy: Policy, actor: str, reason: str) -> Pol
 
 
 def _change(connection: Connection, policy: Policy, by: str | None) -> PolicyPlan:
-    """Apply a policy in the caller's transaction; without ``by`` it is a plan, which gives new sources no number."""
+    """Apply a policy in the caller's transaction; without ``by`` it is a plan, and new sources get no number."""
     applied = applied_policy(connection)
     if applied is None:
         changes = (*changes_of_stored(connection, policy), *policy_changes(replace(policy, sources={}), policy))
@@ -147,7 +147,7 @@ def _decide_anew(connection: Connection, tables: AspectTables, sources: list[int
     keys = connection.execute(
         select(func.count(claim.c.key.distinct())).where(claim.c.source.in_(sources))
     ).scalar_one()
-    # A claim without rivals holds its record whatever its rank.
+    # A claim without rivals holds its record whatever its rank is.
     identities = select(*(claim.c[name] for name in tables.identity)).where(
         claim.c.source.in_(sources), claim.c.contested
     )
@@ -158,7 +158,7 @@ def _decide_anew(connection: Connection, tables: AspectTables, sources: list[int
 
 
 def _problems(connection: Connection, changes: tuple[Change, ...]) -> list[str]:
-    """What was said before would be read otherwise, or by nobody: refuse it."""
+    """Return the changes to refuse: earlier events would be read differently, or by nobody."""
     numbers = source_numbers(connection)
     problems = []
     for change in changes:
@@ -168,7 +168,7 @@ def _problems(connection: Connection, changes: tuple[Change, ...]) -> list[str]:
         if change.what == SOURCE and change.after is None and _claims_of(connection, number):
             problems.append(
                 f"policy: source {change.source} has claims and cannot be left out: give it a valid_until, or have it "
-                "take its claims back"
+                "withdraw its claims"
             )
         elif change.what.startswith(RANK_IN) and change.after is None:
             aspect = change.what.removeprefix(RANK_IN)

@@ -1,6 +1,6 @@
-"""An officer decides a conflict or review: what it would do is said first, then the decision is published as an event.
+"""An officer decides a conflict or review: the command first says what it would do, then publishes it as an event.
 
-The worker merges the event like any other, so the warehouse follows a moment later, and a replay decides the same.
+The worker merges the event like any other. So the warehouse follows a moment later, and a replay decides the same.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ DECIDE = "review.decide"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an officer says. ``choose``: the code of one of the candidates."""
+    """What an officer decides. ``choose``: the code of one of the candidates."""
 
     number: str
     verdict: Verdict
@@ -47,7 +47,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPlan:
-    """A decision about to be published: about which question, in whose name, and what it does, in words."""
+    """A decision that is about to be published: on which question, in whose name, and in words what it does."""
 
     question: Question
     decision: Decision
@@ -59,7 +59,7 @@ def plan_decision(engine: Engine, given: Given) -> DecisionPlan:
     """Return the decision as it would be published now.
 
     Raises:
-        ConfigError: it cannot be decided so, with every reason.
+        ConfigError: it cannot be decided like this, with every reason.
     """
     with translated_errors("reading a review"), engine.connect() as connection:
         question = question_of(connection, given.number)
@@ -85,17 +85,17 @@ def plan_decision(engine: Engine, given: Given) -> DecisionPlan:
 
 @dataclass(frozen=True, slots=True)
 class ShownQuestion:
-    """A question with the claims it is about, side by side. ``answer`` is None when nobody claims anything."""
+    """A question with the claims it is about, next to each other. ``answer`` is None if nobody claims anything."""
 
     question: Question
     answer: Answer | None
 
 
 def show_question(engine: Engine, number: str, unmasking: Unmasking | None) -> ShownQuestion:
-    """Return a question and its claims; personal values masked, unless somebody unmasks, which is noted first.
+    """Return a question and its claims; personal values are masked unless somebody unmasks, which is recorded first.
 
     Raises:
-        ConfigError: there is no such question; or who unmasks gives no reason.
+        ConfigError: there is no such question, or the person who unmasks gives no reason.
     """
     with translated_errors("reading a review"), engine.begin() as connection:
         question = question_of(connection, number)
@@ -118,10 +118,10 @@ def show_question(engine: Engine, number: str, unmasking: Unmasking | None) -> S
 
 
 def decide(engine: Engine, places: Endpoints, plan: DecisionPlan) -> None:
-    """Publish the decision and note who did it; the worker does the rest.
+    """Publish the decision and record who made it; the worker does the rest.
 
     Raises:
-        UnreachableError: the broker does not answer; deciding again is safe.
+        UnreachableError: the broker does not answer; it is safe to decide again.
     """
     decision = plan.decision
     publish(places, SUBJECT, [decision.event(plan.desk.code, plan.desk.agency)])
@@ -135,7 +135,7 @@ NO_DESK = f"policy: no source has the role {Role.OFFICER.value} and may speak of
 
 
 def officers_desk(connection: Connection) -> Source | None:
-    """Return the source of officers' decisions, as the policy in force names it; None when it names none."""
+    """Return the source of officers' decisions in the policy in force; None if it names none."""
     applied = applied_policy(connection)
     if applied is None:
         return None
@@ -144,28 +144,28 @@ def officers_desk(connection: Connection) -> Source | None:
 
 
 def _problems(question: Question, given: Given) -> list[str]:
-    """List why the question cannot be decided so."""
+    """List why the question cannot be decided like this."""
     kind, number = question.of.kind, question.number
     problems = []
     if not given.officer.strip() or not given.reason.strip():
-        problems.append(f"{number}: who decides and why must be said")
+        problems.append(f"{number}: say who decides, and why")
     if not question.is_open and question.noted is None:
-        problems.append(f"{number}: closed by itself; there is nothing to decide")
+        problems.append(f"{number}: it closed by itself; there is nothing to decide")
     if given.verdict is Verdict.TAKE and kind not in TAKEN:
-        problems.append(f"{number}: nothing can be taken in a question of {kind.value}; keep or wait")
+        problems.append(f"{number}: a question of {kind.value} has nothing to take; decide keep or wait")
     if given.verdict is Verdict.TAKE and kind is ReviewKind.POSSIBLE_DUPLICATE_PERSON and not _other(question):
-        problems.append(f"{number}: names no other person to be one with; keep or wait")
+        problems.append(f"{number}: it names no other person to merge with; decide keep or wait")
     choices = candidates(question)
     needs_choice = given.verdict is Verdict.TAKE and kind is ReviewKind.AMBIGUOUS_UNIT
     if needs_choice and given.choose not in choices:
-        problems.append(f"{number}: --choose one of {', '.join(choices)}")
+        problems.append(f"{number}: choose with --choose one of {', '.join(choices)}")
     if given.choose is not None and not needs_choice:
         problems.append(f"{number}: --choose goes with `take` of {ReviewKind.AMBIGUOUS_UNIT.value} only")
     return problems
 
 
 def candidates(question: Question) -> list[str]:
-    """Return the codes among which an officer may choose."""
+    """Return the codes from which an officer may choose."""
     found = (question.detail or {}).get("candidates") or []
     return sorted({str(one["code"]) if isinstance(one, Mapping) else str(one) for one in found})
 
@@ -178,29 +178,27 @@ def _effect(question: Question, given: Given) -> str:
     of, who = question.of, question.held_by
     match given.verdict, of.kind:
         case Verdict.WAIT, _:
-            return "it stays open, with the reason beside it"
+            return "it stays open, and the reason is stored with it"
         case Verdict.TAKE, ReviewKind.CONFLICT:
-            return f"{of.source} will hold {of.aspect} in place of {who}, while it goes on saying what it says now"
+            return f"{of.source} will hold {of.aspect} in place of {who}, as long as it says what it says now"
         case Verdict.KEEP, ReviewKind.CONFLICT:
-            return f"{who} goes on holding {of.aspect}; open again when {of.source} says something new"
+            return f"{who} keeps holding {of.aspect}; open again when {of.source} says something new"
         case Verdict.TAKE, ReviewKind.AMBIGUOUS_UNIT:
-            return f"{of.field} is taken to be in {given.choose} today, while {of.source} says what it says now"
+            return f"{of.field} counts as in {given.choose} today, as long as {of.source} says so"
         case Verdict.TAKE, ReviewKind.TIME_IN_FUTURE:
             return f"the event of version {of.field} counts; what {of.source} says under a lower version is stale"
         case Verdict.TAKE, ReviewKind.REFERENCE_MISSING:
-            return (
-                f"what {of.source} said, and says, of this key counts without what it refers to, with a flag; for good"
-            )
+            return f"what {of.source} says, now and later, of this key counts without what it refers to, with a flag"
         case Verdict.TAKE, _:
             return f"{TAKEN[of.kind]}; a later decision to keep undoes it"
         case Verdict.KEEP, ReviewKind.POSSIBLE_DUPLICATE_PERSON:
-            return "they stay two persons; a merge of them that was decided before is undone"
+            return "they stay two persons; an earlier decision to merge them is undone"
         case _:
             return "it is closed as it stands; open again when what it is about changes"
 
 
 def _seen(connection: Connection, question: Question) -> tuple[int | None, int | None]:
-    """Return the content hashes of the claim that holds the record and of the one that the question is about."""
+    """Return the content hashes of the claim that holds the record and of the claim that the question is about."""
     if not question.number.startswith(CONFLICT):
         found = select(hash_of_review()).where(review.c.id == int(question.number[1:]))
         return None, connection.execute(found).scalar_one()

@@ -454,7 +454,7 @@ def test_dead_letters_are_named_and_not_missing(world: ComparedWorld) -> None:
     told = {one["kind"]: one["why"] for one in world.compare().as_json(10)["keys"]}
     assert told == {
         "accounted": "published, dead_lettered INVALID_VALUE",
-        "moving": "the connector has not read it yet, or it changed while it was compared",
+        "moving": "the connector has not read it yet, or it changed during the comparison",
     }
 
 

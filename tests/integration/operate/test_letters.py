@@ -218,7 +218,7 @@ def test_discarded_letter_stays_with_who_and_why_and_can_not_be_redriven(letters
     plan = plan_redrive(letters.engine, Wanted(places=(at(2), at(5)), states=()))
     assert [why for _, why in plan.left_out] == [
         "it is discarded already",
-        "its bytes are not kept: edit it, or discard it",
+        "its bytes are not stored: edit it, or discard it",
     ]
     with pytest.raises(ConfigError, match="discarded by H42-017 already"):
         plan_edit(letters.engine, SECRET, at(2), Change(value=b"x"))
@@ -228,5 +228,5 @@ def test_discarded_letter_stays_with_who_and_why_and_can_not_be_redriven(letters
 def test_place_may_be_said_by_topic_or_subject() -> None:
     assert place_of("citizen.changed/0/7") == place_of("hub.citizen.changed.v1/0/7") == at(7)
     for wrong in ("citizen.changed/0", "7", "/0/7", "citizen.changed/0/-7", "citizen.changed/x/7"):
-        with pytest.raises(ConfigError, match="no place of a record"):
+        with pytest.raises(ConfigError, match="not a record's place"):
             place_of(wrong)

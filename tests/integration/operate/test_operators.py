@@ -67,7 +67,7 @@ def edited(whole: Whole, by: str) -> None:
 
 def test_first_operator_needs_nobody_and_every_other_one_needs_an_operator(whole: Whole) -> None:
     add_operator(whole.engine, "H42-001", WORD, "root", "the first")
-    with pytest.raises(NotApprovedError, match="an operator must approve it: say who, with --approved-by"):
+    with pytest.raises(NotApprovedError, match="an operator must approve it: name one with --approved-by"):
         add_operator(whole.engine, "H42-009", WORD, "root", "on duty")
     with pytest.raises(NotApprovedError, match="no operator of that name and credential"):
         add_operator(whole.engine, "H42-009", WORD, "root", "on duty", Second("H42-001", "wrong"))
@@ -103,7 +103,7 @@ def test_who_gave_a_credential_is_not_approved_by_it_until_its_owner_has_changed
 
 
 def test_forgotten_credential_is_reset_with_another_operator_and_a_known_one_is_changed_alone(desk: Whole) -> None:
-    with pytest.raises(NotApprovedError, match="that is not the credential; another operator must approve it"):
+    with pytest.raises(NotApprovedError, match="the credential is wrong; another operator must approve it"):
         add_operator(desk.engine, "H42-009", MINE, "H42-009", "forgotten", Second("H42-009", "I do not know"))
     add_operator(desk.engine, "H42-009", MINE, "H42-009", "forgotten", Second("H42-001", WORD))
     with pytest.raises(NotApprovedError):

@@ -133,7 +133,7 @@ def test_two_persons_are_named_in_the_decision(world: World) -> None:
 
 def test_backward_status_is_kept_for_those_versions(world: World) -> None:
     number = ask(world, "BACKWARD_STATUS", "dossier.progress", "", {"versions": [[1, 4], [1, 5]]})
-    with pytest.raises(ConfigError, match="nothing can be taken"):
+    with pytest.raises(ConfigError, match="has nothing to take"):
         plan(world, number, "TAKE")
     assert counts(world) == {"BACKWARD_STATUS": 1}
     merge(world, plan(world, number, "KEEP").decision)

@@ -246,7 +246,7 @@ def test_applying_waits_for_a_batch_and_holds_back_the_next(desk: World) -> None
 
 
 def test_policy_is_applied_with_a_reason_only(desk: World) -> None:
-    with pytest.raises(ConfigError, match="why must be said"):
+    with pytest.raises(ConfigError, match="say who does it, and why"):
         apply_policy(desk.engine, changed(CIVIL_FIRST), "test", " ")
     with desk.engine.connect() as connection:
         assert connection.execute(select(digest_in_force().subquery())).scalar_one() == POLICY.digest

@@ -86,5 +86,5 @@ def test_officer_settles_it_and_another_content_asks_again(world: World) -> None
 def test_nothing_can_be_taken(world: World) -> None:
     world.commit([A, B])
     (one,) = questions(world)
-    with pytest.raises(ConfigError, match="nothing can be taken"):
+    with pytest.raises(ConfigError, match="has nothing to take"):
         plan_decision(world.engine, Given(one.number, Verdict.TAKE, "CB01", "seen", None))

@@ -85,7 +85,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_read_back_otherwise_does_not_count(tmp_path: Path) -> None:
-    with pytest.raises(DamagedArchiveError, match="does not belong at its place"):
+    with pytest.raises(DamagedArchiveError, match="is out of place in the file"):
         write(tmp_path, 0, 10, rows(3, 2))
     assert read_manifests(tmp_path) == []
     assert list(tmp_path.rglob("*.parquet")) == []
