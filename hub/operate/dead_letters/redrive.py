@@ -223,7 +223,7 @@ def _send_and_mark(
 ) -> int:
     if not returning:
         return 0
-    advice = "redrive again, which looks in the log before it sends"
+    advice = "redrive again; that searches the log before it sends"
     with log_writer(where.bootstrap, advice, limit_s=1, max_request_size=MAX_SHARED_BYTES) as out:
         offsets = send_all(out, [send_one(out, one) for one in returning], [one.origin for one in returning])
     mark(engine, offsets)
