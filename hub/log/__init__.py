@@ -1,1 +1,1 @@
-"""The log as every part of the hub reads it: consumers, what records and batches are made of, topics' ids."""
+"""The Kafka log as every part of the hub reads it: consumers, the format of records and batches, topics' ids."""

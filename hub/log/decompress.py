@@ -1,7 +1,7 @@
-"""Compressed batches become plain ones, within bounds: a few bytes of the log may stand for very many.
+"""Decompress batches within bounds: a few bytes of the log may decompress to a very large amount.
 
-A codec makes a thousand bytes, or a million, of one. What a batch holds is bounded here, and what one poll gives by its
-``Budget``; without both, one producer could fill the memory of every reader.
+A codec can turn one byte into a thousand bytes, or a million. This module bounds the size of one batch; a ``Budget``
+bounds what one poll returns. Without both, one producer could fill the memory of every reader.
 """
 
 import mmap
@@ -15,16 +15,18 @@ import cramjam
 from hub.topology import MAX_LOG_RECORD_BYTES
 
 MOST_BATCH_BYTES = 4 * MAX_LOG_RECORD_BYTES
-"""A batch that holds more, decompressed, is not read: the largest record that a topic lets in is a quarter of it."""
+"""A batch that is larger than this when decompressed is not read. The largest record that a topic accepts is a quarter
+of it.
+"""
 
 MOST_POLL_BYTES = MOST_BATCH_BYTES
-"""When one poll has given so many bytes of records, it gives no further batch of a partition that gave one."""
+"""After one poll has returned this many bytes of records, it returns no second batch of any partition."""
 
 CODEC_MASK = 0x07
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 _NAMES = {_GZIP: "gzip", _SNAPPY: "snappy", _LZ4: "lz4", _ZSTD: "zstd"}
 _SNAPPY_MOST_RATIO = 64
-"""Snappy makes at most 64 bytes of a byte; a block that says more is none."""
+"""Snappy expands a byte to at most 64 bytes; a block that claims more is invalid."""
 _XERIAL = b"\x82SNAPPY\0"
 _XERIAL_HEADER = 16
 _BLOCK = struct.Struct(">i")
@@ -34,7 +36,7 @@ _scratch = threading.local()
 
 
 class DamageError(Exception):
-    """Records of a batch cannot be told apart from here on; the message says why."""
+    """Records of a batch cannot be separated from here on; the message says why."""
 
 
 class TooMuchError(DamageError):
@@ -43,26 +45,26 @@ class TooMuchError(DamageError):
 
 @dataclass(slots=True)
 class Budget:
-    """How many more bytes of records a poll may give."""
+    """How many more bytes of records one poll may return."""
 
     left: int = MOST_POLL_BYTES
 
     def renew(self) -> None:
-        """Begin the next poll."""
+        """Start the next poll."""
         self.left = MOST_POLL_BYTES
 
     def spend(self, size: int) -> None:
-        """Take note of a batch that is given."""
+        """Subtract a batch that is returned."""
         self.left -= size
 
     @property
     def is_spent(self) -> bool:
-        """Whether the poll has given enough."""
+        """Whether the poll has returned enough."""
         return self.left <= 0
 
 
 def plain_batch(content: bytes) -> bytes:
-    """Return a batch of version 2 as it would be without compression; its checksum is the one of before.
+    """Return a batch of version 2 in uncompressed form; its checksum stays that of the compressed batch.
 
     Raises:
         DamageError: it cannot be decompressed.
@@ -79,15 +81,15 @@ def plain_batch(content: bytes) -> bytes:
 
 
 def decompressed(codec: int, payload: bytes) -> bytes:
-    """Return what was compressed by the codec of a number; raises as ``plain_batch``."""
+    """Return the decompressed bytes, given the codec's number; raises as ``plain_batch``."""
     if codec not in _NAMES:
-        raise DamageError(f"it is compressed by a codec of number {codec}, which nobody knows")
+        raise DamageError(f"it is compressed by the unknown codec number {codec}")
     try:
         return _snappy(payload) if codec == _SNAPPY else _into_scratch(_INTO[codec], payload)
     except DamageError:
         raise
     except BaseException as error:
-        # The codecs' errors have no common base, and a panic of one written in Rust is no Exception.
+        # The codecs' errors have no common base class, and a panic of one written in Rust is not an Exception.
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             if "whole buffer" in str(error):
                 raise _too_much() from error
@@ -103,7 +105,7 @@ _INTO: Mapping[int, Callable[[bytes, mmap.mmap], int]] = {
 
 
 def _into_scratch(decompress: Callable[[bytes, mmap.mmap], int], payload: bytes) -> bytes:
-    """Decompress into memory that ends where the bound is; of it only what is written is ever taken."""
+    """Decompress into memory of the maximum size; only the pages that are written are allocated."""
     scratch = getattr(_scratch, "memory", None)
     if scratch is None:
         scratch = _scratch.memory = mmap.mmap(-1, MOST_BATCH_BYTES)
@@ -121,7 +123,7 @@ def _snappy(payload: bytes) -> bytes:
 
 
 def _snappy_blocks(payload: bytes) -> Iterator[bytes]:
-    """Yield what is compressed by itself: all, or the blocks of the form that Java's clients write."""
+    """Yield the blocks that are compressed separately: the whole payload, or the blocks that Java's clients write."""
     if not payload.startswith(_XERIAL) or len(payload) <= _XERIAL_HEADER:
         yield payload
         return

@@ -1,4 +1,4 @@
-"""What stands in the log and cannot be turned into a record as it is: it has a place, and goes its way as one."""
+"""Bytes in the log that cannot become a record: they have an offset and are processed like a record."""
 
 from dataclasses import dataclass, field
 
@@ -7,15 +7,15 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class OddRecord:
-    """Takes the place of records that a client library refuses; has the attributes of a record.
+    """Takes the place of records that the client library refuses; has the attributes of a record.
 
     Fields:
-        offset, end: what it stands for, ``offset <= place < end``.
-        timestamp: milliseconds since 1970, as far as it can be told.
-        key, value: as far as they can be told; never in a repr.
-        headers: names that are not UTF-8 have their odd bytes escaped.
-        why: in words, without anything of the record's content.
-        is_damage: a batch, or the rest of one, of which not even the records can be told apart.
+        offset, end: the offsets that it covers, ``offset <= covered < end``.
+        timestamp: milliseconds since 1970, if readable.
+        key, value: if readable; never in a repr.
+        headers: odd bytes in names that are not UTF-8 are escaped.
+        why: the reason in words, without any content of the record.
+        is_damage: a batch, or the rest of one, in which not even the records can be separated.
     """
 
     topic: str
@@ -31,5 +31,5 @@ class OddRecord:
 
 
 def is_damage(record: object) -> bool:
-    """Tell whether this stands for bytes of which not even the records can be told apart."""
+    """Tell whether this covers bytes in which not even the records can be separated."""
     return isinstance(record, OddRecord) and record.is_damage

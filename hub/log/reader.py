@@ -1,7 +1,7 @@
-"""The consumer of commands that look into the log: committed records only, and no record that makes it fail.
+"""The consumer for commands that read the log: committed records only, and no record makes it fail.
 
-One home for how the hub reads by coordinates: without a group, so that it moves nobody's offsets; by the codecs that
-the worker has; with ``OddRecord`` where a record cannot be read (hub.log.unpacking).
+This is the one place for reading by coordinates. It uses no consumer group, so it moves no offsets; it knows the same
+codecs as the worker; and it returns ``OddRecord`` for a record that cannot be read (hub.log.unpacking).
 """
 
 from collections.abc import Collection, Iterator
@@ -24,11 +24,11 @@ _FETCH_BYTES = 4 * 1_048_576
 
 
 def open_reader(bootstrap: str, **options: Any) -> KafkaConsumer:
-    """Return a consumer without a group; whoever opens it closes it.
+    """Return a consumer without a group; the caller closes it.
 
     Args:
         bootstrap: Kafka brokers.
-        options: settings of ``KafkaConsumer`` that are to be other ones.
+        options: settings of ``KafkaConsumer`` that replace the defaults.
 
     Raises:
         UnreachableError: no broker answers.
@@ -53,7 +53,7 @@ def open_reader(bootstrap: str, **options: Any) -> KafkaConsumer:
 
 @contextmanager
 def log_reader(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
-    """Yield a consumer of ``open_reader``; errors of the log inside become UnreachableError.
+    """Yield a consumer of ``open_reader``; Kafka errors inside become UnreachableError.
 
     Raises:
         UnreachableError: no broker answers, or it stops answering.
@@ -70,10 +70,10 @@ def log_reader(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
 
 
 def written_ends(bootstrap: str, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Return where partitions end, by (topic, partition), records of open transactions among them.
+    """Return where partitions end, by (topic, partition), with the records of open transactions included.
 
     Raises:
-        UnreachableError: the broker does not say.
+        UnreachableError: the broker does not answer.
     """
     with log_reader(bootstrap, isolation_level=READ_UNCOMMITTED) as reader:
         ends = reader.end_offsets([TopicPartition(*one) for one in partitions])

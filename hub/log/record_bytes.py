@@ -1,7 +1,7 @@
-"""The records of one batch read by hand, each by itself, when the client library refuses the batch.
+"""Parse the records of one batch one by one, if the client library refuses the batch.
 
-Kafka's record format, version 2: each record begins with its length, so that one that contradicts itself does not hide
-the next. See "Record" in Kafka's documentation of its message format.
+Kafka's record format, version 2: each record begins with its length, so an invalid record does not hide the next one.
+See "Record" in Kafka's documentation of its message format.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ _VARINT_BITS = 64
 
 
 class _RecordError(Exception):
-    """A record contradicts itself; the message says how."""
+    """A record is inconsistent; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByHand:
-    """A record: offset and timestamp count from the batch's; ``why``: what is wrong with it, empty when nothing is."""
+    """A record; offset and timestamp are relative to the batch's. ``why``: what is wrong with it, else empty."""
 
     offset_delta: int
     timestamp_delta: int
@@ -30,10 +30,10 @@ class ByHand:
 
 
 def records_in(content: bytes, count: int) -> Iterator[ByHand]:
-    """Yield so many records of a batch's decompressed content.
+    """Yield ``count`` records of a batch's decompressed content.
 
     Raises:
-        DamageError: where the next record begins or ends cannot be told.
+        DamageError: the beginning or end of the next record cannot be found.
     """
     at = 0
     for number in range(count):
@@ -42,11 +42,11 @@ def records_in(content: bytes, count: int) -> Iterator[ByHand]:
         except _RecordError as error:
             raise DamageError(f"record {number + 1} of {count} has no length") from error
         if not 0 <= length <= len(content) - at:
-            raise DamageError(f"record {number + 1} of {count} says a length that the batch does not have")
+            raise DamageError(f"record {number + 1} of {count} gives a length beyond the end of the batch")
         yield _record(content, at, at + length, number)
         at += length
     if at < len(content):
-        raise DamageError(f"bytes stand behind its {count} records")
+        raise DamageError(f"bytes follow its {count} records")
 
 
 def _record(content: bytes, at: int, end: int, number: int) -> ByHand:
@@ -66,10 +66,10 @@ def _record(content: bytes, at: int, end: int, number: int) -> ByHand:
 
 
 def _headers(content: bytes, at: int, end: int) -> tuple[Headers, str]:
-    """Return the headers, and which of them has a name that is none."""
+    """Return the headers, and which of them has an invalid name."""
     count, at = _varint(content, at, end)
     if not 0 <= count <= end - at:
-        raise _RecordError("it says a number of headers that it does not have")
+        raise _RecordError("it gives more headers than it can hold")
     headers: list[tuple[str, bytes | None]] = []
     odd = ""
     for number in range(count):
@@ -84,7 +84,7 @@ def _headers(content: bytes, at: int, end: int) -> tuple[Headers, str]:
             odd = odd or f"the name of header {number + 1} is not UTF-8"
         headers.append((text, value))
     if at != end:
-        odd = odd or "bytes stand behind its headers"
+        odd = odd or "bytes follow its headers"
     return tuple(headers), odd
 
 
@@ -93,12 +93,12 @@ def _bytes(content: bytes, at: int, end: int, what: str) -> tuple[bytes | None, 
     if length < 0:
         return None, at
     if length > end - at:
-        raise _RecordError(f"its {what} says a length that the record does not have")
+        raise _RecordError(f"its {what} gives a length beyond the end of the record")
     return content[at : at + length], at + length
 
 
 def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a number of Kafka's variable length, and where it ends."""
+    """Return a number in Kafka's variable-length form, and the position after it."""
     raw = shift = 0
     while at < end and shift < _VARINT_BITS:
         byte = content[at]

@@ -1,8 +1,8 @@
-"""The asynchronous consumer of the hub: committed records only, and no record that makes it fail.
+"""The hub's asynchronous consumer: committed records only, and no record makes it fail.
 
-aiokafka ends a poll with an exception when it cannot turn bytes into a record, for ever at the same place. Here the
-bytes of such a fetch are unpacked again (hub.log.unpacking), and ``OddRecord`` stands where a record cannot. What the
-library can read goes its own way, at its own speed.
+If aiokafka cannot parse a record, every poll fails at the same place, forever. Here the bytes of such a fetch are
+unpacked again (hub.log.unpacking), and an ``OddRecord`` replaces what cannot be a record. What the library can read
+takes the library's own path, at its own speed.
 """
 
 import struct
@@ -29,7 +29,7 @@ _MAGIC_AT, _V2 = 16, 2
 
 
 def stream_consumer(bootstrap: str, **options: Any) -> "LogConsumer":
-    """Return a consumer, not started, that commits nothing and begins nowhere by itself.
+    """Return a consumer, not started, that does not commit offsets and starts nowhere by itself.
 
     Args:
         bootstrap: Kafka brokers.
@@ -45,14 +45,15 @@ def stream_consumer(bootstrap: str, **options: Any) -> "LogConsumer":
 
 
 def is_odd(records: Collection[ConsumerRecord | OddRecord]) -> bool:
-    """Tell whether any of some records is none; the price for those that all are is next to nothing."""
+    """Tell whether any of these is an ``OddRecord``; if none is, the cost is close to zero."""
     return OddRecord in set(map(type, records))
 
 
 class _Kept:
-    """The batches of a fetch as the library reads them, with the bytes they are read from.
+    """The batches of a fetch as the library reads them, with the bytes they come from.
 
-    Each is checked, and plain when the library gets it; none comes any more when the poll has given enough.
+    Each batch is checked and decompressed before the library gets it. After the poll has returned enough, no more
+    follow.
     """
 
     def __init__(self, content: bytes, budget: Budget | None = None) -> None:
@@ -64,7 +65,7 @@ class _Kept:
         return len(self.content)
 
     def has_next(self) -> bool:
-        """Tell whether a batch is to be taken; what has bytes is never taken for empty."""
+        """Tell whether a batch follows; a fetch that has bytes never counts as empty."""
         if not self._at:
             return bool(self.content)
         return not self.budget.is_spent and self._end() is not None
@@ -105,7 +106,7 @@ class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
         self._told_aborted = list(aborted or ())
         self._budget = records.budget
         super().__init__(tp, records, aborted, fetch_offset, *rest)
-        self._check_crcs = False  # done by _Kept, before what it checks is made plain
+        self._check_crcs = False  # done by _Kept, before decompression
 
     def __next__(self) -> ConsumerRecord | OddRecord:
         try:
@@ -114,7 +115,7 @@ class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
             self._records_iterator = None
             raise
         except BaseException as error:
-            # A codec written in Rust panics with what is no Exception.
+            # A codec written in Rust raises a panic, which is not an Exception.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             self._records_iterator = self._unpacked()
@@ -136,20 +137,20 @@ class _PartitionRecords(_fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 def _sound(record: OddRecord) -> ConsumerRecord:
-    """Return the library's form of a record that stood beside one that it refuses."""
+    """Return the library's form of a good record in a batch that the library refuses."""
     sizes = (-1 if part is None else len(part) for part in (record.key, record.value))
     content = record.timestamp, 0, record.key, record.value, None
     return ConsumerRecord(record.topic, record.partition, record.offset, *content, *sizes, record.headers)
 
 
 def swapped(function: _Function, **names: Any) -> _Function:
-    """Return a copy of a library's function that finds other classes under some names; the library stays as it is."""
+    """Return a copy of a library's function in which some names refer to other classes; the library is not changed."""
     code, known = function.__code__, function.__globals__
     return FunctionType(code, known | names, function.__name__, function.__defaults__, function.__closure__)  # type: ignore[return-value]
 
 
 class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
-    """The library's fetcher; what one poll gives is bounded by its budget."""
+    """The library's fetcher; its budget bounds what one poll returns."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self.budget = Budget()
@@ -164,10 +165,10 @@ class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
 
 
 class LogConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """The library's consumer, whose fetches are unpacked again where the library fails."""
+    """The library's consumer; fetches that the library cannot read are unpacked again."""
 
     def reached(self, partition: TopicPartition) -> int:
-        """Return where the next fetch of a partition begins; -1 when that is not known, or it is not assigned."""
+        """Return where the next fetch of a partition begins; -1 if that is unknown, or if it is not assigned."""
         assignment = getattr(self._subscription.subscription, "assignment", None)
         state = None if assignment is None else assignment.state_value(partition)
         return int(state.position) if state is not None and state.has_valid_position else -1

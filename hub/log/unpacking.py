@@ -1,8 +1,9 @@
-"""Records out of the bytes of one fetch: nothing that stands in them makes it fail, and every place is accounted for.
+"""Unpack the records of one fetch: no bytes make it fail, and every offset is accounted for.
 
-A batch is read by the client library's own parser; when that refuses it, record by record, by hand
-(hub.log.record_bytes). What remains unreadable comes as ``OddRecord``. Nothing is read behind damage: it may hide the
-marker that ends a transaction, and a fetch that begins behind it is told anew what was aborted.
+The client library's own parser reads a batch. If it refuses the batch, the records are read one by one
+(hub.log.record_bytes). What is still unreadable becomes an ``OddRecord``. Nothing after damage is read, because the
+damage may hide the marker that ends a transaction; a new fetch that begins after it learns again which transactions
+were aborted.
 """
 
 import struct
@@ -27,7 +28,7 @@ _V2 = 2
 _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
 _NO_PRODUCER = -1
 Aborted = tuple[int, int]
-"""A producer's id and the first offset of a transaction of its that was aborted."""
+"""A producer's id, and the first offset of one of its aborted transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Unpacking:
     """Iterates over the records of one fetch of one partition: the library's records, and ``OddRecord``.
 
     Fields:
-        next_offset: where to read on, when what was yielded so far is taken; also past markers and aborted records.
+        next_offset: where to continue reading after what was yielded so far; also past markers and aborted records.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class Unpacking:
 
         Args:
             place: topic and partition.
-            content: batches as the broker gave them; the last may be cut off.
-            first: the offset that was asked for.
-            aborted: transactions that were aborted, as the broker tells them.
-            is_committed: leave out what aborted transactions hold.
-            budget: how much may be given; what is left of the fetch then is to be fetched again.
+            content: batches as the broker sent them; the last may be cut off.
+            first: the offset that was requested.
+            aborted: the aborted transactions that the broker reported.
+            is_committed: leave out records of aborted transactions.
+            budget: how many bytes may be returned; the rest of the fetch must be fetched again.
         """
         self.next_offset = first
         self._place = place
@@ -87,13 +88,13 @@ class Unpacking:
         self._budget = budget or Budget()
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield what stands from the wanted offset on."""
+        """Yield everything from the requested offset on."""
         at, size = 0, len(self._content)
         while at + _START.size <= size:
             base, length = _START.unpack_from(self._content, at)
             end = at + _START.size + length
             if length < _MAGIC_AT + 1 - _START.size or (at == 0 and end > size):
-                # Where the next batch begins cannot be told; the first one is never cut off.
+                # The beginning of the next batch is unknown; the first batch is never cut off.
                 yield self._damage(base, base + 1, "its length is false")
                 return
             if end > size:
@@ -108,7 +109,7 @@ class Unpacking:
                 return
 
     def _until(self, end: int, at: int) -> int:
-        """Return where damage ends: never behind the beginning of the next batch."""
+        """Return where damage ends: never after the beginning of the next batch."""
         if at + _START.size <= len(self._content):
             return min(end, int(_START.unpack_from(self._content, at)[0]))
         return end
@@ -132,7 +133,7 @@ class Unpacking:
                 yield record
 
     def _is_left_out(self, batch: _Batch) -> bool:
-        """Tell whether a batch was aborted; take note of where aborted transactions begin and end."""
+        """Tell whether a batch was aborted; note where aborted transactions begin and end."""
         while self._aborted and self._aborted[0][1] <= batch.base:
             self._aborted_producers.add(self._aborted.pop(0)[0])
         if batch.is_control:
@@ -167,7 +168,7 @@ class Unpacking:
             for record in records_in(content, batch.count):
                 offset = batch.base + record.offset_delta
                 if not expected <= offset < batch.next_offset:
-                    raise DamageError("a record in it says an offset that is not its own")
+                    raise DamageError("a record in it gives an offset that is not its own")
                 yield self._odd(batch, offset, record)
                 expected = offset + 1
         except DamageError as error:
@@ -180,7 +181,7 @@ class Unpacking:
         return OddRecord(*self._place, offset, offset + 1, time, record.why, record.key, record.value, record.headers)
 
     def _of_legacy(self, base: int, content: bytes) -> Iterator[Any]:
-        """Yield the records of a batch of an older version, whose offset is that of its last record."""
+        """Yield the records of a batch of an older version; its offset is that of its last record."""
         try:
             batch = LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
             if not batch.validate_crc():

@@ -1,7 +1,7 @@
 """Compose golden records: for each key, the claims that hold its aspects, as one value of the entity's record schema.
 
-Composed from what is stored now, so that a key which changed many times is published once, and composing twice gives
-the same bytes. A key whose aspects are held by nobody any more gives None: a tombstone.
+Records are composed from what is stored now. So a key that changed many times is published once, and composing twice
+gives the same bytes. A key of which no source holds an aspect any more gives None: a tombstone.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Composer:
         self._encoder = Encoder(f"{entity.name}.record", secret)
 
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
-        """Return each key's encoded record, or None when nobody holds any aspect of it; see ``records``.
+        """Return each key's encoded record, or None if no source holds any aspect of it; see ``records``.
 
         Raises:
             PoisonError: the schema refuses a value of one of them.
@@ -48,10 +48,10 @@ class Composer:
         return self._encoder.encode(record)
 
     def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
-        """Return each key's record by its fields, or None when nobody holds any aspect of it.
+        """Return each key's record by its fields, or None if no source holds any aspect of it.
 
-        Keys of one thing give one record, under the key the group is published under; the others give None. Texts are
-        in composed letters (NFC), however a source wrote them; its claim keeps what it said.
+        Keys of one thing give one record, under the key of the group; the other keys give None. Texts are in composed
+        letters (NFC), whatever form a source used; the claim keeps the source's form.
         """
         groups = groups_of(connection, self.entity.name, keys)
         wanted = sorted({*keys, *groups.members, *groups.canonical.values()})
@@ -99,22 +99,22 @@ class Composer:
 
 
 def _identity_of(aspect: Aspect, row: RowMapping) -> object:
-    """Return what tells a claim, as it stands in a record, from every other: its version, its content, today's unit."""
+    """Return what distinguishes a claim in a record from every other: its version, its content, today's unit."""
     now = [row[f"{unit.code}_now"] for unit in aspect.units]
     parts = [str(row[name]) for name in aspect.part]
     version = (row["source"], row["source_epoch"], row["source_version"], row["content_hash"])
-    # Asked for only where it is: a row's ``get`` of a column that it lacks costs as much as encoding a few fields.
+    # Look it up only if it exists: ``get`` on a missing column of a row costs as much as encoding a few fields.
     return (aspect.name, *parts, *version, *now, row["unit_resolution"] if aspect.units else None)
 
 
 def _revision(claims: Sequence[object]) -> int:
-    """Return a digest of the claims a record is made of: records are equal if and only if their revisions are."""
+    """Return a digest of the claims in a record: two records are equal if and only if their revisions are equal."""
     digest = hashlib.sha256(repr(claims).encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def field_of(aspect: Aspect) -> str:
-    """Return the record schema's field of an aspect: its name, in the plural when a key can have several."""
+    """Return the record schema's field for an aspect: its name, in the plural if a key can have several."""
     return f"{aspect.name}s" if aspect.part else aspect.name
 
 
@@ -144,11 +144,11 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
 
 
 def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
-    """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, when the code alone tells it.
+    """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, if the code alone determines it.
 
-    EXACT: the code, said when it was said, is one unit today; AMBIGUOUS: it may be several, a review is open and none
-    of the candidates is applied; MANUAL: an officer chose among them; UNKNOWN: no such unit, or nobody said what became
-    of it.
+    EXACT: the code, on the day it was said, means one unit today. AMBIGUOUS: it may be several units; a review is open,
+    and none of the candidates is applied. MANUAL: an officer chose one of them. UNKNOWN: there is no such unit, or
+    nobody stated what became of it.
     """
     unit = next(unit for unit in tables.aspect.units if unit.code == code)
     now, resolution = resolution_of(tables, tables.claim, unit, today())

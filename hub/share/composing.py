@@ -1,7 +1,7 @@
-"""Compose many records such that one which cannot be composed or encoded is told apart, and holds up no other.
+"""Compose many records so that one that cannot be composed or encoded is found, and does not delay the others.
 
-All keys are composed at once. Only when that fails are they halved, each try behind a savepoint, until the keys at
-fault stand alone.
+All keys are composed together. Only if that fails are they halved, each try after a savepoint, until the failing keys
+are found.
 """
 
 import traceback
@@ -19,11 +19,11 @@ from hub.model.set_aside import Refusal, SetAside
 from hub.warehouse.database import translated_errors
 
 NOBODY_COMPOSED = 50
-"""When so many keys were tried one by one and not one record could be composed, the fault is not theirs."""
+"""If this many keys were tried one by one and no record could be composed, the keys are not the cause."""
 
 
 class Composes(Protocol):
-    """Composes the records of one name: golden records of an entity, or flags."""
+    """Composes the records of one kind: golden records of an entity, or flags."""
 
     def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
         """Return each key's record by its fields; None: a tombstone."""
@@ -34,7 +34,7 @@ class Composes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """Values by key (None: a tombstone), and why some keys have none."""
+    """Values by key (None: a tombstone), and why some keys have no value."""
 
     values: dict[UUID, bytes | None] = field(default_factory=dict, repr=False)
     refused: dict[UUID, Refusal] = field(default_factory=dict)
@@ -44,8 +44,8 @@ def compose_each(composer: Composes, connection: Connection, keys: Sequence[UUID
     """Compose and encode the records of some keys, in the caller's transaction.
 
     Raises:
-        RetryableError: the environment.
-        NothingComposedError: not one record can be composed.
+        RetryableError: a server is unreachable.
+        NothingComposedError: not a single record can be composed.
     """
     composed = Composed()
     _compose(composer, connection, keys, composed)
@@ -57,7 +57,7 @@ def _compose(composer: Composes, connection: Connection, keys: Sequence[UUID], c
         with connection.begin_nested(), translated_errors("composing records"):
             found = composer.records(connection, keys)
     except Exception as error:
-        # Whatever is wrong with one record must not hold up the others.
+        # A fault in one record must not delay the others.
         if _is_everybodys(error):
             raise
         if len(keys) > 1:
@@ -84,7 +84,7 @@ def _encode(composer: Composes, key: UUID, record: Mapping[str, Any] | None, com
 
 
 def _is_everybodys(error: Exception) -> bool:
-    """Tell whether an error is about the environment, the tables or the statement, and not about a record."""
+    """Tell whether an error concerns a server, the tables or the statement, and not a single record."""
     if isinstance(error, PoisonError):
         return False
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -93,7 +93,7 @@ def _is_everybodys(error: Exception) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """Say what an error is and where it arose; its message may hold a value and is left out (I8)."""
+    """Return an error's type and place; its message may hold a value and is left out (I8)."""
     if isinstance(error, PoisonError):
         return error.detail
     frames = traceback.extract_tb(error.__traceback__)

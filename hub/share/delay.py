@@ -1,4 +1,4 @@
-"""How far behind share is, by what it publishes: rows of the audit log not followed yet, and since when the oldest."""
+"""How far share is behind: unpublished rows of the audit log, and the age of the oldest."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +13,13 @@ from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_p
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Of one topic that share writes to.
+    """The delay of one topic that share writes to.
 
     Fields:
-        name: of ``hub.topology.shared_topics``.
-        rows: rows of the audit log, and keys noted without one, that share has not followed yet.
+        name: as in ``hub.topology.shared_topics``.
+        rows: rows of the audit log, and keys noted without a row, that share has not published yet.
         since: when the oldest of them was written; None: nothing is behind.
-        delay_s: for how many seconds it has been there, by the database's clock.
+        delay_s: age of the oldest in seconds, by the database's clock.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Delay:
 
 
 def read_delays(connection: Connection) -> list[Delay]:
-    """Return the delay of each record topic, and of the topics of dead letters that are behind."""
+    """Return the delay of each record topic, and of the dead-letter topics that are behind."""
     now = connection.execute(select(func.now())).scalar_one()
     rows: dict[str, int] = dict.fromkeys(record_topics(), 0)
     since: dict[str, datetime] = {}
@@ -63,7 +63,7 @@ _POSITION = func.coalesce(share_position.c.next_offset, log_partition.c.first_of
 
 
 def _behind() -> Select[Any]:
-    """Select the log partitions that share has not followed to their end: topic, rows, time of the oldest, letters."""
+    """Select the log partitions of which share has not read everything: topic, rows, time of the oldest, letters."""
     return (
         select(log_partition.c.topic, _rows(), _oldest(), _letters())
         .join_from(log_partition, share_position, share_position.c.log == log_partition.c.id, isouter=True)
@@ -87,7 +87,7 @@ def _letters() -> ScalarSelect[int]:
 
 
 def _noted() -> Select[Any]:
-    """Select the keys noted at places that share has not passed: name, how many, when the oldest was noted."""
+    """Select the keys noted at places that share has not passed: name, count, when the oldest was noted."""
     return (
         select(touched.c.entity, func.count(), func.min(touched.c.noted_at))
         .join_from(touched, log_partition, log_partition.c.id == touched.c.log)

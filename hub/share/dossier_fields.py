@@ -1,7 +1,7 @@
-"""What a dossier's golden record says beyond its claims: who handles it today, deadline, linked dossiers.
+"""Fields of a dossier's golden record that are not in its claims: today's agency, deadline, linked dossiers.
 
-The agency that carries on the handling agency's work is that of the day of composing. What changes by itself from one
-second to the next is left out: of an open dossier the deadline gives the due time, not how late it is.
+The agency is the one that carries on the handling agency's work on the day of composing. What changes from one second
+to the next is left out: for an open dossier the deadline gives the due time, not how late it is.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ from hub.warehouse.tables.dossiers import dossier_deadline
 from hub.warehouse.tables.units import agency_on, today
 
 _HANDLING = (("progress", "processing_agency"), ("submission", "deciding_agency"), ("submission", "receiving_agency"))
-"""Where the handling agency is said, the nearest first."""
+"""Where the handling agency is named, in order of preference."""
 
 _DEADLINE = (
     "calendar_version",
@@ -35,12 +35,12 @@ _DEADLINE = (
 def dossier_fields(
     connection: Connection, records: Mapping[UUID, Mapping[str, Any]], progress_keys: Mapping[UUID, UUID]
 ) -> dict[UUID, dict[str, Any]]:
-    """Return the further fields of some records.
+    """Return the additional fields of some records.
 
     Args:
         connection: of the warehouse.
-        records: dossiers' records by the key they are published under, with their aspects.
-        progress_keys: for records that have a progress, the key under which the claim that holds it stands.
+        records: dossiers' records by the key under which they are published, with their aspects.
+        progress_keys: for records with a progress: the key of the claim that holds it.
     """
     agencies = {key: agency for key, record in records.items() if (agency := handling_agency(record)) is not None}
     now = agencies_now(connection, set(agencies.values()))
@@ -65,7 +65,7 @@ def dossier_fields(
 
 
 def handling_agency(record: Mapping[str, Any]) -> str | None:
-    """Return the agency that handles a dossier, as its sources said it: whatever became of that agency since."""
+    """Return the agency that handles a dossier, as its sources named it, even if that agency has a successor now."""
     for aspect, field in _HANDLING:
         agency = (record.get(aspect) or {}).get(field)
         if agency:
@@ -74,7 +74,7 @@ def handling_agency(record: Mapping[str, Any]) -> str | None:
 
 
 def agencies_now(connection: Connection, agencies: Collection[str]) -> dict[str, str]:
-    """Return for each agency the one that carries on its work today; most carry on themselves."""
+    """Return for each agency the one that carries on its work today; for most it is the same agency."""
     if not agencies:
         return {}
     rows = connection.execute(_agencies_now(), {"agencies": sorted(agencies)})

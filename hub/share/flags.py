@@ -1,4 +1,4 @@
-"""Compose the records of standing flags for the portal: what is doubted and because of whom, by key only."""
+"""Compose the records of open flags for the portal: what is doubted and what caused the doubt, by keys only."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,13 +14,13 @@ from hub.warehouse.tables.people import flag
 
 
 class FlagComposer:
-    """Composes and encodes standing flags; one that is closed is a tombstone."""
+    """Composes and encodes open flags; a closed flag is a tombstone."""
 
     def __init__(self, secret: str) -> None:
         self._encoder = Encoder(f"{FLAG_RECORDS}.record", secret)
 
     def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
-        """Return each flag's encoded record, or None when it does not stand any more; raises PoisonError."""
+        """Return each flag's encoded record, or None if it is no longer open; raises PoisonError."""
         found = self.records(connection, keys)
         return {key: None if record is None else self.encode(record) for key, record in found.items()}
 
@@ -29,7 +29,7 @@ class FlagComposer:
         return self._encoder.encode(record)
 
     def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
-        """Return each flag's record by its fields, or None when it does not stand any more."""
+        """Return each flag's record by its fields, or None if it is no longer open."""
         rows = connection.execute(open_flags(), {"keys": list(keys)}).mappings()
         found = {row["key"]: dict(row) for row in rows}
         return {key: found.get(key) for key in keys}
@@ -37,7 +37,7 @@ class FlagComposer:
 
 @cache
 def open_flags() -> Select[Any]:
-    """Select the flags ``:keys`` that stand, with the fields of their record."""
+    """Select the open flags among ``:keys``, with the fields of their record."""
     return select(
         flag.c.id.label("key"),
         flag.c.flag,

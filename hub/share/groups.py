@@ -1,7 +1,7 @@
 """Keys of one thing, as share publishes them: one record per group, each aspect from the member whose claim wins.
 
-The winner is chosen as among the sources of one key: rank, then the later ``occurred_at``, then the source's code; of
-two claims of one source, the one under the key that the group is published under (hub.reconcile.records, links).
+The winner is chosen as among the sources of one key: by rank, then the later ``occurred_at``, then the source's code.
+Of two claims of one source, the one under the group's published key wins (hub.reconcile.records, links).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from hub.warehouse.tables.entities import AspectTables
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The groups that some keys belong to: ``canonical`` by member; empty when each key stands alone."""
+    """The groups to which some keys belong: ``canonical`` by member; empty if no key is in a group."""
 
     canonical: Mapping[UUID, UUID]
 
@@ -28,7 +28,7 @@ class Groups:
         return frozenset(self.canonical)
 
     def best(self, connection: Connection, tables: AspectTables, rows: Sequence[RowMapping]) -> Iterator[RowMapping]:
-        """Yield the rows to publish: all of keys that stand alone, of a group one for each part of the aspect."""
+        """Yield the rows to publish: all rows of keys without a group; of a group, one row per part of the aspect."""
         if not self.canonical:
             yield from rows
             return
@@ -58,7 +58,7 @@ class Groups:
 
 
 def groups_of(connection: Connection, entity: str, keys: Sequence[UUID]) -> Groups:
-    """Return the groups that any of the keys belong to, whole."""
+    """Return the groups that contain any of the keys, with all their members."""
     mine = select(same_key.c.canonical).where(
         same_key.c.entity == entity, same_key.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid)))
     )

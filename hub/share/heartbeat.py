@@ -1,7 +1,7 @@
 """Share's heartbeat: that it runs, what it waits for and since when, how far it is behind.
 
-Written every two seconds by a task of its own, so that a long step is no silence. What PostgreSQL cannot be told while
-it is away, the log says.
+A separate task writes it every two seconds, so that share does not look silent during a long step. While PostgreSQL is
+unreachable, only the log shows the state.
 """
 
 import asyncio
@@ -26,21 +26,21 @@ from hub.warehouse.tables.processes import process
 
 BEAT_EVERY_S = 2.0
 ALERT_AFTER_S = 60.0
-"""A wait that lasts longer is an alert."""
+"""A wait that lasts longer than this raises an alert."""
 _DELAY_EVERY = 5
-"""How many heartbeats are left between two counts of what is behind."""
+"""Share counts its backlog once in this many heartbeats."""
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Tells the warehouse how this share is.
+    """Writes share's state into the warehouse.
 
     Fields:
         engine: of the warehouse.
         waiting: what share waits for.
         doing: what it does, in a few words.
-        progress_at: when its loop turned last.
-        is_second: another instance publishes, and this one waits for its turn.
+        progress_at: when its loop last completed a step.
+        is_second: another instance publishes, and this one waits to take over.
     """
 
     engine: Engine = field(repr=False)
@@ -54,17 +54,17 @@ class Heartbeat:
     _beats: int = 0
 
     def turned(self) -> None:
-        """Note that share's loop has turned."""
+        """Note that share's loop completed a step."""
         self.progress_at = datetime.now(UTC)
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Write heartbeats until cancelled."""
         while True:
             await asyncio.to_thread(self.beat)
             await asyncio.sleep(BEAT_EVERY_S)
 
     def beat(self, ended: bool = False) -> None:
-        """Write one heartbeat, and open or close the alert of a long wait; nothing when the warehouse is away."""
+        """Write one heartbeat, and open or close the alert of a long wait; do nothing if PostgreSQL is unreachable."""
         doing = translated_errors("writing share's heartbeat")
         with suppress(HubError, DBAPIError), doing, self.engine.begin() as connection:
             if self._beats % _DELAY_EVERY == 0:
@@ -108,7 +108,7 @@ def _behind(connection: Connection) -> tuple[int, float]:
 
 
 def other_share(connection: Connection, name: str) -> str | None:
-    """Return the share that was heard of last, other than this one; None when none was."""
+    """Return the name of the share, other than this one, that was heard of last; None if there is none."""
     others = select(process.c.name).where(
         process.c.role == Role.SHARE.value, process.c.name != name, process.c.ended_at.is_(None)
     )

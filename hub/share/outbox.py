@@ -1,8 +1,8 @@
 """Read the audit log as an outbox: what changed since the stored position of each log partition.
 
 Within a log partition the audit log is ordered by offset and written by one worker at a time, and
-``log_partition.next_offset`` moves in the same transaction, so a reader that remembers (log partition, offset) never
-meets a gap.
+``log_partition.next_offset`` moves in the same transaction. So a reader that remembers (log partition, offset) never
+misses a row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,12 @@ from hub.topology import record_topics, subject_of
 from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
 
 MOST_OFFSETS = 20_000
-"""Offsets of one log partition that are followed in one step."""
+"""Maximum number of offsets of one log partition in one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Offsets of a log partition that are durable and not yet shared: ``first <= offset < end``."""
+    """Offsets of a log partition that are durable and not yet published: ``first <= offset < end``."""
 
     log: int
     topic: str
@@ -60,7 +60,7 @@ class Changes:
     """What some spans changed: keys by entity name, and dead letters.
 
     Fields:
-        places: of each name's keys, the place of the newest row that changed or touched it.
+        places: for each name, by key: the place of the newest row that changed or touched the key.
     """
 
     keys: dict[str, list[UUID]]
@@ -69,9 +69,9 @@ class Changes:
 
 
 def open_spans(connection: Connection) -> list[Span]:
-    """Return what is to be shared, oldest position first come, a bounded step of each log partition.
+    """Return what to publish next, oldest position first: of each log partition a step of bounded size.
 
-    A place of the job log can have many keys: one at a time.
+    A place of the job log can have many keys, so a step takes one such place.
     """
     position = func.coalesce(share_position.c.next_offset, log_partition.c.first_offset)
     most = case((log_partition.c.topic == JOB_LOG, 1), else_=MOST_OFFSETS)
@@ -106,7 +106,7 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
 
 @cache
 def changed_keys() -> Select[Any]:
-    """Select what events within ``:logs``, ``:firsts``, ``:ends`` changed or touched, one row for each log.
+    """Select the keys that events within ``:logs``, ``:firsts``, ``:ends`` changed or touched, one row per key and log.
 
     Columns: entity, key, and of the newest row of that log: when it was written, the log's number, the offset.
     """
@@ -138,7 +138,7 @@ def letters_within() -> Select[Any]:
 
 
 def _spans() -> TableValuedAlias:
-    """Spans as parameters, so that a statement is compiled once however many there are."""
+    """Return spans as parameters, so that a statement is compiled once for any number of spans."""
     return (
         func.unnest(
             bindparam("logs", type_=ARRAY(SmallInteger)),
@@ -179,7 +179,7 @@ def entity_of(topic: str) -> Entity:
 
 
 def move_positions(connection: Connection, spans: Sequence[Span]) -> None:
-    """Remember that some spans are shared; never moves a position back. What was noted for them is done with."""
+    """Store that some spans are published; never moves a position back. Keys noted for them are deleted."""
     if not spans:
         return
     connection.execute(notes_done_with(), _parameters(spans))
@@ -188,13 +188,13 @@ def move_positions(connection: Connection, spans: Sequence[Span]) -> None:
 
 @cache
 def notes_done_with() -> Delete:
-    """Drop what was noted within some spans."""
+    """Delete the keys noted within some spans."""
     return delete(touched).where(_within(touched, _spans()))
 
 
 @cache
 def positions_moved() -> Insert:
-    """Store the ends of some spans as positions, unless they are further already."""
+    """Store the ends of some spans as positions, unless the positions are already further."""
     spans = _spans()
     moving = insert(share_position).from_select(["log", "next_offset"], select(spans.c.log, spans.c.end))
     return moving.on_conflict_do_update(
@@ -204,7 +204,7 @@ def positions_moved() -> Insert:
 
 
 def unshared(connection: Connection) -> int:
-    """Return how many durable offsets have not been shared yet."""
+    """Return how many durable offsets have not been published yet."""
     position = func.coalesce(share_position.c.next_offset, log_partition.c.first_offset)
     return int(
         connection.execute(

@@ -1,4 +1,4 @@
-"""What share sends: one record to one topic, and what it is called when it has to be set aside."""
+"""What share sends: one record for one topic, and the name under which it is set aside if necessary."""
 
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,7 +13,7 @@ class Outgoing:
     """One record to produce; ``value`` None is a tombstone.
 
     Fields:
-        item: what the record is called within its topic: a golden record's key, a dead letter's origin.
+        item: the record's name within its topic: a golden record's key, or a dead letter's origin.
         of_key: the golden record's key; None for a dead letter.
     """
 
@@ -26,7 +26,7 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """Bytes of key, value and headers."""
+        """Number of bytes of key, value and headers."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
 
@@ -40,17 +40,17 @@ def golden_record(topic: str, key: UUID, value: bytes | None, headers: Headers =
 
 
 def copy_of_letter(topic: str, partition: int, letter: Row[tuple[object, ...]], headers: Headers) -> Outgoing:
-    """Return the copy of a dead letter for the topic beside its own.
+    """Return the copy of a dead letter for the dead-letter topic.
 
     Args:
         topic: where the dead letter was read.
-        partition: of that topic.
+        partition: its partition there.
         letter: a row of ``dead_letter``.
-        headers: beside its reason and its origin.
+        headers: added to its reason and its origin.
     """
     origin = f"{topic}/{partition}/{letter.log_offset}"
     headers = ((HEADER_REASON, letter.reason.encode()), (HEADER_ORIGIN, origin.encode()), *headers)
-    # A client refuses to send neither key nor value, which is what a keyless tombstone is.
+    # A client refuses a record with neither key nor value, as a tombstone without key would be.
     is_nothing = letter.record_key is None and letter.record_value is None
     value = b"" if is_nothing else letter.record_value
     return Outgoing(dead_letter_topic(topic), letter.record_key, value, origin, None, headers)

@@ -1,7 +1,7 @@
-"""Send records to Kafka in one transaction; one that the broker refuses is told apart, and holds up no other.
+"""Send records to Kafka in one transaction; a record that the broker refuses is found, and does not delay the others.
 
-When a transaction fails because of a record, it is rolled back, and halves of it are sent as transactions of their own
-until the records at fault stand alone. Each key is once among what is sent at a time, so that halves keep the order.
+If a transaction fails because of a record, it is rolled back. Then halves of it are sent in their own transactions
+until the failing records are found. Each key occurs once in what is sent together, so halving keeps the order.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from hub.share.outgoing import Outgoing
 from hub.topology import MAX_SHARED_BYTES
 
 MOST_BYTES = MAX_SHARED_BYTES - 4_096
-"""Of key, value and headers: what Kafka's batch puts around a record must fit beside them."""
+"""Limit for key, value and headers: Kafka's own bytes around a record must fit as well."""
 
 ABOUT_A_RECORD = (
     MessageSizeTooLargeError,
@@ -39,7 +39,8 @@ ABOUT_A_RECORD = (
     ValueError,
     AssertionError,
 )
-"""Errors of the broker, or of the client before it sends, about a record; all others are the broker's as a whole."""
+"""Errors of the broker, or of the client before sending, that concern one record; all other errors concern the broker.
+"""
 
 Refused = list[tuple[Outgoing, Refusal]]
 
@@ -48,7 +49,7 @@ class Publisher:
     """A transactional producer; an async context manager.
 
     Fields:
-        partitions: how many partitions of a topic are filled; of one that is not named, all.
+        partitions: number of partitions to fill, by topic; all, for a topic that is not named.
     """
 
     def __init__(self, bootstrap: str, transactional_id: str) -> None:
@@ -65,11 +66,11 @@ class Publisher:
         await self._close()
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> Refused:
-        """Send records; return those that cannot be sent, and why. Everything else is committed when this returns.
+        """Send records; return those that cannot be sent, with the reason. All others are committed on return.
 
         Raises:
-            ConcurrentUpdateError: another instance shares now.
-            RetryableError: the broker does not take anything now.
+            ConcurrentUpdateError: another instance publishes now.
+            RetryableError: the broker accepts nothing now.
         """
         refused = [(item, _too_large(item)) for item in outgoing if item.size > MOST_BYTES]
         await self._send([item for item in outgoing if item.size <= MOST_BYTES], refused)
@@ -81,7 +82,7 @@ class Publisher:
         try:
             await self._send_at_once(outgoing)
         except ABOUT_A_RECORD as error:
-            # What failed has left a gap in the numbers by which the broker tells repetitions: begin anew.
+            # The failed record left a gap in the producer's sequence numbers: start a new producer.
             await self._close()
             await self._open()
             if len(outgoing) == 1:
@@ -143,7 +144,7 @@ class Publisher:
 
 
 def partition_of(key: bytes | None, partitions: int) -> int | None:
-    """Return the partition that Kafka's clients give a key by themselves among so many; None without a key: any."""
+    """Return the partition that Kafka's clients choose for a key; None without a key: any partition."""
     return None if key is None else int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 

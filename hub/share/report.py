@@ -1,4 +1,4 @@
-"""How share is: who publishes, what it waits for, how far it is behind, what is set aside, what is asked for again."""
+"""The state of share: who publishes, what it waits for, its backlog, what is set aside, what to publish again."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,15 +17,15 @@ from hub.warehouse.processes import read_processes
 
 @dataclass(frozen=True, slots=True)
 class ShareReport:
-    """What commands say of share.
+    """What commands show of share.
 
     Fields:
-        processes: the shares that were heard of, and how they are.
-        delays: by what is published.
-        set_aside: how many records, by topic.
-        anew: topics that were made anew, and what to do.
+        processes: the share processes that sent heartbeats, and their state.
+        delays: by topic.
+        set_aside: number of records, by topic.
+        anew: topics that were recreated, and what to do.
         requests: what is to be published again.
-        added: topics that have more partitions than share fills; nothing is amiss with them.
+        added: topics that have more partitions than share fills; this needs no action.
     """
 
     processes: tuple[Judged, ...]
@@ -42,7 +42,7 @@ class ShareReport:
         return publishes and not self.set_aside and not self.anew
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return it as JSON values."""
         return {
             "processes": [one.as_json() for one in self.processes],
             "topics": [asdict(one) | {"since": one.since and one.since.isoformat()} for one in self.delays],
@@ -65,7 +65,7 @@ class ShareReport:
 
 
 def read_report(connection: Connection, limits: Limits) -> ShareReport:
-    """Return the report; ``limits``: when a process is gone or behind."""
+    """Return the report; ``limits``: when a process counts as gone or behind."""
     anew = {one.place: one.detail for one in read_alerts(connection) if one.name == RECORD_TOPIC_ANEW.name}
     return ShareReport(
         tuple(one for one in read_processes(connection, limits) if one.beat.role is Role.SHARE),

@@ -1,8 +1,8 @@
-"""Publish again what a topic should hold, from what the warehouse holds now: a request that share works off by pages.
+"""Publish again what a topic should hold, from what the warehouse holds now; share processes such a request in pages.
 
-A request is a row with its place in it. Share publishes a page beside what is new, and the place moves in the
-transaction that moves share's positions: whatever is interrupted goes on where it was. Keys whose record is held by
-nobody are published as tombstones, so that a topic which still has their records loses them.
+A request is a row that holds its own position. Share publishes a page together with new changes, and the position moves
+in the transaction that moves share's positions. So an interrupted request continues where it was. Keys whose record is
+held by no source are published as tombstones, so that a topic that still has their records loses them.
 """
 
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ from hub.warehouse.tables.people import flag
 from hub.warehouse.tables.share import republication
 
 PAGE = 2_000
-"""Records that are published again beside one step of what is new."""
+"""Records that are published again in one step, together with new changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Republication:
-    """A request; ``keys`` None: all of ``name``; ``after``: the last item published, None before the first."""
+    """A request. ``keys`` None: all of ``name``; ``after``: the last item published, None before the first."""
 
     id: int
     name: str
@@ -71,7 +71,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The next part of a request: keys of records, or dead letters; ``is_last``: nothing comes after it."""
+    """The next part of a request: keys of records, or dead letters; ``is_last``: nothing follows."""
 
     request: Republication
     keys: Sequence[UUID]
@@ -81,7 +81,7 @@ class Page:
 
     @property
     def count(self) -> int:
-        """How many items it has."""
+        """Number of its items."""
         return len(self.keys) + len(self.letters)
 
 
@@ -100,7 +100,7 @@ def read_request(connection: Connection, number: int) -> Republication | None:
 
 
 def ask(connection: Connection, request: dict[str, Any]) -> int:
-    """Keep a request by the columns of ``republication``; return its number."""
+    """Store a request, given by the columns of ``republication``; return its number."""
     return int(connection.execute(insert(republication).values(**request).returning(republication.c.id)).scalar_one())
 
 
@@ -139,7 +139,7 @@ def _page_of_letters(connection: Connection, request: Republication) -> Page:
 
 
 def move_request(connection: Connection, page: Page) -> None:
-    """Remember that a page is published."""
+    """Store that a page is published."""
     connection.execute(
         update(republication)
         .where(republication.c.id == page.request.id)
@@ -153,7 +153,7 @@ def move_request(connection: Connection, page: Page) -> None:
 
 @cache
 def keys_after(name: str) -> Select[Any]:
-    """Select the next ``:most`` keys of a name after ``:after``, in their order, by the tables' own indexes."""
+    """Select the next ``:most`` keys of a name after ``:after``, in order, with the tables' own indexes."""
     after, most = bindparam("after", type_=Uuid), bindparam("most", type_=BigInteger)
     if name == FLAG_RECORDS:
         return select(flag.c.id.label("key")).where(flag.c.id > after).order_by(flag.c.id).limit(most)
@@ -171,7 +171,7 @@ def _key_columns(name: str) -> list[Any]:
 
 
 def _every_key(name: str) -> Select[Any]:
-    """Select every key of a name, and whether anybody holds any of its aspects (``held``)."""
+    """Select every key of a name, and whether any source holds any of its aspects (``held``)."""
     if name == FLAG_RECORDS:
         return select(flag.c.id.label("key"), flag.c.closed_at.is_(None).label("held"))
     entity = next(entity for entity in ENTITIES if entity.name == name)

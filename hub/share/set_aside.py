@@ -1,4 +1,4 @@
-"""Keep what share set aside, durably, with an alert for each topic; close it when it is published after all."""
+"""Store durably what share set aside, with one alert per topic; close it when it is published later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from hub.warehouse.tables.core import dead_letter, log_partition
 from hub.warehouse.tables.share import set_aside
 
 TRIED_AT_ONCE = 2_000
-"""Of what is set aside, so much is tried again beside one step."""
+"""Maximum number of records that are tried again in one step."""
 _NAMED_IN_ALERT = 3
 
 
@@ -41,14 +41,14 @@ class Aside:
     """One record that share could not publish.
 
     Fields:
-        topic: where it was to go.
+        topic: its destination.
         item: its key, or the place of a dead letter.
         key: of a golden record.
         reason, detail: why (hub.model.set_aside).
-        value_bytes: its size where that is the reason.
+        value_bytes: its size, if that is the reason.
         since: since when the portal has an older state, or none.
         tried_at, tries: when share tried it last, and how often.
-        closed_at: when it was published after all; None: it still waits.
+        closed_at: when it was published later; None: it still waits.
     """
 
     topic: str
@@ -64,7 +64,10 @@ class Aside:
 
 
 def note_refused(connection: Connection, refused: Refused) -> None:
-    """Note records as set aside; what was before keeps since when. In the transaction that moves the positions."""
+    """Record refused records as set aside, in the transaction that moves the positions.
+
+    A record that was set aside before keeps its ``since``.
+    """
     if not refused:
         return
     rows = [
@@ -94,7 +97,7 @@ def note_refused(connection: Connection, refused: Refused) -> None:
 
 
 def close_published(connection: Connection, outgoing: Sequence[Outgoing], refused: Refused) -> int:
-    """Close what was set aside and is published now; return how many."""
+    """Close what was set aside and is published now; return how many records."""
     still = {(item.topic, item.item) for item, _ in refused}
     done = [item for item in outgoing if (item.topic, item.item) not in still]
     parameters = {"topics": [item.topic for item in done], "items": [item.item for item in done]}
@@ -116,12 +119,12 @@ def _closed() -> Update:
 
 
 def close_items(connection: Connection, topic: str, items: Sequence[str]) -> None:
-    """Close what is not there to be published any more."""
+    """Close what no longer exists and so cannot be published."""
     connection.execute(_closed(), {"topics": [topic] * len(items), "items": list(items)})
 
 
 def asides_to_try(connection: Connection, before: datetime) -> list[Aside]:
-    """Return some of what is set aside and was last tried before a time."""
+    """Return some of the records that are set aside and were last tried before a time."""
     found = _asides(None, False).where(set_aside.c.tried_at < before).limit(TRIED_AT_ONCE)
     return [Aside(**row) for row in connection.execute(found).mappings()]
 
@@ -162,7 +165,7 @@ def letters_at(connection: Connection, places: Sequence[str]) -> dict[str, Row[A
 
 
 def settle_alert(connection: Connection) -> bool:
-    """Open an alert for each topic of which something is set aside, close the others; return whether any is open."""
+    """Open an alert for each topic with records set aside, and close the others; return whether any alert is open."""
     counts = count_asides(connection)
     for topic, count in counts.items():
         raise_alert(connection, RECORD_SET_ASIDE, topic, _words(count, read_asides(connection, topic, _NAMED_IN_ALERT)))
@@ -179,7 +182,7 @@ def _words(count: int, first: Sequence[Aside]) -> str:
 def read_asides(
     connection: Connection, topic: str | None = None, most: int | None = None, with_closed: bool = False
 ) -> list[Aside]:
-    """Return what is set aside, oldest first; ``with_closed``: also what was."""
+    """Return what is set aside, oldest first; ``with_closed``: also what was set aside before."""
     return [Aside(**row) for row in connection.execute(_asides(topic, with_closed).limit(most)).mappings()]
 
 

@@ -1,9 +1,9 @@
-"""Follow the audit log and publish: golden records to compacted topics, dead letters to the topics beside their own.
+"""Follow the audit log and publish: golden records to compacted topics, dead letters to the dead-letter topics.
 
-One instance publishes at a time: an advisory lock in PostgreSQL chooses it, and Kafka's transactional id fences one
-that lost the lock without noticing, so that an old record can never follow a newer one. Positions move after the
-broker confirmed; a step that is repeated publishes the same bytes again. One record that cannot be published is set
-aside (hub.share.set_aside); a broker or database that is away is waited for.
+One instance publishes at a time: an advisory lock in PostgreSQL chooses it. Kafka's transactional id stops an instance
+that lost the lock without noticing, so an old record can never follow a newer one. Positions move after the broker
+confirmed; a repeated step publishes the same bytes again. A record that cannot be published is set aside
+(hub.share.set_aside). If the broker or the database is unreachable, share waits.
 """
 
 import asyncio
@@ -38,16 +38,18 @@ _Result = TypeVar("_Result")
 
 TRANSACTIONAL_ID = "hub.share"
 FIRST_IDLE_S, MOST_IDLE_S = 0.005, 0.05
-"""How soon to look again when there was nothing; each time twice as long, since batches come close together or not."""
+"""Pause before looking again after nothing was found. It doubles each time up to the maximum."""
 _REST_S = 0.05
-"""Between two steps: what comes close together goes in one, and a step costs both servers the same, large or small."""
+"""Pause between two steps: changes that come close together go into one step, and a small step costs the servers as
+much as a large one.
+"""
 _TURN_EVERY_S = 0.5
 _LOOK_EVERY_S = 5.0
-"""How often share asks for its topics' ids and for requests."""
+"""How often share reads its topics' ids and looks for requests."""
 
 
 class Share:
-    """Runs until cancelled, or until nothing is left when asked to run once."""
+    """Runs until it is cancelled or, with ``once``, until nothing is left to publish."""
 
     def __init__(self, engine: Engine, bootstrap: str, secret: str) -> None:
         self._engine = engine
@@ -65,7 +67,7 @@ class Share:
     async def run(self, once: bool = False) -> None:
         """Publish what is there and what comes; with ``once``, return when nothing is left.
 
-        An environment that is away is waited for; another instance's turn too.
+        Waits while a server is unreachable, and while another instance publishes.
         """
         beating = asyncio.create_task(self._heartbeat.run())
         try:
@@ -77,9 +79,9 @@ class Share:
             self._heartbeat.beat(ended=True)
 
     async def _turn(self, once: bool) -> bool:
-        """Share until there is a reason to begin anew (False) or, with ``once``, nothing is left (True).
+        """Publish until there is a reason to start again (False) or, with ``once``, nothing is left (True).
 
-        The backoff is for sessions that fail one after another; one that has shared something begins it anew.
+        The pauses grow if one session after another fails; a session that published something resets them.
         """
         try:
             async for attempt in ENVIRONMENT.retrying_async(before_sleep=self.waiting.note_retry):
@@ -156,7 +158,7 @@ class Share:
         return any_aside
 
     def _look(self, connection: Connection, ids: TopicIds) -> dict[str, int]:
-        """Compare the topics with those known, and look for requests; return how many partitions of each are filled."""
+        """Compare the topics with the known ones; look for requests; return the partitions to fill by topic."""
         wanted = shared_topics().values()
         found = ids.describe(list(wanted))
         self._missing = frozenset(wanted) - set(found)
@@ -167,14 +169,14 @@ class Share:
             return partitions_kept(connection, found)
 
     def _tell_added(self, added: Sequence[Added]) -> None:
-        """Say once of each topic that partitions were added to it."""
+        """Log once for each topic that partitions were added to it."""
         for one in added:
             if one not in self._added:
                 _log.warning("%s", one)
         self._added = tuple(added)
 
     def _check_topics(self, ids: TopicIds, step: Step) -> None:
-        """Refuse to send to a topic that is not there, which the producer would wait for without a word."""
+        """Refuse to send to a topic that does not exist: the producer would wait for it silently."""
         missing = {item.topic for item in step.outgoing} & self._missing
         if missing:
             missing -= set(ids.read(list(missing)))
@@ -183,7 +185,7 @@ class Share:
             raise RetryableError(f"not on Kafka: {names}; `hub topics ensure --execute` makes what is missing")
 
     async def _take_turn(self, connection: Connection) -> None:
-        """Wait for the turn, cancellably: ask now and then. The lock lives as long as the connection."""
+        """Wait for the lock, cancellably: ask repeatedly. The lock lives as long as the connection."""
         while not await self._in_thread(self._is_lock_taken, connection):
             self._heartbeat.is_second = True
             self.waiting.waits(await self._in_thread(self._whose_turn, connection))
@@ -198,7 +200,7 @@ class Share:
         return f"another instance shares ({other or 'not heard of yet'}); this one takes over when it ends"
 
     def _turned(self) -> None:
-        """Note that share has done something, or found nothing to do."""
+        """Note that share did something, or found nothing to do."""
         self.waiting.goes_on()
         self._heartbeat.turned()
 

@@ -1,6 +1,6 @@
-"""What share says beside a record: when it read what it publishes, and which row of the audit log changed it last.
+"""Headers of a record: when share read what it publishes, and which row of the audit log changed it last.
 
-Headers, and no fields: a step that is repeated, or a record that is published again, has the same value.
+They are headers and not fields, so a repeated step or a record that is published again has the same value.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ class Stamp:
     """The headers of one step.
 
     Fields:
-        published: of every record of the step.
+        published: headers of every record of the step.
         changes: what the step's spans changed.
         logs: ``topic/partition`` of each log partition of the spans, by its number.
     """
@@ -34,8 +34,8 @@ class Stamp:
     def headers(self, connection: Connection, name: str, keys: Collection[UUID]) -> dict[UUID, Headers]:
         """Return the headers of some records of a name.
 
-        A key that no row changed has no position: it is published again as it was. A key of a group (keys of one
-        thing) has the newest position of the group, since its record is made of all members.
+        A key that no row changed has no position: it is published again as it was. A key of a group (keys of one thing)
+        has the newest position in the group, since its record is made from all members.
         """
         known = self.changes.places.get(name, {})
         places = {key: known[key] for key in keys if key in known}
@@ -64,7 +64,7 @@ def _of_groups(
 
 
 def stamp_of(at: datetime, changes: Changes, spans: Sequence[Span]) -> Stamp:
-    """Return the stamp of a step that reads the warehouse from a time on.
+    """Return the stamp of a step that reads the warehouse at or after a time.
 
     Args:
         at: by the warehouse's clock.

@@ -1,7 +1,7 @@
-"""One step of share: what is new in the audit log, a page of what is asked for again, and what was set aside before.
+"""One step of share: new changes of the audit log, a page of a request, and records that were set aside before.
 
-``next_step`` reads and composes, ``step_done`` remembers; each runs in a transaction of the caller's, and between them
-the records are sent.
+``next_step`` reads and composes, ``step_done`` stores the result. Each runs in the caller's transaction; the records
+are sent between the two.
 """
 
 import logging
@@ -28,15 +28,15 @@ KEYS_AT_ONCE = 5_000
 
 @dataclass(slots=True)
 class Step:
-    """What one step is about.
+    """The content of one step.
 
     Fields:
-        spans: stretches of the audit log; empty when nothing is new.
+        spans: parts of the audit log; empty if nothing is new.
         page: of a request to publish again.
-        outgoing: what is to be sent.
-        refused: what cannot be composed or, after sending, was not taken.
-        gone: what was set aside and is not there any more, by topic.
-        tried_again: whether something that was set aside is tried again.
+        outgoing: records to send.
+        refused: records that cannot be composed or that were refused when sent.
+        gone: records that were set aside and no longer exist, by topic.
+        tried_again: whether records that were set aside are tried again.
     """
 
     spans: Sequence[Span] = ()
@@ -58,12 +58,12 @@ def next_step(
     try_again_before: datetime | None = None,
     any_request: bool = False,
 ) -> Step:
-    """Return what is to be published next, composed from what is stored now.
+    """Return what to publish next, composed from what is stored now.
 
     Args:
         connection: in a transaction.
         composers: by the names of ``record_topics``.
-        try_again_before: try again what was set aside and last tried before this; None: nothing.
+        try_again_before: retry records that were set aside and last tried before this time; None: none.
         any_request: whether to look for requests to publish again.
 
     Raises:
@@ -97,7 +97,7 @@ def _place(places: Mapping[int, Span], log: int) -> tuple[str, int]:
 
 
 def _add_asides(connection: Connection, step: Step, keys: dict[str, set[UUID]], before: datetime, stamp: Stamp) -> None:
-    """Add what was set aside to the keys and letters of a step."""
+    """Add records that were set aside to the keys and letters of a step."""
     asides = asides_to_try(connection, before)
     step.tried_again = bool(asides)
     names = {topic: name for name, topic in record_topics().items()}
@@ -129,10 +129,10 @@ def _compose(
 
 
 def step_done(connection: Connection, step: Step, any_aside: bool) -> bool:
-    """Remember that a step was sent; return whether anything is set aside now.
+    """Store that a step was sent; return whether anything is set aside now.
 
     Args:
-        connection: in a transaction, which holds all of it or none.
+        connection: in a transaction, which stores all of it or none.
         step: with what was refused while composing and sending.
         any_aside: whether anything was set aside before.
     """

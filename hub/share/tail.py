@@ -21,9 +21,9 @@ class PortalRecord:
     """One record of a portal topic. ``fields`` is None for a tombstone: the hub no longer holds a record of the key.
 
     Fields:
-        published_at: when share read it, RFC 3339; None: published before there was such a header.
+        published_at: when share read it, RFC 3339; None: published before this header existed.
         position: ``<topic>/<partition>/<offset>`` of the audit log's newest row that changed it; None: published again
-            without a change, or before there was such a header.
+            without a change, or before this header existed.
     """
 
     topic: str
@@ -35,7 +35,7 @@ class PortalRecord:
     position: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it: keys as 32 hexadecimal digits, times by RFC 3339."""
+        """Return it as JSON values: keys as 32 hexadecimal digits, times in RFC 3339."""
         return {
             "topic": self.topic,
             "partition": self.partition,
@@ -48,10 +48,10 @@ class PortalRecord:
 
 
 def json_value(value: Any) -> Any:
-    """Return a decoded value, whatever is nested in it, as JSON can have it: no value is in a form of Python's own.
+    """Return a decoded value as JSON values, with everything nested in it.
 
     Raises:
-        TypeError: a type that no schema gives.
+        TypeError: a type that no schema produces.
     """
     if isinstance(value, dict):
         return {name: json_value(part) for name, part in value.items()}
@@ -71,18 +71,18 @@ def json_value(value: Any) -> Any:
 def tail(
     bootstrap: str, topic: str, unmask: bool, until_end: bool, waits: Callable[[str], None] = lambda _: None
 ) -> Generator[PortalRecord, None, None]:
-    """Yield the records of a topic from its beginning, personal fields masked unless told otherwise.
+    """Yield the records of a topic from its beginning, with personal fields masked unless ``unmask``.
 
     Args:
         bootstrap: Kafka brokers.
         topic: a record topic.
         unmask: show personal and sensitive values.
-        until_end: stop at what is the end now; otherwise wait for more, for ever, and for the topic too.
-        waits: is told once that the topic is waited for, and once that it is there.
+        until_end: stop at the current end; otherwise wait for more, forever, and for the topic too.
+        waits: called once when the wait for the topic begins, and once when the topic exists.
 
     Raises:
         UnreachableError: no broker answers.
-        HubError: the topic is not there, and only what is there now was asked for.
+        HubError: the topic does not exist, and ``until_end`` is set.
     """
     with log_reader(bootstrap, auto_offset_reset="earliest") as consumer:
         partitions = _partitions(consumer, topic)
@@ -111,7 +111,7 @@ def tail(
 
 
 _QUIET_S = 5.0
-"""Between the last committed record and the end of the log stand markers of transactions: nothing more comes."""
+"""Transaction markers follow the last committed record; after this time without a record, none follows."""
 
 
 _LOOK_EVERY_S = 0.5

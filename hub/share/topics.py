@@ -1,7 +1,7 @@
-"""The topics that share fills, by the id that Kafka gave each: one that is deleted and made anew has another id.
+"""The topics that share fills, with the id that Kafka gave each: a topic that is deleted and recreated has a new id.
 
-All records of a key lie in one partition. So share keeps to the partitions that a topic had when it was filled first;
-partitions that are added later stay empty, until the topic is made anew.
+All records of a key are in one partition. So share uses only the partitions that a topic had when it was first filled.
+Partitions added later stay empty until the topic is recreated.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from hub.warehouse.tables.share import share_topic
 
 @dataclass(frozen=True, slots=True)
 class TopicMadeAnew:
-    """A topic that is not the one share has filled: ``name`` is what ``hub share republish`` calls its content."""
+    """A topic that is not the one share has filled; ``name`` is the argument of ``hub share republish``."""
 
     topic: str
     name: str
@@ -44,9 +44,9 @@ class Added:
 
 
 def compare_topics(connection: Connection, found: Mapping[str, TopicFound]) -> list[TopicMadeAnew]:
-    """Keep what topics are that are seen for the first time; return those whose id is another than the one known.
+    """Store topics that are seen for the first time; return those whose id differs from the known one.
 
-    An alert is open for each of these, until its content is published again.
+    Each of these has an open alert until its content is published again.
     """
     known = {row.topic: (row.topic_id, row.partitions_there) for row in connection.execute(select(share_topic))}
     for topic, now in sorted(found.items()):
@@ -60,7 +60,7 @@ def compare_topics(connection: Connection, found: Mapping[str, TopicFound]) -> l
 
 
 def _keep(connection: Connection, topic: str, found: TopicFound) -> None:
-    """Keep a topic as it is found, if that is news: what is known of another topic of the name stays as it is."""
+    """Store a topic as found, if it is new; what is known of another topic of that name does not change."""
     keeping = insert(share_topic).values(
         topic=topic, topic_id=found.topic_id, partitions=found.partitions, partitions_there=found.partitions
     )
@@ -78,7 +78,7 @@ def _keep(connection: Connection, topic: str, found: TopicFound) -> None:
 
 
 def partitions_kept(connection: Connection, found: Mapping[str, TopicFound]) -> dict[str, int]:
-    """Return how many partitions share fills of each topic that is there."""
+    """Return how many partitions of each existing topic share fills."""
     known = {
         row.topic: row.partitions
         for row in connection.execute(select(share_topic))
@@ -97,7 +97,7 @@ def partitions_added(connection: Connection) -> list[Added]:
 
 
 def made_anew(connection: Connection, found: Mapping[str, UUID]) -> list[TopicMadeAnew]:
-    """Return the topics whose id is another than the one known."""
+    """Return the topics whose id differs from the known one."""
     names = {topic: name for name, topic in shared_topics().items()}
     rows = connection.execute(select(share_topic.c.topic, share_topic.c.topic_id).order_by(share_topic.c.topic))
     return [
@@ -108,7 +108,7 @@ def made_anew(connection: Connection, found: Mapping[str, UUID]) -> list[TopicMa
 
 
 def words_of(anew: TopicMadeAnew) -> str:
-    """Say what is known and which command fills the topic again."""
+    """Return the alert's text: both ids, and the command that fills the topic again."""
     return (
         f"the topic has the id {anew.found}, and share has filled {anew.known}: it was deleted and created again; "
         f"hub share republish {anew.name} --execute --reason TEXT publishes all of it again"
@@ -116,7 +116,7 @@ def words_of(anew: TopicMadeAnew) -> str:
 
 
 def accept_id(connection: Connection, topic: str, topic_id: UUID) -> None:
-    """Note that the topic of that id holds all that share has published; the next look learns its partitions."""
+    """Store that the topic with this id holds all that share has published; the next look learns its partitions."""
     connection.execute(
         update(share_topic)
         .where(share_topic.c.topic == topic, share_topic.c.topic_id != topic_id)
@@ -125,5 +125,5 @@ def accept_id(connection: Connection, topic: str, topic_id: UUID) -> None:
 
 
 def _not_seen(connection: Connection, found: Mapping[str, TopicFound]) -> list[str]:
-    """Return known topics that are not there now: whether they are made anew is not known yet."""
+    """Return known topics that do not exist now: whether they are recreated is not known yet."""
     return [topic for topic in connection.execute(select(share_topic.c.topic)).scalars() if topic not in found]

@@ -1,8 +1,8 @@
-"""Liveness of sources, kept by a Faust agent: how many events each source sent, when it last spoke, how late it was.
+"""Activity of sources, kept by a Faust agent: how many events each source sent, when it last sent, and how late.
 
-Once a second the intake sends one small event per source of what was committed since; the agent adds them up in a table
-whose changelog survives the worker. It is a view for operators, not part of the truth: a batch whose announcement is
-lost is missing from the counts and nowhere else.
+Once a second the intake sends one small event per source about what was committed since. The agent adds them up in a
+table; its changelog survives the worker. The table is a view for operators only. If an announcement is lost, its batch
+is missing from these counts and nowhere else.
 """
 
 import json
@@ -25,9 +25,11 @@ _log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_S = 1.0
 MOST_ROWS = 1_000_000
-"""Rows kept until they are announced, some 24 MB; while the broker takes no announcements the oldest are left out."""
+"""Maximum number of rows kept until they are announced, about 24 MB. While the broker refuses announcements, the oldest
+rows are dropped.
+"""
 MOST_SOURCES = 10_000
-"""Sources in the table: whoever may write announcements may name any."""
+"""Maximum number of sources in the table: anybody who may write announcements may name any source."""
 _SAID = ("source", "events", "newest_occurred_at", "seen_at")
 _LONGEST_SOURCE = 200
 _LAST_TIME = 2**40
@@ -35,20 +37,20 @@ _LAST_TIME = 2**40
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The agent's topic and table, and the batches that are still to be announced."""
+    """The agent's topic and table, and the batches that are not announced yet."""
 
     topic: Any
     table: Any
     waiting: deque[pl.DataFrame] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def announce(self, batch: Batch) -> None:
-        """Take note of a committed batch; costs its caller next to nothing."""
+        """Note a committed batch; this costs the caller almost nothing."""
         self.waiting.extend(accepted.frame[["source_system", "occurred_at"]] for accepted in batch.accepted)
         while sum(frame.height for frame in self.waiting) > MOST_ROWS:
             self.waiting.popleft()
 
     async def send(self) -> None:
-        """Send the announcements; one that the broker does not take is left out."""
+        """Send the announcements; one that the broker refuses is dropped."""
         frames = [self.waiting.popleft() for _ in range(len(self.waiting))]
         for seen in activity_of(frames):
             try:
@@ -75,7 +77,7 @@ def add_activity(app: faust.App) -> Activity:
 
 
 def seen_in(value: bytes | None) -> dict[str, Any] | None:
-    """Return an announcement, None when it is none: whoever may write on the topic may write anything."""
+    """Return an announcement, or None if the value is not one: whoever may write to the topic may write anything."""
     said = parsed(value)
     if not isinstance(said, dict):
         return None
@@ -101,7 +103,7 @@ def added(before: dict[str, Any] | None, event: dict[str, Any]) -> dict[str, Any
 
 
 def activity_of(frames: Sequence[pl.DataFrame]) -> list[dict[str, Any]]:
-    """Return one announcement per source of some batches' rows; times in seconds since the epoch.
+    """Return one announcement per source in some batches' rows; times in seconds since the epoch.
 
     Args:
         frames: with ``source_system`` and ``occurred_at``.

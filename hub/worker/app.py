@@ -1,7 +1,7 @@
-"""The worker as a Faust app: Faust gives process, supervision and web port; the way in is a service inside it.
+"""The worker as a Faust app: Faust gives the process, supervision and web port; the intake is a service inside it.
 
-Faust acknowledges an event even when its agent raised, so nothing that must reach the warehouse goes through an
-agent: the intake has its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
+Faust acknowledges an event even if its agent raised an error. So nothing that must reach the warehouse passes through
+an agent: the intake has its own consumer and the transaction of ``hub.reconcile`` (docs/decisions/0003-faust.md).
 """
 
 import asyncio
@@ -30,9 +30,10 @@ from hub.worker.transport import Transport
 
 @dataclass(frozen=True, slots=True)
 class AppOptions:
-    """Where the app finds Kafka, keeps its files and serves its pages (loopback; port 0: a free one).
+    """Where the app finds Kafka, keeps its files and serves its pages (on loopback; port 0: a free one).
 
-    The intake starts after the app, so the app's group must not wait longer for a killed worker than the intake's does.
+    The intake starts after the app, so the app's group must not wait longer for a killed worker than the intake's
+    group.
     """
 
     bootstrap: str
@@ -42,7 +43,7 @@ class AppOptions:
 
 
 class _App(faust.App):  # type: ignore[misc, unused-ignore]
-    """Reads by the hub's own consumer."""
+    """A Faust app that reads with the hub's own consumer."""
 
     logger = faust.App.logger
 
@@ -57,9 +58,14 @@ def build_app(
     alerts: Callable[[], list[Raised]] = list,
     heartbeat: Heartbeat | None = None,
 ) -> faust.App:
-    """Return the app that runs an intake and some chores, and shows its health on ``/health``.
+    """Return the app that runs an intake and chores, and shows its health on ``/health``.
 
-    ``alerts``: reads the open alerts for ``/alerts``; blocks, and raises RetryableError. ``heartbeat``: is kept going.
+    Args:
+        options: see ``AppOptions``.
+        intake: the intake.
+        chores: what else the worker does periodically.
+        alerts: reads the open alerts for ``/alerts``; blocks, and raises RetryableError.
+        heartbeat: runs as long as the app.
     """
     app = _App(
         WORKER_APP,
@@ -93,7 +99,7 @@ def _add_services(
 
     @app.service
     class IntakeService(Service):  # type: ignore[misc, unused-ignore]
-        """The intake as a part of the worker: it starts, stops and fails with it."""
+        """The intake as a service of the worker: they start, stop and fail together."""
 
         @Service.task
         async def consume(self) -> None:
@@ -118,7 +124,7 @@ def _add_services(
 def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:
     @app.page("/health")
     class Health(View):  # type: ignore[misc, unused-ignore]
-        """200 while the intake flows, 503 while it waits for its environment."""
+        """200 while the intake works, 503 while it waits for a server."""
 
         async def get(self, request: Request) -> Any:
             report = health(intake)
@@ -126,7 +132,7 @@ def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:
 
     @app.page("/sources")
     class Sources(View):  # type: ignore[misc, unused-ignore]
-        """What this worker's share of the source table says: events, newest times, by source."""
+        """This worker's part of the source table: events and newest times, by source."""
 
         async def get(self, request: Request) -> Any:
             return self.json({code: dict(seen) for code, seen in activity.table.items()})
@@ -137,7 +143,7 @@ def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:
 def _add_alerts(app: faust.App, alerts: Callable[[], list[Raised]]) -> None:
     @app.page("/alerts")
     class Alerts(View):  # type: ignore[misc, unused-ignore]
-        """The open alerts of the warehouse, whichever worker raised them; 503 while it cannot be asked."""
+        """The open alerts of the warehouse, from all workers; 503 while PostgreSQL cannot be asked."""
 
         async def get(self, request: Request) -> Any:
             try:
@@ -165,7 +171,7 @@ def health(intake: Intake) -> dict[str, object]:
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody listens on."""
+    """Return a port on loopback on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Put a worker together from the settings: warehouse, decoder, intake, Faust app; and run it until a signal ends it."""
+"""Build a worker from the settings (warehouse, decoder, intake, Faust app) and run it until a signal ends it."""
 
 import logging
 import os
@@ -50,11 +50,11 @@ _log = logging.getLogger(__name__)
 
 _LEDGER_YIELDS_S = 20.0
 _SIGNALLED = 128
-"""Exit code of a process that a signal ended, less the signal's number."""
+"""The exit code of a process that a signal ended is this plus the signal's number."""
 
 
 class SignalledWorker(faust.Worker):  # type: ignore[misc, unused-ignore]
-    """Faust's worker, which ends in peace on a signal; remembers which it was, for the exit code."""
+    """Faust's worker, which ends in order on a signal and remembers which signal it was, for the exit code."""
 
     ended_by: signal.Signals | None = None
 
@@ -64,10 +64,10 @@ class SignalledWorker(faust.Worker):  # type: ignore[misc, unused-ignore]
 
 
 def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
-    """Run one worker; return the exit code when a signal has ended it: 130 or 143.
+    """Run one worker; return the exit code after a signal: 130 or 143.
 
     Raises:
-        ConfigError: policy, calendar or database are not as they must be.
+        ConfigError: policy, calendar or database are not as required.
         LostRangeError: the log does not hold a stored offset.
     """
     policy = load_policy(policy_path)
@@ -122,9 +122,9 @@ def _intake_options(settings: Settings, places: Endpoints) -> IntakeOptions:
 
 
 def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy) -> dict[str, int]:
-    """Wait until database and broker are there and the warehouse is complete; return the sources' numbers.
+    """Wait for the database, the broker and a complete warehouse; return the sources' numbers.
 
-    Tables, and a first policy, that only the tables' owner may make are waited for.
+    If only the tables' owner may create tables or store the first policy, wait until that is done.
     """
     working_days = load_calendar(settings.calendar)
     waiting = Waiting()
@@ -147,7 +147,7 @@ def _ready(settings: Settings, places: Endpoints, engine: Engine, policy: Policy
 
 
 def _run(app: faust.App, intake: Intake, log_level: str) -> int:
-    """Run the app to its end; Faust ends by ``SystemExit``, whatever the reason."""
+    """Run the app until it ends; Faust always ends with ``SystemExit``."""
     worker = SignalledWorker(app, loglevel="INFO", logging_config=logging_config(log_level), redirect_stdouts=False)
     try:
         worker.execute_from_commandline()

@@ -1,9 +1,9 @@
-"""What a worker does from time to time beside its stream: checks, seals, clean-ups.
+"""Periodic work of a worker next to its stream: checks, seals, clean-ups.
 
-A chore runs in a thread, one run at a time. While very much comes in, as after an outage, it lets the stream go first,
-for as long as it may: what it does is not lost, only later. An environment that is away is waited for: the chore runs
-again at its next turn. Any other error is a bug: it is told, and the chore is tried again later (hub.intake.turns); the
-worker and its other chores go on.
+A chore runs in a thread, one run at a time. While the worker is under load, for example after an outage, a chore waits,
+up to its limit; it runs later, so nothing is lost. If a server is unreachable, the chore runs again at its next
+interval. Any other error is a bug: it is reported, and the chore is tried again later (hub.intake.turns). The worker
+and its other chores continue.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ LOOK_EVERY_S = 0.5
 class Chore:
     """Something to do every ``every_s`` seconds; ``do`` blocks, and raises RetryableError to be called again later.
 
-    ``yields_s``: how long at most it waits while the stream has very much to do.
+    ``yields_s``: how long the chore waits at most while the worker is under load.
     """
 
     name: str
@@ -41,8 +41,8 @@ async def run_chores(
 
     Args:
         chores: what to do.
-        is_pressed: tells whether the stream has very much to do.
-        notes: where a chore that fails by a bug is noted.
+        is_pressed: tells whether the worker is under load.
+        notes: where bugs of chores are recorded.
     """
     with ThreadPoolExecutor(max(1, len(chores)), "chore") as threads:
         async with asyncio.TaskGroup() as tasks:
@@ -63,7 +63,7 @@ async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[
 
 @dataclass(slots=True)
 class _Waits:
-    """Runs a chore, and tells once that it waits for its environment, and once that it goes on."""
+    """Runs a chore; logs once that it waits for a server, and once that it continues."""
 
     chore: Chore
     since: float | None = None

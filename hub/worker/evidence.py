@@ -1,4 +1,4 @@
-"""Evidence as a part of the worker: its chores, and what the health page shows of it."""
+"""Evidence in the worker: its chores, and what the health page shows of it."""
 
 import logging
 from collections.abc import Callable
@@ -24,17 +24,17 @@ MONTHS_EVERY_S = 3600.0
 def evidence_chores(
     settings: Settings, places: Endpoints, engines: tuple[Engine, Engine], gate: EvidenceGate
 ) -> tuple[Chore, ...]:
-    """Return the chores that seal and sign, and that make the months of the audit log ahead.
+    """Return the chores that seal and sign, and that create the audit log's partitions for coming months.
 
-    ``engines``: as the user of ``HUB_DATABASE_URL``, and with the worker's role.
+    ``engines``: one connects as the user of ``HUB_DATABASE_URL``, one with the worker's role.
 
     Raises:
-        ConfigError: the limit of evidence is no longer than the time between two heads.
+        ConfigError: the evidence limit is not longer than the time between two heads.
     """
     owner, working = engines
     if settings.evidence_limit_s <= settings.evidence_every_s:
         raise ConfigError(["HUB_EVIDENCE_LIMIT_S must be longer than HUB_EVIDENCE_EVERY_S"])
-    # The client of the head's topic tells every step of every connection.
+    # The Kafka client of the head topic logs every step of every connection.
     logging.getLogger("kafka").setLevel(logging.WARNING)
     keys = KeySource.of(settings)
     if keys.is_own:
@@ -56,7 +56,7 @@ def evidence_chores(
 
 
 def _yields_s(settings: Settings) -> float:
-    """The stream goes first for half of what is left to the limit at most: waiting alone never closes the gate."""
+    """Let the stream go first for at most half of the time left to the limit: waiting alone never stops commits."""
     every_s, limit_s = settings.evidence_every_s, settings.evidence_limit_s
     return min(every_s, (limit_s - every_s) / 2)
 
@@ -71,7 +71,7 @@ def _make_months(owner: Engine, schema: str) -> None:
 
 
 def evidence_shown(status: IntakeStatus) -> Callable[[str | None], None]:
-    """Return what tells the health page that the worker waits for evidence, and that it goes on."""
+    """Return the function that shows on the health page that the worker waits for evidence, or no longer does."""
 
     def show(why: str | None) -> None:
         if why is None:

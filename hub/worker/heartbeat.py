@@ -1,10 +1,10 @@
-"""The worker's heartbeat, and what it is asked for on the way: is PostgreSQL there, are all the others?
+"""The worker's heartbeat, which also checks whether PostgreSQL answers and whether the other processes run.
 
-Every two seconds the worker writes into the warehouse how it is, and judges everybody's heartbeats: alerts of processes
-that are gone or far behind open and close here, whichever worker looks. A write that is not done in time says that
-PostgreSQL is away even while there is nothing to commit.
+Every two seconds the worker writes its state into the warehouse and checks everybody's heartbeats. Alerts about
+processes that are gone or far behind open and close here; any worker does this. A write that takes too long shows that
+PostgreSQL is unreachable, even while there is nothing to commit.
 
-Connectors have no way to the warehouse. They speak on a topic of their own, and an agent brings it here.
+Connectors have no access to the warehouse. They send heartbeats to their own topic, and an agent brings them here.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ _log = logging.getLogger(__name__)
 
 BEAT_EVERY_S = 2.0
 ANSWER_S = 2.5
-"""A heartbeat that is not written by then means that PostgreSQL does not answer; both together are under 5 s."""
+"""If a heartbeat is not written within this time, PostgreSQL does not answer; both times together are below 5 s."""
 MOST_BUG_S = 10.0
-"""So long at most until a heartbeat that a bug failed is tried again: before the worker is taken to be gone."""
+"""Longest pause before the next heartbeat after a bug: shorter than the time after which the worker counts as gone."""
 _MOST_HEARD = 1_000
 LEFT_OUT = (
     "heartbeats of %d connectors were left out: they name no source of the policy, or one that has %d connectors "
@@ -50,13 +50,13 @@ LEFT_OUT = (
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Writes the worker's heartbeats and those of the connectors that it hears.
+    """Writes the heartbeats of the worker, and of the connectors that it hears.
 
     Fields:
-        engine: of the warehouse.
+        engine: the warehouse's.
         worker: the worker's name, ``host:pid``.
-        status: of its intake.
-        limits: when somebody is gone or behind.
+        status: the intake's.
+        limits: when a process counts as gone or behind.
     """
 
     engine: Engine = field(repr=False)
@@ -66,11 +66,11 @@ class Heartbeat:
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     heard: dict[str, Beat] = field(default_factory=dict)
     _known: frozenset[str] = frozenset()
-    """Connectors that were admitted: the noise of others shuts none of them out."""
+    """Connectors admitted before: heartbeats under invented names do not exclude them."""
     _left_out: int = 0
 
     async def run(self, notes: ChoreNotes) -> None:
-        """Beat until cancelled, and then say that the worker ended; ``notes``: where a bug is noted."""
+        """Write heartbeats until cancelled, then record that the worker ended; ``notes``: where a bug is recorded."""
         patience, turns = Patience(self.status), Turns("heartbeat", notes, MOST_BUG_S)
         with ThreadPoolExecutor(1, "heartbeat") as thread:
             try:
@@ -91,7 +91,7 @@ class Heartbeat:
             await asyncio.sleep(again_s or BEAT_EVERY_S)
 
     async def _heed(self, finished: asyncio.Future[None], patience: Patience) -> None:
-        """Note what a heartbeat that was written, or was not, says of PostgreSQL; a bug passes through."""
+        """Note whether PostgreSQL answered, from the result of a heartbeat; a bug passes through."""
         try:
             await finished
         except RetryableError as error:
@@ -100,10 +100,10 @@ class Heartbeat:
             patience.goes_on(Errand.DATABASE)
 
     def beat(self, ended: bool = False) -> None:
-        """Write the worker's own heartbeat and what was heard of connectors; settle the alerts. Blocks.
+        """Write the worker's own heartbeat and those heard from connectors; settle the alerts. Blocks.
 
         Raises:
-            RetryableError: PostgreSQL is away.
+            RetryableError: PostgreSQL is unreachable.
         """
         own = self._own()
         with translated_errors("writing a heartbeat"), self.engine.begin() as connection:
@@ -114,7 +114,7 @@ class Heartbeat:
             settle_alert(connection)
 
     def hear(self, said: Any, heard_at: datetime) -> None:
-        """Take note of a connector's heartbeat; anything else on its topic is passed over."""
+        """Keep a connector's heartbeat; ignore anything else on its topic."""
         beat = beat_from_json(said, heard_at) if isinstance(said, dict) else None
         if beat is not None and (beat.name in self._known or len(self.heard) < _MOST_HEARD):
             self.heard[beat.name] = beat
@@ -165,7 +165,7 @@ async def _in_time(call: Awaitable[None]) -> None:
 
 
 def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -> None:
-    """Add the agent that hears the connectors."""
+    """Add the agent that receives the connectors' heartbeats."""
     topic = app.topic(
         HEARTBEAT_TOPIC, partitions=1, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
     )
@@ -179,6 +179,6 @@ def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -
 
 
 def _heard_at(timestamp: float | None) -> datetime:
-    """Return when a record came to the broker; a time that is none, or is still to come, is now."""
+    """Return when a record reached the broker; now, if its time is missing or in the future."""
     now = time.time()
     return datetime.fromtimestamp(timestamp if timestamp is not None and 0 < timestamp < now else now, UTC)

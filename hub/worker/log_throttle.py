@@ -1,4 +1,4 @@
-"""Keep the Kafka client from filling the log while the broker is away: it logs every try, many times a second."""
+"""Keep the Kafka client from filling the log while the broker is unreachable: it logs many tries a second."""
 
 import logging
 import time
@@ -19,11 +19,11 @@ _LOGGERS = (
 
 
 _MEANINGLESS = ("Group Coordinator Request failed", "Task <kafka.net")
-"""Beginnings of errors that the client logs on its way to what then works: a group's first member, a new topic."""
+"""Beginnings of errors that the client logs before it succeeds: for a group's first member, or for a new topic."""
 
 
 class Repetitions(logging.Filter):
-    """Lets each warning or error of a logger through once in a while, some not at all; information always."""
+    """Logs each warning or error of a logger at most every ``every_s`` seconds, some never; information always."""
 
     def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Repetitions(logging.Filter):
         self._last: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is to be logged."""
+        """Tell whether to log the record."""
         if record.levelno < logging.WARNING:
             return True
         if str(record.msg).startswith(_MEANINGLESS):
@@ -45,7 +45,7 @@ class Repetitions(logging.Filter):
 
 
 def throttle_repetitions() -> None:
-    """Put the filter on the client's loggers."""
+    """Add the filter to the client's loggers."""
     filtering = Repetitions()
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(filtering)

@@ -1,11 +1,11 @@
-"""What is said on a topic of the worker's own: whoever may write there may write anything."""
+"""Values on the worker's own topics. Whoever may write there may write anything."""
 
 import json
 from typing import Any
 
 
 def parsed(value: bytes | None) -> Any:
-    """Return what JSON says, None when it is none."""
+    """Return the parsed JSON, or None if it is not JSON."""
     try:
         return json.loads(value or b"null")
     except (ValueError, RecursionError):

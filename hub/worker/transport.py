@@ -1,7 +1,7 @@
-"""Faust's way to Kafka, with the hub's consumer in it: no record on a topic of the worker's own makes it fail.
+"""Faust's Kafka transport with the hub's consumer: no record on the worker's own topics makes it fail.
 
-Anybody who may write heartbeats may write a record that the client library cannot read (hub.log.stream). For agents
-such a record is one without key and value.
+Anybody who may write heartbeats may write a record that the client library cannot read (hub.log.stream). Agents receive
+such a record without key and value.
 """
 
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from hub.log.stream import LogConsumer, swapped
 
 
 class _Thread(_driver.AIOKafkaConsumerThread):  # type: ignore[misc, unused-ignore]
-    """The library's thread; its consumer is the hub's."""
+    """The library's thread, with the hub's consumer."""
 
     logger = _driver.logger
 
@@ -38,7 +38,7 @@ class _Consumer(_driver.Consumer):  # type: ignore[misc, unused-ignore]
 
 
 class Transport(_driver.Transport):  # type: ignore[misc, unused-ignore]
-    """Of a worker's app."""
+    """The transport of a worker's app."""
 
     logger = _driver.logger
     Consumer = _Consumer

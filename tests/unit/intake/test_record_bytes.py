@@ -16,5 +16,5 @@ def test_record_that_ends_where_its_batch_ends_is_whole() -> None:
 
 @pytest.mark.parametrize("missing", [1, 2, len(BODY)])
 def test_record_that_lacks_its_last_bytes_is_damage(missing: int) -> None:
-    with pytest.raises(DamageError, match="record 1 of 1 says a length"):
+    with pytest.raises(DamageError, match="record 1 of 1 gives a length"):
         list(records_in(varint(len(BODY)) + BODY[: len(BODY) - missing], 1))

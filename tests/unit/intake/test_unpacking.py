@@ -91,12 +91,12 @@ def _body(rest: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (_body(varint(400)), "its key says a length"),
-        (_body(varint(-1) + varint(9_999_999)), "its value says a length"),
+        (_body(varint(400)), "its key gives a length"),
+        (_body(varint(-1) + varint(9_999_999)), "its value gives a length"),
         (_body(varint(-1) + varint(-1) + varint(-5)), "a number of headers"),
         (_body(varint(-1) + varint(-1) + varint(1 << 40)), "a number of headers"),
         (_body(varint(-1) + varint(-1) + varint(1) + varint(-1)), "header 1 has no name"),
-        (_body(varint(-1) + varint(-1) + varint(0) + b"more"), "bytes stand behind its headers"),
+        (_body(varint(-1) + varint(-1) + varint(0) + b"more"), "bytes follow its headers"),
         (b"\0" + b"\xff" * 11, "a number in it does not end"),
         (b"", "a number in it does not end"),
     ],
@@ -119,8 +119,8 @@ def test_record_that_contradicts_itself_does_not_hide_the_next(read: Read, raw: 
         (batch(3, [Said(), Said()], 2, payload=b"\xff\xff\xff\xff\x0f no snappy"), "cannot be decompressed as snappy"),
         (batch(3, [Said(), Said()], 3, payload=b"no lz4"), "cannot be decompressed as lz4"),
         (batch(3, [Said(), Said()], 4, payload=b"no zstd"), "cannot be decompressed as zstd"),
-        (batch(3, [Said(length=10_000), Said()]), "record 1 of 2 says a length"),
-        (batch(3, [Said(length=-7), Said()]), "record 1 of 2 says a length"),
+        (batch(3, [Said(length=10_000), Said()]), "record 1 of 2 gives a length"),
+        (batch(3, [Said(length=-7), Said()]), "record 1 of 2 gives a length"),
     ],
 )
 def test_batch_whose_records_cannot_be_told_apart_is_damage_and_nothing_behind_it_is_read(
@@ -141,7 +141,7 @@ def test_records_before_damage_in_their_batch_are_read(read: Read) -> None:
     records, after = read(content, 3, [])
     assert told(records) == [
         (3, b"0", ""),
-        (4, None, "the batch from 4 to 5: record 2 of 3 says a length that the batch does not have"),
+        (4, None, "the batch from 4 to 5: record 2 of 3 gives a length beyond the end of the batch"),
     ]
     assert (records[1].end, after) == (6, 6)
 
