@@ -93,8 +93,8 @@ def _body(rest: bytes) -> bytes:
     [
         (_body(varint(400)), "its key gives a length"),
         (_body(varint(-1) + varint(9_999_999)), "its value gives a length"),
-        (_body(varint(-1) + varint(-1) + varint(-5)), "a number of headers"),
-        (_body(varint(-1) + varint(-1) + varint(1 << 40)), "a number of headers"),
+        (_body(varint(-1) + varint(-1) + varint(-5)), "more headers than it can hold"),
+        (_body(varint(-1) + varint(-1) + varint(1 << 40)), "more headers than it can hold"),
         (_body(varint(-1) + varint(-1) + varint(1) + varint(-1)), "header 1 has no name"),
         (_body(varint(-1) + varint(-1) + varint(0) + b"more"), "bytes follow its headers"),
         (b"\0" + b"\xff" * 11, "a number in it does not end"),
@@ -114,7 +114,7 @@ def test_record_that_contradicts_itself_does_not_hide_the_next(read: Read, raw: 
     ("content", "why"),
     [
         (batch(3, [Said(), Said()], break_crc=True), "its checksum does not fit"),
-        (batch(3, [Said(), Said()], 5), "compressed by a codec of number 5"),
+        (batch(3, [Said(), Said()], 5), "compressed by the unknown codec number 5"),
         (batch(3, [Said(), Said()], 1, payload=b"no gzip"), "cannot be decompressed as gzip"),
         (batch(3, [Said(), Said()], 2, payload=b"\xff\xff\xff\xff\x0f no snappy"), "cannot be decompressed as snappy"),
         (batch(3, [Said(), Said()], 3, payload=b"no lz4"), "cannot be decompressed as lz4"),
