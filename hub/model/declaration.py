@@ -1,7 +1,10 @@
 """The words in which an entity is declared. The entities themselves stand in ``hub.model.entities``."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from hub.model.flags import Flag
 
 
 class Role(StrEnum):
@@ -29,19 +32,31 @@ class UnitField:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedBy:
+    """How others name a thing that they do not name by its whole key: by a code among its key fields.
+
+    Fields:
+        code: the key field that they give.
+        scheme: the key field that equals the ``unit_scheme`` of the envelope that names it; None: the code alone tells.
+        characters: how many characters of the code, from its first, tell which thing it is; None: all of them.
+    """
+
+    code: str
+    scheme: str | None = None
+    characters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A data field that names a thing which must be known before the event counts; until then its key is parked.
 
     Fields:
         field: the data field; a null names nothing.
-        entity: the entity it names.
-        by_key: whether the field is that entity's whole key. A unit is looked up by the envelope's ``unit_scheme`` and
-            its code, a procedure by the first characters of its code.
+        entity: the entity it names, by its key or as its declaration says (``Entity.named_by``).
     """
 
     field: str
     entity: str
-    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +112,6 @@ class Aspect:
     described: tuple[str, ...] = ()
     history: bool = False
 
-    @property
-    def others(self) -> dict[str, str]:
-        """Fields that name another entity by its key, and that entity: tables get ``<field>_key`` beside each."""
-        named = {field: "citizen" for field in self.persons}
-        return named | {item.field: item.entity for item in self.references if item.by_key}
-
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -113,12 +122,18 @@ class Entity:
         key: data fields that identify it, in every subject of its aspects.
         aspects: its sides.
         record_topic: whether its golden records are published (topic ``hub.<name>.record.v1``).
+        named_by: how events of other entities name it; None: by its key, which is one field then.
+        published_by: who publishes its things and how they are loaded, for whoever names one that is not known.
+        unknown: the flag of an event that was let in although the thing of this entity that it names is not known.
     """
 
     name: str
     key: tuple[str, ...]
     aspects: tuple[Aspect, ...] = field(default=())
     record_topic: bool = False
+    named_by: NamedBy | None = None
+    published_by: str = ""
+    unknown: Flag = Flag.UNKNOWN_REFERENCE
 
     def aspect(self, name: str) -> Aspect:
         """Return the aspect of that name; ``KeyError`` when there is none."""
@@ -126,3 +141,35 @@ class Entity:
             if aspect.name == name:
                 return aspect
         raise KeyError(name)
+
+
+def declaration_problems(entities: Sequence[Entity]) -> Iterator[str]:
+    """Yield what is wrong with declarations by themselves; ``hub schemas check`` compares their fields with schemas."""
+    by_name = {entity.name: entity for entity in entities}
+    subjects = [aspect.subject for entity in entities for aspect in entity.aspects]
+    yield from (f"entity {name}: is declared twice" for name in _repeated([entity.name for entity in entities]))
+    yield from (f"subject {subject}: feeds two aspects" for subject in _repeated(subjects))
+    for entity in entities:
+        by = entity.named_by
+        if by is not None and not {by.code, by.scheme or by.code} <= set(entity.key):
+            yield f"entity {entity.name}: named_by: its code and scheme must be key fields: {', '.join(entity.key)}"
+        for aspect in entity.aspects:
+            if aspect.same_as and len(entity.key) > 1:
+                yield f"{entity.name}.{aspect.name}: same_as: the entity's key must be one field"
+            for reference in aspect.references:
+                yield from _reference_problems(f"{entity.name}.{aspect.name}", reference, by_name)
+
+
+def _reference_problems(where: str, reference: Reference, by_name: Mapping[str, Entity]) -> Iterator[str]:
+    named = by_name.get(reference.entity)
+    if named is None:
+        yield f"{where}: reference {reference.field}: there is no entity {reference.entity}"
+    elif named.named_by is None and len(named.key) > 1:
+        yield (
+            f"{where}: reference {reference.field}: the key of {named.name} has several fields; "
+            f"declare named_by of {named.name}: the code that names it"
+        )
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

@@ -5,7 +5,10 @@ schema's data fields. Tables, staging, merge statements, conflict checks and por
 declarations. To add an entity, add its schema under ``schemas/`` and a declaration here (docs/add-an-entity.md).
 """
 
-from hub.model.declaration import Aspect, Entity, Reference, Role, SameAs, UnitField
+from hub.model.declaration import Aspect, Entity, NamedBy, Reference, Role, SameAs, UnitField, declaration_problems
+from hub.model.dossiers.deadline import PROCEDURE_CHARACTERS
+from hub.model.errors import ConfigError
+from hub.model.flags import Flag
 
 CITIZEN = Entity(
     "citizen",
@@ -65,6 +68,7 @@ DOSSIER = Entity(
     "dossier",
     key=("dossier_code",),
     record_topic=True,
+    unknown=Flag.UNKNOWN_DOSSIER,
     aspects=(
         Aspect(
             "submission",
@@ -80,7 +84,7 @@ DOSSIER = Entity(
             ),
             references=(
                 Reference("procedure_code", "procedure"),
-                Reference("linked_parent_code", "dossier", by_key=True),
+                Reference("linked_parent_code", "dossier"),
             ),
             same_as=(SameAs("alt_codes", "ALT_CODE", member="code"),),
         ),
@@ -96,6 +100,11 @@ DOSSIER = Entity(
 PROCEDURE = Entity(
     "procedure",
     key=("procedure_code",),
+    named_by=NamedBy("procedure_code", characters=PROCEDURE_CHARACTERS),
+    published_by=(
+        "the portal publishes the catalogue of procedures; where there is none yet: hub procedures load FILE"
+    ),
+    unknown=Flag.UNKNOWN_PROCEDURE,
     aspects=(
         Aspect("catalogue", "procedure.changed", (Role.PORTAL,), names=("name", "field_name", "executing_agency_name")),
     ),
@@ -103,6 +112,9 @@ PROCEDURE = Entity(
 ADMIN_UNIT = Entity(
     "admin_unit",
     key=("scheme", "unit_code"),
+    named_by=NamedBy("unit_code", scheme="scheme"),
+    published_by="the statistics office publishes the units: hub units load",
+    unknown=Flag.UNKNOWN_UNIT,
     aspects=(
         Aspect(
             "unit",
@@ -142,10 +154,16 @@ REVIEW = Entity(
 
 ENTITIES: tuple[Entity, ...] = (CITIZEN, DOSSIER, PROCEDURE, ADMIN_UNIT, SOCIAL_PAYMENT, INSPECTION, REVIEW)
 
+if _problems := list(declaration_problems(ENTITIES)):
+    raise ConfigError(_problems)
+
 SUBJECTS: dict[str, tuple[Entity, Aspect]] = {
     aspect.subject: (entity, aspect) for entity in ENTITIES for aspect in entity.aspects
 }
 """Which entity and aspect a subject feeds."""
+
+
+_BY_NAME = {entity.name: entity for entity in ENTITIES}
 
 
 def key_fields_of(subject: str) -> tuple[str, tuple[str, ...]]:
@@ -156,7 +174,14 @@ def key_fields_of(subject: str) -> tuple[str, tuple[str, ...]]:
 
 def entity_named(name: str) -> Entity:
     """Return the entity of that name; ``KeyError`` when there is none."""
-    for entity in ENTITIES:
-        if entity.name == name:
-            return entity
-    raise KeyError(name)
+    return _BY_NAME[name]
+
+
+def named_by_key(aspect: Aspect) -> dict[str, Entity]:
+    """Return the fields that name another entity by its key, and that entity: tables have ``<field>_key`` for each."""
+    named = dict.fromkeys(aspect.persons, CITIZEN)
+    for reference in aspect.references:
+        entity = entity_named(reference.entity)
+        if entity.named_by is None:
+            named[reference.field] = entity
+    return named

@@ -33,6 +33,7 @@ class Flag(IntFlag):
     UNKNOWN_ENUM = 1 << 17
     DATES_OUT_OF_ORDER = 1 << 18
     PLACEHOLDER_TEXT = 1 << 19
+    UNKNOWN_REFERENCE = 1 << 20
 
 
 class StandingFlag(StrEnum):
@@ -129,6 +130,11 @@ WORDS: dict[Flag | StandingFlag, Words] = {
     Flag.PLACEHOLDER_TEXT: Words(
         "Tên giấy tờ giả định", "a document titled Dinhkem, as systems send to get past a required field", "seen in use"
     ),
+    Flag.UNKNOWN_REFERENCE: Words(
+        "Đối tượng được nhắc đến không có trong hệ thống",
+        "let through although another thing that it names never became known",
+        "parking",
+    ),
     StandingFlag.DECEASED_HOLDS_INSURANCE: Words(
         "Người đã chết còn thẻ bảo hiểm y tế", "health insurance of a person who died is valid", "domain rule 9.7"
     ),
@@ -148,13 +154,6 @@ WORDS: dict[Flag | StandingFlag, Words] = {
     ),
 }
 """Every flag in words; a test holds the two lists together."""
-
-FLAG_OF_REFERENCE: dict[str, Flag] = {
-    "admin_unit": Flag.UNKNOWN_UNIT,
-    "procedure": Flag.UNKNOWN_PROCEDURE,
-    "dossier": Flag.UNKNOWN_DOSSIER,
-}
-"""By entity: what an event gets that was parked for it and let through without it."""
 
 NEW_CODES_FROM = datetime(2025, 6, 30, 17, tzinfo=UTC)
 """0:00 of 1 July 2025 in Vietnam: from then on codes are those of Decision 19/2025/QD-TTg."""

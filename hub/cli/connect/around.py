@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, Select, func, select
 from sqlalchemy.exc import DBAPIError
 
 from connectors.checks.permitted import policy_problems, policy_warnings
@@ -18,8 +18,8 @@ from hub.embedded.locate import endpoints
 from hub.intake.checks.flags import with_flags
 from hub.intake.decode.batch import Phase, decode_batch
 from hub.model.compared import Record
-from hub.model.declaration import Reference
-from hub.model.entities import SUBJECTS, entity_named
+from hub.model.declaration import Aspect, Entity, NamedBy, Reference
+from hub.model.entities import ENTITIES, SUBJECTS, entity_named
 from hub.model.errors import ConfigError, HubError
 from hub.model.flags import flags_in
 from hub.model.policies.policy import Policy, Source, load_policy
@@ -27,14 +27,7 @@ from hub.model.policies.quality import QualityRules, quality_rules
 from hub.warehouse.database import translated_errors
 from hub.warehouse.tables.entities import aspect_tables
 
-COMPARED = 8
-"""Characters of a procedure's code that tell which it is."""
-
 MOST_NAMED = 20
-_PUBLISHERS = {
-    "procedure": "the portal publishes the catalogue of procedures; where there is none yet: hub procedures load FILE",
-    "admin_unit": "the statistics office publishes the units: hub units load",
-}
 
 
 class Around:
@@ -113,7 +106,7 @@ class Around:
             if reference.field in {rule.field for rule in stream.fields}
         }
         for entity, (stream, name) in wanted.items():
-            says = _PUBLISHERS[entity]
+            says = published_by(entity_named(entity))
             if self._known is None:
                 yield (
                     f"{stream}: {name} names a {entity}; no warehouse could be looked at. If the hub does not know it, "
@@ -132,7 +125,13 @@ class Around:
 def references_of(subject: str) -> list[Reference]:
     """Return what events of a subject name by a code that somebody else publishes."""
     _, aspect = SUBJECTS[subject]
-    return [one for one in aspect.references if not one.by_key and one.entity in _PUBLISHERS]
+    return [one for one in aspect.references if entity_named(one.entity).named_by is not None]
+
+
+def published_by(entity: Entity) -> str:
+    """Say who publishes the things of an entity, and what to do where the hub does not know them."""
+    subjects = " or ".join(aspect.subject for aspect in entity.aspects)
+    return entity.published_by or f"a source that the policy lets speak of {subjects} publishes it"
 
 
 def look_around(declaration: Declaration) -> Around:
@@ -161,25 +160,39 @@ def look_around(declaration: Declaration) -> Around:
 
 
 def known_things(engine: Engine) -> dict[str, set[str]]:
-    """Return the codes that the warehouse knows: procedures by what tells them, units as ``scheme:code``.
+    """Return the codes that the warehouse knows, by entity: of each what tells it, behind its scheme.
 
     Raises:
         HubError: the warehouse is away, or was not migrated.
     """
-    procedure = aspect_tables(entity_named("procedure").aspects[0].subject).claim
-    unit = aspect_tables(entity_named("admin_unit").aspects[0].subject).claim
     with translated_errors("reading what the hub knows"), engine.connect() as connection:
-        codes = connection.execute(select(func.left(procedure.c.procedure_code, COMPARED)).distinct()).scalars()
-        procedures = {str(code) for code in codes}
-        units = connection.execute(select(unit.c.scheme, unit.c.unit_code).distinct())
-        return {"procedure": procedures, "admin_unit": {f"{scheme}:{code}" for scheme, code in units}}
+        return {
+            entity.name: {
+                ":".join(map(str, row))
+                for aspect in entity.aspects
+                for row in connection.execute(_codes_known(aspect, by))
+            }
+            for entity in ENTITIES
+            if (by := entity.named_by) is not None
+        }
+
+
+def _codes_known(aspect: Aspect, by: NamedBy) -> Select[tuple[str, ...]]:
+    claim = aspect_tables(aspect.subject).claim
+    code: ColumnElement[str] = claim.c[by.code]
+    if by.characters is not None:
+        code = func.left(code, by.characters)
+    return select(*([claim.c[by.scheme]] if by.scheme else []), code).distinct()
 
 
 def _codes(frame: pl.DataFrame, reference: Reference) -> dict[str, int]:
+    """Count the codes that rows name, in the form of ``known_things``."""
+    by = entity_named(reference.entity).named_by
+    assert by is not None  # noqa: S101 - see references_of
     code = pl.col(reference.field).cast(pl.String())
-    if reference.entity == "procedure":
-        code = code.str.slice(0, COMPARED)
-    else:
+    if by.characters is not None:
+        code = code.str.slice(0, by.characters)
+    if by.scheme is not None:
         code = pl.concat_str(pl.col("unit_scheme").cast(pl.String()), code, separator=":")
     return dict(frame.select(code.alias("code")).drop_nulls()["code"].value_counts().iter_rows())
 

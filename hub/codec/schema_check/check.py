@@ -12,6 +12,7 @@ from typing import Any
 
 from hub.codec.catalogue import FIRST_ID, IDS_FILE, PublishedId, fingerprint, read_files, read_ids
 from hub.codec.schema_check import compatibility, rules, symbols
+from hub.codec.schema_check.declared import declared_problems
 from hub.codec.schema_check.problems import Problem, Rule
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
@@ -42,7 +43,14 @@ def check_folder(folder: Path) -> tuple[Problem, ...]:
         ancestors = {old: files[subject, old] for old in range(1, number) if (subject, old) in files}
         for old, ancestor in ancestors.items():
             found += compatibility.problems_between(subject, (old, ancestor), (number, schema))
+    for subject, number in _newest(files).items():
+        found += declared_problems(subject, number, files[subject, number])
     return tuple(sorted(set(found), key=lambda problem: (problem.subject, problem.number, problem.field, problem.rule)))
+
+
+def _newest(files: Files) -> dict[str, int]:
+    """Return the newest version of each subject."""
+    return {subject: number for subject, number in sorted(files)}
 
 
 def _id_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:

@@ -14,7 +14,7 @@ import fastavro
 from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeError, fields_of
 from hub.codec.schema_check.problems import Problem, Rule
 from hub.codec.schema_check.symbols import problems_of_symbols
-from hub.model.entities import SUBJECTS, key_fields_of
+from hub.model.entities import SUBJECTS
 from hub.model.envelope import ENVELOPE_FIELDS, Operation, UnitScheme
 from hub.topology import HEAD_SUBJECT
 
@@ -230,21 +230,12 @@ def _key_problems(subject: str, fields: tuple[FieldSpec, ...]) -> Found:
     if subject not in SUBJECTS:
         return
     specs = {spec.name: spec for spec in fields}
-    _, key = key_fields_of(subject)
-    parts: tuple[str, ...] = ()
-    named: tuple[str, ...] = ()
-    if subject in SUBJECTS:
-        aspect = SUBJECTS[subject][1]
-        parts = aspect.part
-        named = (*aspect.not_compared, *(unit.code for unit in aspect.units), *(n for i in aspect.indexes for n in i))
-    for name in (*key, *parts):
+    entity, aspect = SUBJECTS[subject]
+    for name in (*entity.key, *aspect.part):
         if name not in specs or specs[name].nullable:
             yield Rule.KEY, name, "is part of the key and must be there and required"
-        elif name in key and specs[name].kind not in (FieldKind.STRING, FieldKind.ENUM):
+        elif name in entity.key and specs[name].kind not in (FieldKind.STRING, FieldKind.ENUM):
             yield Rule.KEY, name, "is part of the key and must be text"
-    for name in named:
-        if name not in specs:
-            yield Rule.KEY, name, "is named by the entity's declaration but is missing"
 
 
 def _list_problems(fields: tuple[FieldSpec, ...]) -> Found:

@@ -12,10 +12,12 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.content_hash import content_hash
 from hub.codec.fields import DataClass
 from hub.model.declaration import Aspect, Entity, SameAs
+from hub.model.entities import named_by_key
 from hub.model.envelope import Operation
 from hub.model.keys import KEY_BYTES, SEPARATOR
 from hub.model.rules import RULES
 from hub.warehouse.batch import LINK_SCHEMA, NO_LINKS
+from hub.warehouse.tables.aspect_columns import other_key
 
 
 def hashed_key(entity: str, parts: Sequence[pl.Expr], secret: str) -> pl.Expr:
@@ -30,7 +32,10 @@ def derived_columns(version: SchemaVersion, aspect: Aspect, secret: str) -> list
     columns = [
         content_hash(version).alias("content_hash"),
         (pl.col("operation") == Operation.REVOKE.value).alias("revoked"),
-        *(_other_key(field, entity, secret).alias(f"{field}_key") for field, entity in aspect.others.items()),
+        *(
+            named_key(entity, pl.col(field), secret).alias(other_key(field))
+            for field, entity in named_by_key(aspect).items()
+        ),
     ]
     apart = [spec.name for spec in version.data_fields if spec.data_class is DataClass.SENSITIVE]
     if apart:
@@ -38,18 +43,16 @@ def derived_columns(version: SchemaVersion, aspect: Aspect, secret: str) -> list
     return columns
 
 
-def _other_key(field: str, entity: str, secret: str) -> pl.Expr:
-    """Return the key that a field names; null for a value that cannot be a key.
+def named_key(entity: Entity, value: pl.Expr, secret: str) -> pl.Expr:
+    """Return the key of the thing that a value names; the entity's key is one field.
 
-    Otherwise a placeholder would link strangers.
+    A value that the rule of that field refuses cannot be a key and names nobody: otherwise a placeholder would link
+    strangers.
     """
-    value = pl.col(field)
-    if entity == "citizen":
-        value = pl.when(value.str.contains(_PIN)).then(value)
-    return hashed_key(entity, [value], secret)
-
-
-_PIN = RULES["pin"].pattern or ""
+    rule = RULES.get(entity.key[0])
+    if rule is not None and rule.pattern is not None:
+        value = pl.when(value.str.contains(rule.pattern)).then(value)
+    return hashed_key(entity.name, [value], secret)
 
 
 def identity_links(passed: pl.DataFrame, entity: Entity, aspect: Aspect, secret: str) -> pl.DataFrame:
@@ -82,11 +85,8 @@ def _links_of(rows: pl.DataFrame, entity: Entity, same_as: SameAs, secret: str) 
             .explode("named")
             .with_columns(pl.col("named").struct.field(same_as.member).alias("named"))
         )
-    value = pl.col("named")
-    if entity.name == "citizen":
-        value = pl.when(value.str.contains(_PIN)).then(value)
     return (
-        named.with_columns(other=hashed_key(entity.name, [value], secret), kind=pl.lit(same_as.kind))
+        named.with_columns(other=named_key(entity, pl.col("named"), secret), kind=pl.lit(same_as.kind))
         .filter(pl.col("other").is_not_null() & (pl.col("other") != pl.col("key")))
         .select(LINK_SCHEMA.names())
         .unique(maintain_order=True)

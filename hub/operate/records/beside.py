@@ -14,6 +14,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
 from hub.model.declaration import Aspect, Entity
+from hub.model.entities import named_by_key
 from hub.operate.records.claims import Disagreement
 from hub.operate.records.decisions import Decided
 from hub.operate.records.questions import CONFLICT, REVIEW
@@ -199,11 +200,11 @@ def _parked(connection: Connection, entity: Entity, keys: Collection[UUID]) -> I
 def _names(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Naming]:
     for aspect in entity.aspects:
         claim = aspect_tables(aspect.subject).claim
-        for name, other in aspect.others.items():
+        for name, other in named_by_key(aspect).items():
             column = claim.c[other_key(name)]
             named = select(column).where(claim.c.key.in_(keys), column.is_not(None), ~claim.c.revoked)
             for key in connection.execute(named.distinct().order_by(column)).scalars():
-                yield Naming(other, key, name)
+                yield Naming(other.name, key, name)
 
 
 def _named_by(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterable[Naming]:
@@ -212,8 +213,8 @@ def _named_by(connection: Connection, entity: Entity, keys: Collection[UUID]) ->
             tables.claim.c[other_key(name)].in_(keys), ~tables.claim.c.revoked
         )
         for tables in all_aspect_tables()
-        for name, named in tables.aspect.others.items()
-        if named == entity.name
+        for name, named in named_by_key(tables.aspect).items()
+        if named is entity
     ]
     if not found:
         return

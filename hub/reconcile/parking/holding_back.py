@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Delete,
     Integer,
@@ -21,81 +20,29 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     Update,
-    Uuid,
     and_,
     bindparam,
     case,
-    cast,
     delete,
     exists,
-    false,
     func,
     null,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hub.model.declaration import Reference
 from hub.model.entities import entity_named
-from hub.model.flags import FLAG_OF_REFERENCE
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.parking.dated_ahead import ask_about, rows_ahead, waits_for_officer
+from hub.reconcile.parking.references import named_by_row
 from hub.reconcile.shared.event_order import ORDER_COLUMNS, with_event_order
 from hub.reconcile.shared.stage import stage
 from hub.warehouse.batch import NO_AUDIT_ROWS, Accepted, audit_rows
 from hub.warehouse.copy import copy_rows
-from hub.warehouse.tables.aspect_columns import other_key
-from hub.warehouse.tables.core import identity_link, parked
+from hub.warehouse.tables.core import parked
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
-
-PROCEDURE_CODE_COMPARED = 8
-"""Characters of a procedure's code that tell which it is; what follows names the place (domain.md section 3.1)."""
-
-
-def reference_known(
-    reference: Reference, code: ColumnElement[str], scheme: ColumnElement[str], key: ColumnElement[Any] | None
-) -> ColumnElement[bool]:
-    """Return whether what a field names is known: some source has claimed it."""
-    target = aspect_tables(entity_named(reference.entity).aspects[0].subject).claim
-    if reference.entity == "admin_unit":
-        return exists().where(target.c.scheme == scheme, target.c.unit_code == code)
-    if reference.entity == "procedure":
-        first = PROCEDURE_CODE_COMPARED
-        return exists().where(func.left(target.c.procedure_code, first) == func.left(code, first))
-    return or_(
-        *(
-            exists().where(aspect_tables(aspect.subject).claim.c.key == key)
-            for aspect in entity_named(reference.entity).aspects
-        ),
-        exists().where(identity_link.c.entity == reference.entity, identity_link.c.other == key),
-    )
-
-
-def waits_for_text(
-    reference: Reference, code: ColumnElement[str], scheme: ColumnElement[str], key: ColumnElement[Any] | None
-) -> ColumnElement[str]:
-    """Return what a row waits for: ``procedure:<code>``, ``admin_unit:<scheme>:<code>``, ``dossier:<key>``."""
-    named = key if key is not None else code
-    return func.concat(reference.entity, ":", *((scheme, ":") if reference.entity == "admin_unit" else ()), named)
-
-
-def known_reference(tables: AspectTables, waits_for: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether the thing that such a text names is known by now; an officer's word never is."""
-    cases: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(waits_for_officer(waits_for), false())]
-    for reference in tables.aspect.references:
-        entity = func.split_part(waits_for, ":", 1)
-        rest = func.substr(waits_for, len(reference.entity) + 2)
-        scheme, code = func.split_part(rest, ":", 1), func.split_part(rest, ":", 2)
-        key = None
-        if reference.entity != "admin_unit":
-            code = rest
-        if reference.by_key:
-            key = cast(case((entity == reference.entity, rest)), Uuid)
-        cases.append((entity == reference.entity, reference_known(reference, code, scheme, key)))
-    return case(*cases, else_=true())
 
 
 @cache
@@ -105,13 +52,11 @@ def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | No
     sibling = stage.alias("sibling")
     missing = []
     for reference in tables.aspect.references:
-        code = stage.c[reference.field]
-        key = stage.c[other_key(reference.field)] if reference.by_key else None
-        condition = and_(code.is_not(None), ~reference_known(reference, code, stage.c.unit_scheme, key))
-        if reference.entity == tables.entity.name:
-            in_batch = exists().where(sibling.c.key == key)
-            condition = and_(condition, ~in_batch)
-        missing.append((condition, waits_for_text(reference, code, stage.c.unit_scheme, key)))
+        named = named_by_row(tables, reference)
+        condition = and_(stage.c[reference.field].is_not(None), ~named.is_known())
+        if named.entity is tables.entity:
+            condition = and_(condition, ~exists().where(named.is_it(sibling.c)))
+        missing.append((condition, named.as_text()))
     waits_for = case(*missing, else_=null())
     behind = exists().where(
         parked.c.subject == tables.aspect.subject,
@@ -174,7 +119,7 @@ def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> 
 def _with_flags(connection: Connection, accepted: Accepted, let_in: Sequence[Row[Any]]) -> Accepted:
     """Flag rows that are let in although what they name is not known, in the stage too."""
     unknown = [
-        (row.log, row.log_offset, int(FLAG_OF_REFERENCE[row.waits_for.split(":", 1)[0]]))
+        (row.log, row.log_offset, int(entity_named(row.waits_for.split(":", 1)[0]).unknown))
         for row in let_in
         if row.waits_for is not None
     ]

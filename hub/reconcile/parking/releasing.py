@@ -37,7 +37,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from hub.model.entities import SUBJECTS
 from hub.model.errors import ConcurrentUpdateError
 from hub.reconcile.parking.dated_ahead import TIME_IN_FUTURE, still_asks, waits_for_officer
-from hub.reconcile.parking.holding_back import known_reference
+from hub.reconcile.parking.references import known_reference
 from hub.warehouse.batch import Batch
 from hub.warehouse.tables.core import log_partition, parked, review
 from hub.warehouse.tables.entities import aspect_tables

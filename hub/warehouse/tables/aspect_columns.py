@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import DataClass, FieldKind
 from hub.model.declaration import Aspect
+from hub.model.entities import named_by_key
 from hub.warehouse.tables.core import utc_time
 
 _TYPES: dict[FieldKind, TypeEngine[Any]] = {
@@ -94,7 +95,7 @@ class Columns:
         return [
             *(Column(name, _TYPES[kinds[name]], nullable=False) for name in PROVENANCE),
             *(Column(name, _TYPES[kinds[name]]) for name in data),
-            *(Column(other_key(name), Uuid) for name in self.aspect.others),
+            *(Column(other_key(name), Uuid) for name in named_by_key(self.aspect)),
             Column("flags", Integer),
             *(
                 [Column("sensitive", Boolean, nullable=False, server_default=text("false"))]

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldSpec
 from hub.model.declaration import Aspect, Entity
-from hub.model.entities import ENTITIES
+from hub.model.entities import ENTITIES, named_by_key
 from hub.model.errors import ConfigError
 from hub.warehouse.tables.aspect_columns import Columns, other_key
 from hub.warehouse.tables.core import metadata
@@ -137,7 +137,8 @@ def _claim(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
         Column("contested", Boolean, nullable=False),
         *columns.content(),
         PrimaryKeyConstraint(*identity, "source"),
-        *(_index(prefix, fields) for fields in (*aspect.indexes, *((other_key(name),) for name in aspect.others))),
+        *(_index(prefix, fields) for fields in aspect.indexes),
+        *(_index(prefix, (other_key(name),)) for name in named_by_key(aspect)),
         info={"aspect": aspect.subject},
     )
 

@@ -120,6 +120,26 @@ def test_check_reports_a_broken_rule(
     assert expected in rules(folder)
 
 
+@pytest.mark.parametrize(
+    ("subject", "field", "edit"),
+    [
+        ("dossier.submitted", "alt_codes", lambda schema: remove("alt_codes")(schema)),
+        ("citizen.changed", "spouse_name", lambda schema: remove("spouse_name")(schema)),
+        ("residence.changed", "commune_code", lambda schema: of_class("commune_code", "SENSITIVE")(schema)),
+        ("procedure.changed", "procedure_code", lambda schema: of_class("procedure_code", "PERSONAL")(schema)),
+    ],
+)
+def test_newest_version_has_what_the_declaration_names(
+    folder: Path, subject: str, field: str, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    publish_next(folder, subject, edit)
+    assert (Rule.KEY, field) in rules(folder, subject)
+
+
+def of_class(name: str, data_class: str) -> Callable[[dict[str, Any]], None]:
+    return lambda schema: field_of(schema, name).update(data_class=data_class)
+
+
 def list_of(**item: Any) -> dict[str, Any]:
     fields = [changed("inner", item)]
     return {"type": "array", "items": {"type": "record", "name": "Added", "fields": fields}}

@@ -1,0 +1,59 @@
+"""What an entity's declaration asks of its schemas: the newest version has each field it names, fit for its use."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hub.codec.fields import DataClass, FieldSpec, UnsupportedTypeError, fields_of
+from hub.codec.schema_check.problems import Problem, Rule
+from hub.model.declaration import Aspect, Entity
+from hub.model.entities import SUBJECTS
+
+_SAID_ALOUD = (DataClass.PUBLIC, DataClass.INTERNAL)
+
+
+def declared_problems(subject: str, number: int, schema: Mapping[str, Any]) -> list[Problem]:
+    """Return what the newest version of a subject lacks of what the declaration of its entity names."""
+    if subject not in SUBJECTS:
+        return []
+    try:
+        fields = {spec.name: spec for spec in fields_of(schema)}
+    except (UnsupportedTypeError, KeyError, TypeError, ValueError):
+        return []  # a file that does not parse is reported by its own rules
+    entity, aspect = SUBJECTS[subject]
+    found = [*_missing(aspect, fields), *_apart(entity, aspect, fields), *_named(entity, fields)]
+    return [Problem(subject, number, Rule.KEY, message, name) for name, message in found]
+
+
+Found = Iterator[tuple[str, str]]
+"""Field, message."""
+
+
+def _looked_up(aspect: Aspect) -> tuple[str, ...]:
+    """Return the fields that an aspect's claims are found or followed by."""
+    return (
+        *(unit.code for unit in aspect.units),
+        *(name for index in aspect.indexes for name in index),
+        *aspect.persons,
+        *(reference.field for reference in aspect.references),
+        *aspect.watched,
+    )
+
+
+def _missing(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> Found:
+    others = (*aspect.not_compared, *aspect.names, *(one.field for one in aspect.same_as), *aspect.described)
+    for name in dict.fromkeys((*_looked_up(aspect), *others)):
+        if name not in fields:
+            yield name, "is named by the entity's declaration but is missing"
+
+
+def _apart(entity: Entity, aspect: Aspect, fields: Mapping[str, FieldSpec]) -> Found:
+    """Sensitive fields stand in a table of their own, where nothing is looked up."""
+    for name in dict.fromkeys((*entity.key, *_looked_up(aspect))):
+        if name in fields and fields[name].data_class is DataClass.SENSITIVE:
+            yield name, "is SENSITIVE and stands apart from the claim, so the declaration cannot look it up"
+
+
+def _named(entity: Entity, fields: Mapping[str, FieldSpec]) -> Found:
+    by = entity.named_by
+    if by is not None and by.code in fields and fields[by.code].data_class not in _SAID_ALOUD:
+        yield by.code, "names the thing in lists of parked records, so it must be PUBLIC or INTERNAL"
