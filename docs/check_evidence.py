@@ -6,7 +6,7 @@ Needs Python 3.11 or newer and the package ``cryptography``; nothing of the hub,
     python check_evidence.py event.json --key 64e85388...   (64 hex digits, or a file with them or with a PEM key)
 
 Exit code 0: the event is proven. 1: it is not. 2: a file cannot be read.
-Take this file and the public key from somebody you trust, not from whom you audit: it prints its own SHA-256.
+Take this file and the public key from a person you trust, not from the party you audit: it prints its own SHA-256.
 """
 
 import argparse
@@ -31,11 +31,11 @@ CHUNK = 256
 DIGEST_BYTES = 32
 MARK_BYTES = 4
 NO_LINK = bytes(DIGEST_BYTES)
-"""What the first link of a chain follows."""
+"""The first link of a chain follows this value."""
 
 RELEASES = "(releases)"
 ACTIONS = "(actions)"
-"""The chains that are no log partition's; those are called ``topic/partition``."""
+"""The chains that do not belong to a log partition; the others are called ``topic/partition``."""
 
 AUDIT_FIELDS: Mapping[str, str] = {
     "batch": "int8",
@@ -52,7 +52,7 @@ AUDIT_FIELDS: Mapping[str, str] = {
     "flags": "int4",
     "recorded_at": "timestamptz",
 }
-"""What a leaf of the audit log covers, in this order; the row's place is covered by the node."""
+"""What a leaf of the audit log covers, in this order; the node covers the row's place."""
 
 RELEASE_FIELDS: Mapping[str, str] = {"log": "int2", "log_offset": "int8", **AUDIT_FIELDS}
 ACTION_FIELDS: Mapping[str, str] = {
@@ -93,7 +93,7 @@ def row_bytes(relation: str, row: Mapping[str, Any]) -> bytes:
 
     Args:
         relation: ``audit``, ``release``, ``action`` or ``batch``.
-        row: has every field of ``FIELDS[relation]``; uuids and times as Python's, or as text.
+        row: has every field of ``FIELDS[relation]``; uuids and times as Python values or as text.
     """
     fields = FIELDS[relation]
     parts = [struct.pack(">i", len(fields) + 1), _field("text", TAGS[relation])]
@@ -135,7 +135,7 @@ def node_of(placed_leaves: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of one batch that stand one after another in a chain; ``batch_leaf``: of the batch's own row."""
+    """The consecutive rows of one batch in a chain; ``batch_leaf``: of the batch's own row."""
 
     batch: int
     batch_leaf: bytes
@@ -146,7 +146,7 @@ class Part:
 
     @property
     def digest(self) -> bytes:
-        """What the root is made of."""
+        """Return the digest from which the root is made."""
         ends = struct.pack(">qqqi", self.batch, self.first, self.last, self.rows)
         return hashlib.sha256(b"\x02" + ends + self.batch_leaf + b"".join(self.nodes)).digest()
 
@@ -168,7 +168,7 @@ class Stretch:
     marks_digest: bytes
 
     def link(self, previous: bytes) -> bytes:
-        """Return the link that ties this stretch to the one before it."""
+        """Return the link that connects this stretch with the one before it."""
         name = self.chain.encode()
         ends = struct.pack(">qqi", self.first, self.end, self.rows)
         sized = struct.pack(">i", len(name)) + name
@@ -176,13 +176,13 @@ class Stretch:
 
 
 def marks_digest(marks: bytes, places: bytes | None) -> bytes:
-    """Return the digest of what names wrong rows, which the link covers too."""
+    """Return the digest of marks and places, which help to name wrong rows; the link covers it."""
     return hashlib.sha256(b"\x05" + struct.pack(">i", len(marks)) + marks + (places or b"")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
-    """Where a chain ends: the place after its last row that is sealed, and its last link."""
+    """The end of a chain: the place after its last sealed row, and its last link."""
 
     chain: str
     end: int
@@ -191,7 +191,7 @@ class ChainEnd:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The ends of the chains that moved since the head before it, and that head's digest.
+    """The ends of the chains that moved since the previous head, and that head's digest.
 
     ``number`` counts from 1 without a gap. ``previous``: hex; the SHA-256 of the previous head's document.
     """
@@ -216,10 +216,10 @@ class Head:
 
     @classmethod
     def parse(cls, document: str) -> "Head":
-        """Return the head that a document says.
+        """Return the head in a document.
 
         Raises:
-            ValueError: it says none.
+            ValueError: it contains none.
         """
         try:
             content = json.loads(document)
@@ -230,7 +230,7 @@ class Head:
 
 
 def document_digest(document: str) -> str:
-    """Return what the next head gives as ``previous``: SHA-256, hex."""
+    """Return what the next head stores as ``previous``: SHA-256, hex."""
     return hashlib.sha256(document.encode()).hexdigest()
 
 
@@ -253,20 +253,20 @@ BUNDLE = "evidence bundle 1"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was checked, in words, and whether it holds."""
+    """One check in words, and whether it holds."""
 
     words: str
     holds: bool
 
 
 def check_bundle(bundle: Mapping[str, Any], public_key: bytes) -> list[Step]:
-    """Return what was checked, in order; the event is proven when all of it holds.
+    """Return the checks in order; the event is proven if all of them hold.
 
     Raises:
-        ValueError: this is no bundle.
+        ValueError: this is not a bundle.
     """
     if bundle.get("format") != BUNDLE or not bundle.get("proofs"):
-        raise ValueError("no evidence bundle")
+        raise ValueError("not an evidence bundle")
     steps = []
     try:
         for proof in bundle["proofs"]:

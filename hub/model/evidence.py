@@ -1,11 +1,12 @@
 """Hashes and chains of evidence, as an auditor recomputes them: standard library only (docs/evidence.md).
 
-A *leaf* is the SHA-256 of one row in PostgreSQL's binary form of a record (``record_send``), with a word in front that
-names the table. Up to ``CHUNK`` rows, each with its place, make a *node*; the nodes of one batch's rows make a *part*,
-with the digest of the batch's own row; the parts between two places of a chain make a *root*. A *link* ties a root to
+A *leaf* is the SHA-256 of one row in PostgreSQL's binary form of a record (``record_send``); a text before it
+names the table. Up to ``CHUNK`` rows, each with its place, make a *node*. The nodes of one batch's rows make a *part*,
+together with the digest of the batch's own row. The parts between two places of a chain make a *root*. A *link*
+connects a root with
 the link before it. The links at the ends of all chains are signed together: a *head*.
 
-All hashes are SHA-256; numbers are big-endian; each kind of hash begins with a byte of its own.
+All hashes are SHA-256; numbers are big-endian; each kind of hash begins with its own byte.
 """
 
 import hashlib
@@ -23,11 +24,11 @@ CHUNK = 256
 DIGEST_BYTES = 32
 MARK_BYTES = 4
 NO_LINK = bytes(DIGEST_BYTES)
-"""What the first link of a chain follows."""
+"""The first link of a chain follows this value."""
 
 RELEASES = "(releases)"
 ACTIONS = "(actions)"
-"""The chains that are no log partition's; those are called ``topic/partition``."""
+"""The chains that do not belong to a log partition; the others are called ``topic/partition``."""
 
 AUDIT_FIELDS: Mapping[str, str] = {
     "batch": "int8",
@@ -44,7 +45,7 @@ AUDIT_FIELDS: Mapping[str, str] = {
     "flags": "int4",
     "recorded_at": "timestamptz",
 }
-"""What a leaf of the audit log covers, in this order; the row's place is covered by the node."""
+"""What a leaf of the audit log covers, in this order; the node covers the row's place."""
 
 RELEASE_FIELDS: Mapping[str, str] = {"log": "int2", "log_offset": "int8", **AUDIT_FIELDS}
 ACTION_FIELDS: Mapping[str, str] = {
@@ -85,7 +86,7 @@ def row_bytes(relation: str, row: Mapping[str, Any]) -> bytes:
 
     Args:
         relation: ``audit``, ``release``, ``action`` or ``batch``.
-        row: has every field of ``FIELDS[relation]``; uuids and times as Python's, or as text.
+        row: has every field of ``FIELDS[relation]``; uuids and times as Python values or as text.
     """
     fields = FIELDS[relation]
     parts = [struct.pack(">i", len(fields) + 1), _field("text", TAGS[relation])]
@@ -127,7 +128,7 @@ def node_of(placed_leaves: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of one batch that stand one after another in a chain; ``batch_leaf``: of the batch's own row."""
+    """The consecutive rows of one batch in a chain; ``batch_leaf``: of the batch's own row."""
 
     batch: int
     batch_leaf: bytes
@@ -138,7 +139,7 @@ class Part:
 
     @property
     def digest(self) -> bytes:
-        """What the root is made of."""
+        """Return the digest from which the root is made."""
         ends = struct.pack(">qqqi", self.batch, self.first, self.last, self.rows)
         return hashlib.sha256(b"\x02" + ends + self.batch_leaf + b"".join(self.nodes)).digest()
 
@@ -160,7 +161,7 @@ class Stretch:
     marks_digest: bytes
 
     def link(self, previous: bytes) -> bytes:
-        """Return the link that ties this stretch to the one before it."""
+        """Return the link that connects this stretch with the one before it."""
         name = self.chain.encode()
         ends = struct.pack(">qqi", self.first, self.end, self.rows)
         sized = struct.pack(">i", len(name)) + name
@@ -168,13 +169,13 @@ class Stretch:
 
 
 def marks_digest(marks: bytes, places: bytes | None) -> bytes:
-    """Return the digest of what names wrong rows, which the link covers too."""
+    """Return the digest of marks and places, which help to name wrong rows; the link covers it."""
     return hashlib.sha256(b"\x05" + struct.pack(">i", len(marks)) + marks + (places or b"")).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
-    """Where a chain ends: the place after its last row that is sealed, and its last link."""
+    """The end of a chain: the place after its last sealed row, and its last link."""
 
     chain: str
     end: int
@@ -183,7 +184,7 @@ class ChainEnd:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The ends of the chains that moved since the head before it, and that head's digest.
+    """The ends of the chains that moved since the previous head, and that head's digest.
 
     ``number`` counts from 1 without a gap. ``previous``: hex; the SHA-256 of the previous head's document.
     """
@@ -208,10 +209,10 @@ class Head:
 
     @classmethod
     def parse(cls, document: str) -> "Head":
-        """Return the head that a document says.
+        """Return the head in a document.
 
         Raises:
-            ValueError: it says none.
+            ValueError: it contains none.
         """
         try:
             content = json.loads(document)
@@ -222,7 +223,7 @@ class Head:
 
 
 def document_digest(document: str) -> str:
-    """Return what the next head gives as ``previous``: SHA-256, hex."""
+    """Return what the next head stores as ``previous``: SHA-256, hex."""
     return hashlib.sha256(document.encode()).hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""Evidence: seal, sign, verify, prove, search, retire the audit log."""
+"""Evidence: seal, sign, verify, prove, search and retire the audit log."""

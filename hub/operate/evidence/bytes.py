@@ -1,4 +1,4 @@
-"""Verify audit rows against the log's own bytes: every record has its row, and the row says what the record says."""
+"""Verify audit rows against the log's own bytes: every record has its row, and both say the same."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class Compared:
 
 
 class BytesCheck:
-    """Reads log partitions with a consumer of its own; moves nobody's offsets."""
+    """Reads log partitions with a separate consumer; moves nobody's offsets."""
 
     def __init__(self, bootstrap: str, derivation: Derivation, progress: Callable[[int], None]) -> None:
         self._derivation = derivation
@@ -42,16 +42,16 @@ class BytesCheck:
         self._consumer = open_reader(bootstrap, auto_offset_reset="earliest", max_poll_records=_ROWS_AT_ONCE)
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         self._consumer.close()
 
     @property
     def compared(self) -> Compared:
-        """What was compared so far."""
+        """Return what was compared so far."""
         return Compared(self._records, self._gone)
 
     def findings(self, connection: Connection, chain: str | None) -> Iterator[Finding]:
-        """Yield what differs between the log and the audit rows of a topic or topic/partition; None: of all.
+        """Yield the differences between the log and the audit rows of a topic or topic/partition; None: of all.
 
         Raises:
             UnreachableError: the log cannot be read.
@@ -116,7 +116,7 @@ class BytesCheck:
                 Wrong.NOT_AUDITED, f"{where}{place}", "a record of the log without a row that says its outcome"
             )
         for place in sorted(self._damaged - rows.keys()):
-            yield Finding(Wrong.NOT_AUDITED, f"{where}{place}", "bytes that make no record, without a row for them")
+            yield Finding(Wrong.NOT_AUDITED, f"{where}{place}", "bytes that are not a record, and no row for them")
         self._gone += len(self._damaged & rows.keys())
         for place in sorted(rows.keys() - records.keys() - self._damaged):
             yield Finding(Wrong.NOT_IN_LOG, f"{where}{place}", "the log has no record here")
@@ -132,7 +132,7 @@ class BytesCheck:
 
 
 def _difference(row: Any, record: Any, said: Derived | None) -> str:
-    """Say in which way a row differs from its record; empty when it does not."""
+    """Say how a row differs from its record; empty if it does not."""
     if row.key is not None and record.key != row.key.bytes:
         return "the row names another key than the record"
     if row.value_sha256 is not None and hashlib.sha256(record.value or b"").digest() != bytes(row.value_sha256):
@@ -140,7 +140,7 @@ def _difference(row: Any, record: Any, said: Derived | None) -> str:
     if row.content_hash is None or said is None:
         return ""
     if said.content_hash is None or said.event_id is None:
-        return "the row tells of contents, and the record cannot be read"
+        return "the row has a content hash, but the record cannot be read"
     if said.content_hash != row.content_hash:
         return "the record's contents have another hash"
     if row.event_id is not None and said.event_id != row.event_id.bytes:

@@ -1,4 +1,4 @@
-"""Check a bundle that proves an event: no server, no warehouse, nothing but the bundle and a public key."""
+"""Check a bundle that proves an event: needs no server and no warehouse, only the bundle and a public key."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ BUNDLE = "evidence bundle 1"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was checked, in words, and whether it holds."""
+    """One check in words, and whether it holds."""
 
     words: str
     holds: bool
 
 
 def check_bundle(bundle: Mapping[str, Any], public_key: bytes) -> list[Step]:
-    """Return what was checked, in order; the event is proven when all of it holds.
+    """Return the checks in order; the event is proven if all of them hold.
 
     Raises:
-        ValueError: this is no bundle.
+        ValueError: this is not a bundle.
     """
     if bundle.get("format") != BUNDLE or not bundle.get("proofs"):
-        raise ValueError("no evidence bundle")
+        raise ValueError("not an evidence bundle")
     steps = []
     try:
         for proof in bundle["proofs"]:

@@ -1,7 +1,7 @@
 """Make the checker of evidence bundles as one file, which needs Python and ``cryptography`` and nothing of the hub.
 
-It is put together from the very code that ``hub audit check`` runs (``hub.model.evidence``,
-``hub.operate.evidence.check``), so the two cannot say different things. ``docs/check_evidence.py`` is its copy for
+It is made from the same code that ``hub audit check`` runs (``hub.model.evidence``,
+``hub.operate.evidence.check``), so both give the same answer. ``docs/check_evidence.py`` is its copy for
 auditors; a test compares them.
 
 ``hub audit checker`` writes the file.
@@ -24,7 +24,7 @@ Needs Python 3.11 or newer and the package ``cryptography``; nothing of the hub,
     python check_evidence.py event.json --key 64e85388...   (64 hex digits, or a file with them or with a PEM key)
 
 Exit code 0: the event is proven. 1: it is not. 2: a file cannot be read.
-Take this file and the public key from somebody you trust, not from whom you audit: it prints its own SHA-256.
+Take this file and the public key from a person you trust, not from the party you audit: it prints its own SHA-256.
 """
 
 '''

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Wrong(StrEnum):
-    """What is wrong."""
+    """The kinds of problems."""
 
     DELETED = "deleted"
     INSERTED = "inserted"
@@ -27,7 +27,7 @@ class Wrong(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong. ``where``: a chain and a place in it, or a head; ``words``: for a person."""
+    """One problem. ``where``: a chain and a place in it, or a head; ``words``: for a person."""
 
     wrong: Wrong
     where: str
@@ -35,9 +35,10 @@ class Finding:
 
 
 def row_findings(chain: str, sealed: Mapping[int, bytes], there: Mapping[int, bytes]) -> Iterator[Finding]:
-    """Yield what differs between the rows as they were sealed and as they are, both marks of leaves by place.
+    """Yield the differences between the rows as sealed and as they are; both are given as marks of leaves by place.
 
-    A row that stands at another place than it was sealed at is named as reordered, not as deleted and inserted.
+    A row that is at a different place from the one it was sealed at is reported as reordered, not as deleted and
+    inserted.
     """
     gone = [place for place in sealed if place not in there]
     new = [place for place in there if place not in sealed]
@@ -48,12 +49,12 @@ def row_findings(chain: str, sealed: Mapping[int, bytes], there: Mapping[int, by
     for place in sorted((*gone, *changed)):
         where = f"{chain}@{place}"
         if place in moved:
-            yield Finding(Wrong.REORDERED, where, f"the row that was sealed here stands at {moved[place]}")
+            yield Finding(Wrong.REORDERED, where, f"the row that was sealed here is now at {moved[place]}")
         elif place in there and place not in taken:
             yield Finding(Wrong.ALTERED, where, "the row is not what was sealed")
         elif place not in there:
             yield Finding(Wrong.DELETED, where, "the row that was sealed here is gone")
         else:
-            yield Finding(Wrong.DELETED, where, "the row that was sealed here is gone; another stands in its place")
+            yield Finding(Wrong.DELETED, where, "the row that was sealed here is gone; another is in its place")
     for place in sorted(set(new) - taken):
         yield Finding(Wrong.INSERTED, f"{chain}@{place}", "this row was not there when its place was sealed")

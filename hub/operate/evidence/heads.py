@@ -1,4 +1,4 @@
-"""Heads: the ends of all chains signed together, stored, and published to their topic, where nobody takes them back."""
+"""Heads: the ends of all chains, signed together, stored, and published to their topic, which nobody can undo."""
 
 import io
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class SignedHead:
 def sign_head(connection: Connection, key: SigningKey) -> SignedHead:
     """Sign the ends of the chains that moved since the last head, and store the head in the caller's transaction.
 
-    The caller has the turn to seal, so no seal is added meanwhile.
+    The caller holds the lock for sealing, so no seal is added meanwhile.
     """
     last = connection.execute(select(head).order_by(head.c.number.desc()).limit(1)).one_or_none()
     covered = 0 if last is None else int(last.last_seal)
@@ -70,13 +70,13 @@ def sign_head(connection: Connection, key: SigningKey) -> SignedHead:
 
 
 def stored_heads(connection: Connection, number: int | None = None) -> list[SignedHead]:
-    """Return the heads of the warehouse in their order; ``number``: that one only."""
+    """Return the heads of the warehouse in order; ``number``: only that one."""
     wanted = _heads() if number is None else _heads().where(head.c.number == number)
     return _signed(connection, wanted)
 
 
 def unpublished_heads(connection: Connection) -> list[SignedHead]:
-    """Return the heads that no broker has confirmed, in their order."""
+    """Return the heads that no broker has confirmed, in order."""
     newest = select(func.coalesce(func.max(head_published.c.number), 0)).scalar_subquery()
     return _signed(connection, _heads().where(head.c.number > newest))
 
@@ -97,10 +97,10 @@ def _signed(connection: Connection, wanted: Select[Any]) -> list[SignedHead]:
 
 
 def publish_heads(bootstrap: str, heads: Sequence[SignedHead]) -> list[dict[str, Any]]:
-    """Send heads to their topic in order; return the rows of ``head_published`` once the broker has confirmed all.
+    """Send heads to their topic in order; return the rows of ``head_published`` when the broker has confirmed all.
 
     Raises:
-        UnreachableError: the broker did not confirm in time, or the topic is not there; sending again is safe.
+        UnreachableError: the broker did not confirm in time, or the topic does not exist; it is safe to send again.
     """
     advice = f"is the topic {HEAD_TOPIC} there? `hub topics ensure` shows it"
     options = {"linger_ms": 0, "compression_type": None, "max_block_ms": int(_CONFIRM_LIMIT_S * 1000)}
@@ -115,7 +115,7 @@ def publish_heads(bootstrap: str, heads: Sequence[SignedHead]) -> list[dict[str,
 
 
 def note_published(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Remember where heads stand on Kafka."""
+    """Store the offsets of heads on Kafka."""
     connection.execute(upsert(head_published).on_conflict_do_nothing(), list(rows))
 
 
@@ -135,10 +135,10 @@ def _encoded(one: SignedHead) -> bytes:
 
 
 def published_heads(bootstrap: str) -> list[SignedHead]:
-    """Return every head on the topic, in the order of the topic; what is no head is left out.
+    """Return every head on the topic, in the order of the topic; records that are not heads are skipped.
 
     Raises:
-        UnreachableError: no broker answers, or not in time.
+        UnreachableError: no broker answers in time.
     """
     with log_reader(bootstrap, auto_offset_reset="earliest") as consumer:
         return _all_heads(consumer)
@@ -175,7 +175,7 @@ def _decoded(value: bytes | None) -> SignedHead | None:
 
 
 def published_seal(connection: Connection) -> int:
-    """Return the newest seal that a published head covers; 0 before the first."""
+    """Return the newest seal that a published head covers; 0 before the first one."""
     newest = (
         select(head.c.last_seal)
         .join_from(head, head_published, head_published.c.number == head.c.number)
@@ -186,7 +186,7 @@ def published_seal(connection: Connection) -> int:
 
 
 def oldest_unproven(connection: Connection) -> datetime | None:
-    """Return when the oldest audit row was recorded that no published head covers; None when all are covered."""
+    """Return when the oldest audit row was recorded that no published head covers; None if all are covered."""
     covered = published_seal(connection)
     proven = (
         select(seal.c.end_place)

@@ -1,7 +1,7 @@
-"""Keep evidence going beside the stream, and hold the stream when it cannot be: a worker's chore and its gate.
+"""Write evidence next to the stream, and stop the stream when evidence cannot be written: a chore and a gate.
 
-One worker at a time seals, signs and publishes. Every worker looks whether evidence keeps up: what is committed must be
-covered by a published head before it is older than the limit, whoever was to do it.
+One worker at a time seals, signs and publishes. Every worker checks that evidence keeps up: a published head must
+cover each committed row before the row is older than the limit, whichever worker had to do it.
 """
 
 import logging
@@ -29,7 +29,7 @@ _Batch = TypeVar("_Batch")
 _Result = TypeVar("_Result")
 
 ENOUGH_PLACES = 20_000
-"""So many places without a seal are sealed before the next head is due."""
+"""When this many places have no seal, they are sealed even before the next head is due."""
 
 PLACE = "hub"
 
@@ -37,7 +37,7 @@ PLACE = "hub"
 class EvidenceGate:
     """Lets batches through while evidence can be written. Thread-safe.
 
-    ``on_change`` is called with why it closed, or None when it opened again.
+    ``on_change`` is called with the reason when it closes, and with None when it opens again.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class EvidenceGate:
 
     @property
     def why_closed(self) -> str | None:
-        """Why no batch goes through; None while they do."""
+        """Return why no batch goes through; None while they do."""
         with self._lock:
             return self._why
 
     def close(self, why: str) -> None:
-        """Let no batch through any more."""
+        """Let no batch through from now on."""
         with self._lock:
             if self._why is None:
                 _log.error("taking no more events: %s", why)
@@ -68,7 +68,7 @@ class EvidenceGate:
         self.on_change(None)
 
     def guarded(self, commit: Callable[[_Batch], _Result]) -> Callable[[_Batch], _Result]:
-        """Return the same commit, which raises RetryableError while the gate is closed: the batch is kept."""
+        """Return ``commit`` with a check: it raises RetryableError while the gate is closed, and the batch is kept."""
 
         def commit_if_open(batch: _Batch) -> _Result:
             why = self.why_closed
@@ -81,13 +81,13 @@ class EvidenceGate:
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Where evidence is kept and how.
+    """Where and how evidence is kept.
 
     Fields:
         engine: of the warehouse, with the worker's role.
         load_key: returns the key to sign with; raises RetryableError.
-        every_s: between two heads.
-        limit_s: age of the oldest uncovered row at which the gate is closed.
+        every_s: seconds between two heads.
+        limit_s: age in seconds of the oldest uncovered row at which the gate closes.
     """
 
     engine: Engine
@@ -98,7 +98,7 @@ class Keeping:
 
     @property
     def look_every_s(self) -> float:
-        """How often a worker looks whether there is something to do."""
+        """Return how often, in seconds, a worker checks whether there is something to do."""
         return min(5.0, self.every_s)
 
 
@@ -118,8 +118,8 @@ class EvidenceKeeper:
         """Do what is due.
 
         Raises:
-            RetryableError: it could not be done now; looking again is safe.
-            Exception: a bug; the gate closes at the limit, or now when nobody can tell how old the evidence is.
+            RetryableError: it could not be done now; it is safe to try again.
+            Exception: a bug. The gate closes at the limit, or at once if the age of the evidence is unknown.
         """
         failure: Exception | None = None
         try:
@@ -171,7 +171,7 @@ class EvidenceKeeper:
         return last is None or float(last) >= self._keeping.every_s
 
     def _why_closed(self, failure: Exception | None) -> str | None:
-        """What cannot be reached may come back before the limit, and a bug may go; what is refused will not."""
+        """Return why the gate must close: at the limit for an outage or a bug, at once for a refusal."""
         if isinstance(failure, HubError) and not isinstance(failure, UnreachableError):
             return failure.message
         try:
@@ -187,7 +187,7 @@ class EvidenceKeeper:
         return f"audit rows of {oldest:%Y-%m-%d %H:%M:%S} UTC are in no published head yet ({waits_for})"
 
     def _tell(self, why: str | None) -> None:
-        """Raise or clear the alert, where the database takes it."""
+        """Raise or clear the alert, if the database accepts it."""
         if why is None and not self._is_raised:
             return
         try:

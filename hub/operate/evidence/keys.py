@@ -1,6 +1,7 @@
-"""Ed25519 keys that sign heads: read from a file or the environment, made, named by an id.
+"""Ed25519 keys that sign heads: read from a file or the environment, created, named by an id.
 
-The key is read at each signing, so a new file is a rotation: the next head is signed with it and names the one before.
+The key is read at each signing, so a new file is a rotation: the next head is signed with the new key and refers to the
+head before.
 """
 
 import base64
@@ -19,7 +20,7 @@ from hub.model.errors import ConfigError, RetryableError
 from hub.model.evidence import key_id_of
 
 OWN_KEY = "signing_key.pem"
-"""The worker's own key in its folder, made where none is set."""
+"""The worker's own key in its folder, created if none is set."""
 
 KEY_BYTES = 32
 
@@ -45,7 +46,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where the key is: a file, a text, or the folder of the worker's own."""
+    """Where the key is: a file, a text, or the folder of the worker's own key."""
 
     file: Path | None
     text: str | None = field(repr=False)
@@ -53,25 +54,25 @@ class KeySource:
 
     @classmethod
     def of(cls, settings: Settings) -> "KeySource":
-        """Return where the settings say that the key is."""
+        """Return where the settings say the key is."""
         return cls(settings.signing_key_file, settings.signing_key, data_folder(settings))
 
     @property
     def is_own(self) -> bool:
-        """Whether no key is set, and the worker signs with one that it made itself."""
+        """Whether no key is set, so that the worker signs with one that it created itself."""
         return self.file is None and self.text is None
 
     def load(self) -> SigningKey:
-        """Read the key; the worker's own is made if it is not there.
+        """Read the key; the worker's own is created if it does not exist.
 
         Raises:
-            RetryableError: it cannot be read, or is none.
+            RetryableError: it cannot be read, or is not a key.
         """
         if self.file is None and self.text is not None:
             try:
                 return SigningKey.of(Ed25519PrivateKey.from_private_bytes(base64.b64decode(self.text, validate=True)))
             except (ValueError, binascii.Error) as error:
-                raise RetryableError("HUB_SIGNING_KEY is no Ed25519 key: 32 bytes in base64") from error
+                raise RetryableError("HUB_SIGNING_KEY is not an Ed25519 key: 32 bytes in base64") from error
         path = self.file or self.folder / OWN_KEY
         if self.file is None and not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,15 +82,15 @@ class KeySource:
         except (OSError, ValueError, TypeError) as error:
             raise RetryableError(f"the signing key {path} cannot be read ({type(error).__name__})") from error
         if not isinstance(found, Ed25519PrivateKey):
-            raise RetryableError(f"the signing key {path} is no Ed25519 key")
+            raise RetryableError(f"the signing key {path} is not an Ed25519 key")
         return SigningKey.of(found)
 
 
 def make_key(path: Path) -> SigningKey:
-    """Make a key and write it to a new file that only its owner reads.
+    """Create a key and write it to a new file that only its owner can read.
 
     Raises:
-        ConfigError: the file is there, or cannot be written.
+        ConfigError: the file exists, or cannot be written.
     """
     key = SigningKey.of(Ed25519PrivateKey.generate())
     text = key.private.private_bytes(
@@ -105,10 +106,10 @@ def make_key(path: Path) -> SigningKey:
 
 
 def read_public_key(text: str) -> bytes:
-    """Return a public key that is given as 64 hex digits, or as the name of a file that holds them or PEM.
+    """Return a public key, given as 64 hex digits or as the name of a file that holds them or PEM.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is not a key.
     """
     path = Path(text)
     try:
@@ -121,7 +122,7 @@ def read_public_key(text: str) -> bytes:
             return bytes.fromhex(content)
     except (OSError, ValueError):
         pass
-    raise ConfigError([f"{text}: no Ed25519 public key (64 hex digits, or a file that holds them or PEM)"])
+    raise ConfigError([f"{text}: not an Ed25519 public key (64 hex digits, or a file that holds them or PEM)"])
 
 
 def is_signed(public: bytes, document: str, signature: bytes) -> bool:

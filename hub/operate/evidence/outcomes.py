@@ -1,8 +1,8 @@
-"""Derive anew, from a record's bytes, what the decoder and the checks said of it then.
+"""Derive again, from a record's bytes, what the decoder and the checks said of it when it was read.
 
-Derived: whether it can be read and is let in, else its reason; its flags, content hash and event. By the policy under
-which the record was read, and the rules of this version of the hub. What the merge and people decide cannot be derived:
-see ``NOT_DERIVED``.
+Derived: whether it can be read and passes the checks, else its reason; its flags, content hash and event id. This uses
+the policy under which the record was read, and the rules of this version of the hub. What the merge and people decided
+cannot be derived: see ``NOT_DERIVED``.
 """
 
 from collections import defaultdict
@@ -46,7 +46,7 @@ DERIVED = frozenset(
 _OF_THE_MACHINE = frozenset({Reason.DECODER_TIMEOUT, Reason.DECODER_CRASH})
 
 OF_THE_MERGE = frozenset({Reason.VERSION_REUSED, Reason.REFERENCE_MISSING, Reason.TIME_IN_FUTURE})
-"""Reasons of records that pass every check: what is stored beside them decides."""
+"""Reasons of records that pass every check: they depend on what the warehouse held."""
 
 NOT_DERIVED = (
     "which of applied, superseded, duplicate, stale and parked a record became: that is what the warehouse held then",
@@ -54,7 +54,7 @@ NOT_DERIVED = (
     "DECODER_TIMEOUT and DECODER_CRASH, WORKER_BUG, and what PostgreSQL refused",
     "what people decided: SKIPPED_BY_OPERATOR, DISCARDED",
 )
-"""What ``--bytes`` takes as the row says it."""
+"""What ``--bytes`` accepts as the row says it, without a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Derivation:
         self._preparers: dict[str, Preparer | None] = {}
 
     def derive(self, log: Any, rows: Mapping[int, Any], records: Mapping[int, Any]) -> dict[int, Derived]:
-        """Return what the records at some places of a log partition say; none where the policy is not kept any more.
+        """Return what the records at some places of a log partition say; nothing for a policy that is no longer stored.
 
         Args:
             log: the row of the log partition.
@@ -138,7 +138,7 @@ def _derived(preparer: Preparer, log: Any, places: list[int], records: Mapping[i
 
 
 def outcome_difference(row: Any, derived: Derived) -> str:
-    """Say in which way a row's outcome, reason and flags differ from what the bytes give; empty when they do not."""
+    """Say how a row's outcome, reason and flags differ from those of the bytes; empty if they do not."""
     said = f"{row.outcome} {row.reason or ''}".strip()
     reason = _known(row.reason)
     if row.reason is not None and reason is None:

@@ -1,4 +1,4 @@
-"""Write what proves one event: its audit row, the way from its leaf to a signed head, and the head.
+"""Write the proof of one event: its audit row, the path from its leaf to a signed head, and the head.
 
 ``hub.operate.evidence.check`` checks it on a machine that has nothing else.
 """
@@ -22,7 +22,7 @@ from hub.warehouse.tables.evidence import head
 
 
 class NotProvableError(HubError):
-    """There is no proof of the event: it is not known, or no signed head covers it yet."""
+    """The event cannot be proven: it is not known, or no signed head covers it yet."""
 
     code = "NOT_PROVABLE"
 
@@ -91,7 +91,7 @@ def _stretch(row: Any) -> dict[str, Any]:
 
 
 def _way_to_root(connection: Connection, rows: Rows, place: int) -> dict[str, Any]:
-    """Return the leaves beside the row's, the nodes beside theirs, and the parts beside that."""
+    """Return the path to the root: the leaves next to the row's, the nodes next to theirs, the parts next to that."""
     parts = parts_of(connection, rows)
     part_number = next(at for at, part in enumerate(parts) if part.first <= place <= part.last)
     part, before = parts[part_number], sum(one.rows for one in parts[:part_number])

@@ -1,7 +1,7 @@
-"""Drop months of the audit log whose time is over: only what is sealed, signed, published and verified.
+"""Drop expired months of the audit log: only what is sealed, signed, published and verified.
 
-The seals stay, so the chain goes on from its first link; how many rows of each outcome were dropped stands in
-``retired``, so the ledger balances.
+The seals stay, so the chain still goes back to its first link. ``retired`` stores how many rows of each outcome were
+dropped, so the ledger stays balanced.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from hub.warehouse.tables.evidence import BY_MONTH, retired, seal
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """A month that may be dropped, or why it may not: ``problems`` in words; ``rows`` it holds."""
+    """A month that may be dropped, or why it may not: ``problems`` in words; ``rows``: how many it holds."""
 
     month: Month
     rows: int
@@ -33,7 +33,7 @@ class Retirement:
 def plan_retirement(
     connection: Connection, keep_months: int, progress: Callable[[int], None] = lambda _: None
 ) -> list[Retirement]:
-    """Return the months that are over, each verified against its seals; releases before the rows they belong to."""
+    """Return the expired months, each verified against its seals; releases come before the rows they belong to."""
     newest_kept = month_after(today(connection), -keep_months)
     old = [month for relation in reversed(BY_MONTH) for month in months_there(connection, relation)]
     return [_checked(connection, month, progress) for month in old if month.first_day < newest_kept]
@@ -63,14 +63,14 @@ def _seals_of(month: Month) -> Select[Any]:
 
 
 def retire(engine: Engine, plan: Sequence[Retirement], by: str, why: str) -> int:
-    """Drop the months of a plan; return how many rows went. The engine's user must own the tables.
+    """Drop the months of a plan; return how many rows were dropped. The engine's user must own the tables.
 
     Raises:
-        HubError: the plan has a month that may not be dropped.
+        HubError: the plan contains a month that may not be dropped.
     """
     bad = [one.month.name for one in plan if one.problems]
     if bad:
-        raise HubError(f"not dropped, since {', '.join(bad)} did not verify: hub audit verify")
+        raise HubError(f"nothing was dropped, because {', '.join(bad)} did not verify: see `hub audit verify`")
     dropped = 0
     for one in plan:
         with translated_errors("dropping a month of the audit log"), engine.begin() as connection:

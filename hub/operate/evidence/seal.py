@@ -1,8 +1,8 @@
-"""Seal what is committed: hash the rows that no seal covers yet and tie them to their chain, behind the writer.
+"""Seal what is committed: hash the rows that no seal covers yet and link them to their chain, after the writer.
 
-The stored offset of a log partition says how far its rows are final: it moves in their own transaction (I1). Releases
-and actions are numbered, and a number may be taken by a transaction that is still under way: their writers are held
-back for the moment in which the last number is read.
+The stored offset of a log partition says which rows are final: it moves in their own transaction (I1). Releases
+and actions are numbered, and an open transaction may already have taken a number. So their writers wait
+for the moment in which the last number is read.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from hub.warehouse.tables.core import action, log_partition, release
 from hub.warehouse.tables.evidence import seal
 
 MOST_PLACES = 65_536
-"""Places of one seal."""
+"""The most places that one seal covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What a turn sealed."""
+    """What one turn sealed."""
 
     rows: int = 0
     seals: int = 0
@@ -74,7 +74,7 @@ def open_logs(connection: Connection) -> list[Open]:
 
 
 def open_numbered(connection: Connection, chain: Chain) -> Open | None:
-    """Return a numbered chain if it has rows that no seal covers; holds its writers back until the transaction ends."""
+    """Return a numbered chain if it has unsealed rows; its writers then wait until the transaction ends."""
     of = release if chain is RELEASE_CHAIN else action
     last = select(seal.c.end_place, seal.c.link).where(seal.c.chain == chain.name).order_by(seal.c.first_place.desc())
     ended = connection.execute(last.limit(1)).one_or_none()
@@ -88,9 +88,9 @@ def open_numbered(connection: Connection, chain: Chain) -> Open | None:
 
 
 def seal_all(connection: Connection) -> Sealed:
-    """Seal every row that is final, a transaction for each chain.
+    """Seal every row that is final, in one transaction per chain.
 
-    The caller holds ``Lock.SEAL`` and no transaction under way.
+    The caller holds ``Lock.SEAL`` and has no open transaction.
     """
     total = Sealed()
     with connection.begin():
@@ -111,7 +111,7 @@ def _sum(one: Sealed, other: Sealed) -> Sealed:
 
 
 def seal_chain(connection: Connection, chain: Open) -> Sealed:
-    """Seal the open places of a chain, in stretches of at most ``MOST_PLACES`` and of one month each."""
+    """Seal the open places of a chain, in stretches of at most ``MOST_PLACES`` places, each within one month."""
     first, previous, rows, seals = chain.first, chain.previous, 0, 0
     while first < chain.end:
         end = min(chain.end, first + MOST_PLACES)

@@ -1,6 +1,6 @@
-"""Search the evidence: which events, and which actions of people, by key, source, officer, purpose and time.
+"""Search the evidence: events, and actions of people, by key, source, officer, purpose and time.
 
-Audit rows and actions hold keys and codes, no personal values. Who searches is noted like any other action.
+Audit rows and actions contain keys and codes, no personal values. The search itself is recorded like any other action.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ SEARCH = "audit.search"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is searched for; None: any. ``keys`` of one thing; ``officer`` and ``purpose``: of actions only."""
+    """What is searched for; None: any. ``keys``: of one thing; ``officer`` and ``purpose``: of actions only."""
 
     keys: Sequence[UUID] = field(default=())
     source: str | None = None
@@ -34,20 +34,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Events and actions, the newest first, at most as many of each as were wanted."""
+    """Events and actions, the newest first, at most ``limit`` of each."""
 
     events: list[dict[str, Any]]
     actions: list[dict[str, Any]]
 
 
 def search(connection: Connection, wanted: Wanted, by: str, why: str) -> Found:
-    """Return what was found; who searched for what is noted in the same transaction.
+    """Return what was found; the same transaction records who searched for what.
 
     Raises:
         ConfigError: nothing narrows the search.
     """
     if not (wanted.keys or wanted.source or wanted.officer or wanted.purpose or wanted.since):
-        raise ConfigError(["say what is searched for: --key, --source, --officer, --purpose or --since"])
+        raise ConfigError(["say what to search for: --key, --source, --officer, --purpose or --since"])
     detail = {
         "keys": len(wanted.keys),
         "source": wanted.source,

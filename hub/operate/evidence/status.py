@@ -1,4 +1,4 @@
-"""How evidence stands: what is sealed, signed and published, by which key, and what is due."""
+"""The state of the evidence: what is sealed, signed and published, by which key, and what is due."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +19,11 @@ class EvidenceStatus:
     """What ``hub audit status`` shows.
 
     Fields:
-        seals: rows of ``seal``, as counted by its last id.
+        seals: rows of ``seal``, counted by its last id.
         unproven_since: when the oldest row was recorded that no published head covers; None: all are covered.
-        months: partitions that are there; ``months_missing``: those that will be needed.
-        changeable: append-only tables that the worker's role may change all the same.
-        alerts: what the open alerts about evidence say.
+        months: partitions that exist; ``months_missing``: those that will be needed.
+        changeable: append-only tables that the worker's role may change, although it should not.
+        alerts: texts of the open alerts about evidence.
     """
 
     seals: int
@@ -39,7 +39,7 @@ class EvidenceStatus:
     alerts: tuple[str, ...]
 
     def problems(self, limit_s: float) -> list[str]:
-        """Say what is wrong; empty when nothing is."""
+        """Say what is wrong; empty if nothing is."""
         found = list(self.alerts)
         if self.unproven_since is not None and (self.now - self.unproven_since).total_seconds() > limit_s:
             found.append(f"rows since {self.unproven_since:%Y-%m-%d %H:%M:%S} UTC are in no published head")
@@ -50,7 +50,7 @@ class EvidenceStatus:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as what ``--json`` prints."""
+        """Return the status as ``--json`` prints it."""
         return {
             "seals": self.seals,
             "head": self.head,
@@ -66,7 +66,7 @@ class EvidenceStatus:
 
 
 def evidence_status(connection: Connection) -> EvidenceStatus:
-    """Return how evidence stands."""
+    """Return the state of the evidence."""
     last = connection.execute(select(head).order_by(head.c.number.desc()).limit(1)).one_or_none()
     return EvidenceStatus(
         int(connection.execute(select(func.coalesce(func.max(seal.c.id), 0))).scalar_one()),
@@ -100,7 +100,7 @@ def _changeable(connection: Connection) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A key that heads were signed with, and which."""
+    """A key that signed heads, and which heads."""
 
     key_id: str
     public_key: str

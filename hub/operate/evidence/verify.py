@@ -30,15 +30,15 @@ from hub.warehouse.tables.core import action, audit, log_partition
 from hub.warehouse.tables.evidence import BY_MONTH, retired, seal
 
 RETIRE = "audit.retire"
-"""What dropping a month is called among the actions."""
+"""The name of the action that drops a month."""
 
 _MOST_NAMED = 20
-"""Rows of one log partition, at places that were never consumed, that are named."""
+"""The most rows of one log partition that are named for being at places never consumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is verified row by row; None: all of it. ``chain``: a topic, or topic/partition. Days count by sealing."""
+    """What is verified row by row; None: all. ``chain``: a topic, or topic/partition. Days are those of sealing."""
 
     chain: str | None = None
     since: date | None = None
@@ -59,7 +59,7 @@ class Range:
 class Verification:
     """What was looked at, and what is wrong.
 
-    ``published``, ``records``: None when the heads on Kafka, or the log's bytes, were not read.
+    ``published``, ``records``: None if the heads on Kafka, or the log's bytes, were not read.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Verification:
     gone: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as what ``--json`` prints."""
+        """Return the verification as ``--json`` prints it."""
         findings = [{"wrong": one.wrong.value, "where": one.where, "what": one.words} for one in self.findings]
         names = ("heads", "published", "seals", "rows", "retired_seals", "unsealed", "records", "gone")
         return {"whole": self.is_whole, "findings": findings, **{name: getattr(self, name) for name in names}}
@@ -90,7 +90,7 @@ def verify_rows(
     wanted: Range,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Verification:
-    """Check every seal's link, and the rows of the seals in a range; ``progress`` is told how many rows were read."""
+    """Check every seal's link, and the rows of the seals in a range; ``progress`` receives how many rows were read."""
     done = Verification()
     gone, done.findings = _retired_months(connection)
     seen: set[tuple[str, int]] = set()
@@ -108,7 +108,7 @@ def verify_rows(
             progress(row.rows)
         before = row
     for chain, end in sorted(set(links) - seen):
-        words = "a signed head names a seal that ends here, and it is not there"
+        words = "a signed head names a seal that ends here, but it is missing"
         done.findings.append(Finding(Wrong.SEAL_MISSING, f"{chain}@{end}", words))
     findings, done.unsealed = _outside(connection)
     done.findings += findings
@@ -122,7 +122,7 @@ def _relation(row: Any) -> str:
 def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list[Finding]]:
     """Return the months that were dropped after their time, and what is wrong with rows that say so.
 
-    A month whose partition is still there was not dropped: its rows are verified as all others.
+    A month whose partition still exists was not dropped: its rows are verified like all others.
     """
     counted = select(retired.c.relation, retired.c.month, func.sum(retired.c.records)).group_by("relation", "month")
     counts = {(relation, month): int(records) for relation, month, records in connection.execute(counted)}
@@ -131,12 +131,12 @@ def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list
     said = select(action.c.detail["partition"].astext).where(action.c.action == RETIRE)
     names = set(connection.execute(said).scalars())
     findings = [
-        Finding(Wrong.DELETED, f"{relation} {month:%Y-%m}", "is noted as retired, and no action says who did it")
+        Finding(Wrong.DELETED, f"{relation} {month:%Y-%m}", "is recorded as retired, but no action says who did it")
         for relation, month in sorted(months)
         if Month(relation, month).name not in names
     ]
     findings += [
-        Finding(Wrong.NOT_RETIRED, f"{relation} {month:%Y-%m}", "is noted as retired, and its partition is there")
+        Finding(Wrong.NOT_RETIRED, f"{relation} {month:%Y-%m}", "is recorded as retired, but its partition exists")
         for relation, month in sorted(counts.keys() & there)
     ]
     findings += _counts_findings(connection, {month: counts[month] for month in months})
@@ -144,7 +144,7 @@ def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list
 
 
 def _counts_findings(connection: Connection, counts: Mapping[tuple[str, date], int]) -> Iterator[Finding]:
-    """Yield months of which ``retired`` counts other rows than their seals: only a verified month is dropped."""
+    """Yield months for which ``retired`` does not count the rows of their seals: only verified months are dropped."""
     relation = case((seal.c.log.is_not(None), "audit"), else_="release")
     query = select(relation, seal.c.month, func.sum(seal.c.rows)).where(seal.c.chain != ACTION_CHAIN.name)
     rows = connection.execute(query.group_by(relation, seal.c.month))
@@ -168,7 +168,7 @@ def _seals() -> Select[Any]:
 
 
 def seals_from(chain: str, place: int) -> Select[Any]:
-    """Select the seal that covers a place of a chain and those after it, with the digests of their marks."""
+    """Select the seal that covers a place of a chain and the seals after it, with the digests of their marks."""
     return _seals().where(seal.c.chain == chain, seal.c.end_place > place)
 
 
@@ -176,14 +176,14 @@ def _link_findings(row: Any, before: Any, links: Mapping[tuple[str, int], str]) 
     where = f"{row.chain}@{row.first_place}"
     previous = NO_LINK if before is None else bytes(before.link)
     if before is None and bytes(row.previous) != NO_LINK:
-        yield Finding(Wrong.SEAL_MISSING, where, "the seals before this one are not there")
+        yield Finding(Wrong.SEAL_MISSING, where, "the seals before this one are missing")
     elif before is not None and before.end_place != row.first_place:
         yield Finding(Wrong.SEAL_MISSING, where, f"places {before.end_place} to {row.first_place - 1} have no seal")
     elif bytes(row.previous) != previous:
         yield Finding(Wrong.SEAL_ALTERED, where, "does not follow the seal before it")
     stretch = Stretch(row.chain, row.first_place, row.end_place, row.rows, bytes(row.root), bytes(row.marks_digest))
     if stretch.link(bytes(row.previous)) != bytes(row.link):
-        yield Finding(Wrong.SEAL_ALTERED, where, "its link is not made of what it says")
+        yield Finding(Wrong.SEAL_ALTERED, where, "its link does not match its content")
     signed = links.get((row.chain, row.end_place))
     if signed is not None and signed != bytes(row.link).hex():
         yield Finding(Wrong.SEAL_ALTERED, where, "a signed head says another link: the chain was rewritten up to here")
@@ -197,7 +197,7 @@ def chain_of(row: Any) -> Chain:
 
 
 def stretch_findings(connection: Connection, row: Any) -> Iterator[Finding]:
-    """Yield what differs between a seal's rows as they were sealed and as they are."""
+    """Yield the differences between a seal's rows as they were sealed and as they are."""
     there = read_rows(connection, chain_of(row), row.first_place, row.end_place)
     parts = parts_of(connection, there)
     if root_of([part.digest for part in parts]) == bytes(row.root) and there.count == row.rows:

@@ -1,8 +1,9 @@
-"""Verify signed heads: each follows the one before, is signed by a key that is trusted, and is what was published.
+"""Verify signed heads: each follows the one before, is signed by a trusted key, and equals what was published.
 
-Several warehouses may publish to one Kafka. Heads follow one another by digest, so those of this warehouse are the ones
-that go back to its first head. What else a key of this warehouse signed is named: it is what a rewritten warehouse
-leaves behind on the topic.
+Several warehouses may publish to one Kafka. Heads follow one another by digest, so the heads of this warehouse are
+those
+that go back to its first head. Other heads that a key of this warehouse signed are reported: a rewritten warehouse
+leaves such heads on the topic.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -20,11 +21,11 @@ def verify_heads(
 
     Args:
         stored: those of the warehouse, in order.
-        published: those of the topic, in order; None when it was not read.
+        published: those of the topic, in order; None if it was not read.
         trusted: public keys that an auditor trusts; None: those that the warehouse names.
 
     Returns:
-        What is wrong, and the link that the signed heads say at (chain, end); what was published goes first.
+        What is wrong, and the link that the signed heads give for (chain, end); published heads take precedence.
     """
     findings = list(_sequence_findings(stored, "stored", trusted))
     links: dict[tuple[str, int], str] = {}
@@ -49,7 +50,7 @@ def verify_heads(
 def _of_this_warehouse(
     stored: Sequence[SignedHead], published: Sequence[SignedHead]
 ) -> tuple[dict[int, SignedHead], list[SignedHead]]:
-    """Part the heads that go back to the stored first head from others; of two with one number the earlier counts."""
+    """Separate the heads that go back to the first stored head from others; of equal numbers the earlier counts."""
     first = document_digest(stored[0].document) if stored else ""
     ours: dict[int, SignedHead] = {}
     others: list[SignedHead] = []
@@ -81,7 +82,7 @@ def _differences(stored: Sequence[SignedHead], ours: dict[int, SignedHead]) -> I
         if number not in by_number:
             yield Finding(Wrong.HEAD_MISSING, f"head {number}", "was published and is not stored")
         elif by_number[number] != one.document:
-            yield Finding(Wrong.HEAD_ALTERED, f"head {number}", "is stored otherwise than published")
+            yield Finding(Wrong.HEAD_ALTERED, f"head {number}", "is stored differently from what was published")
     for number in by_number:
         if number < newest and number not in ours:
             yield Finding(Wrong.HEAD_ALTERED, f"head {number}", "is stored and was never published")

@@ -1,7 +1,7 @@
-"""The ledger: per log partition, what was consumed against the sum of the outcomes (I5).
+"""The ledger: per log partition, the number of consumed records against the sum of the outcomes (I5).
 
-``consumed`` is counted by the transaction that moves the offset; the outcomes are counted from the audit rows
-themselves. The two are kept apart so that a row lost behind the hub's back shows.
+The transaction that moves the offset counts ``consumed``; the outcomes are counted from the audit rows
+themselves. The two are kept apart, so that a row lost outside the hub shows.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from hub.warehouse.tables.evidence import retired
 from hub.warehouse.tables.ledger import ledger_range
 
 MOST_COUNTED = 5_000_000
-"""Of more records than this, ``hub ledger`` takes what the worker's check has counted from the running account."""
+"""With more records than this, ``hub ledger`` uses what the worker's check has counted in the running account."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
     """One log partition, or a topic's sum.
 
-    ``outcomes`` has all seven; ``consumed`` and they are counts of records. ``off`` counts the unbalanced partitions of
-    a sum: what one has too many does not make up for what another lacks.
+    ``outcomes`` has all seven; they and ``consumed`` are numbers of records. ``off`` counts the unbalanced partitions
+    of a sum, because a surplus in one must not hide a lack in another.
     """
 
     topic: str
@@ -53,12 +53,12 @@ class LedgerRow:
 
 
 def read_ledger(connection: Connection, exact: bool = True) -> list[LedgerRow]:
-    """Return the ledger of every log partition the hub has ever been assigned, by topic and partition; one snapshot.
+    """Return the ledger of every log partition that the hub was ever assigned, by topic and partition; one snapshot.
 
     Args:
         connection: of the warehouse.
-        exact: count every audit row; else what the running account has counted (hub.reconcile.ledger.check) is taken
-            from there, and only what is newer is counted.
+        exact: count every audit row. If not, use what the running account has counted (hub.reconcile.ledger.check)
+            and count only newer rows.
     """
     counted = (_outcomes(_every_row()) if exact else _outcomes(_counted_before(), _rows_since())).subquery()
     rows = connection.execute(
@@ -139,7 +139,7 @@ def _rows_since() -> Select[int, str, int]:
 
 
 def totals_by_topic(ledger: list[LedgerRow]) -> list[LedgerRow]:
-    """Add the partitions of each topic up; ``partition`` is then -1 and the offsets are sums."""
+    """Add up the partitions of each topic; ``partition`` is then -1 and the offsets are sums."""
     totals: dict[str, LedgerRow] = {}
     for row in ledger:
         before = totals.get(row.topic, LedgerRow(row.topic, -1, 0, 0, 0, dict.fromkeys(Outcome, 0)))

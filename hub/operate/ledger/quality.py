@@ -1,6 +1,6 @@
-"""How good the data of each source is: doubts about its events, questions that its claims leave open, what waits.
+"""The quality of each source's data: doubts about its events, open questions about its claims, what waits.
 
-An event counts once, however often it was repeated: duplicates, and what was refused, are left out. What was parked
+An event counts once, however often it was repeated: duplicates and refused events are left out. A parked record
 counts when it was released.
 """
 
@@ -19,7 +19,7 @@ from hub.warehouse.tables.core import audit, batch, late_flag, parked, release, 
 from hub.warehouse.tables.people import flag
 
 COUNTED = (Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE)
-"""Outcomes of events that were heard for the first time."""
+"""Outcomes of events that arrived for the first time."""
 
 
 @dataclass(slots=True)
@@ -27,8 +27,8 @@ class SourceQuality:
     """Doubts about one source.
 
     Fields:
-        flagged: how many of its events have a flag; ``flags``: how many have each.
-        reviews: its questions that are open now, by kind; ``parked``: how many of its records wait now.
+        flagged: how many of its events have a flag; ``flags``: how many have each flag.
+        reviews: its open questions by kind; ``parked``: how many of its records wait now.
     """
 
     source: str
@@ -50,7 +50,7 @@ class SourceQuality:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Doubts by source, and the flags that stand about what is held, by name."""
+    """Doubts by source, and by name the open flags on what the hub holds."""
 
     sources: tuple[SourceQuality, ...]
     standing: dict[str, int]
@@ -61,11 +61,11 @@ class Quality:
 
 
 def read_quality(connection: Connection, since: datetime | None = None) -> Quality:
-    """Return what is doubted of every source with something to doubt, by its code.
+    """Return the doubts about every source that has any, by its code.
 
     Args:
         connection: of the warehouse.
-        since: count events that the hub recorded at or after this time; reviews, parked records and standing flags
+        since: count events that the hub recorded at or after this time; reviews, parked records and open flags
             are always those of now.
     """
     found: dict[str, SourceQuality] = {}
@@ -82,7 +82,7 @@ def read_quality(connection: Connection, since: datetime | None = None) -> Quali
 
 
 def totals(sources: tuple[SourceQuality, ...]) -> dict[Flag, int]:
-    """Add the flags of all sources up, those that there are, in the order of the flags."""
+    """Add up the flags of all sources, in the order of the flags; flags that do not occur are left out."""
     sums: dict[Flag, int] = defaultdict(int)
     for one in sources:
         for name, count in one.flags.items():

@@ -1,7 +1,7 @@
-"""Look at every audit row and at what each says must be there: claims, records, parked records, dead letters (I5).
+"""Check every audit row, and whether what it says exists: claims, records, parked records, dead letters (I5).
 
 The worker's check does the same little by little (hub.reconcile.ledger.check); this does all of it at once, for
-``hub ledger --check``. Nothing is written.
+``hub ledger --check``. It writes nothing.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from hub.reconcile.ledger.counts import losses_beyond, losses_of, outcomes_by_st
 from hub.warehouse.database import translated_errors
 
 Progress = Callable[[int, int], None]
-"""Is told how many stretches are done, of how many."""
+"""Receives how many stretches are done, and how many there are."""
 
 _OFFSETS_AT_ONCE = 500_000
-"""So many that what their rows name is found by reading tables whole, where that is quicker."""
+"""Stretches of this many offsets: if it is faster, what their rows name is looked up by reading whole tables."""
 
 
 def every_loss(engine: Engine, progress: Progress = lambda done, of: None) -> list[Loss]:
-    """Return everything that is missing of the ledger, by coordinates; one snapshot.
+    """Return everything that the ledger lacks, by coordinates; one snapshot.
 
     Raises:
         UnreachableError: the database does not answer.

@@ -1,6 +1,6 @@
 """Where the log of each partition begins and ends now, and how old its oldest unread record is.
 
-A consumer of its own without a group: it moves nobody's offsets.
+A separate consumer without a group reads it, so nobody's offsets move.
 """
 
 import time
@@ -24,9 +24,10 @@ class LogEnd:
     """One partition of the log.
 
     Fields:
-        begin, end: the first offset it holds, and up to where it may be read: before the first open transaction.
-        unread_since: when the record at the stored offset was appended; None: everything is read, or it was not told.
-        written_end: the offset that the next record will have.
+        begin, end: the first offset it holds, and the offset up to which it may be read: before the first open
+            transaction.
+        unread_since: when the record at the stored offset was appended; None: everything is read, or it is not known.
+        written_end: the offset that the next record will get.
     """
 
     begin: int
@@ -36,7 +37,7 @@ class LogEnd:
 
     @property
     def held_back(self) -> int:
-        """Offsets that nobody may read yet: all behind the first record of an open transaction waits for its end."""
+        """Number of offsets that nobody may read yet: everything behind an open transaction waits for its end."""
         return max(0, self.written_end - self.end)
 
     def lag(self, next_offset: int) -> int:
@@ -44,11 +45,11 @@ class LogEnd:
         return max(0, self.end - max(next_offset, self.begin))
 
     def lag_s(self, now: datetime) -> float:
-        """Return for how many seconds the oldest unread record has been there; 0 when all is read."""
+        """Return for how many seconds the oldest unread record has been in the log; 0 if all is read."""
         return 0.0 if self.unread_since is None else max(0.0, (now - self.unread_since).total_seconds())
 
     def problem(self, next_offset: int) -> str:
-        """Say what is wrong between the log and the stored offset; empty when nothing is."""
+        """Say what is wrong between the log and the stored offset; empty if nothing is."""
         if next_offset < self.begin:
             return f"lost: the log begins at {self.begin}, after the stored offset {next_offset}"
         if next_offset > max(self.end, self.written_end):
@@ -59,11 +60,11 @@ class LogEnd:
 def read_log_ends(
     bootstrap: str, stored: Mapping[Place, int], clock: Callable[[], float] = time.monotonic
 ) -> dict[Place, LogEnd]:
-    """Return where the log begins and ends, by (topic, partition); partitions that are not there are left out.
+    """Return where the log begins and ends, by (topic, partition); partitions that do not exist are left out.
 
     Args:
         bootstrap: Kafka brokers.
-        stored: stored offsets: whose record's age is wanted.
+        stored: stored offsets; the age of the record at each is looked up.
         clock: injected by tests.
 
     Raises:
@@ -97,9 +98,9 @@ def _times_at(
     ends: Mapping[TopicPartition, int],
     clock: Callable[[], float],
 ) -> dict[TopicPartition, datetime]:
-    """Return when the first record at or after an offset was appended, for as many partitions as answer in time.
+    """Return when the first record at or after an offset was appended, for each partition that answers in time.
 
-    One that has nothing but markers of transactions from there on has none.
+    A partition with only transaction markers from that offset on has no time.
     """
     found: dict[TopicPartition, datetime] = {}
     if not wanted:
@@ -121,5 +122,5 @@ def _times_at(
 
 
 def earliest(times: Collection[datetime | None]) -> datetime | None:
-    """Return the earliest of some times, None when there is none: the oldest unread record of a topic."""
+    """Return the earliest of some times, None if there is none: the oldest unread record of a topic."""
     return min((time for time in times if time is not None), default=None)

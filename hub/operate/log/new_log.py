@@ -1,8 +1,8 @@
-"""Accept the log of a topic that was deleted and made anew: the old log is closed on record, the new one begins.
+"""Accept the log of a topic that was deleted and recreated: the old log is closed on record, the new one begins.
 
 Offsets of two logs must not meet in one account: the audit log's primary key is (log, offset). So the new log gets
-numbers of its own, and begins where the topic begins now. The old one keeps its rows, letters and evidence, under the
-topic's name with a part of its id behind it. One transaction, while no batch is under way.
+its own number and begins where the topic begins now. The old log keeps its rows, letters and evidence, under the
+topic's name followed by a part of its id. All this is one transaction, while no batch is being committed.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from hub.warehouse.tables.core import log_partition
 from hub.warehouse.tables.letters import discarded, letter, letter_edit, redrive
 
 ACCEPT = "log.accept"
-"""The log of a topic made anew was accepted; the detail says where the old one was closed."""
+"""The log of a recreated topic was accepted; the detail says where the old log was closed."""
 
 _MARK_DIGITS = 8
 _PLACED = (letter, letter_edit, redrive, discarded)
@@ -35,11 +35,11 @@ _PLACED = (letter, letter_edit, redrive, discarded)
 
 @dataclass(frozen=True, slots=True)
 class NewLog:
-    """A topic whose id is not the one of its stored offsets.
+    """A topic whose id differs from the id of its stored offsets.
 
     Fields:
         old_id: None: the hub never learned it.
-        closed: what the old log is called from then on.
+        closed: the name of the old log from then on.
         old: its partitions, with the offsets up to which the hub has read them.
         begins: the first offset of each partition of the new log.
     """
@@ -53,15 +53,15 @@ class NewLog:
 
 
 def plan_new_log(engine: Engine, bootstrap: str, topic: str) -> NewLog:
-    """Return what accepting would do. Nothing is changed.
+    """Return what accepting would do; changes nothing.
 
     Args:
         engine: of the warehouse.
         bootstrap: Kafka brokers.
-        topic: of events; its subject may stand for it.
+        topic: of events; its subject may be given instead.
 
     Raises:
-        ConfigError: the topic is not there, the hub has never read it, or it is the one that is stored.
+        ConfigError: the topic does not exist, the hub has never read it, or it is the one that is stored.
         UnreachableError: Kafka or the database does not answer.
     """
     name = topic_of(topic)
@@ -75,10 +75,10 @@ def plan_new_log(engine: Engine, bootstrap: str, topic: str) -> NewLog:
         raise ConfigError([f"the hub has never read {name}: `hub offsets show` lists what it has"])
     if found is None:
         raise ConfigError([f"there is no {name} on this Kafka; `hub topics ensure --execute` makes it"])
-    # What was placed before ids were stored has none; that it is another log then shows in its offsets alone.
+    # Offsets stored before the hub kept ids have none; then only the offsets show that it is another log.
     old = tuple(one for one in stored if one.topic_id != found and (one.topic_id is not None or is_lost))
     if not old:
-        raise ConfigError([f"{name}: its id is {found}: that is the log the hub has read, nothing is to be accepted"])
+        raise ConfigError([f"{name}: its id is {found}: that is the log the hub has read; there is nothing to accept"])
     old_id = next((one.topic_id for one in old if one.topic_id is not None), None)
     mark = old_id.hex[:_MARK_DIGITS] if old_id else f"log{min(one.log for one in old)}"
     with log_reader(bootstrap) as reader:
@@ -88,10 +88,10 @@ def plan_new_log(engine: Engine, bootstrap: str, topic: str) -> NewLog:
 
 
 def accept_new_log(engine: Engine, plan: NewLog, mover: str, reason: str) -> None:
-    """Do what a plan says, all of it or nothing, and note who did it and why; the partitions are resumed.
+    """Carry out a plan, all of it or nothing, and record who did it and why; the partitions are resumed.
 
     Raises:
-        ConfigError: no reason, or the stored offsets are not any more what they were when it was planned.
+        ConfigError: no reason is given, or the stored offsets have moved since the plan was made.
         UnreachableError: the database does not answer.
     """
     with translated_errors("accepting a new log"), engine.begin() as connection:
@@ -121,7 +121,7 @@ def _close(connection: Connection, plan: NewLog, one: Position) -> None:
         .where(log_partition.c.id == one.log)
     )
     mine = redrive.c.topic == one.topic, redrive.c.partition == one.partition
-    # What was on its way into the old log did not arrive in this one: the letters can be handled anew.
+    # What was on its way into the old log did not arrive in this one: the letters can be handled again.
     connection.execute(delete(redrive).where(*mine, redrive.c.new_offset.is_(None)))
     for table in _PLACED:
         here = table.c.topic == one.topic, table.c.partition == one.partition

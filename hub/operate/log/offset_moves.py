@@ -1,9 +1,9 @@
-"""Move a stored offset forward, past records that must not be read: planned, fixed by a digest, then done exactly so.
+"""Move a stored offset forward, past records that must not be read: plan it, fix it by a digest, do exactly that.
 
-Each record that is skipped gets its row in the audit log (rejected, SKIPPED_BY_OPERATOR) in the transaction that moves
-the offset, through the same ``commit_batch`` as a worker's batches: the ledger stays balanced (I1, I5), and a worker
-that holds the partition finds the offset moved at its next commit and places it again. An offset is never moved back:
-what was read has its rows; ``hub replay`` reads it again.
+Each skipped record gets its row in the audit log (rejected, SKIPPED_BY_OPERATOR) in the transaction that moves
+the offset, through the same ``commit_batch`` as a worker's batches. So the ledger stays balanced (I1, I5), and a worker
+that holds the partition notices the move at its next commit and places the partition again. An offset is never moved
+back: what was read has its rows; ``hub replay`` reads it again.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ class OffsetPlan:
     """A move of a stored offset.
 
     Fields:
-        records: records of the log that are skipped.
-        lost: offsets that are skipped and that the log does not hold any more.
-        digest: of the records that are skipped; the move is done only while the log still holds exactly these.
+        records: number of records in the log that are skipped.
+        lost: number of skipped offsets that the log no longer holds.
+        digest: of the skipped records; the move is done only while the log still holds exactly these.
     """
 
     id: str
@@ -59,13 +59,13 @@ class OffsetPlan:
 
     @property
     def place(self) -> str:
-        """``topic/partition@from``."""
+        """Return ``topic/partition@from``."""
         return f"{self.topic}/{self.partition}@{self.from_offset}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Skipped:
-    """Records that would be skipped: offsets, keys and why each cannot be read, empty where it can.
+    """Records that would be skipped: offsets, keys, and why each cannot be read (empty if it can).
 
     ``lost``: offsets before them that the log lost.
     """
@@ -78,17 +78,17 @@ class _Skipped:
 
 
 def plan_move(engine: Engine, bootstrap: str, place: tuple[str, int], to: str, planner: str) -> OffsetPlan:
-    """Store a plan and return it. Nothing moves.
+    """Store a plan and return it; moves nothing.
 
     Args:
         engine: of the warehouse.
         bootstrap: Kafka brokers.
         place: topic and partition.
-        to: the first offset to be read afterwards: a number, ``begin`` (where the log begins now) or ``end``.
+        to: the first offset to read afterwards: a number, ``begin`` (where the log begins now) or ``end``.
         planner: who plans.
 
     Raises:
-        ConfigError: it cannot be done, with the reason and what to do instead.
+        ConfigError: it cannot be done; says why and what to do instead.
         UnreachableError: Kafka or the database does not answer.
     """
     with translated_errors("reading the stored offsets"), engine.connect() as connection:
@@ -120,11 +120,11 @@ def plan_move(engine: Engine, bootstrap: str, place: tuple[str, int], to: str, p
 
 
 def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: str) -> OffsetPlan:
-    """Do what a plan says, all of it or nothing, and note who did it and why.
+    """Carry out a plan, all of it or nothing, and record who did it and why.
 
     Raises:
-        ConfigError: there is no such plan, or no reason.
-        HubError: it was done before, or log or stored offset are not any more what they were when it was planned.
+        ConfigError: there is no such plan, or no reason is given.
+        HubError: it was done before, or the log or the stored offset has changed since the plan was made.
         UnreachableError: Kafka or the database does not answer.
     """
     plan = stored_plan(engine, name)
@@ -133,11 +133,11 @@ def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: st
     with translated_errors("reading the stored offset"), engine.connect() as connection:
         stored = _stored(connection, (plan.topic, plan.partition))
     if stored.next_offset != plan.from_offset:
-        raise HubError(f"the stored offset is {stored.next_offset} by now, not {plan.from_offset}: make a new plan")
+        raise HubError(f"the stored offset is now {stored.next_offset}, not {plan.from_offset}: make a new plan")
     with log_reader(bootstrap) as consumer:
         skipped = _read(consumer, stored, plan.to_offset)
     if skipped.digest != plan.digest:
-        raise HubError(f"{plan.place}: the log does not hold what it held when this was planned: make a new plan")
+        raise HubError(f"{plan.place}: the log no longer holds what it held when this was planned: make a new plan")
     with translated_errors("moving the offset"), engine.begin() as connection:
         _move(connection, plan, stored, skipped, mover)
         detail = {
@@ -154,7 +154,7 @@ def apply_move(engine: Engine, bootstrap: str, name: str, mover: str, reason: st
 
 
 def stored_plan(engine: Engine, name: str) -> OffsetPlan:
-    """Return a plan; raises ConfigError when there is none of that id."""
+    """Return a plan; raises ConfigError if there is none with that id."""
     with translated_errors("reading the plan"), engine.connect() as connection:
         plan = _plan(connection, name)
     if plan is None:
@@ -172,7 +172,7 @@ def _move(connection: Connection, plan: OffsetPlan, stored: Position, skipped: _
 
 
 def _audit_rows(log: int, plan: str, skipped: _Skipped) -> pl.DataFrame:
-    """Return a rejected row for every offset that is skipped: a lost one too, since a record stood there."""
+    """Return a rejected row for every skipped offset; also for a lost one, because a record was there."""
     said = pl.DataFrame(
         {
             "log_offset": [*skipped.lost, *skipped.offsets],
@@ -207,7 +207,7 @@ def _target(consumer: KafkaConsumer, bootstrap: str, stored: Position, to: str) 
         raise ConfigError([f"there is no {stored.topic}/{stored.partition} on this Kafka"])
     begin, end = consumer.beginning_offsets([place])[place], consumer.end_offsets([place])[place]
     if to not in {"begin", "end"} and not to.isdecimal():
-        raise ConfigError([f"--to {to}: a number, begin or end is wanted"])
+        raise ConfigError([f"--to {to}: give a number, begin or end"])
     target = int(to) if to.isdecimal() else {"begin": begin, "end": end}[to]
     name = f"{stored.topic}/{stored.partition}"
     if target < stored.next_offset:
@@ -233,7 +233,7 @@ def _target(consumer: KafkaConsumer, bootstrap: str, stored: Position, to: str) 
 
 
 def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
-    """Read what stands between the stored offset and the target: twice the same gives the same digest."""
+    """Read what is between the stored offset and the target; the same records give the same digest."""
     place = TopicPartition(stored.topic, stored.partition)
     begin = consumer.beginning_offsets([place])[place]
     lost = range(stored.next_offset, min(target, max(begin, stored.next_offset)))
@@ -250,7 +250,7 @@ def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
         quiet = 0 if records else quiet + 1
         for record in records:
             why = record.why if isinstance(record, OddRecord) else ""
-            # Damage may hold a record at each of its places: each gets its outcome.
+            # Damaged bytes may hold a record at each of their offsets: each offset gets its outcome.
             end = record.end if why else record.offset + 1
             for offset in range(record.offset, min(end, target)):
                 offsets.append(offset)
@@ -261,5 +261,5 @@ def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
                 digest.update(record.offset.to_bytes(8, "big") + (record.key or b"") + value + why.encode())
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
     if at < target:
-        raise HubError(f"{stored.topic}/{stored.partition}@{at}: the log gives nothing more before {target}")
+        raise HubError(f"{stored.topic}/{stored.partition}@{at}: the log returns nothing more before {target}")
     return _Skipped(lost, offsets, keys, whys, digest.hexdigest())

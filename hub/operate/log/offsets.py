@@ -1,4 +1,4 @@
-"""Where the hub stands in the log: stored offsets beside the log's own bounds and the group's offsets on Kafka."""
+"""The hub's place in the log: stored offsets next to the log's own bounds and the group's offsets on Kafka."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from hub.warehouse.database import translated_errors
 
 @dataclass(frozen=True, slots=True)
 class StoredOffset:
-    """One log partition: the truth, what lag tools see, and the log; None: not known."""
+    """One log partition: the stored offset (the truth), the group's offset for lag tools, the log; None: not known."""
 
     topic: str
     partition: int
@@ -45,7 +45,7 @@ def read_offsets(engine: Engine, bootstrap: str, group: str, topic: str | None =
 
 
 def _group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
-    """Return what Kafka holds for the workers' group; nothing of a group that it does not know."""
+    """Return what Kafka holds for the workers' group; nothing for a group that it does not know."""
     with log_admin(bootstrap) as client:
         try:
             told = client.list_group_offsets(group).get(group, {})

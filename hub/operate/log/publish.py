@@ -1,4 +1,4 @@
-"""Publish events of one subject straight to its topic: for reference data that no source database holds."""
+"""Publish events of one subject directly to its topic: for reference data that no source database holds."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from hub.topology import event_topic
 
 
 def publish(where: Endpoints, subject: str, events: Iterable[Mapping[str, Any]]) -> int:
-    """Encode and send events in their order; return how many, once the broker has confirmed every one.
+    """Encode and send events in order; return how many, when the broker has confirmed every one.
 
     Raises:
-        UnreachableError: the broker does not answer, or did not confirm in time; sending all again is safe.
+        UnreachableError: the broker does not answer, or did not confirm in time; it is safe to send all again.
         PoisonError: an event has a value that its schema does not allow.
     """
     encoder, topic = Encoder(subject, where.key_secret), event_topic(subject)

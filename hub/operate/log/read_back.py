@@ -1,6 +1,6 @@
 """Read single records back from the log by their coordinates: the log is the truth about what an event said.
 
-A consumer of its own without a group: it moves nobody's offsets and commits none.
+A separate consumer without a group reads them, so nobody's offsets move.
 """
 
 import time
@@ -23,10 +23,10 @@ from hub.operate.archive.reader import read_places
 from hub.operate.records.history import Place
 
 QUIET_LIMIT_S = 10.0
-"""How long the log may give nothing of what is wanted before it counts as away."""
+"""How many seconds the log may return nothing wanted before it counts as unreachable."""
 
 _NEAR = 1000
-"""Wanted records no further apart than this are read through to; beyond, the reader seeks."""
+"""Between wanted records no further apart than this, the reader reads on; beyond, it seeks."""
 
 _FETCH_BYTES = 256 * 1024
 
@@ -36,8 +36,8 @@ class LogValues:
     """Records read back; values are never in a repr.
 
     Fields:
-        gone: places at which the log holds nothing any more.
-        appended: when the log took a record, as its timestamp says.
+        gone: places at which the log no longer holds a record.
+        appended: when the log received a record, by its timestamp.
         headers: of the records that have some.
     """
 
@@ -48,19 +48,19 @@ class LogValues:
 
 
 def read_values(bootstrap: str, places: Collection[Place], archive: Path | None = None) -> LogValues:
-    """Return the records at some places of the log. Blocks until they are read.
+    """Return the records at some places of the log; blocks until they are read.
 
     Args:
         bootstrap: Kafka brokers.
-        places: where the records stand.
-        archive: folder that is asked for what the topics no longer hold.
+        places: where the records are.
+        archive: folder to read what the topics no longer hold.
 
     Raises:
-        UnreachableError: no broker answers, or not in time.
+        UnreachableError: no broker answers in time.
     """
     if not places:
         return LogValues({})
-    # What was deleted from the log meanwhile is passed over: the next record that is there tells that it is gone.
+    # Records that were deleted meanwhile are skipped: the next record that exists shows that they are gone.
     with log_reader(bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         read = _Reading(consumer, places).run()
     return read if archive is None or not read.gone else _with_archived(read, archive)
@@ -86,7 +86,7 @@ def _with_archived(read: LogValues, archive: Path) -> LogValues:
 
 
 class _Reading:
-    """One reading: all partitions at once, each seeking to the next wanted offset."""
+    """One reading: all partitions at once, each seeking to its next wanted offset."""
 
     def __init__(self, consumer: KafkaConsumer, places: Collection[Place]) -> None:
         self._consumer = consumer
@@ -99,7 +99,7 @@ class _Reading:
             self._wanted.setdefault(TopicPartition(place.topic, place.partition), deque()).append(place.offset)
 
     def run(self) -> LogValues:
-        """Read until nothing is wanted."""
+        """Read until nothing more is wanted."""
         self._leave_out_what_is_gone()
         self._consumer.assign(list(self._wanted))
         for partition, offsets in self._wanted.items():
@@ -113,7 +113,7 @@ class _Reading:
             if self._pass_over():
                 last_found = time.monotonic()
             if time.monotonic() - last_found > QUIET_LIMIT_S:
-                raise UnreachableError("the log does not give the records that the audit log names")
+                raise UnreachableError("the log does not return the records that the audit log names")
         return LogValues(self._values, frozenset(self._gone), self._appended, self._headers)
 
     def _leave_out_what_is_gone(self) -> None:
@@ -136,7 +136,7 @@ class _Reading:
         self._gone.update(Place(partition.topic, partition.partition, offset) for offset in offsets)
 
     def _take(self, partition: TopicPartition, records: list[Any]) -> bool:
-        """Take what is wanted of some records; return whether anything of the partition was settled."""
+        """Take what is wanted of some records; tell whether anything of the partition was settled."""
         wanted = self._wanted[partition]
         before, last = len(wanted), -1
         for record in records:
@@ -156,9 +156,9 @@ class _Reading:
         return len(wanted) < before
 
     def _pass_over(self) -> bool:
-        """Give up what the log was read past without a record: markers, what was aborted, damage; tell whether any was.
+        """Give up places that the log passed without a record (markers, aborted records, damage); tell whether any was.
 
-        Then seek to what is wanted next where that is far.
+        Then seek to the next wanted record if it is far away.
         """
         is_any = False
         for partition, wanted in self._wanted.items():
@@ -174,7 +174,7 @@ class _Reading:
 
 
 def event_values(value: bytes) -> dict[str, Any] | None:
-    """Return an event's fields by the newest schema of its subject; None when the bytes cannot be read."""
+    """Return an event's fields by the newest schema of its subject; None if the bytes cannot be read."""
     try:
         version, fields = decode(value)
     except PoisonError:

@@ -1,4 +1,4 @@
-"""One record of the log with all that Kafka says of it: when it was appended, its headers, how large it is."""
+"""One record of the log with all that Kafka knows of it: when it was appended, its headers, its size."""
 
 import time
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from hub.topology import HEADER_ORIGIN, HEADER_POSITION, HEADER_PUBLISHED_AT, HE
 
 _QUIET_LIMIT_S = 10.0
 _OPEN_HEADERS = frozenset({HEADER_ORIGIN, HEADER_REASON, HEADER_PUBLISHED_AT, HEADER_POSITION, "traceparent"})
-"""Headers whose values are coordinates and codes; any other may hold anything."""
+"""Headers whose values are coordinates and codes; any other header may contain anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A record as the log has it.
+    """A record as it is in the log.
 
     Fields:
-        appended_at: as its timestamp says; None: it says no time.
-        headers: names and values, in their order; values are never in a repr.
+        appended_at: by its timestamp; None: it has no time.
+        headers: names and values, in order; values are never in a repr.
         key: its bytes; never in a repr.
-        why: why it cannot be read as a record; empty when it can.
+        why: why it cannot be read as a record; empty if it can.
     """
 
     place: Place
@@ -38,12 +38,12 @@ class LogRecord:
     why: str = ""
 
     def headers_as_text(self, is_masked: bool) -> Mapping[str, str]:
-        """Return the headers; masked: values that may hold anything are told by their size."""
+        """Return the headers; masked: of values that may contain anything, only the size is shown."""
         return headers_as_text(self.headers, is_masked)
 
 
 def headers_as_text(headers: Headers, is_masked: bool) -> dict[str, str]:
-    """Return headers as texts; masked: values that may hold anything are told by their size."""
+    """Return headers as texts; masked: of values that may contain anything, only the size is shown."""
     return {name: _header_text(name, value, is_masked) for name, value in headers}
 
 
@@ -56,7 +56,7 @@ def _header_text(name: str, value: bytes | None, is_masked: bool) -> str:
 
 
 def read_record(bootstrap: str, place: Place) -> LogRecord | None:
-    """Return the record at a place; None: the log holds none there (any more, or yet).
+    """Return the record at a place; None: the log holds none there (no longer, or not yet).
 
     Raises:
         UnreachableError: no broker answers.
@@ -81,7 +81,7 @@ def read_record(bootstrap: str, place: Place) -> LogRecord | None:
 
 
 def _is_at(record: Any, offset: int) -> bool:
-    """Tell whether a record stands at an offset; what cannot be read may stand for several."""
+    """Tell whether a record is at an offset; unreadable bytes may cover several offsets."""
     end = record.end if isinstance(record, OddRecord) else record.offset + 1
     return bool(record.offset <= offset < end)
 

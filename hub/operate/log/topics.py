@@ -1,8 +1,8 @@
-"""Make the cluster's topics as the topology wants them. Idempotent; deletes nothing, takes no partition away.
+"""Make the cluster's topics as the topology wants them. Idempotent; deletes no topic and removes no partition.
 
-What differs on a topic that is there is told apart by what can be done about it: settings are altered and partitions of
-event topics added; replicas are for the cluster's own tools to move, and a compacted topic keeps its partitions, since
-a key whose partition changes would leave its older record behind for ever.
+Differences of an existing topic are sorted by what can be done about them. Settings are altered, and partitions of
+event topics added. Replicas must be moved with the cluster's own tools. A compacted topic keeps its partitions, because
+a key whose partition changes would leave its older record in the old partition for ever.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Something in which a topic is not as it is wanted; ``left_because``: why it stays, empty when it is mended."""
+    """How a topic differs from what is wanted; ``left_because``: why it stays so, empty if it is corrected."""
 
     topic: str
     what: str
@@ -43,7 +43,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
-    """Topics that are missing, those that are there already, and how these differ from what is wanted."""
+    """Topics that are missing, topics that exist, and how these differ from what is wanted."""
 
     missing: tuple[Topic, ...]
     present: tuple[str, ...]
@@ -51,7 +51,7 @@ class TopicPlan:
 
     @property
     def to_mend(self) -> tuple[Drift, ...]:
-        """Differences that executing the plan takes away."""
+        """Return the differences that executing the plan removes."""
         return tuple(drift for drift in self.drifts if not drift.left_because)
 
 
@@ -61,7 +61,7 @@ def plan_topics(bootstrap: str, wanted: tuple[Topic, ...], replication: int | No
     Args:
         bootstrap: Kafka brokers.
         wanted: the topology's topics.
-        replication: brokers that should keep each topic; None: what is there is not compared with that.
+        replication: how many brokers should hold each topic; None: replicas are not compared.
 
     Raises:
         UnreachableError: no broker answers.
@@ -80,7 +80,7 @@ def plan_topics(bootstrap: str, wanted: tuple[Topic, ...], replication: int | No
 
 
 def topic_states(bootstrap: str, wanted: tuple[Topic, ...]) -> dict[str, TopicState]:
-    """Return the topics that are there, by name.
+    """Return the existing topics, by name.
 
     Raises:
         UnreachableError: no broker answers.
@@ -103,12 +103,12 @@ def _state(told: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def drifts(wanted: Topic, state: TopicState, replication: int | None) -> list[Drift]:
-    """Return how a topic differs from what is wanted of it."""
+    """Return how a topic differs from what is wanted."""
     found = []
     if state.partitions != wanted.partitions:
         why = ""
         if state.partitions > wanted.partitions:
-            why = "partitions cannot be taken away"
+            why = "partitions cannot be removed"
         elif "compact" in state.config.get("cleanup.policy", ""):
             why = "compacted: a key's older record would stay in its old partition"
         found.append(Drift(wanted.name, _PARTITIONS, str(state.partitions), str(wanted.partitions), why))
@@ -125,12 +125,12 @@ def drifts(wanted: Topic, state: TopicState, replication: int | None) -> list[Dr
 
 
 def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
-    """Return a topic's settings; all replicas but one must confirm a record, so that one can be away."""
+    """Return a topic's settings: all replicas but one must confirm a record, so that one may be down."""
     return {**topic.config, "min.insync.replicas": str(max(1, replication - 1))}
 
 
 def mend_topics(bootstrap: str, drifted: tuple[Drift, ...]) -> None:
-    """Take differences away: alter settings, add partitions. Those that are to be left are left.
+    """Remove differences: alter settings, add partitions. Differences with ``left_because`` stay.
 
     Raises:
         UnreachableError: no broker answers.
@@ -155,9 +155,9 @@ def mend_topics(bootstrap: str, drifted: tuple[Drift, ...]) -> None:
 
 
 def create_topics(bootstrap: str, topics: tuple[Topic, ...], replication: int) -> None:
-    """Create topics; one that another created meanwhile is left as it is.
+    """Create topics; a topic that another process created meanwhile stays as it is.
 
-    Of ``replication`` brokers all but one must confirm each record, so that one can be away and nothing is lost.
+    All of the ``replication`` brokers but one must confirm each record, so that one may be down and nothing is lost.
 
     Raises:
         UnreachableError: no broker answers.

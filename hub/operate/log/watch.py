@@ -1,6 +1,6 @@
-"""The hub's topics that are not on Kafka: an alert is open for each as long as that is so.
+"""Watch for topics of the hub that are missing on Kafka: an alert is open for each as long as it is missing.
 
-A worker whose topic is deleted loses the partitions and goes on with the others; nothing else would say so.
+A worker whose topic is deleted loses its partitions and continues with the others; nothing else would report it.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _ADVICE = "find out who deleted it; `hub topics ensure --execute` makes it"
 
 @dataclass(slots=True)
 class TopicWatch:
-    """Looks at the cluster's topics; used from one thread at a time."""
+    """Watches the cluster's topics; used from one thread at a time."""
 
     engine: Engine = field(repr=False)
     bootstrap: str
@@ -31,10 +31,10 @@ class TopicWatch:
         self._ids = TopicIds(self.bootstrap)
 
     def look(self) -> None:
-        """Open and close alerts. A topic is missed that two looks in a row do not find: one is being made, perhaps.
+        """Open and close alerts. A topic counts as missing after two looks: after one it may be just being created.
 
         Raises:
-            UnreachableError: Kafka or PostgreSQL is away.
+            UnreachableError: Kafka or PostgreSQL is unreachable.
         """
         absent = frozenset(self._ids.absent([topic.name for topic in topics(1)]))
         missed, self._absent = absent & self._absent, absent
@@ -44,7 +44,7 @@ class TopicWatch:
             clear_alert(connection, TOPIC_GONE, but=absent)
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         self._ids.close()
 
 

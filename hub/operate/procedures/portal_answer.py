@@ -1,8 +1,8 @@
 """Read procedures from the answer of the national portal's services ``LayThuTuc`` and ``LayDanhSachTTHC``.
 
 The answer is JSON in which every value is a text: ``{"error_code": "0", "result": [{"MATTHC": ..., "TENTTHC": ...}]}``.
-Several answers may stand in one list, and a gateway's envelope ``{"message": "<the answer as text>"}`` is taken too.
-What the portal says and the hub has no place for is left empty and told, never guessed.
+One list may contain several answers; a gateway's envelope ``{"message": "<the answer as text>"}`` is accepted too.
+What the portal says and the hub has no field for is left empty and reported, never guessed.
 """
 
 import json
@@ -39,7 +39,7 @@ Given = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LeftEmpty:
-    """What an answer says and no field of the hub takes: of which field, why, in how many procedures, in which."""
+    """What an answer says and no field of the hub accepts: the field, the reason, how many procedures, an example."""
 
     field: str
     why: str
@@ -48,7 +48,7 @@ class LeftEmpty:
 
 
 class _NotTakenError(ValueError):
-    """A value that has no place in the hub; the text says why."""
+    """A value for which the hub has no field or word; the text says why."""
 
 
 def read_answer(
@@ -60,7 +60,7 @@ def read_answer(
         path: of the file, for problems.
         text: its JSON.
         specs: the fields of a procedure; each row has all of them.
-        problems: gets what is wrong with the answer, or with a required field.
+        problems: receives what is wrong with the answer, or with a required field.
     """
     try:
         found = list(_procedures(json.loads(text)))
@@ -91,13 +91,13 @@ class _Left:
 
 
 def _procedures(document: Any) -> Iterator[Given]:
-    """Yield the procedures of a document, names in capitals; raises ``ValueError`` where it is no answer."""
+    """Yield the procedures of a document, names in capitals; raises ``ValueError`` if it is not an answer."""
     if isinstance(document, list):
         for one in document:
             yield from _procedures(one)
         return
     if not isinstance(document, dict):
-        raise ValueError("is no answer of the portal: it holds something else than objects")
+        raise ValueError("is not an answer of the portal: it contains something other than objects")
     said = _in_capitals(document)
     if CODE in said:
         yield said
@@ -112,7 +112,7 @@ def _procedures(document: Any) -> Iterator[Given]:
     if isinstance(inner, str) and inner.lstrip().startswith(("{", "[")):
         yield from _procedures(json.loads(inner))
         return
-    raise ValueError("is no answer of the portal: it has neither `result` nor `MATTHC`")
+    raise ValueError("is not an answer of the portal: it has neither `result` nor `MATTHC`")
 
 
 def _in_capitals(value: Any) -> Any:
@@ -150,12 +150,12 @@ def _row(where: str, given: Given, specs: Mapping[str, FieldSpec], left: _Left, 
 
 
 def _text(value: Any) -> str | None:
-    """Return a text without spaces around it; None for none."""
+    """Return a text without spaces around it; None if there is none."""
     return str(value).strip() or None if value is not None else None
 
 
 def _number(value: Any) -> int | None:
-    """Return a whole number as the portal writes it: 15, "15", "1.500.000"; None for none."""
+    """Return a whole number as the portal writes it: 15, "15", "1.500.000"; None if there is none."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     text = _text(value)
@@ -164,7 +164,7 @@ def _number(value: Any) -> int | None:
     if _THOUSANDS.fullmatch(text):
         return int(text.replace(".", ""))
     if not text.isascii() or not text.isdigit():
-        raise _NotTakenError(f"{text!r} is no whole number")
+        raise _NotTakenError(f"{text!r} is not a whole number")
     return int(text)
 
 
@@ -182,12 +182,12 @@ def _list(value: Any) -> Sequence[Given]:
         return ()
     found = [value] if isinstance(value, dict) else value
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise _NotTakenError("is no list of objects")
+        raise _NotTakenError("is not a list of objects")
     return found
 
 
 def _only(group: str, tag: str) -> Callable[[Given, list[tuple[str, str]]], str | None]:
-    """Return what reads a tag of a group that has one member; the hub has a place for one only."""
+    """Return the function that reads a tag of a group with one member; the hub has a field for one only."""
 
     def read(given: Given, _: list[tuple[str, str]]) -> str | None:
         members = _list(given.get(group))
@@ -270,4 +270,4 @@ _READ: dict[str, Callable[[Given, list[tuple[str, str]]], Any]] = {
     "requirements": lambda given, _: _text(given.get("YEUCAU")),
     "state": lambda given, _: _word(_STATES, given.get("TRANGTHAI")),
 }
-"""How each field of the hub is read of a procedure; fields that are not here are in no answer."""
+"""How each field of the hub is read from a procedure; no answer contains the fields that are missing here."""

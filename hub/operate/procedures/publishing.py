@@ -1,7 +1,8 @@
-"""Publish a catalogue of procedures from a file: as ``procedure.changed`` events of a source of the policy.
+"""Publish a catalogue of procedures from a file, as ``procedure.changed`` events of a source in the policy.
 
-What the source has said already and the file says again is not published; a procedure that it says otherwise gets the
-next version of its claim. Versions are small, so that a portal that publishes the catalogue later can go on above them.
+What the source has already said and the file repeats is not published. A procedure that differs gets the
+next version of its claim. Versions are small, so that a portal that publishes the catalogue later can continue above
+them.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ _EVENT_IDS = uuid.uuid5(uuid.NAMESPACE_URL, f"hub:{SUBJECT}:file")
 
 @dataclass(frozen=True, slots=True)
 class CataloguePlan:
-    """What publishing a file would do. ``events``: what would be sent, of the new and the changed procedures."""
+    """What publishing a file would do. ``events``: the events to send for new and changed procedures."""
 
     source: str
     rows: int
@@ -49,14 +50,14 @@ def source_that_may(policy: Policy, code: str | None, now: datetime) -> Source:
     """Return the source of the policy that publishes the catalogue.
 
     Raises:
-        ConfigError: no source of it may, or several may and none is named.
+        ConfigError: no source may publish it, or several may and none is named.
     """
     allowed = {one.code: one for one in policy.sources.values() if SUBJECT in one.subjects}
     if code is None and len(allowed) == 1:
         (code,) = allowed
     if code is None:
         names = ", ".join(sorted(allowed)) or "none"
-        raise ConfigError([f"--source: name the source that publishes the catalogue; the policy lets speak: {names}"])
+        raise ConfigError([f"--source: name the source that publishes the catalogue; the policy allows {names}"])
     found = policy.sources.get(code)
     if found is None:
         raise ConfigError([f"--source {code}: the policy does not know this source"])
@@ -68,7 +69,7 @@ def source_that_may(policy: Policy, code: str | None, now: datetime) -> Source:
 
 
 def plan_catalogue(engine: Engine, source: Source, rows: Sequence[Row], at: datetime) -> CataloguePlan:
-    """Compare a file with what the source has said by the warehouse.
+    """Compare a file with what the source has said, according to the warehouse.
 
     Args:
         engine: of the warehouse.

@@ -1,4 +1,4 @@
-"""Read a file of procedures: a CSV, or the answer of the national portal's service, by what it begins with."""
+"""Read a file of procedures: a CSV, or the answer of the national portal's service; its first character decides."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +27,8 @@ class CatalogueFile:
     """What is in a file.
 
     Fields:
-        rows: one per procedure, each with every data field of the schema; None where the file has none.
-        left_empty: what the file says and the hub has no place for, by field and reason.
+        rows: one per procedure, each with every data field of the schema; None if the file has no value.
+        left_empty: what the file says and the hub has no field for, by field and reason.
     """
 
     rows: tuple[Row, ...] = field(repr=False)
@@ -41,7 +41,7 @@ def field_specs() -> dict[str, FieldSpec]:
 
 
 def read_file(path: Path) -> CatalogueFile:
-    """Read a catalogue: JSON where the file begins with ``{`` or ``[``, else CSV in UTF-8 with a line of names.
+    """Read a catalogue: JSON if the file begins with ``{`` or ``[``, else CSV in UTF-8 with a line of names.
 
     Raises:
         ConfigError: with every problem, by line of a CSV, by procedure of an answer.
@@ -60,9 +60,9 @@ def read_file(path: Path) -> CatalogueFile:
         place = "place"
     else:
         rows, place = _read_csv(path, text, problems), "line"
-    problems += [f"{path}: procedure {code} stands in more than one {place}" for code in _twice(rows)]
+    problems += [f"{path}: procedure {code} is in more than one {place}" for code in _twice(rows)]
     if not rows and not problems:
-        problems.append(f"{path}: no procedure is in it")
+        problems.append(f"{path}: it contains no procedure")
     if problems:
         more = [f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else []
         raise ConfigError([*problems[:MOST_PROBLEMS], *more])
@@ -92,7 +92,7 @@ def _read_csv(path: Path, text: str, problems: list[str]) -> list[Row]:
         nothing = dict.fromkeys(every)
         return [nothing | _row(f"{path}, line {reader.line_num}", row, specs, problems) for row in reader]
     except csv.Error as error:
-        problems.append(f"{path} is no CSV: {error}")
+        problems.append(f"{path} is not a CSV file: {error}")
         return []
 
 
@@ -112,7 +112,7 @@ def _row(
 
 
 def _value(spec: FieldSpec, text: str) -> Any:
-    """Return a field's value, None for none; raises ``ValueError`` with what is wrong."""
+    """Return a field's value, None if there is none; raises ``ValueError`` that says what is wrong."""
     if not text:
         if not spec.nullable:
             raise ValueError("has no value")
@@ -124,7 +124,7 @@ def _value(spec: FieldSpec, text: str) -> Any:
         try:
             value = date.fromisoformat(text)
         except ValueError:
-            raise ValueError("is no date like 2025-07-01") from None
+            raise ValueError("is not a date like 2025-07-01") from None
     if spec.kind is FieldKind.BOOLEAN:
         if text.lower() not in (*_YES, *_NO):
             raise ValueError("is neither true nor false")

@@ -117,7 +117,7 @@ def test_lost_range_is_skipped_with_a_row_for_each_offset(ground: Ground) -> Non
         admin.delete_records({TopicPartition(TOPIC, 0): first + 2})
     finally:
         admin.close()
-    with pytest.raises(HubError, match="does not hold what it held"):
+    with pytest.raises(HubError, match="no longer holds what it held"):
         moved(ground, to_be_lost)
     (shown,) = [
         row
@@ -159,7 +159,7 @@ def test_topics_are_made_and_mended_and_what_cannot_be_is_said(engine: RunningEn
         assert (states[events.name].partitions, states[events.name].config["retention.ms"]) == (3, "-1")
         assert states[records.name].partitions == 2
         (fewer,) = drifts(Topic(events.name, 1, {}), states[events.name], 1)
-        assert fewer.left_because == "partitions cannot be taken away"
+        assert fewer.left_because == "partitions cannot be removed"
     finally:
         admin = KafkaAdminClient(bootstrap_servers=engine.bootstrap)
         admin.delete_topics([events.name, records.name])

@@ -83,7 +83,7 @@ def test_topic_made_anew_while_the_worker_was_away_stops_and_is_read_from_its_be
     old_id = topic_ids(ground.bootstrap, [TOPIC])[TOPIC]
     read = {place: one for place, one in positions(ground).items() if place[0] == TOPIC}
     assert {one.topic_id for one in read.values()} == {old_id}
-    with pytest.raises(ConfigError, match="nothing is to be accepted"):
+    with pytest.raises(ConfigError, match="there is nothing to accept"):
         plan_new_log(ground.database, ground.bootstrap, TOPIC)
 
     made_anew(ground.bootstrap, TOPIC, PARTITIONS)

@@ -124,7 +124,7 @@ def test_unreadable_keys_are_waited_for_and_wrong_public_keys_are_bad_input(tmp_
     (tmp_path / "public").write_text(public.hex() + "\n")
     assert read_public_key(public.hex()) == read_public_key(str(tmp_path / "public")) == public
     for wrong in ("12", "zz" * 32, str(tmp_path / "nonsense")):
-        with pytest.raises(ConfigError, match="no Ed25519 public key"):
+        with pytest.raises(ConfigError, match="not an Ed25519 public key"):
             read_public_key(wrong)
 
 

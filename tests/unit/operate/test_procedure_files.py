@@ -112,7 +112,7 @@ def test_fee_is_read_as_the_portal_writes_it(tmp_path: Path, said: Any, expected
             "channels.fee_vnd",
             "several",
         ),
-        ({"KETQUATHUCHIEN": "x"}, "results", "no list"),
+        ({"KETQUATHUCHIEN": "x"}, "results", "not a list"),
     ],
 )
 def test_what_the_hub_has_no_place_for_is_left_empty_and_told(tmp_path: Path, more: Any, field: str, why: str) -> None:
@@ -127,11 +127,11 @@ def test_what_the_hub_has_no_place_for_is_left_empty_and_told(tmp_path: Path, mo
     ("document", "problem"),
     [
         ({"error_code": "-1", "message": "Phiên hết hạn"}, "answered with error_code -1: Phiên hết hạn"),
-        ({"result": []}, "no procedure is in it"),
+        ({"result": []}, "it contains no procedure"),
         ({"data": [ONE]}, "neither `result` nor `MATTHC`"),
         ([{**ONE, "TENTTHC": ""}], "procedure 2.000889: name: has no value"),
         ([{"TENTTHC": "Cấp phép"}], "neither `result` nor `MATTHC`"),
-        ([ONE, ONE], "procedure 2.000889 stands in more than one place"),
+        ([ONE, ONE], "procedure 2.000889 is in more than one place"),
         ([{**ONE, "TENTTHC": "x" * 2_001}], "name: is longer than 2000"),
     ],
 )
