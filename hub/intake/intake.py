@@ -18,7 +18,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -27,8 +26,9 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.broker_talk import GROUP_COMMIT_EVERY_S, WATCH_EVERY_S, GroupOffsets, look_for_broker
 from hub.intake.bugs import is_bug, ranges_of, ranges_polled
+from hub.intake.flow import Flow, Prepared
 from hub.intake.guard import Guard
-from hub.intake.lanes import Lane, Lanes, Prepared, Records
+from hub.intake.lanes import Lanes, Records, SizedLane
 from hub.intake.log import IntakeOptions, let_go, new_consumer, start, taken_on
 from hub.intake.patience import Patience
 from hub.intake.placing import LOOK_EVERY_S, Placer
@@ -64,8 +64,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._unplaced = True
         self._next: dict[TopicPartition, Position] = {}
         self._group_offsets = GroupOffsets()
-        self._decode_thread = ThreadPoolExecutor(1, "decode")
         self._lanes = Lanes(options.lanes, options.batch_rows, options.batch_target_s)
+        self._flow = Flow(self._lanes.all, self._lanes.next_of, self._commit)
         self._standing = Standing(self._storms, self._patience, self.status, self._lanes.express.in_thread)
         self._guard = Guard(store.notes, self._storms, self._patience, self._lanes.express.in_thread)
         self._polling = Polling(self._lanes, options.poll_ms)
@@ -85,19 +85,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Consume until cancelled."""
         consumer = await self._patience.until_done(Errand.CONNECT, self._connected)
-        loops = (self._poll_loop(consumer), *map(self._commit_loop, self._lanes.all), *self._chores(consumer))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for loop in loops:
-                    tasks.create_task(loop)
-        except BaseExceptionGroup as errors:
-            first = errors.exceptions[0]
-            self.status.ended_by = first if isinstance(first, HubError) else None
-            raise first from None
+            await self._flow.run(self._poll_loop(consumer), self._chores(consumer))
+        except HubError as error:
+            self.status.ended_by = error
+            raise
         finally:
             await let_go(consumer)
-            self._decode_thread.shutdown(wait=False, cancel_futures=True)
-            self._lanes.close()
+            self._flow.close()
             self._placer.close()
 
     def _chores(self, consumer: LogConsumer) -> Iterator[Coroutine[object, object, None]]:
@@ -117,7 +112,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             lambda: self._placer.look_for_other_logs(self._flowing, new),
             notes,
         )
-        threads = self._in_decode_thread, self._lanes.express.in_thread
+        threads = self._flow.in_decode_thread, self._lanes.express.in_thread
         yield release_loop(self.release, self._preparer, threads, self._patience, notes)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -175,7 +170,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 if batch.advances:
                     self._lanes.put(lane, Prepared(generation, batch, tuple(records)))
 
-    async def _polled(self, consumer: LogConsumer, pollable: set[TopicPartition]) -> list[tuple[Lane, Records]]:
+    async def _polled(self, consumer: LogConsumer, pollable: set[TopicPartition]) -> list[tuple[SizedLane, Records]]:
         try:
             return await self._polling.poll(consumer, pollable, self._next)
         except OffsetOutOfRangeError:
@@ -216,10 +211,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             return []
 
     async def _prepare(self, consumer: LogConsumer, polled: list[Polled]) -> Batch:
-        batch = await self._in_decode_thread(self._preparer.prepare, polled)
+        batch = await self._flow.in_decode_thread(self._preparer.prepare, polled)
         while self._worth_waiting(batch):
             await self._wait_paused(consumer, 0.5)
-            batch = await self._in_decode_thread(self._preparer.prepare_again, polled)
+            batch = await self._flow.in_decode_thread(self._preparer.prepare_again, polled)
         return batch
 
     def _worth_waiting(self, batch: Batch) -> bool:
@@ -270,13 +265,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             return {}
         return {partition: self._next[partition] for partition in self._next.keys() - self._storms.standing.keys()}
 
-    async def _commit_loop(self, lane: Lane) -> None:
-        while True:
-            async with self._lanes.next_of(lane) as prepared:
-                if prepared.generation == self._generation:
-                    await self._commit(lane, prepared)
-
-    async def _commit(self, lane: Lane, prepared: Prepared) -> None:
+    async def _commit(self, lane: SizedLane, prepared: Prepared) -> None:
+        if prepared.generation != self._generation:
+            return
         batch = prepared.batch
         began = time.monotonic()
         try:
@@ -312,6 +303,3 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group_offsets.note(batch.advances)
         if self.on_committed is not None:
             self.on_committed(batch)
-
-    async def _in_decode_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)

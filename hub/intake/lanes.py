@@ -12,16 +12,14 @@ batch being committed, each lane holds one waiting batch, unless the one being c
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from hub.intake.batch_size import BatchSize
-from hub.warehouse.batch import Batch
+from hub.intake.flow import Lane, Prepared
 
 FAR_BEHIND = 4_000
 """A partition with more unread records than this is far behind. It has caught up when fewer than a quarter of this
@@ -41,25 +39,12 @@ _Result = TypeVar("_Result")
 Records = dict[TopicPartition, Sequence[ConsumerRecord]]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A batch that waits for its lane, the generation in which it was polled, and its partitions."""
-
-    generation: int
-    batch: Batch
-    partitions: tuple[TopicPartition, ...] = ()
-
-
-class Lane:
-    """One way into the database: a queue of one batch, a thread, and an upper bound for batch sizes."""
+class SizedLane(Lane):
+    """A lane with an upper bound for batch sizes."""
 
     def __init__(self, number: int, size: BatchSize) -> None:
-        self.number = number
+        super().__init__(number)
         self.size = size
-        self.queue: asyncio.Queue[Prepared] = asyncio.Queue(maxsize=1)
-        self.busy = asyncio.Lock()
-        self.under_way: Prepared | None = None
-        self._thread = ThreadPoolExecutor(1, f"commit-{number}")
 
     def has_room(self) -> bool:
         """Tell whether another batch may be prepared for this lane."""
@@ -67,26 +52,18 @@ class Lane:
         goes_alone = self.under_way is not None and self.under_way.batch.consumed < small
         return not goes_alone and not self.queue.full()
 
-    async def in_thread(self, call: Callable[..., _Result], *arguments: object) -> _Result:
-        """Run a blocking call in this lane's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
-
-    def close(self) -> None:
-        """Wait for the running call; drop the others. Blocks."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-
 
 class Lanes:
     """The lanes of one worker. Used from the event loop; only the poll loop adds batches."""
 
     def __init__(self, bulk: int, most_rows: int, target_s: float) -> None:
         """Create the express lane and ``bulk`` bulk lanes; the bounds of their batches are as in ``BatchSize``."""
-        self.express = Lane(0, BatchSize(most_rows, target_s))
-        self.bulk = tuple(Lane(number, BatchSize(most_rows, target_s)) for number in range(1, bulk + 1))
+        self.express = SizedLane(0, BatchSize(most_rows, target_s))
+        self.bulk = tuple(SizedLane(number, BatchSize(most_rows, target_s)) for number in range(1, bulk + 1))
         self.all = (self.express, *self.bulk)
         self._room = asyncio.Event()
         self._behind: set[TopicPartition] = set()
-        self._under_way: dict[TopicPartition, tuple[Lane, int]] = {}
+        self._under_way: dict[TopicPartition, tuple[SizedLane, int]] = {}
         self._behind_at = float("-inf")
 
     def is_pressed(self) -> bool:
@@ -101,19 +78,19 @@ class Lanes:
         else:
             self._behind.discard(partition)
 
-    def of(self, partition: TopicPartition) -> Lane:
+    def of(self, partition: TopicPartition) -> SizedLane:
         """Return a partition's lane. Partitions with successive numbers that are far behind get different lanes."""
         if partition not in self._behind:
             return self.express
         number: int = partition.partition
         return self.bulk[number % len(self.bulk)]
 
-    def open_to(self, partitions: Iterable[TopicPartition]) -> dict[Lane, list[TopicPartition]]:
+    def open_to(self, partitions: Iterable[TopicPartition]) -> dict[SizedLane, list[TopicPartition]]:
         """Return the partitions that may be polled, by lane.
 
         A partition may be polled if its lane has room and no other lane holds batches of it.
         """
-        found: dict[Lane, list[TopicPartition]] = {}
+        found: dict[SizedLane, list[TopicPartition]] = {}
         for partition in sorted(partitions):
             lane = self.of(partition)
             under_way = self._under_way.get(partition)
@@ -133,7 +110,7 @@ class Lanes:
             return False
         return True
 
-    def put(self, lane: Lane, prepared: Prepared) -> None:
+    def put(self, lane: SizedLane, prepared: Prepared) -> None:
         """Queue a batch in its lane, which has room."""
         for partition in prepared.partitions:
             _, batches = self._under_way.get(partition, (lane, 0))
@@ -141,15 +118,12 @@ class Lanes:
         lane.queue.put_nowait(prepared)
 
     @asynccontextmanager
-    async def next_of(self, lane: Lane) -> AsyncIterator[Prepared]:
+    async def next_of(self, lane: SizedLane) -> AsyncIterator[Prepared]:
         """Take the lane's waiting batch, which makes room; the lane is busy inside this context."""
-        prepared = lane.under_way = await lane.queue.get()
-        self._room.set()
-        async with lane.busy:
+        async with lane.next(self._room.set) as prepared:
             try:
                 yield prepared
             finally:
-                lane.under_way = None
                 self._let_out(prepared)
 
     def _let_out(self, prepared: Prepared) -> None:
@@ -166,8 +140,3 @@ class Lanes:
             for lane in self.all:
                 await stack.enter_async_context(lane.busy)
             yield
-
-    def close(self) -> None:
-        """Close every lane. Blocks."""
-        for lane in self.all:
-            lane.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from hub.intake.lanes import Lane, Lanes, Records
+from hub.intake.lanes import Lanes, Records, SizedLane
 from hub.warehouse.offsets import Position
 
 BUSY_POLL_MS = 10
@@ -34,7 +34,7 @@ class Polling:
         consumer: AIOKafkaConsumer,
         partitions: Iterable[TopicPartition],
         places: Mapping[TopicPartition, Position] = NO_PLACES,
-    ) -> list[tuple[Lane, Records]]:
+    ) -> list[tuple[SizedLane, Records]]:
         """Return records of the partitions that may be polled, grouped by lane; the express lane comes first.
 
         If only transaction markers or aborted records of a partition were read, it is returned without records,
@@ -49,7 +49,7 @@ class Polling:
         # While some partitions may not be polled, records of the others may already be there: do not wait long.
         patience_ms = self._poll_ms if all_may else BUSY_POLL_MS
         express = by_lane.pop(self._lanes.express, [])
-        found: list[tuple[Lane, Records]] = []
+        found: list[tuple[SizedLane, Records]] = []
         if express:
             most = self._lanes.express.size.rows
             records = await _records(consumer, express, 0 if by_lane else patience_ms, most)
@@ -66,8 +66,8 @@ class Polling:
             found += self._parted(await _records(consumer, behind, 0 if found else BUSY_POLL_MS, most))
         return _with_moved(consumer, found, {self._lanes.express: express} | by_lane, places)
 
-    def _parted(self, records: Records) -> list[tuple[Lane, Records]]:
-        parts: dict[Lane, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
+    def _parted(self, records: Records) -> list[tuple[SizedLane, Records]]:
+        parts: dict[SizedLane, dict[TopicPartition, Sequence[ConsumerRecord]]] = {}
         for partition, of_partition in records.items():
             parts.setdefault(self._lanes.of(partition), {})[partition] = of_partition
         return [(lane, parts[lane]) for lane in self._lanes.bulk if lane in parts]
@@ -79,10 +79,10 @@ def _joined(first: Records, then: Records) -> Records:
 
 def _with_moved(
     consumer: AIOKafkaConsumer,
-    found: list[tuple[Lane, Records]],
-    polled: Mapping[Lane, Iterable[TopicPartition]],
+    found: list[tuple[SizedLane, Records]],
+    polled: Mapping[SizedLane, Iterable[TopicPartition]],
     places: Mapping[TopicPartition, Position],
-) -> list[tuple[Lane, Records]]:
+) -> list[tuple[SizedLane, Records]]:
     """Add the partitions that were read further although they returned no record."""
     records = dict(found)
     for lane, partitions in polled.items():

@@ -1,6 +1,6 @@
 """What a replay works on: the live warehouse, its shadows, the log, and how much of it at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,6 @@ class Ground:
         read: the log.
         batch_rows: most records of a batch.
         decode_timeout_s, decode_memory_mb: limits of the decoder's child process.
-        nap: how a replay that is paused waits; see ``hub.operate.replay.pipeline.Pipeline``.
     """
 
     live: Engine
@@ -35,7 +34,6 @@ class Ground:
     batch_rows: int = 50_000
     decode_timeout_s: float = 10.0
     decode_memory_mb: int = 2048
-    nap: Callable[[float], bool] | None = None
 
     @contextmanager
     def shadow(self, schema: str) -> Iterator[Engine]:

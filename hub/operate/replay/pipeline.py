@@ -1,20 +1,19 @@
 """The way of replayed events into the shadow: read, prepared, sieved, merged; as live ones, but for the sieve.
 
-One thread prepares, two commit, each its own partitions, as the lanes of a worker do. A batch's position is moved in
-the transaction that stores the batch, so a process that is killed goes on where the shadow stands (I1, I2).
+The worker's own loop (hub.intake.flow): one thread prepares, two commit, each its own partitions. A batch's position
+moves in the transaction that stores the batch, so a process that is killed goes on where the shadow stands (I1, I2).
 """
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
+from hub.intake.flow import Flow, Lane, Prepared
 from hub.intake.prepare import Polled, Preparer
 from hub.model.entities import ENTITIES
 from hub.model.errors import HubError
@@ -65,13 +64,6 @@ class ShadowStore(WarehouseStore):
         super().__init__(shadow, stamp, parking_deadline)
         self._live_schema, self._replay = partition
 
-    def commit_patiently(self, batch: Batch, sleep: Callable[[float], None]) -> Merged:
-        """Make a batch durable; see ``WarehouseStore.commit``. Blocks while the environment is away."""
-        for attempt in ENVIRONMENT.retrying(sleep):
-            with attempt:
-                return self.commit(batch)
-        raise AssertionError  # the retries above end by returning or raising
-
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
         ensure_stages_of(connection, batch)
         with connection.begin():
@@ -117,7 +109,6 @@ class Pipeline:
         cap: how fast it may go.
         batch_rows: most records of a batch.
         watch: told after each batch; must be quick.
-        nap: waits so many seconds for what ends the reading early; returns whether it came.
     """
 
     live: Engine
@@ -129,11 +120,10 @@ class Pipeline:
     cap: RateCap
     batch_rows: int
     watch: Callable[[Progress], None]
-    nap: Callable[[float], bool] | None = None
+    _lanes: tuple[Lane, ...] = field(init=False)
+    _flow: Flow[Lane] = field(init=False)
+    _progress: Progress = field(init=False)
     _swept_at: float = field(default=0.0)
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _preparing: threading.Lock = field(default_factory=threading.Lock)
-    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, ranges: Sequence[LogRange]) -> Progress:
         """Read ranges into the shadow, what others wait for first; returns when all is merged.
@@ -143,110 +133,82 @@ class Pipeline:
             UnreachableError, LostRangeError: see ``hub.operate.replay.event_log``.
         """
         all_aspect_tables()  # made before there are threads that would make them twice
-        progress = Progress(sum(one.end - one.first for one in ranges))
-        self.watch(progress)
-        self._heed(progress)
+        self._progress = Progress(sum(one.end - one.first for one in ranges))
+        self.watch(self._progress)
+        self._lanes = tuple(Lane(number) for number in range(LANES))
+        self._flow = Flow(self._lanes, Lane.next, self._commit)
+        try:
+            asyncio.run(self._through(ranges))
+        finally:
+            self._flow.close()
+        return self._progress
+
+    async def _through(self, ranges: Sequence[LogRange]) -> None:
+        await self._heed(self._lanes[0])
         awaited = {event_topic(subject) for subject in awaited_subjects()}
         for first in (True, False):
             stage = [one for one in ranges if (one.topic in awaited) is first and one.first < one.end]
             if stage:
-                asyncio.run(self._through(stage, progress))
-        self._sweep(progress, thorough=True)
-        return progress
+                await self._flow.run(self._read(stage))
+        await self._sweep(self._lanes[0], thorough=True)
 
-    async def _through(self, ranges: Sequence[LogRange], progress: Progress) -> None:
-        self._ended.clear()
-        lanes = [_Lane(number) for number in range(LANES)]
-        preparing = ThreadPoolExecutor(1, "replay-decode")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for lane in lanes:
-                    tasks.create_task(self._commit_loop(lane, progress))
-                tasks.create_task(self._read_loop(ranges, lanes, preparing))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        finally:
-            self._ended.set()
-            preparing.shutdown(wait=True, cancel_futures=True)
-            for lane in lanes:
-                lane.thread.shutdown(wait=True, cancel_futures=True)
-
-    async def _read_loop(
-        self, ranges: Sequence[LogRange], lanes: Sequence["_Lane"], preparing: ThreadPoolExecutor
-    ) -> None:
-        loop = asyncio.get_running_loop()
+    async def _read(self, ranges: Sequence[LogRange]) -> None:
         async for polled in self.read(ranges, self.cap.most(self.batch_rows)):
-            for lane in lanes:
-                of_lane = [part for part in polled if part.partition % len(lanes) == lane.number]
+            for lane in self._lanes:
+                of_lane = [part for part in polled if part.partition % len(self._lanes) == lane.number]
                 if of_lane:
-                    batch = await loop.run_in_executor(preparing, self._prepare, of_lane)
-                    await lane.queue.put(batch)
+                    batch = await self._flow.in_decode_thread(self._prepare, of_lane)
+                    await lane.queue.put(Prepared(0, batch))
                     await asyncio.sleep(self.cap.wait_s(batch.consumed))
-        for lane in lanes:
-            await lane.queue.put(None)
 
     def _prepare(self, polled: list[Polled]) -> Batch:
-        with self._preparing:
-            batch = self.preparer.prepare(polled)
-        return self.sieve.keep(batch)
+        return self.sieve.keep(self.preparer.prepare(polled))
 
-    async def _commit_loop(self, lane: "_Lane", progress: Progress) -> None:
-        loop = asyncio.get_running_loop()
-        while (batch := await lane.queue.get()) is not None:
-            await loop.run_in_executor(lane.thread, self._commit, lane, batch, progress)
-
-    def _commit(self, lane: "_Lane", batch: Batch, progress: Progress) -> None:
-        self._heed(progress)
-        self.store.commit_patiently(batch, self._sleep)
-        with self._counting:
-            progress.read += batch.consumed
-            progress.selected += sum(_rows_by_log(batch).values())
+    async def _commit(self, lane: Lane, prepared: Prepared) -> None:
+        await self._heed(lane)
+        await self._store(lane, prepared.batch)
+        self._progress.read += prepared.batch.consumed
+        self._progress.selected += sum(_rows_by_log(prepared.batch).values())
         if lane.number == 0 and time.monotonic() >= self._swept_at + SWEEP_EVERY_S:
-            self._sweep(progress, thorough=False)
+            await self._sweep(lane, thorough=False)
             self._swept_at = time.monotonic()
-        self.watch(progress)
+        self.watch(self._progress)
 
-    def _sweep(self, progress: Progress, thorough: bool) -> None:
+    async def _sweep(self, lane: Lane, thorough: bool) -> None:
         """Let parked records go that may."""
-        while found := self.store.releasable(self.batch_rows, thorough):
-            with self._preparing:
-                batch = self.preparer.prepare_released(found)
-            self.store.commit_patiently(batch, self._sleep)
-            progress.released += len(found)
-            self.watch(progress)
+        while found := await lane.in_thread(self.store.releasable, self.batch_rows, thorough):
+            await self._store(lane, await self._flow.in_decode_thread(self.preparer.prepare_released, found))
+            self._progress.released += len(found)
+            self.watch(self._progress)
 
-    def _heed(self, progress: Progress) -> None:
+    async def _store(self, lane: Lane, batch: Batch) -> None:
+        """Make a batch durable; waits while the database is away."""
+        async for attempt in ENVIRONMENT.retrying_async():
+            with attempt:
+                await lane.in_thread(self.store.commit, batch)
+
+    async def _heed(self, lane: Lane) -> None:
         """Wait while the replay is to pause; stop when it is to stop."""
         while True:
-            with self.live.connect() as connection:
-                asked = asked_of(connection, self.replay)
+            asked = await lane.in_thread(self._asked)
             if asked is Asked.CANCEL:
                 raise CancelledError(f"replay {self.replay} was cancelled")
-            if progress.is_paused != (asked is Asked.PAUSE):
-                progress.is_paused = asked is Asked.PAUSE
-                self.watch(progress)
+            if self._progress.is_paused != (asked is Asked.PAUSE):
+                self._progress.is_paused = asked is Asked.PAUSE
+                self.watch(self._progress)
             if asked is None:
                 return
-            self._sleep(LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
 
-    def _sleep(self, seconds: float) -> None:
-        if (self.nap or self._ended.wait)(seconds):
-            raise CancelledError(f"replay {self.replay} was interrupted")
+    def _asked(self) -> Asked | None:
+        with self.live.connect() as connection:
+            return asked_of(connection, self.replay)
 
 
 def _rows_by_log(batch: Batch) -> dict[int, int]:
     """Count a batch's records by log partition."""
     frames = [*(accepted.frame.select("log") for accepted in batch.accepted), batch.refused.select("log")]
     return dict(pl.concat(frames).group_by("log").len().iter_rows())
-
-
-class _Lane:
-    """A thread that commits, and the batch that waits for it."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.queue: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
-        self.thread = ThreadPoolExecutor(1, f"replay-commit-{number}")
 
 
 def awaited_subjects() -> frozenset[str]:

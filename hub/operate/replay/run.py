@@ -195,9 +195,7 @@ def _pipelines(
             with ground.live.connect() as connection:
                 copied = {place.log: place.copied_offset for place in places_of(connection, replay.id)}
                 sieve = Sieve(replay.selection, copied, read_discarded(connection))
-            return Pipeline(
-                ground.live, replay.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch, ground.nap
-            )
+            return Pipeline(ground.live, replay.id, store, preparer, ground.read, sieve, cap, ground.batch_rows, watch)
 
         yield pipeline
 

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -152,29 +151,22 @@ def test_replay_that_ends_after_any_batch_goes_on_where_its_shadow_stands(replay
 
 def test_replay_pauses_between_batches_resumes_and_stops(replays: ReplayWorld) -> None:
     planned = replays.plan(Filters(sources=("dancu",)))
-    naps: list[int] = []
-    seen: list[tuple[int, bool]] = []
+    paused_at: list[int] = []
 
     def asked(what: Asked | None) -> None:
         ask(replays.engine, planned.id, what, by("replay.pause"))
 
-    def nap(seconds: float) -> bool:
-        naps.append(seen[-1][0])
-        if len(naps) == 3:
-            asked(None)
-        elif len(naps) == 6:
-            asked(Asked.CANCEL)
-        return False
-
     def watch(progress: Progress) -> None:
-        seen.append((progress.read, progress.is_paused))
-        if progress.read and len(naps) in (0, 3) and not progress.is_paused and progress.read not in naps:
+        if progress.is_paused:
+            paused_at.append(progress.read)
+            asked(None if len(paused_at) == 1 else Asked.CANCEL)
+        elif progress.read and (not paused_at or progress.read > paused_at[-1]):
             asked(Asked.PAUSE)
 
     with pytest.raises(CancelledError):
-        run_replay(replace(replays.ground, nap=nap), planned.id, by("replay.run"), watch)
-    assert len(naps) == 6
-    assert any(is_paused for _, is_paused in seen)
+        run_replay(replays.ground, planned.id, by("replay.run"), watch)
+    assert len(paused_at) == 2
+    assert 0 < paused_at[0] < paused_at[1] < planned.estimate.reads
     with replays.engine.connect() as connection:
         assert replay_numbered(connection, planned.id).state is ReplayState.CANCELLED
         assert places_of(connection, planned.id)
