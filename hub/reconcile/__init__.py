@@ -1,1 +1,1 @@
-"""The merge: a staged batch becomes claims, records, conflicts, reviews and outcomes, in the caller's transaction."""
+"""The merge turns a staged batch into claims, records, conflicts, reviews and outcomes, in the caller's transaction."""

@@ -1,6 +1,6 @@
-"""First part of the merge: keep each source's newest claim, give new keys a record, find the keys to be decided.
+"""First part of the merge: store each source's newest claim, create records for new keys, find the contested keys.
 
-Each function builds one statement, named for what it decides, and takes an aspect's tables.
+Each function builds one statement, named after what it decides, from an aspect's tables.
 """
 
 from functools import cache
@@ -33,13 +33,14 @@ from hub.warehouse.tables.entities import AspectTables
 
 @cache
 def claims_written(tables: AspectTables) -> Select[Any]:
-    """Keep each source's newest claim, note in ``merged`` what was there before, and give each new key a record.
+    """Store each source's newest claim, keep the old values in ``merged``, and create a record for each new key.
 
     Rows: one per (identity, source), the newest of the batch. Ties on (source_epoch, source_version) keep the stored
-    claim. The record is held by the claim that brought it; a key that has one is left alone: contested.
+    claim. The claim that creates a record holds it. If the key already has a record, that record is not changed and the
+    claim is contested.
 
-    Counts what was written: all, newly inserted, contested, newly so, with sensitive fields before, watched; how many
-    records are new; and whether a question about a reused version is open.
+    Returns counts of the written claims: all, newly inserted, contested, newly contested, with sensitive fields before,
+    watched; the number of new records; and whether a question about a reused version is open.
     """
     merged, record = tables.merged, tables.record
     written = _newer_than_stored(tables).cte("written")
@@ -67,7 +68,7 @@ def claims_written(tables: AspectTables) -> Select[Any]:
 
 
 def _newer_than_stored(tables: AspectTables) -> ReturningInsert[Any]:
-    """Write the claims; return, by the names of ``merged``, each with what it replaced."""
+    """Write the claims; return each with what it replaced, by the names of ``merged``."""
     claim, stage = tables.claim, tables.stage
     columns = [column.name for column in claim.columns]
     values = [stage.c.revoked if name == "contested" else stage.c[name] for name in columns]
@@ -104,9 +105,9 @@ def _redescribed(tables: AspectTables) -> ColumnElement[bool]:
 
 
 def newly_contested(tables: AspectTables) -> ColumnElement[bool]:
-    """Return whether a row of ``merged`` is of a claim that became contested in this batch.
+    """Return whether a row of ``merged`` belongs to a claim that became contested in this batch.
 
-    Whoever made a claim contested marked its rivals then; a rival that came since is new itself.
+    When a claim becomes contested, its rivals are marked in the same step; a rival that arrives later is new itself.
     """
     return and_(tables.merged.c.contested, ~tables.merged.c.was_contested)
 

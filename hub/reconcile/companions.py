@@ -1,7 +1,7 @@
-"""What stands beside the claims: their sensitive fields, and the versions that are not a source's newest.
+"""Data stored in addition to the claims: their sensitive fields, and the versions that are not a source's newest.
 
-The history of an aspect is a set: every accepted version but the claim. It gains what the upsert is about to replace,
-and what arrives older than the claim; so it does not depend on the order of arrival (I4).
+The history of an aspect is a set: every accepted version except the claim. The upsert's replaced claims and the
+versions older than the claim are added to it. So it does not depend on the order of arrival (I4).
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ from hub.warehouse.tables.entities import AspectTables
 
 @cache
 def versions_to_be_replaced(tables: AspectTables, history: Table) -> Insert:
-    """Keep the claims that newer rows of the batch will replace; locks them, so that what is kept is what is there."""
+    """Keep the claims that newer rows of the batch will replace; locks them against other transactions."""
     claim, stage = tables.claim, tables.stage
     names = [column.name for column in history.columns]
     rows = (
@@ -35,7 +35,7 @@ def versions_to_be_replaced(tables: AspectTables, history: Table) -> Insert:
 
 @cache
 def versions_older_than_claim(tables: AspectTables, history: Table) -> Insert:
-    """Keep the batch's versions that did not become the claim; of a version that was used twice, the first."""
+    """Keep the batch's versions that did not become the claim; if a version was used twice, keep the first."""
     claim, stage = tables.claim, tables.stage
     names = [column.name for column in history.columns]
     version = (*(stage.c[name] for name in tables.identity), stage.c.source, stage.c.source_epoch)
@@ -76,7 +76,7 @@ def sensitive_kept(tables: AspectTables, sensitive: Table) -> Insert:
 
 @cache
 def sensitive_given_up(tables: AspectTables, sensitive: Table) -> Delete:
-    """Drop the companions of claims whose new version has no sensitive fields any more."""
+    """Delete the sensitive companions of claims whose new version has no sensitive fields."""
     stage, merged = tables.stage, tables.merged
     return delete(sensitive).where(
         same_identity(tables, sensitive, merged),
@@ -94,13 +94,13 @@ def keep_versions_before(connection: Connection, tables: AspectTables) -> None:
 
 
 def keep_after(connection: Connection, tables: AspectTables, has_sensitive: bool, had_sensitive: int) -> None:
-    """After the claims are written: keep what came late, and the sensitive fields.
+    """After the claims are written: keep late versions, and the sensitive fields.
 
     Args:
         connection: of the batch's transaction.
         tables: the aspect's.
         has_sensitive: whether any row of the batch has sensitive fields.
-        had_sensitive: how many of the claims written had some before.
+        had_sensitive: how many of the written claims had some before.
     """
     if tables.history is not None:
         connection.execute(versions_older_than_claim(tables, tables.history))

@@ -1,4 +1,4 @@
-"""Third part of the merge: where a claim contradicts the record of a contested key, field by field."""
+"""Third part of the merge: find where a claim contradicts the record of a contested key, field by field."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -34,10 +34,10 @@ _IDENTITY = ("key", "part", "field", "source")
 
 
 def _disagreements(tables: AspectTables) -> Select[Any]:
-    """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both values known.
+    """Rows (key, part, field, source, held_by): a claim that contradicts the record in one field, both known.
 
-    What a source said before its cut-over does not contradict what its successor says happened since: that is history.
-    Nor does what an officer has seen and decided (hub.reconcile.shared.decisions).
+    Two things are not contradictions: what a source said before its cut-over against what its successor says happened
+    later (that is history), and what an officer has seen and decided (hub.reconcile.shared.decisions).
     """
     held, rival = whole_claim(tables, "held"), whole_claim(tables, "rival")
     fields = [case((differs, literal(name, Text))) for name, differs in _differences(tables, held.c, rival.c)]
@@ -62,7 +62,7 @@ def _disagreements(tables: AspectTables) -> Select[Any]:
 
 
 def _rivalries(tables: AspectTables, held: WholeClaim, rival: WholeClaim) -> Select[Any]:
-    """Select from contested records, the claim that holds each, and every other that may contradict it."""
+    """Select the contested records, the claim that holds each, and every other claim that may contradict it."""
     record, keys = tables.record, contested_keys(tables).subquery()
     holds = and_(*(held.c[name] == record.c[name] for name in tables.identity), held.c["source"] == record.c.source)
     is_rival = and_(
@@ -82,7 +82,7 @@ def _rivalries(tables: AspectTables, held: WholeClaim, rival: WholeClaim) -> Sel
 
 
 def _was_not_ended(occurred_at: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The rival's source, joined as ``source``, still spoke when the claim that holds the record was made."""
+    """Return whether the rival's source, joined as ``source``, was still valid when the holder's event occurred."""
     return or_(source.c.valid_until.is_(None), occurred_at < source.c.valid_until)
 
 
@@ -93,7 +93,8 @@ _Values = Mapping[str, ColumnElement[Any]]
 def _differences(tables: AspectTables, held: _Values, rival: _Values) -> list[tuple[str, ColumnElement[bool]]]:
     """Return each compared field with the condition that the two claims contradict each other in it.
 
-    How a text is written is no contradiction: composed or decomposed letters, and in names the place of a tone.
+    Different spellings of a text are not contradictions: composed or decomposed letters and, in names, the tone's
+    position.
     """
     units = {unit.code for unit in tables.aspect.units}
     left_out = {*tables.aspect.part, *tables.aspect.not_compared, *tables.entity.key}
@@ -121,10 +122,10 @@ def _open_ones(tables: AspectTables) -> Select[Any]:
 
 
 def _changed(tables: AspectTables) -> CTE:
-    """Rows (key, part, field, source, was, now): by whom the record was held in a conflict, and is; null: in none.
+    """Rows (key, part, field, source, was, now): who held the record in a conflict before and now; null: no conflict.
 
-    What there was and what there is are laid upon each other and grouped: a join of the two would be at the mercy of a
-    planner that knows the size of neither.
+    Old and new rows are combined by UNION ALL and grouped. A join would depend on the planner, which knows the size of
+    neither.
     """
     was, now = _open_ones(tables).subquery("before"), _disagreements(tables).subquery("found")
     nobody = cast(null(), SmallInteger)
@@ -144,9 +145,9 @@ def _changed(tables: AspectTables) -> CTE:
 
 @cache
 def conflicts_settled(tables: AspectTables) -> Update:
-    """Open a conflict for each field in which a claim contradicts the record, and close those that stand no more.
+    """Open a conflict for each field in which a claim contradicts the record; close conflicts that no longer exist.
 
-    One that was closed opens again. What is open and stands is not touched.
+    A closed conflict can open again. An open conflict that still exists is not changed.
     """
     changed = _changed(tables)
     rows = select(literal(tables.name, Text), *(changed.c[name] for name in _IDENTITY), changed.c.now)

@@ -1,7 +1,7 @@
 """Decide the records of contested keys, then which fields are in conflict.
 
-Used by the merge for what a batch made contested, and for keys whose decision changed without an event of theirs: a
-policy was applied, an officer decided.
+Used by the merge for the keys that a batch made contested, and for keys whose decision changed without an event: a
+policy was applied, or an officer decided.
 """
 
 from typing import NamedTuple
@@ -17,16 +17,16 @@ from hub.warehouse.tables.entities import AspectTables
 
 
 class Decided(NamedTuple):
-    """Of the claims in ``merged``: how many do not hold their record, how many are of records that moved."""
+    """Number of claims in ``merged`` that do not hold their record, and number of claims whose record moved."""
 
     superseded: int = 0
     moved: int = 0
 
 
 def decide(connection: Connection, tables: AspectTables, are_any_new: bool = True) -> Decided:
-    """Decide anew every key that ``tables.merged`` has as contested.
+    """Decide again every key that is contested in ``tables.merged``.
 
-    ``are_any_new``: some became contested in this transaction, so that claims of others are to be marked.
+    ``are_any_new``: whether some became contested in this transaction; then the claims of other sources are marked.
     """
     connection.execute(records.records_locked(tables))
     if are_any_new:
@@ -37,13 +37,13 @@ def decide(connection: Connection, tables: AspectTables, are_any_new: bool = Tru
 
 
 def redecide(connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: Place) -> int:
-    """Decide records and conflicts of some identities anew; note the keys as touched; return how many there were.
+    """Decide records and conflicts of some identities again; note the keys as touched; return their number.
 
     Args:
-        connection: in a transaction, which also holds whatever makes the decision another one; ``ensure_stages`` was
-            called on it before.
+        connection: in the transaction that also changes the decision's grounds; ``ensure_stages`` was called on it
+            before.
         tables: the aspect.
-        identities: selects ``tables.identity``'s columns, by those names, of keys that have a record.
+        identities: selects the columns of ``tables.identity``, by those names, of keys that have a record.
         place: where share will find the keys.
     """
     connection.execute(tables.merged.delete())

@@ -1,4 +1,4 @@
-"""What a batch's decisions change: records and conflicts are decided anew, parked records are let in."""
+"""What a batch's decisions change: records and conflicts are decided again, parked records are admitted."""
 
 from sqlalchemy import Connection
 
@@ -15,10 +15,10 @@ _LETS_IN = {ReviewKind.REFERENCE_MISSING.value, ReviewKind.TIME_IN_FUTURE.value}
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Decide anew what the batch's decisions are about; batches without decisions pay nothing."""
+    """Decide again what the batch's decisions are about; batches without decisions cost nothing."""
     if merge.tables.entity is not REVIEW or not merge.written:
         return
-    # claims that are being merged are waited for, and others held back: a decision meets all of them
+    # wait for claims that are being merged, and block new ones: the decision then sees all of them
     hold(connection, Lock.DECISIONS)
     frame = merge.accepted.frame
     if _LETS_IN & set(frame["kind"]):

@@ -1,7 +1,7 @@
-"""A batch begins: its offsets move, or it is refused, and it gets its row, in one statement.
+"""Begin a batch in one statement: its offsets move and it gets its row, or it is refused.
 
-One statement names both tables, so PostgreSQL locks the table ``batch`` before any row of ``log_partition``. Whoever
-holds back batches (a policy applied, a replay switched) locks in the same order: the table, then the rows.
+One statement names both tables, so PostgreSQL locks the table ``batch`` before any row of ``log_partition``. Operations
+that hold back batches (applying a policy, switching to a replay) lock in the same order: the table, then the rows.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from hub.warehouse.tables.core import batch
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who commits, and under which policy: stored with every batch."""
+    """Who commits, and under which policy; stored with every batch."""
 
     worker: str
     policy_digest: str
 
 
 def begin_batch(connection: Connection, advances: Sequence[Advance], stamp: Stamp) -> int:
-    """Move the stored offsets of a batch's partitions and give it a row; return its number.
+    """Move the stored offsets of a batch's partitions and create its row; return the batch's number.
 
-    The fence, so it comes first in the batch's transaction. A batch of released records moves no offset.
+    This is the fence, so it comes first in the batch's transaction. A batch of released records moves no offset.
 
     Raises:
-        ConcurrentUpdateError: a stored offset is not the one the batch began at: another worker holds the partition.
+        ConcurrentUpdateError: a stored offset differs from where the batch began: another worker holds the partition.
         ConfigError: another policy was applied since this worker started.
     """
     parameters = {"worker": stamp.worker, "digest": stamp.policy_digest, **moves(advances)}
@@ -50,15 +50,16 @@ def begin_batch(connection: Connection, advances: Sequence[Advance], stamp: Stam
 
 
 def hold_back_batches(connection: Connection) -> None:
-    """Wait for the batches that are under way; none begins until this transaction ends.
+    """Wait for the batches in progress; no new one begins until this transaction ends.
 
-    Before anything else in the transaction: whoever holds what a batch needs, and waits for it, waits for ever.
+    Call it first in the transaction. Otherwise a batch may wait for a lock of this transaction while this transaction
+    waits for the batch: a deadlock.
     """
     connection.execute(text("LOCK TABLE batch IN EXCLUSIVE MODE"))
 
 
 def go_among_batches(connection: Connection) -> None:
-    """Wait for whoever holds back batches, before anything is read that the batch of this transaction is about."""
+    """Wait for operations that hold back batches; call it before reading what this transaction's batch needs."""
     connection.execute(text("LOCK TABLE batch IN ROW EXCLUSIVE MODE"))
 
 

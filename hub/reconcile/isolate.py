@@ -1,8 +1,8 @@
-"""Find the rows of a batch that PostgreSQL refuses, turn them into dead letters, and keep their neighbours.
+"""Find the rows of a batch that PostgreSQL refuses, make them dead letters, and keep the other rows.
 
-The row path of the merge, for what passed decoding and checks and still cannot be stored: a NUL in a text, or a value
-no check knows of. Text columns are searched for NUL first; whatever else it is, is found by halving, each try in a
-transaction that is rolled back. Only a row that cannot be stored alone is refused.
+This is for rows that passed decoding and checks and still cannot be stored: a NUL in a text, or a value that no check
+covers. Text columns are searched for NUL first. Any other cause is found by halving; each try runs in a transaction
+that is rolled back. Only a row that cannot be stored alone is refused.
 """
 
 from dataclasses import replace
@@ -24,14 +24,14 @@ from hub.warehouse.tables.entities import aspect_tables
 
 _NUL = r"\x00"
 _NUL_IN_JSON = r"(^|[^\\])(\\\\)*\\u0000"
-"""The escape itself, not an escaped backslash before the letters u0000."""
+"""Matches the escape itself, and not an escaped backslash before the letters u0000."""
 
 
 def without_refused_rows(connection: Connection, batch: Batch, error: PoisonError, stamp: Stamp) -> Batch:
     """Return the batch with at least one more row refused: those with NUL, or else one found by halving.
 
     Raises:
-        PoisonError: again, when no single row is at fault: each can be stored alone, only together they cannot.
+        PoisonError: the same error, if no single row is at fault: each can be stored alone, but not all together.
     """
     for accepted in batch.accepted:
         found = _rows_with_nul(accepted)
@@ -43,7 +43,7 @@ def without_refused_rows(connection: Connection, batch: Batch, error: PoisonErro
 
 
 def _rows_with_nul(accepted: Accepted) -> list[int]:
-    """Only columns that are stored count: what is refused must not depend on a row's neighbours."""
+    """Return the rows with NUL. Only stored columns count, so that a refusal does not depend on other rows."""
     frame = accepted.frame
     patterns = {
         column.name: _NUL_IN_JSON if isinstance(column.type, JSONB) else _NUL
@@ -65,7 +65,7 @@ def _row_by_halving(connection: Connection, batch: Batch, accepted: Accepted, st
             if _is_storable(connection, batch, replace(accepted, frame=half), stamp)
             else half
         )
-    # a row is refused for what it is, never for its neighbours
+    # a row is refused only if it fails alone, never because of other rows
     is_innocent = _is_storable(connection, batch, replace(accepted, frame=rows), stamp)
     return [] if is_innocent else rows["row"].to_list()
 

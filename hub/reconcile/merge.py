@@ -1,7 +1,7 @@
 """Commit one batch: claims, records, conflicts, reviews, audit rows and offsets, in one transaction (I2).
 
-The caller owns the transaction and has the stages made beforehand (``ensure_stages_of``); nothing here commits. The
-fence comes first, so that a worker which lost a partition finds out before it does any work.
+The caller owns the transaction and has created the stages before (``ensure_stages_of``); nothing here commits. The
+fence comes first, so that a worker that lost a partition finds out before it does any work.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from hub.warehouse.tables.core import audit, dead_letter, release
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
 TOLD_SHARE = 4
-"""Where more than one newest row in so many was not applied, the database tells all of them apart."""
+"""If more than a quarter of the newest rows were not applied, SQL computes every outcome."""
 _BATCH_ID = bindparam("batch_id", type_=BigInteger)
 
 
@@ -95,8 +95,8 @@ def _write_claims(connection: Connection, tables: AspectTables, accepted: Accept
 def _audit(connection: Connection, merge: Merge, batch_id: int, into: Table) -> None:
     """Write the outcome of every row of the stage.
 
-    The newest rows that hold their record are copied in: the database tells only the others apart, which costs it
-    several times as much a row.
+    Newest rows that hold their record are copied in. SQL computes only the other outcomes, because that costs several
+    times as much per row.
     """
     tables, frame, parameter = merge.tables, merge.accepted.frame, {"batch_id": batch_id}
     newest = int(frame["newest"].sum())

@@ -33,7 +33,7 @@ def _audit_rows(
     is_reused: ColumnElement[bool],
     stored_hash: ColumnElement[int],
 ) -> Select[tuple[object, ...]]:
-    """A reused version is audited with both hashes: its own in ``content_hash``, the stored one in ``detail``."""
+    """Select audit rows; a reused version gets its own hash as ``content_hash``, the stored one in ``detail``."""
     stage = tables.stage
     used_before = func.concat("stored content_hash ", func.coalesce(stored_hash, stage.c.turn_hash))
     return select(
@@ -75,7 +75,7 @@ _AUDIT_COLUMNS = [
 def _against(
     tables: AspectTables, epoch: ColumnElement[int], version: ColumnElement[int], content_hash: ColumnElement[int]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
-    """Return whether the staged row is older than, equal to, or of the same version but other content as the stored."""
+    """Return whether a staged row is older than the stored one, equal, or of the same version with other content."""
     stage = tables.stage
     mine, stored = tuple_(stage.c.source_epoch, stage.c.source_version), tuple_(epoch, version)
     same = mine == stored
@@ -87,7 +87,7 @@ def _against(
 
 
 def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
-    """Return the audit rows that say ``applied`` of staged rows; takes the stage's columns of that name."""
+    """Return audit rows with outcome ``applied`` for staged rows; needs the stage's columns of those names."""
     said = {"batch": pl.Series([batch_id], dtype=pl.Int64), "outcome": pl.Series([Outcome.APPLIED.value])}
     constant = [value.new_from_index(0, rows.height).alias(name) for name, value in said.items()]
     return rows[[name for name in _AUDIT_COLUMNS if name in rows.columns]].hstack(constant)
@@ -95,9 +95,9 @@ def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
 
 @cache
 def newest_but_not_applied(tables: AspectTables, are_all_written: bool) -> Select[int, int]:
-    """Find the places of newest rows that were not written, or do not hold their record.
+    """Select the places of newest rows that were not written, or that do not hold their record.
 
-    ``are_all_written``: no newest row was left unwritten, so that only the few superseded ones have to be joined.
+    ``are_all_written``: every newest row was written, so only the few superseded ones must be joined.
     """
     stage, merged = tables.stage, tables.merged
     written = and_(same_identity(tables, stage, merged), stage.c.source == merged.c.source)
@@ -115,9 +115,9 @@ def newest_but_not_applied(tables: AspectTables, are_all_written: bool) -> Selec
 def audit_of_merged(
     tables: AspectTables, batch_id: ColumnElement[int], into: Table, without_applied: bool = False
 ) -> Insert:
-    """Audit, ``into`` audit or release, the rows of every (identity, source) whose claim was written.
+    """Write audit rows into ``into`` (audit or release) for every (identity, source) whose claim was written.
 
-    ``without_applied``: without the newest rows that hold their record: their audit rows are there already.
+    ``without_applied``: leave out the newest rows that hold their record, because their audit rows already exist.
     """
     stage, merged = tables.stage, tables.merged
     older, repeated, reused = _against(tables, merged.c.old_epoch, merged.c.old_version, merged.c.old_hash)
@@ -143,7 +143,7 @@ def audit_of_merged(
 
 @cache
 def audit_of_unwritten(tables: AspectTables, batch_id: ColumnElement[int], into: Table) -> Insert:
-    """Audit, ``into`` audit or release, rows no newer than the stored claim: stale, duplicate, reused version."""
+    """Audit, in ``into``, the rows that are not newer than the stored claim: stale, duplicate, reused version."""
     stage, merged, claim = tables.stage, tables.merged, tables.claim
     older, repeated, reused = _against(tables, claim.c.source_epoch, claim.c.source_version, claim.c.content_hash)
     outcome = case(

@@ -1,9 +1,9 @@
 """Second part of the merge: decide whose claim holds the record of a contested key.
 
-Correct when two transactions touch the same key at once (a key whose events lie in two partitions): a claim that
-becomes contested locks the record's row and its rivals' rows before anything is decided, and each statement sees what
-was committed before it began. An uncontested claim never meets another transaction but through the row lock of its
-own claim.
+This is correct if two transactions touch the same key at the same time, which happens if its events are in two
+partitions. A claim that becomes contested locks the record's row and its rivals' rows before anything is decided, and
+each statement sees what was committed before it began. An uncontested claim meets another transaction only through the
+row lock of its own claim.
 """
 
 from functools import cache
@@ -21,9 +21,9 @@ from hub.warehouse.tables.entities import AspectTables
 
 @cache
 def records_locked(tables: AspectTables) -> Select[int, str]:
-    """Lock the records of contested keys, in key order: whoever decides next waits.
+    """Lock the records of contested keys, in key order: the next transaction that decides them waits.
 
-    Waits for officers' decisions that are being merged, too: the statements after it see them.
+    This also waits for officers' decisions that are being merged: later statements see them.
     """
     keys = contested_keys(tables).subquery()
     record = tables.record
@@ -38,7 +38,7 @@ def records_locked(tables: AspectTables) -> Select[int, str]:
 
 @cache
 def rivals_marked(tables: AspectTables) -> Update:
-    """Mark every claim of a newly contested key: its next change is decided among rivals. Waits for their writers."""
+    """Mark every claim of a newly contested key: its next change is decided among rivals. Waits for writers."""
     claim, merged = tables.claim, tables.merged
     keys = select(*(merged.c[name] for name in tables.identity)).where(newly_contested(tables)).distinct().subquery()
     return (
@@ -52,12 +52,13 @@ def rivals_marked(tables: AspectTables) -> Update:
 def records_decided(tables: AspectTables) -> Select[int, int]:
     """Let the highest authority hold the record: rank, then the later ``occurred_at``, then the source's code.
 
-    What an officer took goes before rank (hub.reconcile.shared.decisions); of several, what was taken last. Revoked
-    claims hold nothing; a key whose claims are all revoked has a record held by nobody.
+    A claim that an officer took comes before rank (hub.reconcile.shared.decisions); of several, the last one taken.
+    Revoked claims hold nothing; if all claims of a key are revoked, nobody holds its record.
 
-    Notes in ``merged`` for contested claims whether they hold the record (applied, else superseded), and whether it
-    moved: another claim holds it than before. A source that takes its claim back and leaves nobody holds the (empty)
-    record: its event is applied. Selects how many claims hold no record, and how many are of records that moved.
+    Notes two things in ``merged`` for contested claims: whether they hold the record (applied, else superseded), and
+    whether the record moved, which means that a different claim holds it than before. If a source withdraws its claim
+    and no claim is left, the source holds the (empty) record: its event is applied. Selects how many claims hold no
+    record, and how many belong to records that moved.
     """
     merged, record = tables.merged, tables.record
     decided = _best_sources(tables).cte("decided")
@@ -80,9 +81,9 @@ def records_decided(tables: AspectTables) -> Select[int, int]:
 
 
 def _best_sources(tables: AspectTables) -> Select[Any]:
-    """Select each contested key's identity, the source that holds its record (before), and the one that is to.
+    """Select each contested key's identity, the source that held its record before, and the source that will hold it.
 
-    A source that the policy gives no rank holds nothing.
+    A source to which the policy gives no rank holds nothing.
     """
     claim, record = tables.claim, tables.record
     keys = contested_keys(tables).subquery()

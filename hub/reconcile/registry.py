@@ -1,7 +1,7 @@
-"""The last steps of a merge, in their order: everything that follows from the claims a batch wrote.
+"""The last steps of a merge, in their order: everything that follows from the claims that a batch wrote.
 
-Each step is a pure function of the claims that stand, for the keys that the batch touched; so the order in which
-events come does not matter (I4). A step that has nothing to do for a batch must find out without asking the database.
+Each step is a pure function of the claims in force, for the keys that the batch touched. So the order in which events
+arrive does not matter (I4). A step that has nothing to do for a batch must find that out without a query.
 """
 
 from collections.abc import Callable

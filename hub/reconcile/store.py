@@ -1,4 +1,4 @@
-"""The warehouse as the intake uses it: places to begin at, and batches made durable, one transaction each."""
+"""The warehouse as the intake uses it: stored positions, and batches made durable, one transaction each."""
 
 import logging
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ class WarehouseStore:
     def __init__(
         self, engine: Engine, stamp: Stamp, parking_deadline: timedelta = timedelta(hours=72), most_refused: int = 0
     ) -> None:
-        """Take what commits are made with.
+        """Take what commits need.
 
         Args:
             engine: of the warehouse.
             stamp: who commits, under which policy.
             parking_deadline: how long an event may wait before an officer is asked.
-            most_refused: rows of one batch that PostgreSQL may refuse before the fault is ours; 0: any number.
+            most_refused: how many rows of one batch PostgreSQL may refuse before the fault is the hub's; 0: any number.
         """
         self._engine = engine
         self._stamp = stamp
@@ -40,7 +40,7 @@ class WarehouseStore:
         self._most_refused = most_refused
 
     def place(self, found: Mapping[tuple[str, int], LogFound]) -> Mapping[tuple[str, int], Position]:
-        """Return the stored positions of partitions; those never seen begin where the log begins.
+        """Return the stored positions of partitions; a partition without one begins where its log begins.
 
         Raises:
             UnreachableError: the database does not answer.
@@ -49,13 +49,13 @@ class WarehouseStore:
             return placed(connection, found)
 
     def commit(self, batch: Batch) -> Merged:
-        """Make a batch durable. A row that PostgreSQL refuses becomes a dead letter and the rest is committed.
+        """Make a batch durable. A row that PostgreSQL refuses becomes a dead letter; the rest is committed.
 
         Raises:
-            RetryableError: the environment; the same batch will work later.
+            RetryableError: a server is unreachable or busy; the same batch will work later.
             ConcurrentUpdateError: another worker moved one of the partitions.
             DeadLetterLimitError: PostgreSQL refuses too many rows.
-            PoisonError: rows cannot be stored together, and each can alone: smaller batches can be committed.
+            PoisonError: each row can be stored alone, but not all together; smaller batches can be committed.
         """
         given = batch.dead_letters.height
         while True:
@@ -84,7 +84,7 @@ class WarehouseStore:
         """Return parked records that may go; ask officers about those that have waited longer than the deadline.
 
         Raises:
-            RetryableError: the environment; ask again later.
+            RetryableError: a server is unreachable; ask again later.
         """
         with translated_errors("looking at parked records"), self._engine.begin() as connection:
             if thorough:

@@ -1,1 +1,1 @@
-"""The ledger: is every consumed record accounted for, and is what was written still there (I5)?"""
+"""The ledger checks that every consumed record has an outcome, and that what was written still exists (I5)."""

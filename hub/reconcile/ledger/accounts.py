@@ -1,4 +1,4 @@
-"""Log partitions as their own offsets account for them, cut into stretches, and what is found missing of them (I5)."""
+"""Log partitions by their stored offsets, cut into stretches, and the records missing in them (I5)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ OFFSETS_PER_STRETCH = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A log partition as the offsets' own account has it."""
+    """A log partition as its stored offsets describe it."""
 
     log: int
     topic: str
@@ -31,7 +31,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Offsets ``first <= offset < end`` of a log partition; ``consumed``: how many records its account says."""
+    """Offsets ``first <= offset < end`` of a log partition; ``consumed``: number of records consumed from them."""
 
     account: Account
     first: int
@@ -40,18 +40,18 @@ class Stretch:
 
     @property
     def bounds(self) -> dict[str, int]:
-        """The parameters of the statements about a stretch."""
+        """Parameters for the statements about a stretch."""
         return {"log": self.account.log, "first": self.first, "end": self.end}
 
     def cut(self, offsets: int) -> Iterator["Stretch"]:
-        """Yield the same offsets in order, as stretches of so many at most; nothing is said of their records."""
+        """Yield the same offsets in order, as stretches of at most ``offsets``; their ``consumed`` is 0."""
         for first in range(self.first, self.end, offsets):
             yield replace(self, first=first, end=min(self.end, first + offsets), consumed=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that must be there and is not: what, of which record of the log."""
+    """Something that must exist and does not: what, and of which record of the log."""
 
     what: str
     topic: str
@@ -61,7 +61,7 @@ class Loss:
 
     @property
     def place(self) -> str:
-        """``topic/partition@offset``, or ``@first-last`` of neighbours."""
+        """``topic/partition@offset``, or ``@first-last`` for several records in a row."""
         last = "" if self.last_offset == self.offset else f"-{self.last_offset}"
         return f"{self.topic}/{self.partition}@{self.offset}{last}"
 
@@ -70,7 +70,7 @@ class Loss:
 
 
 def read_accounts(connection: Connection) -> list[Account]:
-    """Return every log partition's own account, by topic and partition; without the months of it that were retired."""
+    """Return the account of every log partition, by topic and partition, without the months that were retired."""
     gone = (
         select(retired.c.log, func.max(retired.c.end_place).label("end"), func.sum(retired.c.records).label("records"))
         .where(retired.c.relation == audit.name)
@@ -96,14 +96,14 @@ def read_accounts(connection: Connection) -> list[Account]:
 def shared_out(
     account: Account, first: int, consumed: int, counted: dict[int, int], size: int = OFFSETS_PER_STRETCH
 ) -> list[Stretch]:
-    """Share the consumed records out over the stretches from ``first`` on; what is missing, to offsets without rows.
+    """Distribute the consumed records over the stretches from ``first``; missing records go to offsets without rows.
 
     Args:
         account: of the log partition; its ``next_offset`` ends the last stretch.
         first: where the first stretch begins.
-        consumed: records between there and the end, by the offsets' own account.
+        consumed: number of records between there and the end, by the stored offsets.
         counted: audit rows by number of stretch.
-        size: offsets of a stretch.
+        size: offsets per stretch.
     """
     missing = consumed - sum(counted.values())
     stretches: list[Stretch] = []

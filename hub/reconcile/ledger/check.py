@@ -1,9 +1,9 @@
-"""Check the ledger while it grows: is every consumed record accounted for, and is what was written still there (I5)?
+"""Check the ledger while it grows: has every consumed record an outcome, and does what was written still exist (I5)?
 
-Each turn counts what is new since the last one, adds it to the running account (``ledger_range``), and looks again at
-some stretches of old: those in which something was missing, then those that were looked at longest ago. So a turn
-takes a bounded time however many audit rows there are, and every stretch is looked at again some time. What is found
-raises the alert ``unbalanced`` for its log partition, naming it; the alert closes when it is found no more.
+Each turn counts what is new since the last one, adds it to the running account (``ledger_range``), and checks some old
+stretches again: first those in which something was missing, then those checked longest ago. So a turn takes a bounded
+time for any number of audit rows, and every stretch is checked again at some time. A problem raises the alert
+``unbalanced`` for its log partition and names the problem. The alert closes when the problem no longer exists.
 """
 
 import time
@@ -33,7 +33,7 @@ _MOST_IN_ALERT = 5
 
 @dataclass(frozen=True, slots=True)
 class LedgerTurn:
-    """What a turn saw: records counted for the first time, stretches looked at, what was found missing in them."""
+    """Result of a turn: records counted for the first time, stretches checked, and what was missing in them."""
 
     counted: int
     looked_at: int
@@ -41,17 +41,17 @@ class LedgerTurn:
 
 
 class LedgerCheck:
-    """Does the turns of one worker; used from one thread at a time."""
+    """Runs the turns of one worker; used from one thread at a time."""
 
     def __init__(self, engine: Engine, look_for_s: float = _LOOK_FOR_S) -> None:
         self._engine = engine
         self._look_for_s = look_for_s
 
     def turn(self) -> LedgerTurn | None:
-        """Count what is new and look at some of what is old; None when another worker does it now.
+        """Count what is new and check some old stretches; None if another worker is doing it now.
 
         Raises:
-            RetryableError: the environment; the next turn will do.
+            RetryableError: a server is unreachable; the next turn will do.
         """
         with translated_errors("checking the ledger"), self._engine.connect() as plain:
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
@@ -71,14 +71,14 @@ class LedgerCheck:
 
 
 def _count_what_is_new(connection: Connection, accounts: dict[int, Account]) -> tuple[int, int, list[Loss]]:
-    """Count, and look at once at stretches that do not add up; return rows, stretches looked at, what is missing."""
+    """Count, and check stretches that do not add up; return rows, stretches checked, what is missing."""
     known = _known(connection)
     counted, looked_at = 0, 0
     losses: list[Loss] = []
     for account in accounts.values():
         end, consumed = known.get(account.log, (account.first_offset, 0))
         if end > account.next_offset or consumed > account.consumed:
-            # The running account is of another warehouse than this one: a backup or a replay took its place.
+            # The running account belongs to another warehouse: a backup was restored, or a replay replaced it.
             connection.execute(delete(ledger_range).where(ledger_range.c.log == account.log))
             end, consumed = account.first_offset, 0
         if end < account.next_offset:
@@ -91,7 +91,7 @@ def _count_what_is_new(connection: Connection, accounts: dict[int, Account]) -> 
 
 
 def _known(connection: Connection) -> dict[int, tuple[int, int]]:
-    """Return how far each log partition was counted, and how many records that is by its own account."""
+    """Return how far each log partition was counted, and how many records that is by its stored offsets."""
     rows = connection.execute(
         select(ledger_range.c.log, func.max(ledger_range.c.end_offset), func.sum(ledger_range.c.consumed)).group_by(
             ledger_range.c.log
@@ -117,7 +117,7 @@ def _count_new(connection: Connection, account: Account, first: int, consumed: i
 
 
 def _add(connection: Connection, stretch: Stretch, number: int, outcomes: dict[str, int]) -> None:
-    """Add to a stretch's row, which only the last one of a log partition may have already."""
+    """Add to a stretch's row; only the last stretch of a log partition may have one already."""
     before = _stored(connection, stretch.account, number)
     counted = {} if before is None else dict(before.outcomes)
     for outcome, records in outcomes.items():
@@ -137,7 +137,7 @@ def _stored(connection: Connection, account: Account, number: int) -> Row[Any] |
 
 
 def _look_again(connection: Connection, accounts: dict[int, Account], until: float) -> tuple[int, list[Loss]]:
-    """Look at stretches that had a problem, then at those looked at longest ago, until the time is over."""
+    """Check stretches that had a problem, then those checked longest ago, until the time is over."""
     order = ledger_range.c.problem.is_(None), ledger_range.c.checked_at, ledger_range.c.log, ledger_range.c.stretch
     losses: list[Loss] = []
     looked_at = 0

@@ -1,7 +1,7 @@
-"""Count and search a stretch of a log partition: its audit rows, and what they say must be there (I5).
+"""Count and search a stretch of a log partition: its audit rows, and what must exist according to them (I5).
 
-Each function builds one statement, named for what it finds. A stretch is ``OFFSETS_PER_STRETCH`` offsets of one log
-partition: few enough that what its rows name is found by indexes, however large the tables are.
+Each function builds one statement, named after what it finds. A stretch is ``OFFSETS_PER_STRETCH`` offsets of one log
+partition. That is small enough to find its rows by index, however large the tables are.
 """
 
 import sys
@@ -40,7 +40,7 @@ from hub.warehouse.tables.entities import AspectTables, aspect_tables
 from hub.warehouse.tables.replays import replay_left, replay_withdrawn
 
 MOST_NAMED = 20
-"""Losses of one kind that are named for a stretch."""
+"""Maximum number of losses of one kind that are named for a stretch."""
 
 _WRITTEN = (Outcome.APPLIED.value, Outcome.SUPERSEDED.value)
 _LOG, _FIRST, _END = (bindparam(name, type_=BigInteger) for name in ("log", "first", "end"))
@@ -59,7 +59,7 @@ def _inside() -> ColumnElement[bool]:
 
 @cache
 def offsets_without_row() -> Select[int, int]:
-    """Select (first, last) of the runs of offsets in a stretch that have no audit row."""
+    """Select (first, last) of the ranges of offsets in a stretch that have no audit row."""
     before = func.lag(audit.c.log_offset, 1, _FIRST - 1).over(order_by=audit.c.log_offset)
     each = select(audit.c.log_offset, before.label("before")).where(_inside()).subquery()
     between = select((each.c.before + 1).label("first"), (each.c.log_offset - 1).label("last")).where(
@@ -77,7 +77,7 @@ def offsets_without_row() -> Select[int, int]:
 
 @cache
 def rows_beyond() -> Select[int, int]:
-    """Select (log, offset) of rows at or after each of ``:ends`` of ``:logs`` whose records were not consumed."""
+    """Select (log, offset) of audit rows at or after ``:ends`` of ``:logs``, whose records were not consumed."""
     account = (
         func.unnest(bindparam("logs", type_=ARRAY(BigInteger)), bindparam("ends", type_=ARRAY(BigInteger)))
         .table_valued(column("log", BigInteger), column("end_offset", BigInteger))
@@ -95,7 +95,7 @@ def rows_beyond() -> Select[int, int]:
 
 @cache
 def parked_nowhere() -> Select[int]:
-    """Select parked records of a stretch that neither wait nor were released, nor were dealt with by a replay."""
+    """Select parked records of a stretch that neither wait nor were released nor were handled by a replay."""
     waits = exists().where(parked.c.log == audit.c.log, parked.c.log_offset == audit.c.log_offset)
     became = exists().where(release.c.log == audit.c.log, release.c.log_offset == audit.c.log_offset)
     left = exists().where(replay_left.c.log == audit.c.log, replay_left.c.log_offset == audit.c.log_offset)
@@ -115,7 +115,7 @@ def _named(offsets: Select[int]) -> Select[int]:
 
 
 def _written() -> Subquery:
-    """Records of a stretch whose outcome says that a claim was written, those released later among them."""
+    """Records of a stretch whose outcome says that a claim was written, including those released later."""
     columns = ("log_offset", "key", "source", "source_epoch", "source_version")
     read = select(*(audit.c[name] for name in columns)).where(_inside(), audit.c.outcome.in_(_WRITTEN))
     became = select(*(release.c[name] for name in columns)).where(
@@ -129,9 +129,9 @@ def _written() -> Subquery:
 
 @cache
 def written_without_claim(tables: AspectTables) -> Select[int]:
-    """Select records that were written, of whose key and source there is no claim as new as they are.
+    """Select records that were written, but whose key and source have no claim at least as new.
 
-    But for those that a replay took away, as its plan announced.
+    Records that a replay removed, as its plan announced, are not counted.
     """
     claim, written = tables.claim, _written()
     there = exists().where(
@@ -152,7 +152,7 @@ def written_without_claim(tables: AspectTables) -> Select[int]:
 
 @cache
 def written_without_record(tables: AspectTables) -> Select[int]:
-    """Select records that were written, whose claim has no record, or whose record no claim that holds it."""
+    """Select records that were written, but whose claim has no record, or whose record is held by no claim."""
     claim, record, written = tables.claim, tables.record, _written()
     lacks_record = (
         select(written.c.log_offset)
@@ -173,13 +173,13 @@ def written_without_record(tables: AspectTables) -> Select[int]:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast to look: about so many offsets a question, then a rest so many times as long as the answer took."""
+    """How fast to search: how many offsets per query, and how long to rest as a multiple of the query's time."""
 
     offsets: int
     rests: float
 
     def ask(self, connection: Connection, question: Select[int], stretch: Stretch) -> list[int]:
-        """Return the offsets that answer a question about a stretch."""
+        """Return the offsets of a stretch that a query finds."""
         found: list[int] = []
         for part in stretch.cut(self.offsets):
             began = time.monotonic()
@@ -192,13 +192,13 @@ AT_ONCE = Pace(sys.maxsize, 0.0)
 
 
 def losses_of(connection: Connection, stretch: Stretch, counted: int, pace: Pace = AT_ONCE) -> list[Loss]:
-    """Return what is missing of a stretch, in words and by coordinates.
+    """Return what is missing in a stretch, in words and by coordinates.
 
     Args:
-        connection: one snapshot, in which ``of`` was read and its rows counted.
+        connection: one snapshot, in which the account was read and its rows counted.
         stretch: the stretch.
-        counted: its audit rows.
-        pace: how fast to look.
+        counted: its number of audit rows.
+        pace: how fast to search.
     """
     account = stretch.account
     lost: list[Loss] = []
@@ -239,7 +239,7 @@ def _uncounted(connection: Connection, stretch: Stretch, counted: int) -> list[L
 
 
 def losses_beyond(connection: Connection, accounts: Iterable[Account]) -> list[Loss]:
-    """Return audit rows of records that the log partitions' accounts say were not consumed; one statement for all."""
+    """Return audit rows of records that were not consumed according to the stored offsets; one statement for all."""
     what = "an audit row of a record that was not consumed"
     by_log = {account.log: account for account in accounts}
     ends = {"logs": list(by_log), "ends": [account.next_offset for account in by_log.values()]}

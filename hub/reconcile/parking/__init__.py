@@ -1,1 +1,1 @@
-"""Parked records: held back until what they name is there, then released in the order of the log."""
+"""Parked records: held back until what they name exists, then released in log order."""

@@ -1,9 +1,9 @@
-"""Events dated far ahead: a wrong clock. One of them as the newest claim would make everything until its time stale.
+"""Events dated far ahead, by a wrong clock. If one became the newest claim, all events until its time would be stale.
 
-They are parked for an officer, each by itself: later events of the key go on, so a corrected one becomes the record. A
-question names the version (``TIME_IN_FUTURE``); to take it lets the event in with its time, to discard it is for two
-people. An event counts as dated ahead when it occurred, or its version (a time in micro- or milliseconds) lies, later
-than the limit after it was published, or after now where the publisher's clock is ahead too.
+They are parked for an officer, each alone: later events of the key continue, so a corrected one becomes the record. A
+question names the version (``TIME_IN_FUTURE``). To take it admits the event with its time; to discard it needs two
+people. An event counts as dated ahead if it occurred, or its version (a time in micro- or milliseconds) is, later than
+the limit after it was published, or after now if the publisher's clock is ahead too.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,10 +36,10 @@ AHEAD = "ahead"
 
 TIME_IN_FUTURE = ReviewKind.TIME_IN_FUTURE.value
 OFFICER = "officer:"
-"""What a record waits for that no reference will release begins with this."""
+"""Prefix of ``waits_for`` for records that no reference will release."""
 
 WAITS = f"{OFFICER}{TIME_IN_FUTURE}:"
-"""The version follows."""
+"""Prefix of ``waits_for``; the version follows."""
 
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST = datetime(2400, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def _count(moment: datetime, unit: str) -> int:
 
 
 def rows_ahead(frame: pl.DataFrame, let_in: frozenset[tuple[int, int]]) -> pl.DataFrame:
-    """Return the rows that are dated ahead and that no officer let in, with what they wait for."""
+    """Return the rows that are dated ahead and that no officer admitted, with what they wait for."""
     if AHEAD not in frame.columns or not frame[AHEAD].any():
         return frame.clear()
     found = frame.filter(AHEAD)
@@ -72,7 +72,7 @@ def rows_ahead(frame: pl.DataFrame, let_in: frozenset[tuple[int, int]]) -> pl.Da
 
 
 def waits_for_officer(waits_for: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a record waits for an officer alone; nothing else of its key waits behind it."""
+    """Return whether a record waits only for an officer; no other record of its key waits behind it."""
     return func.coalesce(waits_for.startswith(OFFICER), False)
 
 
@@ -115,7 +115,7 @@ def _questions(subject: str) -> Insert:
 
 
 def settle_alert(connection: Connection) -> None:
-    """Open the alert while records that are dated ahead wait; close it when none does. Not in a batch's transaction."""
+    """Open the alert while records that are dated ahead wait; close it if none does. Not in a batch's transaction."""
     waiting = select(func.count()).where(review.c.kind == TIME_IN_FUTURE, review.c.closed_at.is_(None))
     count = int(connection.execute(waiting).scalar_one())
     if count:
@@ -131,5 +131,5 @@ def still_asks() -> ColumnElement[bool]:
 
 
 def is_decided_version(field: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a parked record is the one of the version that a decision names."""
+    """Return whether a parked record has the version that a decision names."""
     return parked.c.waits_for == func.concat(WAITS, field)

@@ -1,8 +1,8 @@
-"""Hold back the events whose reference is not there yet, and every later event of their key; and those dated ahead.
+"""Hold back events whose reference does not exist yet, every later event of their key, and events dated ahead.
 
-Runs between staging and the merge, in the batch's transaction, for aspects that declare references. What is held back
-leaves the stage and is kept whole in ``parked``, in the order of the log; its audit row says ``parked``. Other keys
-flow on. ``hub.reconcile.parking.releasing`` lets it go.
+Runs between staging and the merge, in the batch's transaction, for aspects that declare references. Rows that are held
+back leave the stage and are kept whole in ``parked``, in log order; their audit row says ``parked``. Other keys
+continue. ``hub.reconcile.parking.releasing`` releases the rows later.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
 @cache
 def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | None]]:
-    """Select (log, log_offset, waits_for) of staged rows with a missing reference or behind one that waits."""
+    """Select (log, log_offset, waits_for) of staged rows with a missing reference, or behind one that waits."""
     stage = tables.stage
     sibling = stage.alias("sibling")
     missing = []
@@ -73,12 +73,12 @@ def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | No
 def hold_back(
     connection: Connection, accepted: Accepted, let_in: frozenset[tuple[int, int]]
 ) -> tuple[Accepted, pl.DataFrame]:
-    """Park the staged rows that must wait; return the rows that go on, and audit rows of those that do not.
+    """Park the staged rows that must wait; return the rows that continue, and audit rows for the parked ones.
 
     Args:
         connection: of the batch's transaction; ``accepted`` is staged.
-        accepted: the rows; what goes on is staged again where its turns change.
-        let_in: places of rows that count although a reference is missing.
+        accepted: the rows; those that continue are staged again if their turns change.
+        let_in: places of rows that are admitted although a reference is missing.
     """
     tables = aspect_tables(accepted.subject)
     nothing = NO_AUDIT_ROWS
@@ -99,7 +99,7 @@ def hold_back(
 
 
 def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> Accepted:
-    """Park some staged rows; return the others, staged again where their turns change."""
+    """Park some staged rows; return the others, staged again if their turns change."""
     tables = aspect_tables(accepted.subject)
     kept = accepted.frame.join(held, on=["log", "log_offset"], how="anti", maintain_order="left")
     _keep_parked(connection, accepted, held)
@@ -117,7 +117,7 @@ def _without(connection: Connection, accepted: Accepted, held: pl.DataFrame) -> 
 
 
 def _with_flags(connection: Connection, accepted: Accepted, let_in: Sequence[Row[Any]]) -> Accepted:
-    """Flag rows that are let in although what they name is not known, in the stage too."""
+    """Flag rows that are admitted although what they name is unknown, in the stage too."""
     unknown = [
         (row.log, row.log_offset, int(entity_named(row.waits_for.split(":", 1)[0]).unknown))
         for row in let_in
@@ -153,7 +153,7 @@ def flags_added(tables: AspectTables) -> Update:
 def _held(frame: pl.DataFrame, waiting: list[tuple[Any, ...]]) -> pl.DataFrame:
     """Return the rows at ``waiting`` and every later row of their keys, each with what it waits for.
 
-    ``row`` counts in the order of the log within each log partition, and a key's records lie in one.
+    ``row`` follows log order within each log partition, and all records of a key are in one partition.
     """
     found = pl.DataFrame(
         waiting,
@@ -186,7 +186,7 @@ def _keep_parked(connection: Connection, accepted: Accepted, held: pl.DataFrame)
 
 @cache
 def rows_at_places(tables: AspectTables) -> Delete:
-    """Take the rows at ``:logs``, ``:offsets`` out of the stage."""
+    """Delete the rows at ``:logs``, ``:offsets`` from the stage."""
     staged = tables.stage
     logs, offsets = bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger))
     places = func.unnest(logs, offsets).table_valued("log", "log_offset", name="places").render_derived()

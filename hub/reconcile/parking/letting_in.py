@@ -1,7 +1,7 @@
-"""Let parked records in by an officer's decision: what a source says of a key counts without what it refers to.
+"""Admit parked records by an officer's decision: a source's records of a key count although a reference is missing.
 
-A decision to TAKE about REFERENCE_MISSING stands for that key and source, for records that are parked now and for those
-that will be: so it does not matter whether it is merged before or after they are read (I4).
+A decision to TAKE in REFERENCE_MISSING is in force for that key and source, for records parked now or later. So it does
+not matter whether it is merged before or after they are read (I4).
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from hub.warehouse.tables.core import parked, source
 
 
 def let_in_decided(connection: Connection) -> int:
-    """Mark the parked records that standing decisions let in; return how many were not marked before."""
+    """Mark the parked records that decisions in force admit; return how many were not marked before."""
     kept = {"preserve_rowcount": True}
     return sum(
         connection.execute(statement, execution_options=kept).rowcount

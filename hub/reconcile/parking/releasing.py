@@ -1,7 +1,7 @@
-"""Let parked records go once what they waited for is there, in the order of the log; or ask an officer after a while.
+"""Release parked records once what they waited for exists, in log order; ask an officer after a while.
 
-A sweep looks at what is parked, so nothing depends on the moment at which a reference arrives. Released records are
-prepared and merged like any others, as a batch that moves no offset; the fence against a second worker is that each
+A sweep examines the parked records, so nothing depends on the moment at which a reference arrives. Released records are
+prepared and merged like any others, as a batch that moves no offset. The fence against a second worker is that each
 batch deletes its own rows from ``parked``.
 """
 
@@ -47,7 +47,7 @@ REFERENCE_MISSING = "REFERENCE_MISSING"
 
 @dataclass(frozen=True, slots=True)
 class Releasable:
-    """A parked record that may go: where it was read, its bytes, and whether it is let in without its reference."""
+    """A parked record that may go: where it was read, its bytes, and whether it is admitted without its reference."""
 
     log: int
     topic: str
@@ -59,15 +59,15 @@ class Releasable:
 
 
 def releasable(connection: Connection, most: int, thorough: bool) -> list[Releasable]:
-    """Return parked records that may go, oldest first, at most so many; empty when nothing is parked.
+    """Return parked records that may go, oldest first, at most ``most``; empty if nothing is parked.
 
-    A record may go when nothing of its key that was parked before it, nor itself, still lacks a reference.
+    A record may go if neither it, nor a record of its key that was parked before it, still lacks a reference.
 
     Args:
         connection: in a transaction of its own.
-        most: how many at once.
-        thorough: look at every parked record; else only where something has arrived that is waited for, which is cheap
-            however many wait.
+        most: maximum number at once.
+        thorough: examine every parked record; otherwise only if something that is waited for has arrived, which is
+            cheap for any number of waiting records.
     """
     rows: list[RowMapping] = []
     for subject in _SUBJECTS_THAT_WAIT:
@@ -85,7 +85,7 @@ def _waits_at_all(subject: str) -> Select[bool]:
 
 
 def _waits(subject: str) -> Subquery:
-    """What a subject's records wait for, each once: from one to the next by the index, however many wait for each."""
+    """Select what a subject's records wait for, each once, with one index look-up per value."""
     mine = parked.c.subject == subject
     named = select(func.min(parked.c.waits_for).label("waits_for")).where(mine).cte("named", recursive=True)
     after = select(func.min(parked.c.waits_for)).where(mine, parked.c.waits_for > named.c.waits_for).scalar_subquery()
@@ -95,7 +95,7 @@ def _waits(subject: str) -> Subquery:
 
 @cache
 def _has_arrived(subject: str) -> Select[bool]:
-    """Whether anything that a subject's records wait for is known by now, or was let in."""
+    """Select whether anything that a subject's records wait for is known now, or was admitted."""
     waits = _waits(subject)
     arrived = exists(select(waits.c.waits_for).where(known_reference(aspect_tables(subject), waits.c.waits_for)))
     let_in = exists().where(parked.c.subject == subject, parked.c.let_in)
@@ -104,7 +104,7 @@ def _has_arrived(subject: str) -> Select[bool]:
 
 @cache
 def _free_rows(subject: str) -> Select[tuple[object, ...]]:
-    """Rows of a subject that may go: the references still missing are few, however many wait for each."""
+    """Select rows of a subject that may go. Few references are missing, even if many records wait for each."""
     waits = _waits(subject)
     still = select(waits.c.waits_for).where(~known_reference(aspect_tables(subject), waits.c.waits_for)).cte("still")
     earlier = parked.alias("earlier")
@@ -134,7 +134,7 @@ def _free_rows(subject: str) -> Select[tuple[object, ...]]:
 
 
 def leave_parked(connection: Connection, batch: Batch) -> None:
-    """Take a released batch's records out of ``parked``: first of all in its transaction.
+    """Delete a released batch's records from ``parked``; this comes first in its transaction.
 
     Raises:
         ConcurrentUpdateError: another worker has released some of them.
@@ -156,7 +156,7 @@ def _at_places() -> Delete:
 
 
 def ask_about_overdue(connection: Connection, deadline: timedelta) -> int:
-    """Ask an officer about keys that have waited longer than the deadline; return how many questions were new."""
+    """Ask an officer about keys that have waited longer than the deadline; return the number of new questions."""
     return connection.execute(_questions(), {"before": deadline}).rowcount
 
 

@@ -1,1 +1,1 @@
-"""What follows from a batch beyond claims and records: rules about units, people, dossiers, links."""
+"""What follows from a batch in addition to claims and records: rules about units, people, dossiers, links."""

@@ -1,9 +1,9 @@
-"""Which keys are one thing: a replaced PIN and its successor, a dossier's codes in several systems, people merged.
+"""Which keys are one thing: a replaced PIN and its successor, a dossier's codes in several systems, merged people.
 
-A link is what a claim says of another key (``identity_link``), or an officer's decision; the things are the connected
-groups of keys (``same_key``). Claims and records stay under their own keys, so a group that falls apart again leaves
-them as they were, bit for bit. A group is published under one key: the one that no other key of the group replaces;
-where that is not exactly one, the smallest of those.
+A link is what a claim says of another key (``identity_link``), or an officer's decision. The things are the connected
+groups of keys (``same_key``). Claims and records stay under their own keys, so if a group is separated again, they are
+unchanged. A group is published under one key: the one that no other key of the group replaces. If there is not exactly
+one such key, it is the smallest of them.
 """
 
 from collections import defaultdict
@@ -43,7 +43,7 @@ MERGED = "MERGED_BY_DECISION"
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring links and groups in line with the claims, or the decisions, that the batch wrote."""
+    """Update links and groups after the claims or decisions that the batch wrote."""
     if not merge.written:
         return
     tables = merge.tables
@@ -58,7 +58,7 @@ def step(connection: Connection, merge: Merge) -> None:
 
 
 def _links_changed(connection: Connection, merge: Merge) -> dict[str, set[UUID]]:
-    """Store what the batch's claims say of other keys; return the keys on either side of what changed."""
+    """Store what the batch's claims say of other keys; return the keys on both sides of what changed."""
     tables, links = merge.tables, merge.accepted.links
     has_links = connection.execute(_has_links(), {"aspect": tables.name}).scalar_one()
     if links.is_empty() and not has_links:
@@ -87,7 +87,7 @@ def _has_links() -> Select[bool]:
 
 @cache
 def links_of_written_claims(tables: AspectTables) -> ReturningDelete[UUID, UUID]:
-    """Drop what the claims that were written said before."""
+    """Delete the previous links of the claims that were written."""
     merged = tables.merged
     return (
         delete(identity_link)
@@ -103,7 +103,7 @@ def links_of_written_claims(tables: AspectTables) -> ReturningDelete[UUID, UUID]
 
 @cache
 def links_said(tables: AspectTables) -> ReturningInsert[Any]:
-    """Store what the written claims say now."""
+    """Store the links that the written claims state now."""
     merged = tables.merged
     said = (
         func.unnest(
@@ -130,7 +130,7 @@ def links_said(tables: AspectTables) -> ReturningInsert[Any]:
 
 
 def _decisions_changed(connection: Connection, merge: Merge) -> dict[str, set[UUID]]:
-    """Store which people officers have merged; a later decision that keeps them apart takes the link away."""
+    """Store which people officers have merged; a later decision that keeps them apart removes the link."""
     decided = connection.execute(_people_decided(merge.tables)).all()
     if not decided:
         return {}
@@ -171,7 +171,7 @@ def _people_decided(tables: AspectTables) -> Select[tuple[object, ...]]:
 
 
 def regroup(connection: Connection, entity: str, keys: Iterable[UUID], place: Place) -> None:
-    """Decide anew the groups that some keys belong or belonged to, and touch every key of them."""
+    """Compute the groups again to which some keys belong or belonged, and touch every key of them."""
     wanted = sorted(keys)
     before = connection.execute(_groups_with(entity), {"keys": wanted}).scalars().all()
     edges = connection.execute(_edges_around(entity), {"keys": sorted({*wanted, *before})}).all()
@@ -186,7 +186,7 @@ def regroup(connection: Connection, entity: str, keys: Iterable[UUID], place: Pl
 
 @cache
 def _groups_with(entity: str) -> Select[UUID]:
-    """Every key of the groups that ``:keys`` are in."""
+    """Every key of the groups that contain ``:keys``."""
     mine = select(same_key.c.canonical).where(
         same_key.c.entity == entity, same_key.c.key == func.any(bindparam("keys", type_=ARRAY(Uuid)))
     )
@@ -195,7 +195,7 @@ def _groups_with(entity: str) -> Select[UUID]:
 
 @cache
 def _edges_around(entity: str) -> Select[tuple[UUID, UUID]]:
-    """Every link of the groups around ``:keys``, however many steps away."""
+    """Every link of the groups around ``:keys``, any number of steps away."""
     start = select(func.unnest(bindparam("keys", type_=ARRAY(Uuid))).label("key")).cte("around", recursive=True)
     link = identity_link
     is_end = or_(link.c.key == start.c.key, link.c.other == start.c.key)
@@ -207,10 +207,10 @@ def _edges_around(entity: str) -> Select[tuple[UUID, UUID]]:
 
 
 def canonical_keys(edges: Iterable[tuple[UUID, UUID]]) -> dict[UUID, UUID]:
-    """Return, for every key of every group, the key its group is published under.
+    """Return, for every key of every group, the key under which its group is published.
 
     Args:
-        edges: (key, other): ``key`` says that ``other`` is another key of it.
+        edges: (key, other): ``key`` states that ``other`` is another key of the same thing.
     """
     neighbours: dict[UUID, set[UUID]] = defaultdict(set)
     replaced: set[UUID] = set()

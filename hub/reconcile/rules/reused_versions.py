@@ -1,7 +1,7 @@
-"""Reviews of versions that a source used twice, for two contents: VERSION_REUSED.
+"""Reviews of versions that a source used twice, with different contents: VERSION_REUSED.
 
-The first content holds; which one the source means cannot be told from the version. The question names the version and
-the hashes of both contents. It is closed by itself when the source says something under a higher version.
+The first content stays. The version does not show which content the source means. The question names the version and
+the hashes of both contents. It closes by itself when the source sends a higher version.
 """
 
 from functools import cache
@@ -39,7 +39,7 @@ VERSION_REUSED = ReviewKind.VERSION_REUSED.value
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Ask about the versions of a batch that its claims had used before; close what higher versions answer."""
+    """Open questions about the batch's versions that claims had used; close those that higher versions answer."""
     frame = merge.accepted.frame
     if merge.are_versions_asked and merge.written:
         connection.execute(closed_by_claims(merge.tables))
@@ -48,7 +48,7 @@ def step(connection: Connection, merge: Merge) -> None:
 
 
 def are_asked(tables: AspectTables) -> ColumnElement[bool]:
-    """Return whether any question of the kind is open about an aspect: a column for any select."""
+    """Return whether a question of this kind is open about an aspect: a column for any select."""
     open_ones = exists().where(
         review.c.kind == VERSION_REUSED, review.c.aspect == tables.name, review.c.closed_at.is_(None)
     )
@@ -57,7 +57,7 @@ def are_asked(tables: AspectTables) -> ColumnElement[bool]:
 
 @cache
 def opened_by_batch(tables: AspectTables) -> Insert:
-    """Ask about the rows of the stage whose version is the claim's and whose content is not."""
+    """Open questions about staged rows that have the claim's version and different content."""
     stage, claim = tables.stage, tables.claim
     mine, held = (
         tuple_(stage.c.source_epoch, stage.c.source_version),
@@ -97,7 +97,7 @@ def opened_by_batch(tables: AspectTables) -> Insert:
 
 
 def _with_refused_before(detail: Any) -> ColumnElement[Any]:
-    """Add to a detail what was refused of the same version before, however the events were cut into batches."""
+    """Add what was refused of the same version before, so that the detail does not depend on how batches were cut."""
     before: Any = review.c.detail
     both = func.jsonb_array_elements(before["refused"].concat(detail["refused"])).table_valued("value")
     together = select(func.jsonb_agg(both.c.value.distinct())).scalar_subquery()

@@ -1,1 +1,1 @@
-"""What the steps of the merge share: conditions, order of events, officers' decisions, the stage."""
+"""What the steps of the merge share: conditions, the order of events, officers' decisions, the stage."""

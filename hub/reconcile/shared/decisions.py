@@ -1,13 +1,13 @@
-"""What officers decided, as the merge's statements ask for it.
+"""Officers' decisions, as the merge's statements use them.
 
-A decision stands while no later one about the same review does; what it changes depends only on it and on the claims
-that stand, never on which came first (I4):
+A decision is in force until a later one about the same review. Its effect depends only on the decision and on the
+claims in force, never on which came first (I4):
 
-- TAKE about a conflict: that source's claim goes before rank, while its content is the one the officer saw; and where
-  the claim it was preferred to still says the same, they are in no conflict.
-- KEEP about a conflict: that field is in no conflict while the other claim's content is the one the officer saw.
-- KEEP or TAKE about a review: it is no longer open, while the claim it is about is the one the officer saw.
-- WAIT changes nothing; the review stays open with the reason beside it.
+- TAKE in a conflict: that source's claim comes before rank, as long as its content is the one the officer saw. If the
+  claim that lost still says the same, there is no conflict between the two.
+- KEEP in a conflict: that field is not in conflict, as long as the other claim's content is the one the officer saw.
+- KEEP or TAKE in a review: it is closed, as long as its claim is the one the officer saw.
+- WAIT changes nothing; the review stays open and shows the reason.
 """
 
 from functools import cache
@@ -41,7 +41,9 @@ from hub.warehouse.tables.entities import AspectTables, all_aspect_tables, aspec
 _ABOUT_THEIR_DETAIL = tuple(
     kind.value for kind in (ReviewKind.BACKWARD_STATUS, ReviewKind.VERSION_REUSED, ReviewKind.TIME_IN_FUTURE)
 )
-"""Kinds of questions about more than what a claim says: a decision stands while the question's detail does."""
+"""Kinds of questions about more than one claim's content: a decision is in force while the question's detail is
+unchanged.
+"""
 
 _DECISION = (
     "review_key",
@@ -76,7 +78,7 @@ def decisions_settled() -> ColumnElement[str]:
 
 @cache
 def standing(name: str = "decided") -> Subquery:
-    """The decisions that stand, one per review: the data of the decision, its version and when it was made."""
+    """The decisions in force, one per review: the decision's data, its version and when it was made."""
     tables = aspect_tables(SUBJECT)
     claim, record = tables.claim, tables.record
     held = and_(record.c.key == claim.c.key, record.c.source == claim.c.source)
@@ -85,7 +87,7 @@ def standing(name: str = "decided") -> Subquery:
 
 
 def taken_at(tables: AspectTables, claim: Any, code: ColumnElement[str]) -> ColumnElement[int]:
-    """Version of the latest decision to take a claim, null when there is none; the content must be the one seen."""
+    """Version of the latest decision to take a claim; null if there is none. The content must be the one seen."""
     if tables.entity is REVIEW:
         return cast(null(), BigInteger)
     decided = standing()
@@ -103,7 +105,7 @@ def taken_at(tables: AspectTables, claim: Any, code: ColumnElement[str]) -> Colu
 def is_kept(
     tables: AspectTables, part: ColumnElement[str], field: ColumnElement[str], rival: _Values, code: ColumnElement[str]
 ) -> ColumnElement[bool]:
-    """Return whether an officer kept the record's value of a field against what the rival (source ``code``) says."""
+    """Return whether an officer kept the record's value of a field against the value of the rival (source ``code``)."""
     if tables.entity is REVIEW:
         return false()
     decided = standing()
@@ -121,7 +123,7 @@ def is_kept(
 def is_passed_over(
     tables: AspectTables, part: ColumnElement[str], held: _Values, rival: _Values
 ) -> ColumnElement[bool]:
-    """Return whether an officer took the claim that holds the record and saw that the rival says what it says."""
+    """Return whether an officer took the claim that holds the record, having seen the rival's present content."""
     if tables.entity is REVIEW:
         return false()
     decided = standing()
@@ -138,7 +140,7 @@ def is_passed_over(
 
 
 def is_decided() -> ColumnElement[bool]:
-    """Return whether a row of ``review`` is settled by a decision of KEEP or TAKE about what its claim says."""
+    """Return whether a decision of KEEP or TAKE about the present claim settles a row of ``review``."""
     decided = standing()
     code = select(source.c.code).where(source.c.id == review.c.source).correlate(review).scalar_subquery()
     seen = decided.c.seen_other_hash
@@ -154,9 +156,9 @@ def is_decided() -> ColumnElement[bool]:
 
 
 def hash_of_review() -> ColumnElement[int]:
-    """What a row of ``review`` is about, as a decision remembers it; null when there is nothing of the kind.
+    """Return what a row of ``review`` is about, in the form that a decision stores; null if there is nothing.
 
-    The content hash of its claim; of a question about many versions, the digest of its detail.
+    This is the content hash of its claim or, for a question about many versions, the digest of its detail.
     """
     branches: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
         (review.c.kind.in_(_ABOUT_THEIR_DETAIL), _digest(cast(review.c.detail, Text)))
@@ -194,7 +196,7 @@ def identities_decided(tables: AspectTables) -> Select[tuple[object, ...]]:
 
 
 def _are_any(tables: AspectTables) -> ColumnElement[bool]:
-    """Return whether there is any decision about the aspect: asked once per statement, it spares a look-up per row."""
+    """Return whether there is any decision about the aspect. One such query per statement saves a look-up per row."""
     claim = aspect_tables(SUBJECT).claim.alias("any_decision")
     return select(exists().where(claim.c.aspect == tables.name)).scalar_subquery()
 

@@ -1,8 +1,8 @@
-"""Order the rows of one batch among themselves, before they meet what is stored.
+"""Order the rows of one batch among themselves, before they are compared with what is stored.
 
-The audit log must say of each row what it would say had the rows come one by one (docs/invariants.md, I3): so each
-row gets its turn against the earlier rows of the same (identity, source), and the newest of each is marked: the only
-one that is merged.
+The audit log must give each row the outcome that it would have if the rows came one by one (docs/invariants.md, I3). So
+each row is compared with the earlier rows of the same (identity, source), and the newest of each is marked: only that
+one is merged.
 """
 
 import polars as pl
@@ -10,13 +10,13 @@ import polars as pl
 from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_NEWER, ORDER_REUSED, ORDER_STALE
 
 ORDER_COLUMNS = ("turn", "turn_hash", "newest")
-"""What ``with_event_order`` adds."""
+"""The columns that ``with_event_order`` adds."""
 
 
 def with_event_order(frame: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
     """Add ``turn`` (Int16), ``newest`` (Boolean) and ``turn_hash`` (Int64).
 
-    ``turn_hash`` is the content hash of the row that used the version first, for a row that reuses it.
+    For a row that reuses a version, ``turn_hash`` is the content hash of the row that used the version first.
 
     Args:
         frame: rows in log order; needs the identity columns, ``source``, ``source_epoch``, ``source_version``,
@@ -46,8 +46,9 @@ _ORDER = ("source_epoch", "source_version")
 def _turns_of(rows: pl.DataFrame, group: list[str]) -> pl.DataFrame:
     """Return (turn, turn_hash, newest) of rows in log order whose (identity, source) occurs more than once.
 
-    Identities, and versions among them, are numbered by age first: ranks rise from one identity to the next, so what an
-    identity's first row sees before it is always less. Column by column: the rows are few (docs/performance.md).
+    First, the versions are numbered by age, with one sequence over all identities. So numbers rise from one identity to
+    the next, and an identity's first row never compares lower than rows of other identities before it. This works on
+    columns, because the rows are few (docs/performance.md).
     """
     by_age = rows.with_row_index("_row").sort(*group, *_ORDER, "_row")
     is_first = by_age.select(_changes(*group)).to_series()

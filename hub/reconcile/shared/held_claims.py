@@ -1,4 +1,4 @@
-"""Claims that hold their record: what the hub holds true, as the steps after the merge ask for it."""
+"""Claims that hold their record: what the hub holds true, as the steps after the merge query it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KEYS = "keys"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Claims that hold their record, joined to their sensitive fields: what to select from, and each column."""
+    """Claims that hold their record, joined to their sensitive fields: the FROM clause, and each column."""
 
     source: FromClause
     c: Mapping[str, ColumnElement[Any]]
@@ -26,7 +26,7 @@ class Held:
 
 @cache
 def held(tables: AspectTables, alias: str) -> Held:
-    """Return an aspect's claims that hold their record, under an alias of the statement's."""
+    """Return an aspect's claims that hold their record, under the given alias."""
     whole = whole_claim(tables, alias)
     record = tables.record.alias(f"{alias}_record")
     holds = and_(*(record.c[name] == whole.c[name] for name in tables.identity), record.c.source == whole.c["source"])
@@ -46,16 +46,16 @@ def merged_keys(tables: AspectTables) -> Select[UUID]:
 def is_among(key: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
     """Return whether a key is one of those that a select gives, found by the key's index.
 
-    Temporary tables and tables that were filled a moment ago have no statistics: a join by the planner's guess may
+    Temporary tables, and tables that were filled a moment ago, have no statistics. A join as the planner guesses it may
     compare every row with every other.
     """
     return key == func.any(func.array(keys.scalar_subquery()))
 
 
 def redescribed_keys(tables: AspectTables) -> Select[UUID]:
-    """Select the keys whose described fields may be others than before the batch.
+    """Select the keys whose described fields may differ from those before the batch.
 
-    Another source's claim holds a record that moved.
+    If a record moved, another source's claim holds it.
     """
     merged = tables.merged
     return select(merged.c.key).where(or_(merged.c.redescribed, merged.c.moved)).distinct()

@@ -11,13 +11,13 @@ def same_identity(tables: AspectTables, left: FromClause, right: FromClause) -> 
 
 
 def part_text(tables: AspectTables, table: FromClause | WholeClaim) -> ColumnElement[str]:
-    """Return the aspect's parts as one text, empty when it has none: how conflicts and reviews name them."""
+    """Return the aspect's parts as one text, empty if it has none; conflicts and reviews use this text."""
     if not tables.aspect.part:
         return literal("", Text)
     return func.concat_ws("|", *(cast(table.c[name], Text) for name in tables.aspect.part))
 
 
 def contested_keys(tables: AspectTables) -> Select[tuple[object, ...]]:
-    """Return the identities of the claims of this batch whose records must be decided."""
+    """Select the identities of this batch's claims whose records must be decided."""
     merged = tables.merged
     return select(*(merged.c[column] for column in tables.identity)).where(merged.c.contested).distinct()

@@ -1,8 +1,8 @@
-"""Note keys whose published record changed without an event of their own, at a place of the log that share will pass.
+"""Note keys whose published record changed without their own event, at a place in the log that share will pass.
 
-A batch notes them at the place of one of its own records, in its own transaction. A job that is no batch (a policy
-applied, units recoded) takes a place on the job log: a row of ``log_partition`` that is no partition of Kafka, whose
-lock keeps jobs one behind the other, so that share never passes a place before it is there.
+A batch notes them at the place of one of its own records, in its own transaction. A job that is not a batch (a policy
+applied, units recoded) takes a place on the job log. The job log is a row of ``log_partition`` that is not a Kafka
+partition. Its row lock makes jobs run one after another, so that share never passes a place before it exists.
 """
 
 from sqlalchemy import Connection, Select, literal, select, update
@@ -11,14 +11,15 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.warehouse.tables.core import log_partition, touched
 
 JOB_LOG = "(jobs)"
-"""Stands in ``log_partition.topic``; no topic of Kafka can have this name. The migrations make the row."""
+"""Value of ``log_partition.topic`` for the job log; no Kafka topic can have this name. The migrations create the row.
+"""
 
 Place = tuple[int, int]
 """Number of a log partition, and an offset in it."""
 
 
 def republish_keys(connection: Connection, place: Place, entity: str, keys: Select[tuple[object]]) -> int:
-    """Note keys of an entity at a place; return how many. ``keys`` selects one column of keys."""
+    """Note keys of an entity at a place; return their number. ``keys`` selects one column of keys."""
     log, log_offset = place
     found = keys.subquery()
     rows = select(literal(log), literal(log_offset), literal(entity), found.c[0]).distinct()

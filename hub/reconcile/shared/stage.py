@@ -1,6 +1,6 @@
-"""The stage: temporary tables that a batch's rows are copied into before the merge.
+"""The stage: temporary tables into which a batch's rows are copied before the merge.
 
-Encoding rows for the COPY needs no connection: it is done while the database works on the batch before.
+Encoding rows for COPY needs no connection: it happens while the database works on the previous batch.
 """
 
 from collections.abc import Collection
@@ -18,16 +18,17 @@ from hub.warehouse.tables.entities import aspect_tables
 
 
 def ensure_stages(connection: Connection, subjects: Collection[str] = tuple(SUBJECTS)) -> None:
-    """Make the temporary tables of some subjects, once per connection and in a transaction of its own.
+    """Create the temporary tables of some subjects, once per connection and in a separate transaction.
 
-    Of no others: every commit empties all that its connection has, used or not, at a third of a millisecond a subject.
+    Only of these subjects: each commit truncates all temporary tables of its connection, used or not, at a cost of a
+    third of a millisecond per subject.
     """
     made: set[str] = connection.info.setdefault("stages", set())
     missing = sorted(set(subjects) - made)
     if not missing:
         return
     with connection.begin():
-        # Nobody knows how many rows a stage has: to sort them for a merge join costs more than to hash them.
+        # Stages have no statistics: sorting them for a merge join costs more than hashing them.
         connection.exec_driver_sql("SET enable_mergejoin = off")
         for subject in missing:
             aspect_tables(subject).stage.create(connection, checkfirst=False)
@@ -36,15 +37,15 @@ def ensure_stages(connection: Connection, subjects: Collection[str] = tuple(SUBJ
 
 
 def ensure_stages_of(connection: Connection, batch: Batch) -> None:
-    """Make the temporary tables that the merge of a batch needs: a decision can be about any subject."""
+    """Create the temporary tables that the merge of a batch needs: all of them if it has decisions."""
     subjects = [accepted.subject for accepted in batch.accepted]
     ensure_stages(connection, tuple(SUBJECTS) if DECISION in subjects else subjects)
 
 
 def with_stage(accepted: Accepted) -> Accepted:
-    """Return the rows with their encoding for the stage beside them.
+    """Return the rows together with their encoding for the stage.
 
-    Without it when a row cannot be encoded: the merge tries again, and there the row can be found.
+    Without it if a row cannot be encoded: the merge encodes again, and there the row can be found.
     """
     try:
         return replace(accepted, staged=Staged(accepted.frame, _encoded(accepted)))
@@ -53,14 +54,14 @@ def with_stage(accepted: Accepted) -> Accepted:
 
 
 def stage(connection: Connection, accepted: Accepted) -> None:
-    """Copy the rows into the stage; rows whose encoding is missing, or is of another frame, are encoded now."""
+    """Copy the rows into the stage; encode them now if their encoding is missing or belongs to another frame."""
     staged = accepted.staged
     rows = staged.rows if staged is not None and staged.frame is accepted.frame else _encoded(accepted)
     copy_encoded(connection, aspect_tables(accepted.subject).stage, rows)
 
 
 def _encoded(accepted: Accepted) -> EncodedRows:
-    """Encode in key order: neighbours in the claims' index, and the same order of locks in every worker."""
+    """Encode in key order: rows are then neighbours in the claims' index, and every worker locks in the same order."""
     table, frame = aspect_tables(accepted.subject).stage, accepted.frame
     order = frame["key"].bin.reinterpret(dtype=pl.Int128, endianness="big").arg_sort()
     return encode_rows(table, pl.DataFrame([frame[name][order] for name in columns_of(table, filled(frame))]))

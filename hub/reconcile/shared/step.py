@@ -1,4 +1,4 @@
-"""What the last steps of a merge are given: one subject of a batch, its claims, records and outcomes written."""
+"""Input of the last steps of a merge: one subject of a batch, whose claims, records and outcomes are written."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ class Merge:
     """One subject's rows, merged. ``tables.stage`` and ``tables.merged`` hold them and what was written.
 
     Fields:
-        accepted: the rows as they were staged; columns that are not staged are there too.
-        written: how many claims were written; with none, no claim and no record has changed.
+        accepted: the rows as they were staged, including columns that are not staged.
+        written: number of claims written; if it is 0, no claim and no record has changed.
         superseded: how many of them do not hold their record.
-        moved: how many of them are of records that another claim holds than before.
+        moved: how many of them belong to records that another claim holds than before.
         watched: how many of them replaced a claim in which a watched field had a value.
         are_versions_asked: whether a question about a reused version of the aspect is open.
-        place: where to note keys that are touched without an event of their own.
+        place: where to note keys that are touched without their own event.
     """
 
     tables: AspectTables

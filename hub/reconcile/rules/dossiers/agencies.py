@@ -1,4 +1,4 @@
-"""Dossiers whose handling agency's work is carried on by another: they are published again when that changes."""
+"""Find dossiers whose handling agency has a successor: they are published again when that changes."""
 
 from collections.abc import Collection
 
@@ -10,10 +10,10 @@ from hub.warehouse.tables.units import agency_now
 
 
 def dossiers_carried_on(prefixes: Collection[str]) -> Select[tuple[object]]:
-    """Select the dossiers that name an agency whose work one of some provinces' agencies carries on, or used to.
+    """Select the dossiers that name an agency with a successor, now or before, in some provinces.
 
     Args:
-        prefixes: of the provinces whose units have changed, e.g. ``H42``.
+        prefixes: agency prefixes of the provinces whose units have changed, e.g. ``H42``.
     """
     given = func.any(literal(sorted(prefixes), ARRAY(Text)))
     concerned = (

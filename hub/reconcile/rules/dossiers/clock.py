@@ -1,7 +1,7 @@
-"""Deadlines of dossiers in statements: what ``hub.model.dossiers.deadline`` says of one dossier, for many at once.
+"""Deadlines of dossiers in SQL: the rules of ``hub.model.dossiers.deadline``, for many dossiers at once.
 
-Each function builds a part of one statement, in the order in which the rules are applied; ``deadlines_reckoned`` puts
-them together.
+Each function builds a part of one statement, in the order in which the rules apply; ``deadlines_reckoned`` combines
+them.
 """
 
 from typing import Any
@@ -56,7 +56,7 @@ _SAID = (
 
 
 def deadlines_reckoned(keys: FromClause) -> Insert:
-    """Reckon and store the deadlines of some dossiers; those that stay what they are, are not written.
+    """Compute and store the deadlines of some dossiers; unchanged ones are not written.
 
     Args:
         keys: dossiers, column ``key``, each once.
@@ -74,14 +74,14 @@ def deadlines_reckoned(keys: FromClause) -> Insert:
 
 
 def deadlines_dropped(keys: FromClause) -> Delete:
-    """Drop the deadlines of dossiers whose progress nobody holds any more."""
+    """Delete the deadlines of dossiers whose progress no source holds any more."""
     record = progress_tables().record
     held = exists().where(record.c.key == dossier_deadline.c.key, record.c.source.is_not(None))
     return delete(dossier_deadline).where(dossier_deadline.c.key == keys.c.key, ~held)
 
 
 def is_interlinked(code: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether a procedure is one of the interlinked ones."""
+    """Return whether a procedure is an interlinked one."""
     return func.left(func.coalesce(code, ""), PROCEDURE_CHARACTERS).in_(INTERLINKED_PROCEDURES)
 
 
@@ -102,9 +102,9 @@ def _of_filing(keys: FromClause) -> FromClause:
 
 
 def _since_last_revoke(keys: FromClause) -> FromClause:
-    """The holder's versions since it last took its claim back, with ``at``, when each counts, and ``open_after``.
+    """The holder's versions since it last withdrew its claim, with ``at``, when each counts, and ``open_after``.
 
-    ``at`` never steps back; ``open_after`` counts the open states from a version on: 0 when handling has ended.
+    ``at`` never decreases. ``open_after`` counts the open states from a version on; it is 0 if handling has ended.
     """
     dossiers = _of_filing(keys)
     said = accepted_versions(dossiers, _SAID, of_holder=True, beside=[dossiers.c.filed_interlinked])
@@ -128,11 +128,11 @@ def _since_last_revoke(keys: FromClause) -> FromClause:
 
 
 def _summary(told: FromClause) -> FromClause:
-    """Every version with what all of its dossier's say together, and with the time at which the next one begins."""
+    """Every version, with what all versions of its dossier say together, and the time at which the next one begins."""
     whole: dict[str, Any] = {"partition_by": told.c.key, "order_by": newest_first(told), "rows": (None, None)}
 
     def last(value: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
-        """The value of the newest version that has one."""
+        """Return the value of the newest version that has one."""
         values: Any = func.array_agg(value).filter(value.is_not(None), *conditions).over(**whole)
         return Grouping(values)[1]
 
@@ -177,9 +177,9 @@ def _as_text(time: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _pauses(summary: FromClause, now: FromClause) -> FromClause:
-    """The pauses, and the newest version of each dossier, with when the clock started and what the due time is from.
+    """The pauses, and the newest version of each dossier, with the clock's start and what the due time is from.
 
-    ``counts_from``: pauses before it are counted in the due time already.
+    ``counts_from``: the stated due time already includes the pauses before it.
     """
     is_late = and_(summary.c.interlinked, second_of_day(summary.c.received_at, now) >= LATEST_FILING_S)
     started = case((is_late, next_midnight(summary.c.received_at, now)), else_=summary.c.received_at)
@@ -202,9 +202,9 @@ def _pauses(summary: FromClause, now: FromClause) -> FromClause:
 
 
 def _pauses_summed(pauses: FromClause, now: FromClause) -> FromClause:
-    """One row per dossier, with how long its clock stood still and how much of that puts off the due time.
+    """One row per dossier: how long its clock was paused, and by how much of that the due time moves.
 
-    A pause counts for the due time when it begins before it: before it as the pauses before have put it off.
+    A pause moves the due time if it begins before the due time as moved by earlier pauses.
     """
     names = ("over_at", "from_start", "from_stated", "due_from")
     over, start, since, due = (placed(pauses.c[name], f"{name}_day", now) for name in names)
@@ -269,7 +269,7 @@ def _reckoned(clock: FromClause, now: FromClause) -> Select[Any]:
 
 
 def _extensions(due_history: ColumnElement[Any], seen: ColumnElement[Any]) -> ColumnElement[Any]:
-    """What the source lists and what its versions show; reasons stay in the claim, they may hold personal data."""
+    """What the source lists and what its versions show. Reasons are left out: they may hold personal data."""
     elements = func.jsonb_array_elements(due_history)
     listed = elements.table_valued("value", with_ordinality="place", name="listed").render_derived()
     change = cast(listed.c.value, JSONB).op("-", return_type=JSONB())("reason")

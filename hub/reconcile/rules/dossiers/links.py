@@ -1,8 +1,8 @@
 """Dossiers that belong together: an interlinked procedure's dossier and those that were split from it.
 
-A filing names the dossier that it was split from (``linked_parent_code``); the birth of a child (2.002621) or a death
-(2.002622) has one parent dossier and one for each agency that takes part. Read from the filings that hold the records,
-so a link lasts as long as its source says so.
+A filing names the dossier from which it was split (``linked_parent_code``). The birth of a child (2.002621) or a death
+(2.002622) has one parent dossier, and one dossier for each agency that takes part. Links are read from the filings that
+hold the records, so a link lasts as long as its source states it.
 """
 
 from functools import cache
@@ -24,8 +24,8 @@ _PARENT_KEY = other_key("linked_parent_code")
 def linked_dossiers() -> Select[Any]:
     """Select the dossiers linked to ``:keys``: asked, relation, key, dossier_code, procedure_code, linked_group.
 
-    Every code of a dossier counts, whichever of them another one names. A parent that only its code is known of has
-    that code and no procedure.
+    Every code of a dossier counts, whichever of them another dossier names. A parent of which only the code is known
+    has that code and no procedure.
     """
     asked = select(func.unnest(bindparam("keys", type_=ARRAY(Uuid))).label("asked")).subquery("asked")
     mine = _members(select(asked.c.asked, asked.c.asked.label("key")).subquery("alone"), "mine")
@@ -52,7 +52,7 @@ def _members(alone: FromClause, name: str) -> FromClause:
 
 
 def _held(name: str) -> tuple[FromClause, FromClause]:
-    """The filings that hold the records, and what to select from."""
+    """The filings that hold the records, and the FROM clause."""
     tables = submission_tables()
     filed, held = tables.claim.alias(name), tables.record.alias(f"{name}_held")
     return filed, filed.join(held, and_(held.c.key == filed.c.key, held.c.source == filed.c.source))
@@ -90,6 +90,6 @@ def _children_of(table: FromClause, relation: str) -> Select[Any]:
 
 
 def parents_named() -> Select[tuple[object]]:
-    """Select the keys that the filings of a batch name as the dossiers they were split from."""
+    """Select the keys that the filings of a batch name as the dossiers from which they were split."""
     staged = submission_tables().stage
     return select(staged.c[_PARENT_KEY]).where(staged.c[_PARENT_KEY].is_not(None))

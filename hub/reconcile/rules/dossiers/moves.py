@@ -1,8 +1,8 @@
-"""Reviews of dossiers whose status went back without a correction that says why: BACKWARD_STATUS.
+"""Reviews of dossiers whose status moved backward without a correction that explains it: BACKWARD_STATUS.
 
-One review per dossier and source, with the newest unexplained move (``from``, ``to``, ``versions``) and those before it
-(``earlier``). What stands is worked out from all accepted versions of the dossiers that a batch touched, by the rule of
-``hub.model.dossiers.status``; so a version that comes late opens or closes a review as if it had come in time (I4).
+There is one review per dossier and source, with the newest unexplained move (``from``, ``to``, ``versions``) and those
+before it (``earlier``). The reviews are computed from all accepted versions of the dossiers that a batch touched, by
+the rule of ``hub.model.dossiers.status``. So a late version opens or closes a review as if it had come in time (I4).
 """
 
 from functools import cache
@@ -44,13 +44,13 @@ FIELD = "status"
 
 
 def _explained(said: FromClause) -> Any:
-    """Whether a version says of itself that it is a correction, and why."""
+    """Whether a version declares itself a correction and gives a reason."""
     reason = func.btrim(func.coalesce(said.c.status_reason, ""), BLANKS)
     return and_(said.c.operation == Operation.CORRECT.value, reason != "")
 
 
 def _moves(keys: FromClause) -> FromClause:
-    """Every version with the known status before it, and whether it or a later one settles what is before it."""
+    """Every version with the known status before it, and whether it or a later one explains what came before."""
     said = accepted_versions(keys, ("status", "operation", "status_reason"), of_holder=False)
     one = [said.c.key, said.c.source]
     settles = cast(or_(said.c.revoked, _explained(said)), Boolean)
@@ -71,7 +71,7 @@ def _moves(keys: FromClause) -> FromClause:
 
 
 def unexplained_moves(keys: FromClause) -> Select[Any]:
-    """Select the versions that went back and that nothing has settled since.
+    """Select the versions that moved backward and that nothing has explained since.
 
     Args:
         keys: dossiers, column ``key``, each once.
@@ -106,7 +106,7 @@ def standing_moves(keys: FromClause) -> Select[Any]:
 
 
 def reviews_opened(keys: FromClause) -> Insert:
-    """Open or bring up to date the reviews of some dossiers; one that was closed opens again."""
+    """Open or update the reviews of some dossiers; a closed review opens again."""
     found = standing_moves(keys).subquery("standing")
     rows = select(
         literal(BACKWARD_STATUS, Text),
@@ -130,7 +130,7 @@ def reviews_opened(keys: FromClause) -> Insert:
 
 
 def reviews_closed(keys: FromClause) -> Update:
-    """Close the reviews of some dossiers that no longer stand."""
+    """Close the reviews of some dossiers whose reason no longer exists."""
     mine = and_(
         review.c.kind == BACKWARD_STATUS,
         review.c.aspect == progress_tables().name,
@@ -140,7 +140,7 @@ def reviews_closed(keys: FromClause) -> Update:
     asked_about = asked.where(mine).cte("asked")
     of_asked = select(asked_about.c.key).distinct().cte("asked_keys")
     found = standing_moves(of_asked).subquery("standing")
-    # Not an anti join: PostgreSQL hashes the list, however few rows it expects of it.
+    # Not an anti join: PostgreSQL hashes the list, even if it expects few rows.
     is_over = tuple_(asked_about.c.key, asked_about.c.source).not_in(select(found.c.key, found.c.source))
     over = select(asked_about.c.id).where(is_over)
     return update(review).values(closed_at=literal_column("now()")).where(review.c.id.in_(over))
@@ -148,7 +148,7 @@ def reviews_closed(keys: FromClause) -> Update:
 
 @cache
 def events_flagged() -> Insert:
-    """Flag events as gone back, by their places ``:logs`` and ``:offsets``, beside their audit rows: those stay."""
+    """Flag events as moved backward, by their places ``:logs`` and ``:offsets``; their audit rows do not change."""
     place = (
         func.unnest(bindparam("logs", type_=ARRAY(SmallInteger)), bindparam("offsets", type_=ARRAY(BigInteger)))
         .table_valued("log", "log_offset", name="place")

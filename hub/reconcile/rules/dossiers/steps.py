@@ -1,11 +1,12 @@
-"""What a batch changes about dossiers: questions about moves backwards, deadlines, what is published of others.
+"""What a batch changes about dossiers: reviews of backward moves, deadlines, and other dossiers to publish again.
 
-The first two follow from the accepted versions of the dossiers that the batch touched, late ones included. A deadline
-also depends on the procedure that the dossier was filed for; so filings for interlinked procedures are looked at too.
+Reviews and deadlines follow from the accepted versions of the dossiers that the batch touched, including late ones. A
+deadline also depends on the procedure for which the dossier was filed, so filings for interlinked procedures are
+examined too.
 
-A filing and a progress of one dossier, written at once by two workers, would not see each other. An advisory lock,
-shared for progress and exclusive for filings that concern interlinked procedures, makes the second wait for the first;
-and progress waits for stored filings of interlinked procedures that are being changed.
+If two workers write a filing and a progress of one dossier at the same time, they do not see each other's rows.
+Therefore progress takes an advisory lock in shared mode, and filings for interlinked procedures take it exclusively, so
+the second waits for the first. Progress also waits for stored filings of interlinked procedures that are being changed.
 """
 
 from collections.abc import Callable
@@ -47,7 +48,7 @@ _Statement = TypeVar("_Statement", bound=UpdateBase | Select[Any])
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring reviews and deadlines in line with what the batch wrote."""
+    """Update reviews and deadlines after what the batch wrote."""
     if merge.tables is progress_tables():
         _after_progress(connection, merge)
     elif merge.tables is submission_tables() and merge.written:
@@ -69,9 +70,9 @@ def _after_progress(connection: Connection, merge: Merge) -> None:
 
 
 def _flag_events(connection: Connection, frame: pl.DataFrame) -> None:
-    """Flag the batch's own events that went back: what they are counted by.
+    """Flag the batch's own events that moved backward; they are counted by this flag.
 
-    An event that turns out to be one by a version that comes later is not flagged any more; its review is opened.
+    If a later version shows that an older event moved backward, that event is not flagged; its review is opened.
     """
     names = ("key", "source", "source_epoch", "source_version")
     moved = connection.execute(_of_batch(unexplained_moves)).mappings()
@@ -84,10 +85,10 @@ def _flag_events(connection: Connection, frame: pl.DataFrame) -> None:
 
 
 def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -> None:
-    """Reckon the deadlines of the batch's dossiers.
+    """Compute the deadlines of the batch's dossiers.
 
-    Share publishes dossiers of which a claim was written; one whose deadline alone changed, by a version that came too
-    late, is noted at ``place``.
+    Share publishes dossiers of which a claim was written. If a late version changed only the deadline, the dossier is
+    noted at ``place``.
     """
     if place is None:
         connection.execute(_of_batch(deadlines_reckoned))
@@ -98,7 +99,7 @@ def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -
 
 
 def _after_filing(connection: Connection, merge: Merge) -> None:
-    """Dossiers that were split from another are told in that one's record."""
+    """The record of a dossier lists the dossiers that were split from it, so publish the parents again."""
     if merge.accepted.frame["linked_parent_code"].is_not_null().any():
         republish_keys(connection, merge.place, DOSSIER.name, parents_named())
     procedure = merge.accepted.frame["procedure_code"].str.slice(0, PROCEDURE_CHARACTERS)
@@ -110,18 +111,18 @@ def _after_filing(connection: Connection, merge: Merge) -> None:
 
 
 def _after_units(connection: Connection, merge: Merge) -> None:
-    """An agency's work may have gone to another one with its province."""
+    """An agency's work may have moved to another agency with its province."""
     prefixes = merge.accepted.frame["agency_code"].drop_nulls().unique().to_list()
     if prefixes:
         republish_keys(connection, merge.place, DOSSIER.name, dossiers_carried_on(prefixes))
 
 
 def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tuple[object]]) -> None:
-    """Reckon the deadlines of dossiers whose records were decided anew without an event of theirs.
+    """Compute the deadlines of dossiers whose records were decided again without an event.
 
     Args:
         connection: of the transaction that decided.
-        tables: the aspect that was decided; for any but a dossier's, nothing is done.
+        tables: the aspect that was decided; only a dossier's has an effect.
         keys: selects one column of dossiers' keys.
     """
     if tables.entity is not DOSSIER:
@@ -133,14 +134,14 @@ def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tupl
 
 
 def reckon_open(connection: Connection, place: Place, most: int) -> int:
-    """Reckon open dossiers by the calendar in force, some of those that were reckoned by another; return how many.
+    """Compute, by the calendar in force, some of the open deadlines of an older calendar; return their number.
 
-    Ended dossiers keep what they were judged by. Holds back batches until the transaction ends.
+    Ended dossiers keep the result of their calendar. Holds back batches until the transaction ends.
 
     Args:
         connection: in a transaction.
         place: where share will find the dossiers.
-        most: how many at once.
+        most: maximum number at once.
     """
     hold(connection, Lock.DEADLINES)
     key = dossier_deadline.c.key
@@ -153,13 +154,13 @@ def reckon_open(connection: Connection, place: Place, most: int) -> int:
 
 
 def is_by_another_calendar() -> ColumnElement[bool]:
-    """Return whether a deadline is of an open dossier and was not reckoned by the calendar in force."""
+    """Return whether a deadline belongs to an open dossier and was not computed by the calendar in force."""
     now = select(calendar.c.version).where(calendar.c.in_force).scalar_subquery()
     return and_(dossier_deadline.c.finished_at.is_(None), dossier_deadline.c.calendar_version != now)
 
 
 def _touched() -> FromClause:
-    """The dossiers that this batch says something of, each once."""
+    """The dossiers that this batch has rows of, each once."""
     return select(progress_tables().stage.c.key).distinct().cte("touched_dossiers")
 
 
@@ -170,14 +171,14 @@ def _of_batch(build: Callable[[FromClause], _Statement]) -> _Statement:
 
 @cache
 def _of_batch_changed() -> Select[tuple[object]]:
-    """Reckon, and select the dossiers whose deadlines changed."""
+    """Compute the deadlines, and select the dossiers whose deadlines changed."""
     changed = deadlines_reckoned(_touched()).returning(dossier_deadline.c.key).cte("changed_deadlines")
     return select(changed.c.key)
 
 
 @cache
 def _has_replaced() -> Select[bool]:
-    """Whether the batch replaced a claim: only then, or with older versions, can a status have gone back."""
+    """Whether the batch replaced a claim: a status can only have moved backward then, or with older versions."""
     return select(exists().where(~progress_tables().merged.c.inserted))
 
 
@@ -196,14 +197,14 @@ def _interlinked_filings_settled() -> Select[int]:
 
 @cache
 def _has_interlinked_deadlines() -> Select[bool]:
-    """Whether a dossier of the batch had its deadline reckoned as an interlinked one."""
+    """Whether a dossier of the batch has a deadline that was computed as an interlinked one."""
     staged = submission_tables().stage
     return select(exists().where(dossier_deadline.c.key == staged.c.key, dossier_deadline.c.interlinked))
 
 
 @cache
 def _of_interlinked_filings() -> Executable:
-    """Reckon the deadlines of the batch's dossiers that are interlinked, or were."""
+    """Compute the deadlines of the batch's dossiers that are interlinked, or were."""
     staged = submission_tables().stage
     was = staged.c.key.in_(select(dossier_deadline.c.key).where(dossier_deadline.c.interlinked))
     keys = select(staged.c.key).where(or_(is_interlinked(staged.c.procedure_code), was)).distinct()

@@ -1,4 +1,4 @@
-"""What sources have said of dossiers' progress, version by version: the claims and what came before or too late."""
+"""All versions of dossiers' progress that sources sent: the claims, and those that were replaced or came late."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,12 +22,12 @@ def submission_tables() -> AspectTables:
 def accepted_versions(
     keys: FromClause, names: Sequence[str], of_holder: bool, beside: Sequence[ColumnElement[Any]] = ()
 ) -> FromClause:
-    """Return every accepted version of the progress of some dossiers, a row each.
+    """Return every accepted version of the progress of some dossiers, one row each.
 
     Args:
         keys: dossiers, column ``key``, each once.
-        names: columns to return beside key, source, source_epoch, source_version and revoked.
-        of_holder: only what the source that holds the record has said.
+        names: columns to return in addition to key, source, source_epoch, source_version and revoked.
+        of_holder: only versions of the source that holds the record.
         beside: columns of ``keys`` to return as well.
     """
     tables = progress_tables()

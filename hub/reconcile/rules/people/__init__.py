@@ -1,1 +1,1 @@
-"""Rules about people: deaths and what they end, doubts about who is who."""
+"""Rules about people: deaths and what they end, doubts about identity."""

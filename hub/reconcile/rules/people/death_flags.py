@@ -1,8 +1,8 @@
-"""What a death must end and has not: standing flags, a pure function of the records that stand (domain.md section 9).
+"""Open flags for what a death should have ended, as a pure function of the records in force (domain.md section 9).
 
-A flag is about one thing (a residence, a payment, an open dossier) and one dead person; it stands while both records
-say so, whichever came first. A thing that is said to have ended by the day of the death, or by the day on which its
-source said so, has ended; where a date of death is partial, the earliest day it allows counts.
+A flag is about one thing (a residence, a payment, an open dossier) and one dead person. It is open while both records
+say so, whichever came first. A thing has ended if its end is on or before the day of the death, or on or before the day
+on which its source reported it. If a date of death is partial, the earliest possible day counts.
 """
 
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ SUBJECTS = frozenset({_INSURANCE, _RESIDENCE, _IDENTITY, _PAYMENT, _SUBMISSION, 
 
 
 def refresh(connection: Connection, causes: Iterable[UUID], place: Place) -> None:
-    """Bring the flags that are because of some citizens in line with the records, and note what changed for share."""
+    """Update the flags caused by some citizens from the records, and note the changes for share."""
     parameters = {"keys": sorted(causes)}
     if not parameters["keys"]:
         return
@@ -67,13 +67,13 @@ def refresh(connection: Connection, causes: Iterable[UUID], place: Place) -> Non
 
 
 def any_deceased() -> Select[bool]:
-    """Ask whether anybody is dead or missing: while nobody is, there are no flags to think of."""
+    """Select whether anybody is dead or missing: while nobody is, there can be no flags."""
     return select(exists(select(deceased.c.key)))
 
 
 @cache
 def flags_opened() -> Executable:
-    """Open the flags that stand because of the citizens ``:keys``; one that was closed opens again."""
+    """Open the flags caused by the citizens ``:keys``; a closed flag opens again."""
     standing = _standing().cte("standing")
     opening = insert(flag).from_select(list(_NAMES), select(*(standing.c[name] for name in _NAMES)))
     return opening.on_conflict_do_update(
@@ -85,7 +85,7 @@ def flags_opened() -> Executable:
 
 @cache
 def flags_closed() -> Executable:
-    """Close the open flags because of the citizens ``:keys`` that no longer stand."""
+    """Close the open flags caused by the citizens ``:keys`` whose reason no longer exists."""
     standing = _standing().cte("standing")
     return (
         update(flag)
@@ -97,7 +97,7 @@ def flags_closed() -> Executable:
 
 
 def _standing() -> Select[*tuple[Any, ...]]:
-    """Every flag that stands because of the citizens ``:keys``, each once."""
+    """Every flag that should be open because of the citizens ``:keys``, each once."""
     dead = _dead().cte("dead")
     rules = (_insurance(dead), _residence(dead), _eid(dead), *_payees(dead), _applicant(dead))
     found = union(*rules).subquery()
@@ -107,7 +107,7 @@ def _standing() -> Select[*tuple[Any, ...]]:
 
 
 def _dead() -> Select[*tuple[Any, ...]]:
-    """The dead among the citizens ``:keys``: (cause, key, died_on), a row for each of their numbers."""
+    """The dead among the citizens ``:keys``: (cause, key, died_on), one row for each of their numbers."""
     one = the_dead(given_keys()).subquery("one")
     mine, member = same_key.alias("mine"), same_key.alias("member")
     of_citizens = mine.c.entity == CITIZEN.name
@@ -160,7 +160,7 @@ def _eid(dead: CTE) -> Select[*tuple[Any, ...]]:
 
 
 def _payees(dead: CTE) -> list[Select[*tuple[Any, ...]]]:
-    """A funeral allowance is paid because of the death of its beneficiary; to somebody else."""
+    """Rules for payments. A funeral allowance is paid because its beneficiary died, and to somebody else."""
     tables = aspect_tables(_PAYMENT)
     found = []
     for name in ("beneficiary_pin", "recipient_pin"):
@@ -181,7 +181,7 @@ def _applicant(dead: CTE) -> Select[*tuple[Any, ...]]:
 
 
 def _is_over(dossier: ColumnElement[UUID]) -> ColumnElement[bool]:
-    """The dossier is over under its own code or under another one it has."""
+    """Return whether the dossier has ended under its own code or under another of its codes."""
     progress = held(aspect_tables(_PROGRESS), "progress")
     mine, member = same_key.alias("code"), same_key.alias("other_code")
     of_dossiers = and_(mine.c.entity == DOSSIER.name, member.c.entity == DOSSIER.name)
@@ -198,7 +198,7 @@ def _is_over(dossier: ColumnElement[UUID]) -> ColumnElement[bool]:
 
 @cache
 def causes_around(tables: AspectTables) -> Select[UUID]:
-    """Select the dead or missing whom the things that the batch wrote are about, or were flagged because of.
+    """Select the dead or missing people whom the things in the batch are about, or whom their flags name.
 
     Parameters ``log`` and ``log_offset``: the place at which the batch noted dossiers that got another code.
     """

@@ -1,6 +1,6 @@
-"""Who is dead or missing, by the records of people: the table ``deceased`` is brought in line with what a batch wrote.
+"""Who is dead or missing, by the records of people: update the table ``deceased`` after what a batch wrote.
 
-It follows from the records alone: a death that is corrected or taken back leaves the table again (I4).
+It follows from the records alone: a death that is corrected or withdrawn leaves the table again (I4).
 """
 
 from functools import cache
@@ -35,19 +35,19 @@ from hub.warehouse.tables.people import deceased
 
 DEAD = "DEAD"
 STATES = (DEAD, "MISSING")
-"""What ``life_status`` says of somebody who is in the table."""
+"""Values of ``life_status`` of people in the table."""
 
 _COLUMNS = ("key", "state", "died_year", "died_month", "died_day", "died_on", "source", "since")
 
 
 def deaths_changed(connection: Connection, tables: AspectTables, any_dead: bool, any_before: bool) -> set[UUID]:
-    """Bring the table in line for the keys of ``tables.merged``; return the keys of which it says something else now.
+    """Update the table for the keys of ``tables.merged``; return the keys whose row changed.
 
     Args:
         connection: in the batch's transaction.
         tables: the aspect of people.
-        any_dead: whether a claim that the batch wrote, or one of a record that moved, may say that somebody is dead.
-        any_before: whether one may have said so before.
+        any_dead: whether a written claim, or a claim of a record that moved, may say that somebody is dead.
+        any_before: whether a claim may have said so before.
     """
     changed: set[UUID] = set()
     if any_dead:
@@ -59,7 +59,7 @@ def deaths_changed(connection: Connection, tables: AspectTables, any_dead: bool,
 
 @cache
 def deaths_told(tables: AspectTables) -> Executable:
-    """Enter the people of the batch whose record says that they are dead or missing."""
+    """Insert the people of the batch whose record says that they are dead or missing."""
     person, merged = held(tables, "person"), tables.merged
     # Another source's claim holds a record that moved, whoever wrote.
     told = or_(merged.c.moved, merged.c[new_value("life_status")].in_(STATES))
@@ -89,7 +89,7 @@ def deaths_told(tables: AspectTables) -> Executable:
 
 @cache
 def deaths_taken_back(tables: AspectTables) -> Executable:
-    """Take out the people of the batch whose record no longer says so."""
+    """Delete the people of the batch whose record no longer says so."""
     person, merged = held(tables, "person"), tables.merged
     said_before = or_(merged.c.moved, merged.c[old_value("life_status")].in_(STATES))
     still = exists(
@@ -104,7 +104,7 @@ def deaths_taken_back(tables: AspectTables) -> Executable:
 def earliest_day(year: ColumnElement[int], month: ColumnElement[int], day: ColumnElement[int]) -> ColumnElement[object]:
     """Return the first day that a partial date allows; null without a plausible year.
 
-    A day that the month does not have is its last; a day without a month says nothing.
+    A day beyond the end of the month becomes the month's last day; a day without a month is ignored.
     """
     first = func.make_date(year, func.coalesce(month, 1), 1, type_=Date)
     last = cast(first + literal_column("interval '1 month - 1 day'", Interval), Date)
@@ -119,7 +119,7 @@ def local_day(time: ColumnElement[object]) -> ColumnElement[object]:
 
 
 def the_dead(keys: Select[UUID]) -> Select[UUID, object]:
-    """Select (key, died_on) of those of some keys who are dead; without a date, the day on which it was told."""
+    """Select (key, died_on) of the dead people among some keys; without a date, the day on which it was reported."""
     found = keys.subquery()
     died_on = func.coalesce(deceased.c.died_on, local_day(deceased.c.since)).label("died_on")
     return (

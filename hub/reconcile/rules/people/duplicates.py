@@ -1,9 +1,9 @@
 """Two personal numbers that may be one person: they hold the same older number, of a CMND or of social insurance.
 
-Names are never a reason: a hundred million people share a few thousand. Numbers that nobody was given (placeholders)
-tie nobody together. The question stands on the smaller key and names the other; it closes when one of them gives the
-number up or both are known to be one person. A number that very many hold is nobody's: it is asked about once, as a
-whole, instead of pair by pair.
+Names are never a reason, because a hundred million people share a few thousand names. Placeholder numbers link nobody.
+The question is stored under the smaller key and names the other. It closes when one of them gives up the number, or
+when both are known to be one person. A number with very many holders identifies nobody: one question covers all holders
+instead of one per pair.
 """
 
 from collections.abc import Sequence
@@ -38,16 +38,16 @@ from hub.warehouse.tables.core import review, same_key
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
 NUMBERS = ("cmnd9", "si_number_legacy")
-"""Fields with an older number of a person; at most one of them in an aspect."""
+"""Fields with an older number of a person; an aspect has at most one of them."""
 
 MOST_HOLDERS = 6
-"""More holders of one number than these are asked about as a whole."""
+"""If a number has more holders than this, one question covers all of them."""
 
 
 def refresh_written(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions in line with the claims that a batch wrote.
+    """Update the questions after the claims that a batch wrote.
 
-    Nearly all numbers have one holder: those are left out first, so that a batch without doubts asks nothing more.
+    Nearly all numbers have one holder. Those are excluded first, so that a batch without doubts needs no further query.
     """
     numbers = set(connection.execute(numbers_in_doubt(tables)).scalars())
     keys = [*connection.execute(people_asked_about(tables)).scalars()]
@@ -58,7 +58,7 @@ def refresh_written(connection: Connection, tables: AspectTables) -> None:
 
 
 def refresh_given(connection: Connection, keys: Sequence[UUID]) -> None:
-    """Bring the questions about some citizens in line, all of whose other numbers may have changed."""
+    """Update the questions about some citizens, all of whose other numbers may have changed."""
     for subject in ("citizen.changed", "health_insurance.linked"):
         tables = aspect_tables(subject)
         numbers = [*connection.execute(numbers_of(tables), {"keys": keys}).scalars()]
@@ -72,7 +72,7 @@ def _refresh(connection: Connection, tables: AspectTables, numbers: Sequence[str
 
 @cache
 def _statements(tables: AspectTables) -> tuple[Any, ...]:
-    """Open and close what is asked about the holders of ``:numbers``, and about ``:keys``, who may hold none now."""
+    """Open and close the questions about the holders of ``:numbers``, and about ``:keys``, who may hold none now."""
     asked = Asked(ReviewKind.POSSIBLE_DUPLICATE_PERSON, tables.name, (_field_of(tables),))
     questions = _questions(tables)
     scope = given_keys().union(select(_holders(tables).subquery().c.key)).subquery()
@@ -93,9 +93,9 @@ def numbers_of(tables: AspectTables) -> Select[str]:
 
 @cache
 def numbers_in_doubt(tables: AspectTables) -> Select[str]:
-    """Select the numbers that the batch's people took up and another has too, and those that they gave up.
+    """Select the numbers that the batch's people got and that another person has too, and those that they gave up.
 
-    Of a record that moved to another source's claim all numbers count, whoever wrote.
+    If a record moved to another source's claim, all its numbers count, whoever wrote.
     """
     merged, claim = tables.merged, tables.claim
     field = _field_of(tables)
@@ -117,9 +117,9 @@ def numbers_in_doubt(tables: AspectTables) -> Select[str]:
 
 @cache
 def people_asked_about(tables: AspectTables) -> Select[UUID]:
-    """Select the keys of open questions about people of the batch, whether the key is theirs or another's.
+    """Select the keys of open questions that involve people of the batch, on either side.
 
-    Only a number that changed, or a record that moved, can change what is asked.
+    Only a changed number or a moved record can change a question.
     """
     merged, field = tables.merged, _field_of(tables)
     is_changed = merged.c[new_value(field)].is_distinct_from(merged.c[old_value(field)])
@@ -136,7 +136,7 @@ def people_asked_about(tables: AspectTables) -> Select[UUID]:
 
 
 def _holders(tables: AspectTables) -> Select[Any]:
-    """Who holds the numbers by the records that stand: (number, key, source, size of the crowd)."""
+    """Who holds the numbers, by the records in force: (number, key, source, number of holders)."""
     person = held(tables, "holder")
     wanted = select(func.unnest(bindparam("numbers", type_=ARRAY(Text))).label("number")).subquery("wanted")
     number = person.c[_field_of(tables)]

@@ -1,9 +1,9 @@
-"""Who is who, in doubt: records that name one person and do not describe one (reviews of kind IDENTITY_MISMATCH).
+"""Doubts about identity: records that name one person but describe different ones (IDENTITY_MISMATCH reviews).
 
 - The insurer could not match a link with the population database, or matched it twice.
 - Two numbers are known to be one person, and differ in birth year or gender.
-- The applicant of a dossier has another name than the person of that number; how a name is written does not matter
-  (hub.model.texts.names), and firms and agencies are not looked at.
+- The applicant of a dossier has a different name from the person with that number. Different spellings do not count
+  (hub.model.texts.names), and companies and agencies are not compared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ _NO_GENDER = "UNKNOWN"
 
 
 def refresh_insurance(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions about links of the insurer in line with what a batch wrote."""
+    """Update the questions about links of the insurer after what a batch wrote."""
     for statement in _statements_of_insurance(tables):
         connection.execute(statement)
 
@@ -66,21 +66,21 @@ def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
 
 
 def refresh_pairs(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions about linked numbers in line with the people a batch wrote."""
+    """Update the questions about linked numbers after the people that a batch wrote."""
     linked = [*connection.execute(people_with_links(tables)).scalars()]
     if linked:
         refresh_given_pairs(connection, linked)
 
 
 def refresh_given_pairs(connection: Connection, keys: Sequence[UUID]) -> None:
-    """Bring the questions about linked numbers in line, for all links of some citizens."""
+    """Update the questions about linked numbers, for all links of some citizens."""
     for statement in _statements_of_pairs():
         connection.execute(statement, {"keys": list(keys)})
 
 
 @cache
 def people_with_links(tables: AspectTables) -> Select[UUID]:
-    """Select the people of the batch who are described otherwise than before and have more than one number."""
+    """Select the people of the batch whose description changed and who have more than one number."""
     written = redescribed_keys(tables).cte("written")
     link = identity_link
     either = [
@@ -125,9 +125,9 @@ def _pairs_that_differ() -> Select[Any]:
 
 
 def refresh_names(connection: Connection, tables: AspectTables) -> None:
-    """Bring the questions about applicants' names in line with the people, or the dossiers, that a batch wrote.
+    """Update the questions about applicants' names after the people, or the dossiers, that a batch wrote.
 
-    The names are folded here and not in the database, where they differ as they are written.
+    SQL finds names that are spelled differently; Python compares them in folded form.
     """
     rows = connection.execute(names_that_differ(tables)).all()
     wrong = [row for row in rows if not same_name(row.said, row.full_name)]
@@ -150,7 +150,7 @@ def _columns(rows: Iterable[Row[Any]]) -> dict[str, Any]:
 
 @cache
 def names_that_differ(tables: AspectTables) -> Select[Any]:
-    """Select the dossiers of the batch, or of its people, whose applicant is written otherwise than that person."""
+    """Select the dossiers of the batch, or of its people, whose applicant is spelled differently from that person."""
     of, person = held(aspect_tables(_SUBMISSION), "submission"), held(aspect_tables(_PERSON), "person")
     named = of.c[other_key("applicant_pin")]
     is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
@@ -174,7 +174,7 @@ def names_that_differ(tables: AspectTables) -> Select[Any]:
 
 @cache
 def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
-    """Select the dossiers of the batch, or of its people, about whose applicant's name something is asked."""
+    """Select the dossiers of the batch, or of its people, with an open question about the applicant's name."""
     submission = aspect_tables(_SUBMISSION)
     claim = submission.claim.alias("asked")
     is_written = (

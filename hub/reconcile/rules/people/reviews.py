@@ -1,4 +1,4 @@
-"""How questions about people are opened and closed: a review stands while the records that ask for it do."""
+"""Open and close reviews about people: a review is open while the records that cause it are in force."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from hub.warehouse.tables.core import review
 
 IDENTITY = ("kind", "aspect", "key", "part", "field", "source")
 COLUMNS = (*IDENTITY, "detail")
-"""What a select of questions gives, by these names."""
+"""Columns of a select of questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which reviews a rule answers for: its kind, an aspect (``citizen.person``), some fields."""
+    """The reviews that a rule manages: its kind, an aspect (``citizen.person``), some fields."""
 
     kind: ReviewKind
     aspect: str
@@ -26,7 +26,7 @@ class Asked:
 
 
 def opened(questions: Select[Any]) -> Insert:
-    """Open reviews for some questions; one that was closed opens again."""
+    """Open reviews for some questions; a closed review opens again."""
     found = questions.cte("questions")
     opening = insert(review).from_select(list(COLUMNS), select(*(found.c[name] for name in COLUMNS)))
     return opening.on_conflict_do_update(
@@ -41,13 +41,13 @@ def opened(questions: Select[Any]) -> Insert:
 
 
 def closed(asked: Asked, keys: Select[UUID], questions: Select[Any], pairs: bool = False) -> Update:
-    """Close the open reviews about some keys that are none of the questions.
+    """Close the open reviews about some keys that are not among the questions.
 
     Args:
         asked: which reviews.
-        keys: what may have changed.
-        questions: all that stand about those keys.
-        pairs: a review is about two, its key and the one in its part.
+        keys: the keys that may have changed.
+        questions: all questions in force about those keys.
+        pairs: whether a review is about two keys: its key, and the one in its part.
     """
     found, scope = questions.cte("questions"), keys.cte("scope")
     same = (found.c[name] == review.c[name] for name in IDENTITY)

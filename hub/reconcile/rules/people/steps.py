@@ -1,7 +1,8 @@
-"""What a batch changes about people: deaths and what they must end, doubts about who is who.
+"""What a batch changes about people: deaths and what they must end, doubts about identity.
 
-People and the things that are theirs, written at once by two workers, would not see each other: people are taken one
-batch after another, and whatever else is theirs waits for them (an advisory lock, held until the transaction ends).
+If two workers write a person and something of that person at the same time, they do not see each other's rows.
+Therefore batches of people run one after another, and batches of other things wait for them (an advisory lock, held
+until the transaction ends).
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,11 @@ _INSURANCE, _SUBMISSION = "health_insurance.linked", "dossier.submitted"
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a batch may have changed about people, as far as its rows tell.
+    """What a batch may have changed about people, as far as its rows show.
 
     Fields:
-        says_dead: a claim may say that somebody is dead; ``said_dead``: one may have said so before.
+        says_dead: a claim may say that somebody is dead.
+        said_dead: a claim may have said so before.
         numbers: a claim has or had an older number of a person.
     """
 
@@ -55,13 +57,13 @@ class _Work:
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring it in line with what the batch wrote."""
+    """Update deaths, flags and questions after what the batch wrote."""
     if merge.written:
         _bring_in_line(connection, _Work.of(merge))
 
 
 def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
-    """Bring it in line with records that were decided anew: ``tables.merged`` has their keys, all contested."""
+    """Update them after records were decided again: ``tables.merged`` has their keys, all contested."""
     _bring_in_line(connection, _Work(tables, place, True, True, True))
 
 
@@ -106,7 +108,7 @@ def _things(connection: Connection, work: _Work) -> None:
 
 
 def _regrouped(connection: Connection, place: Place) -> None:
-    """Numbers of one person were tied together or taken apart: what is asked and flagged about them follows."""
+    """Update questions and flags after numbers of one person were linked or separated."""
     keys: list[UUID] = sorted(connection.execute(_citizens_touched(), _at(place)).scalars())
     if not keys:
         return
@@ -131,7 +133,7 @@ def _citizens_touched() -> Select[UUID]:
 
 @cache
 def _worth_a_look() -> Select[bool, bool, bool]:
-    """Ask what there is that people could disagree with, and whether links changed at this place of the log."""
+    """Select what exists that people could contradict, and whether links changed at this place of the log."""
     submission = aspect_tables(_SUBMISSION).claim
     named = submission.c[other_key("applicant_pin")]
     return select(

@@ -1,4 +1,4 @@
-"""The unit that a claim names, as SQL: what its code stands for on a day, and what an officer chose for it."""
+"""The unit that a claim names, as SQL: what its code means on a day, and what an officer chose for it."""
 
 from datetime import date
 from typing import Any
@@ -16,19 +16,19 @@ from hub.warehouse.tables.entities import AspectTables
 from hub.warehouse.tables.units import day_of, is_effective, is_unit_of, unit_now
 
 Day = ColumnElement[date] | date | None
-"""The day that is asked for; None is after every change that is known."""
+"""The day that is asked for; None is after every known change."""
 
 
 def is_said_unit(units: FromClause, claim: FromClause, unit: UnitField, on: Day) -> ColumnElement[bool]:
-    """Return whether a row of ``unit_now`` is what a claim's code stands for on a day."""
+    """Return whether a row of ``unit_now`` is what a claim's code means on a day."""
     said = is_unit_of(units, claim.c.unit_scheme, claim.c[unit.code], day_of(claim.c.occurred_at))
     return and_(said, is_effective(units, on))
 
 
 def chosen_code(tables: AspectTables, claim: Any, units: FromClause, unit: UnitField, on: Day) -> ColumnElement[str]:
-    """Return the unit's code that an officer chose for a claim, null when none is chosen or the choice is out of date.
+    """Return the unit's code that an officer chose for a claim; null if none is chosen or the choice is out of date.
 
-    A choice counts for the claim that the officer saw, and while what was chosen, or what became of it, is one of the
+    A choice counts for the claim that the officer saw, as long as the chosen unit, or its successor, is one of the
     candidates in ``units``.
     """
     decided, later = standing("chosen"), unit_now.alias("later")
@@ -63,9 +63,9 @@ def chosen_code(tables: AspectTables, claim: Any, units: FromClause, unit: UnitF
 
 
 def resolution_of(tables: AspectTables, claim: Any, unit: UnitField, on: Day) -> tuple[Any, Any]:
-    """Return today's code of the unit a claim names, and how well it is known; scalar subqueries over the claim.
+    """Return today's code of the unit that a claim names, and the resolution; scalar subqueries over the claim.
 
-    The code is null unless the resolution is EXACT or MANUAL; a code no unit ever had is UNKNOWN.
+    The code is null unless the resolution is EXACT or MANUAL. A code that no unit ever had is UNKNOWN.
     """
     units = unit_now.alias("unit")
     chosen = chosen_code(tables, claim, units, unit, on)

@@ -1,4 +1,4 @@
-"""The units' golden records as a graph, and the tables derived from it brought in line with it."""
+"""Read the units' golden records as a graph, and update the tables derived from it."""
 
 import json
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ def read_graph(connection: Connection) -> UnitGraph:
 
 
 def refresh_unit_tables(connection: Connection) -> list[UnitRef]:
-    """Write what differs between the derived tables and the units; return the codes that mean something else now."""
+    """Write the differences between the derived tables and the units; return the codes whose meaning changed."""
     graph = read_graph(connection)
     _refresh_agencies(connection, graph)
     wanted = {_as_row(span) for span in unit_spans(graph)}
@@ -72,7 +72,7 @@ def refresh_unit_tables(connection: Connection) -> list[UnitRef]:
 
 
 def parameters_of(refs: Iterable[UnitRef]) -> dict[str, list[str]]:
-    """Return the parameters that ``named_units`` stands for."""
+    """Return the parameters of ``named_units``."""
     found = list(refs)
     return {"schemes": [ref.scheme.value for ref in found], "codes": [ref.code for ref in found]}
 
@@ -111,7 +111,7 @@ def _as_row(span: UnitSpan) -> _Row:
 
 
 def _normal(candidates: str | None) -> str | None:
-    """The text that ``_as_row`` writes; PostgreSQL gives JSON back with its own order and spaces."""
+    """Return the text that ``_as_row`` writes; PostgreSQL returns JSON with another order and other spaces."""
     return None if candidates is None else json.dumps(json.loads(candidates), sort_keys=True)
 
 

@@ -1,9 +1,9 @@
-"""Reviews: questions that a rule must not answer alone, put before an officer.
+"""Reviews: questions that a rule must not answer alone and that go to an officer.
 
-AMBIGUOUS_UNIT: a claim names a unit that was split, so today's unit cannot be known from the code; the candidates are
-kept with the review and none is applied (domain.md section 1.3). Reviews follow claims, units and decisions: asked
-when the last of what makes the question arrives, and closed by themselves when any of it does not stand any more or an
-officer has chosen. A split that is known and not yet in effect is asked about too.
+AMBIGUOUS_UNIT: a claim names a unit that was split, so its code does not determine today's unit. The candidates are
+stored with the review and none is applied (domain.md section 1.3). Reviews follow claims, units and decisions. A review
+opens when the last part of its cause arrives; it closes by itself when a part of the cause no longer exists, or when an
+officer has chosen. A split that is known and not yet in effect opens a review too.
 """
 
 from collections.abc import Sequence
@@ -46,10 +46,10 @@ AMBIGUOUS_UNIT = ReviewKind.AMBIGUOUS_UNIT.value
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring the questions about units in line with the claims that a batch wrote.
+    """Update the questions about units after the claims that a batch wrote.
 
-    A claim and the unit it names, written at once by two workers, would not see each other: the second waits for the
-    first here.
+    If two workers write a claim and the unit it names at the same time, they do not see each other's rows. The lock
+    makes the second wait for the first.
     """
     if not merge.written or not merge.tables.aspect.units:
         return
@@ -60,7 +60,7 @@ def step(connection: Connection, merge: Merge) -> None:
 
 
 def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
-    """Bring the questions about some codes in line with what the codes stand for now."""
+    """Update the questions about some codes after their meaning changed."""
     for tables in all_aspect_tables():
         for unit in tables.aspect.units:
             connection.execute(opened_by_units(tables, unit), parameters_of(changed))
@@ -68,9 +68,9 @@ def follow_units(connection: Connection, changed: Sequence[UnitRef]) -> None:
 
 
 def follow_decisions(connection: Connection) -> None:
-    """Bring the questions in line with the decisions that a batch wrote.
+    """Update the questions after the decisions that a batch wrote.
 
-    A decision and the claim it is about, written at once, would not see each other either.
+    A decision and its claim, written at the same time, do not see each other either.
     """
     hold(connection, Lock.UNITS)
     for tables in all_aspect_tables():
@@ -80,7 +80,7 @@ def follow_decisions(connection: Connection) -> None:
 
 
 def _asks(tables: AspectTables, claim: Any, units: FromClause, unit: UnitField) -> ColumnElement[bool]:
-    """The claim names a unit that is split, once every known change is in effect, and nobody has chosen a part."""
+    """Return whether the claim names a unit that is split after every known change, and nobody has chosen a part."""
     return and_(
         is_said_unit(units, claim, unit, None),
         units.c.resolution == Resolution.AMBIGUOUS.value,
@@ -91,7 +91,7 @@ def _asks(tables: AspectTables, claim: Any, units: FromClause, unit: UnitField) 
 def _opening(
     tables: AspectTables, claim: Any, unit: UnitField, among: FromClause, which: ColumnElement[bool]
 ) -> Insert:
-    """Ask about those claims ``among`` some rows that raise the question."""
+    """Open questions for the claims in ``among`` that satisfy ``which`` and name a split unit."""
     units = unit_now.alias("unit")
     rows = (
         select(
@@ -115,10 +115,10 @@ def _opening(
 
 
 def _closing(tables: AspectTables, unit: UnitField) -> Update:
-    """Close open questions whose claim no longer asks; the claim is looked up by its primary key."""
+    """Close open questions whose claim no longer has the doubt; the claim is found by its primary key."""
     claim, units = tables.claim, unit_now.alias("unit")
     asks = exists().where(_asks(tables, claim, units, unit)).correlate(claim)
-    # A negated conjunction stays a look-up per question; NOT EXISTS alone would become a join of all claims.
+    # With the negated conjunction PostgreSQL looks up each question's claim; NOT EXISTS alone would join all claims.
     still_asks = and_(~claim.c.revoked, asks)
     return (
         update(review)
@@ -134,7 +134,7 @@ def _closing(tables: AspectTables, unit: UnitField) -> Update:
 
 @cache
 def opened_by_claims(tables: AspectTables, unit: UnitField) -> Insert:
-    """Ask about the claims of this batch that name a split unit."""
+    """Open questions about the claims of this batch that name a split unit."""
     stage, merged = tables.stage, tables.merged
     same = and_(*(stage.c[name] == merged.c[name] for name in (*tables.identity, "source")))
     return _opening(tables, stage, unit, stage.join(merged, same), stage.c.newest)
@@ -142,7 +142,7 @@ def opened_by_claims(tables: AspectTables, unit: UnitField) -> Insert:
 
 @cache
 def closed_by_claims(tables: AspectTables, unit: UnitField) -> Update:
-    """Close the questions about claims of this batch that no longer name a split unit, or were taken back."""
+    """Close the questions about claims of this batch that no longer name a split unit, or were withdrawn."""
     merged = tables.merged
     return _closing(tables, unit).where(
         review.c.key == merged.c.key,
@@ -153,7 +153,7 @@ def closed_by_claims(tables: AspectTables, unit: UnitField) -> Update:
 
 @cache
 def opened_by_units(tables: AspectTables, unit: UnitField) -> Insert:
-    """Ask about stored claims that name one of the given codes, if it is split now."""
+    """Open questions about stored claims that name one of the given codes, if that unit is split now."""
     claim, named = tables.claim, named_units()
     names = and_(claim.c.unit_scheme == named.c.scheme, claim.c[unit.code] == named.c.code)
     return _opening(tables, claim, unit, named.join(claim, names), claim.c[unit.code].is_not(None))
@@ -161,7 +161,7 @@ def opened_by_units(tables: AspectTables, unit: UnitField) -> Insert:
 
 @cache
 def closed_by_units(tables: AspectTables, unit: UnitField) -> Update:
-    """Close the questions about the given codes whose claims they no longer make ambiguous."""
+    """Close the questions about the given codes that are no longer ambiguous."""
     named = named_units()
     return _closing(tables, unit).where(
         review.c.detail["scheme"].astext == named.c.scheme, review.c.detail["code"].astext == named.c.code
@@ -179,7 +179,7 @@ def _keys_decided(tables: AspectTables) -> Select[Any]:
 
 @cache
 def opened_by_decisions(tables: AspectTables, unit: UnitField) -> Insert:
-    """Ask again where this batch's decisions leave a question open, e.g. a choice that was taken back."""
+    """Open questions again that this batch's decisions leave open, for example after a withdrawn choice."""
     claim = tables.claim
     return _opening(tables, claim, unit, claim, claim.c.key.in_(_keys_decided(tables)))
 
@@ -192,5 +192,5 @@ def closed_by_decisions(tables: AspectTables, unit: UnitField) -> Update:
 
 @cache
 def keys_of_decisions(tables: AspectTables) -> Select[Any]:
-    """Return the keys of an aspect whose unit this batch's decisions are about: their published record may change."""
+    """Select the keys of an aspect whose unit this batch's decisions concern: their published record may change."""
     return _keys_decided(tables)

@@ -1,8 +1,8 @@
-"""What a batch changes about administrative units, and for everything that names one.
+"""What a batch changes about administrative units, and about everything that names one.
 
-Units change rarely and every code's meaning can hang on any of them, so the derived tables are computed whole, in
-Python, and only what differs is written. What differs decides which claims are looked at: questions about them open or
-close, and their records are published again.
+Units change rarely, and the meaning of a code can depend on any of them. So the derived tables are computed as a whole,
+in Python, and only the differences are written. The differences decide which claims are examined: questions about them
+open or close, and their records are published again.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
 
 def step(connection: Connection, merge: Merge) -> None:
-    """Bring what hangs on units, and on decisions about them, in line with what the batch wrote."""
+    """Update everything that depends on units, and on decisions about them, after what the batch wrote."""
     if not merge.written:
         return
     if merge.tables.entity is ADMIN_UNIT:
@@ -40,15 +40,15 @@ def step(connection: Connection, merge: Merge) -> None:
 
 
 def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
-    """Bring it in line after records of an aspect were decided anew."""
+    """Update it after records of an aspect were decided again."""
     if tables.entity is ADMIN_UNIT:
         refresh_units(connection, place)
 
 
 def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
-    """Derive anew what every code stands for; return the codes whose meaning changed.
+    """Compute again what every code means; return the codes whose meaning changed.
 
-    For whoever changes records of units: a batch, a policy that is applied, an officer.
+    For callers that change records of units: a batch, a policy that is applied, an officer.
     """
     hold(connection, Lock.UNITS)
     changed = refresh_unit_tables(connection)
@@ -67,7 +67,7 @@ def _published() -> list[AspectTables]:
 
 @cache
 def keys_of_units(tables: AspectTables, unit: UnitField) -> Select[Any]:
-    """Return the keys of an aspect with a claim that names one of the given codes."""
+    """Select the keys of an aspect with a claim that names one of the given codes."""
     claim, named = tables.claim, named_units()
     names = and_(claim.c.unit_scheme == named.c.scheme, claim.c[unit.code] == named.c.code)
     return select(claim.c.key).join_from(named, claim, names)
