@@ -1,4 +1,4 @@
-"""A shown thing as JSON: everything the screen says and more; times in UTC."""
+"""A shown thing as JSON: everything that the screen shows and more; times in UTC."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from hub.operate.records.request import Answer
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """Return what is shown as values that JSON has."""
+    """Return what is shown as JSON values."""
     shown = answer.shown
     found: dict[str, Any] = {
         "entity": shown.entity.name,

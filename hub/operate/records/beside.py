@@ -1,4 +1,4 @@
-"""What stands beside the claims of a thing: disputes, questions, doubts, other keys of it, what waits for it."""
+"""What the hub holds of a thing besides its claims: conflicts, questions, doubts, its other keys, what waits for it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,14 +24,14 @@ from hub.warehouse.tables.core import conflict, identity_link, parked, review, s
 from hub.warehouse.tables.entities import all_aspect_tables, aspect_tables
 
 NAMED_LIMIT = 50
-"""So many things that name another are listed; who is named by more is seen by the list being full."""
+"""The most things listed that name this one; a full list means that there may be more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A review: what an officer is asked. ``number``: what ``hub review`` calls it.
+    """A review: a question to an officer. ``number``: its name in ``hub review``.
 
-    ``detail`` may hold values of the field; never in a repr.
+    ``detail`` may contain values of the field; never in a repr.
     """
 
     number: str
@@ -67,7 +67,7 @@ class Naming:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A parked event of the thing; ``waits_for`` None: it waits behind an earlier one."""
+    """A parked event of the thing; ``waits_for`` None: it waits behind an earlier event."""
 
     subject: str
     source: str
@@ -77,7 +77,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """All of it. ``rows``: what the tables of single entities hold of it (deadline, standing flags), by title."""
+    """All of these. ``rows``: by title, rows from tables of single entities (deadline, open flags)."""
 
     questions: tuple[Question, ...] = ()
     same: tuple[UUID, ...] = ()
@@ -90,7 +90,7 @@ class Beside:
     rows: Mapping[str, tuple[Mapping[str, Any], ...]] = attribute(default_factory=dict, repr=False)
 
     def masked(self, entity: Entity) -> "Beside":
-        """Return the same without the details of questions about personal fields, and without personal unit codes."""
+        """Return a copy without the details of questions about personal fields and without personal unit codes."""
         questions = tuple(_masked_question(entity, question) for question in self.questions)
         return replace(self, questions=questions, rows=masked_rows(entity, self.rows))
 
@@ -130,7 +130,7 @@ def conflicts_of(connection: Connection, aspect: str, key: UUID) -> dict[str, li
 
 
 def beside_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Beside:
-    """Return what stands beside the claims of a thing's keys; the keys themselves and decisions are the caller's."""
+    """Return what the hub holds of a thing's keys besides claims; the caller adds the keys and the decisions."""
     return Beside(
         questions=tuple(_questions(connection, entity, keys)),
         links=tuple(_links(connection, entity, keys)),
@@ -163,7 +163,7 @@ def _questions(connection: Connection, entity: Entity, keys: Collection[UUID]) -
 
 
 def same_keys(connection: Connection, entity: Entity, key: UUID) -> dict[UUID, UUID]:
-    """Return the keys of a thing, each with the one it is published under; none when it has but one key."""
+    """Return the keys of a thing, each with the key it is published under; none if the thing has only one key."""
     mine = select(same_key.c.canonical).where(same_key.c.entity == entity.name, same_key.c.key == key)
     rows = connection.execute(
         select(same_key.c.key, same_key.c.canonical)

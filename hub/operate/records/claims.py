@@ -1,7 +1,7 @@
 """What sources say of one side of an entity, which of them holds the record, and by which rule: pure, no database.
 
-The same rules as the merge's statements (hub.reconcile.records, hub.reconcile.conflicts), written for people: they
-explain what the warehouse decided, and decide what a past state of it would have been (hub.operate.records.history).
+These are the rules of the merge's statements (hub.reconcile.records, hub.reconcile.conflicts), written for people. They
+explain what the warehouse decided, and they decide what its past states were (hub.operate.records.history).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -18,16 +18,16 @@ from hub.operate.records.decisions import NEVER_TAKEN, Decided, is_kept, is_pass
 
 
 class Rule(StrEnum):
-    """By which rule a claim holds the record."""
+    """The rule by which a claim holds the record."""
 
     ONLY_CLAIM = "only claim"
     AUTHORITY = "higher authority"
     LATER = "later at equal authority"
     SOURCE_ORDER = "order of the sources' codes"
     DECIDED = "decided by an officer"
-    TOOK_BACK = "the holder took its claim back"
+    TOOK_BACK = "the holder withdrew its claim"
     NOBODY = "every claim was revoked"
-    UNEXPLAINED = "no rule gives it: the record must be decided again"
+    UNEXPLAINED = "no rule explains it: the record must be decided again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Claim:
     Fields:
         fields: the data fields by name; never in a repr.
         flags: quality flags of the event (hub.model.flags).
-        differs: fields that say something else than the claim that holds the record, both known.
+        differs: fields whose value differs from the claim that holds the record; both values are known.
     """
 
     speaker: Speaker
@@ -66,18 +66,18 @@ class Claim:
 
     @property
     def source(self) -> str:
-        """The source's code."""
+        """Return the source's code."""
         return self.speaker.code
 
     @property
     def is_standing(self) -> bool:
-        """Whether the claim can hold a record: not taken back, of a source that has authority."""
+        """Whether the claim can hold a record: it is not withdrawn, and its source has authority."""
         return self.operation != Operation.REVOKE and self.speaker.rank is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Won:
-    """Who holds a record and why. ``over``: the source it was preferred to, if there was one."""
+    """Who holds a record and why. ``over``: the source over which it was preferred, if there was one."""
 
     holder: str | None
     rule: Rule
@@ -88,7 +88,7 @@ class Won:
 class Disagreement:
     """A field in which ``source`` contradicts ``held_by``.
 
-    Without times and ``number`` (what ``hub review`` calls it) when it was worked out and not stored.
+    If it was computed and is not stored, it has no times and no ``number`` (its name in ``hub review``).
     """
 
     field: str
@@ -101,7 +101,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a record is about: a key, an aspect, and a part of it where the aspect has parts."""
+    """What a record is about: a key, an aspect, and a part of it if the aspect has parts."""
 
     key: UUID
     aspect: Aspect
@@ -110,7 +110,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One aspect of one key, of one part (a person's permanent residence): its claims, the holder's first."""
+    """One aspect of one key, and one part of it (a person's permanent residence): its claims, the holder's first."""
 
     key: UUID
     aspect: Aspect
@@ -121,15 +121,15 @@ class Side:
 
     @property
     def holder(self) -> Claim | None:
-        """The claim that is the golden record."""
+        """Return the claim that is the golden record."""
         return next((claim for claim in self.claims if claim.source == self.won.holder), None)
 
 
 def decided(claims: Collection[Claim], decisions: Collection[Decided] = ()) -> Won:
     """Return who holds the record of some claims about the same thing.
 
-    What an officer took, the last first; then rank, the later ``occurred_at``, the source's code. A claim that was
-    taken back holds nothing.
+    What an officer took last wins; then the rank, then the later ``occurred_at``, then the source's code. A withdrawn
+    claim holds nothing.
 
     Args:
         claims: at most one of each source.
@@ -171,10 +171,10 @@ def _rule_between(best: Claim, other: Claim) -> Rule:
 def disagreements(
     entity: Entity, aspect: Aspect, claims: Iterable[Claim], holder: Claim | None, decisions: Collection[Decided] = ()
 ) -> list[Disagreement]:
-    """Return the fields in which claims contradict the record, both values known.
+    """Return the fields in which claims contradict the record; both values are known.
 
-    What a source said before its cut-over does not contradict what its successor says happened since. Unit codes of
-    different schemes cannot be compared. What an officer has seen and decided is no contradiction.
+    What a source said before its cut-over does not contradict what its successor says of later times. Unit codes of
+    different schemes cannot be compared. What an officer has seen and decided is not a contradiction.
     """
     if holder is None:
         return []
@@ -200,7 +200,7 @@ def _can_contradict(claim: Claim, holder: Claim, decisions: Collection[Decided])
 
 
 def side_of(identity: Identity, claims: Collection[Claim], won: Won, conflicts: Iterable[Disagreement]) -> Side:
-    """Return the side as it is shown: the holder's claim first, then by precedence, those taken back last."""
+    """Return the side as it is shown: the holder's claim first, the others by precedence, withdrawn ones last."""
     held = next((claim.fields for claim in claims if claim.source == won.holder), {})
     ordered = sorted(claims, key=lambda claim: (claim.source != won.holder, not claim.is_standing, _precedence(claim)))
     marked = [replace(claim, differs=_differing(identity.aspect, claim.fields, held)) for claim in ordered]

@@ -1,4 +1,4 @@
-"""What officers decided about one thing, and what it changes: the rules of ``hub.reconcile.shared.decisions``, pure."""
+"""What officers decided about one thing, and its effects: the rules of ``hub.reconcile.shared.decisions``, pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any
 from hub.model.decisions import ReviewKind, Verdict
 
 NEVER_TAKEN = -1
-"""Before every version of a decision."""
+"""Lower than every version of a decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that stands. ``version`` orders decisions; the hashes are of the contents that the officer saw."""
+    """A valid decision. ``version`` orders decisions; the hashes are of the contents that the officer saw."""
 
     kind: str
     aspect: str
@@ -31,7 +31,7 @@ class Decided:
 
 
 def decision_of(fields: Mapping[str, Any], decided_at: datetime, version: int) -> Decided:
-    """Return the decision that the fields of a ``review.decided`` event hold."""
+    """Return the decision in the fields of a ``review.decided`` event."""
     return Decided(
         kind=fields["kind"],
         aspect=fields["aspect"],
@@ -55,7 +55,7 @@ def about(decisions: Collection[Decided], aspect: str, part: str) -> list[Decide
 
 
 def taken_at(decisions: Collection[Decided], source: str, content_hash: int | None) -> int:
-    """Return the version of the last decision to take a source's claim as it stands; ``NEVER_TAKEN`` without one."""
+    """Return the version of the last decision that took a source's present claim; ``NEVER_TAKEN`` if there is none."""
     versions = (
         one.version
         for one in decisions
@@ -65,7 +65,7 @@ def taken_at(decisions: Collection[Decided], source: str, content_hash: int | No
 
 
 def is_kept(decisions: Collection[Decided], field: str, source: str, content_hash: int | None) -> bool:
-    """Tell whether an officer kept the record's value of a field against what a source says."""
+    """Tell whether an officer kept the record's value of a field against what a source says now."""
     return any(
         one.verdict == Verdict.KEEP
         and (one.field, one.source) == (field, source)
@@ -75,7 +75,7 @@ def is_kept(decisions: Collection[Decided], field: str, source: str, content_has
 
 
 def is_passed_over(decisions: Collection[Decided], held: tuple[str, int | None], content_hash: int | None) -> bool:
-    """Tell whether an officer took the claim that holds the record and saw that another says what it says.
+    """Tell whether an officer took the claim that holds the record after seeing what another claim says now.
 
     Args:
         decisions: those about the conflicts of the record.

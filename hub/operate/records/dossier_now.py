@@ -1,7 +1,7 @@
-"""What a dossier's screen shows beside its claims: its deadline as of now, who handles it today, linked dossiers.
+"""What a dossier's screen shows besides its claims: its deadline as of now, who handles it today, linked dossiers.
 
-How late an open dossier is changes from one second to the next, so it is worked out when it is asked for, by the
-calendar that its deadline was reckoned by.
+How late an open dossier is changes every second. So it is computed on demand, with the
+calendar from which its deadline was computed.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -28,12 +28,12 @@ _AT = bindparam("at", type_=utc_time)
 
 
 def dossier_rows(connection: Connection, keys: Collection[UUID], at: datetime) -> dict[str, tuple[Row, ...]]:
-    """Return the rows by what they are; titles without rows are left out.
+    """Return the rows by title; titles without rows are left out.
 
     Args:
         connection: of the warehouse.
         keys: every key of one dossier.
-        at: the moment that open deadlines are compared with.
+        at: the moment to compare open deadlines with.
     """
     found = {
         DEADLINE: tuple(_deadlines(connection, keys, at)),
@@ -50,7 +50,7 @@ def _deadlines(connection: Connection, keys: Collection[UUID], at: datetime) -> 
 
 
 def state_of(row: Mapping[str, Any]) -> str:
-    """Return a deadline in a word or two."""
+    """Return the state of a deadline in one to three words."""
     if row["finished_at"] is not None:
         return {True: "finished on time", False: "finished late", None: "finished"}[row["on_time"]]
     if row["due_at"] is None:
@@ -62,9 +62,9 @@ def state_of(row: Mapping[str, Any]) -> str:
 
 @cache
 def deadlines_at() -> Select[Any]:
-    """Select the deadlines of ``:keys`` as of ``:at``: open ones with how late they are, or what is left.
+    """Select the deadlines of ``:keys`` as of ``:at``: for open ones how late they are, or how much time is left.
 
-    A clock that stood still before the due time has not moved since; one that stopped after it helps nobody.
+    A clock that was paused before the due time has not moved since; a pause after the due time changes nothing.
     """
     deadline = dossier_deadline
     by = calendar.alias("by")
@@ -90,7 +90,7 @@ def deadlines_at() -> Select[Any]:
 
 
 def _handling(connection: Connection, keys: Collection[UUID]) -> Iterator[Row]:
-    """The agency that was said, and the one that carries on its work today."""
+    """Yield the agency that was named, and the agency that continues its work today."""
     record: dict[str, dict[str, Any]] = {}
     for aspect, tables, names in (
         ("progress", progress_tables(), ("processing_agency",)),

@@ -1,4 +1,4 @@
-"""The events of one key, from the audit log; their values, from the log itself."""
+"""The events of one key from the audit log, and their values from the log itself."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +25,9 @@ from hub.warehouse.tables.entities import aspect_tables
 
 @cache
 def audit_rows_of_keys() -> Select[Any]:
-    """Select what the audit log says of the events of ``:names`` on ``:topics``, a released one with both its rows.
+    """Select what the audit log says of the events of ``:names`` on ``:topics``; a released event has both its rows.
 
-    The rows are found first (hub.warehouse.evidence.find): joined at once, the planner would read whole log partitions.
+    The rows are found first (hub.warehouse.evidence.find): with one join, the planner would read whole log partitions.
     """
     of_topics = select(log_partition.c.id).where(
         type_coerce(func.split_part(log_partition.c.topic, CLOSED_MARK, 1), Text)
@@ -115,13 +115,13 @@ def _both(told: int | None, late: int | None) -> int | None:
 
 
 def with_values(events: Sequence[Event], read: LogValues) -> list[Event]:
-    """Return the events with the values that were read of them; what is gone or unreadable stays without."""
+    """Return the events with the values that were read; an event that is gone or unreadable has no values."""
     decoded: Mapping[Place, Any] = {place: event_values(value) for place, value in read.values.items()}
     return [replace(event, values=decoded.get(event.place)) for event in events]
 
 
 def speakers_of(connection: Connection, entity: Entity, aspect: Aspect) -> dict[str, Speaker]:
-    """Return the sources as they stand in one aspect, by code: their authority is the present one."""
+    """Return the sources of one aspect, by code, with their present authority."""
     name = f"{entity.name}.{aspect.name}"
     rows = connection.execute(
         select(source.c.code, source.c.agency, source.c.role, source.c.valid_until, authority.c.rank).outerjoin_from(
@@ -133,7 +133,7 @@ def speakers_of(connection: Connection, entity: Entity, aspect: Aspect) -> dict[
 
 @cache
 def decision_claims() -> Select[Any]:
-    """Select the decisions about ``:keys`` that stand, and, without a record of their own, those that do not."""
+    """Select the valid decisions about ``:keys``, and those that are not valid, without a record."""
     tables = aspect_tables(DECIDED)
     claim, record = tables.claim, tables.record
     held = (record.c.key == claim.c.key) & (record.c.source == claim.c.source)
@@ -152,7 +152,7 @@ def _decision_rows(connection: Connection, entity: Entity, keys: Collection[UUID
 
 
 def decisions_about(connection: Connection, entity: Entity, keys: Collection[UUID]) -> list[Decided]:
-    """Return the officers' decisions about some keys of an entity that stand, oldest first."""
+    """Return the officers' valid decisions about some keys of an entity, the oldest first."""
     return [
         decision_of(row, row["occurred_at"], row["source_version"])
         for row in _decision_rows(connection, entity, keys)

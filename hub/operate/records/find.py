@@ -1,7 +1,7 @@
-"""Find a person by whatever number an officer has: a PIN, an older number of theirs, or the key itself.
+"""Find a person by whatever number an officer has: a PIN, an older number, or the key itself.
 
-Older numbers are aliases: they lead to the person who holds them in some source's claim. Two people may hold the same
-one (that is asked about, ``hub.reconcile.rules.people.duplicates``), so all who do are found.
+Older numbers are aliases: they lead to the person who has them in some source's claim. Two people may have the same
+number (``hub.reconcile.rules.people.duplicates`` asks an officer about it), so all of them are found.
 """
 
 from contextlib import suppress
@@ -23,10 +23,10 @@ _ALIASES = {
 
 
 def find_person(connection: Connection, text: str, secret: str) -> tuple[UUID, ...]:
-    """Return the keys of the citizens that a text means, likeliest first.
+    """Return the keys of the citizens that a text may mean, the likeliest first.
 
     Args:
-        connection: of the warehouse; asked for older numbers only.
+        connection: of the warehouse; used for older numbers only.
         text: 32 hexadecimal digits, with or without hyphens: a key; 9 digits: a CMND number; 10 digits: a number of
             social insurance; anything else: a PIN.
         secret: of the keyed hash.
@@ -43,7 +43,7 @@ def find_person(connection: Connection, text: str, secret: str) -> tuple[UUID, .
 
 @cache
 def holders(tables: AspectTables, field: str) -> Select[UUID]:
-    """Select the citizens who hold the older number ``:number`` in a claim that stands."""
+    """Select the citizens who have the older number ``:number`` in a claim that is not withdrawn."""
     claim = tables.claim
     return (
         select(claim.c.key)

@@ -1,13 +1,14 @@
-"""What held on a day, and what the hub knew at a time: past states of one key, folded from its events. Pure.
+"""What was true on a day, and what the hub knew at a time: past states of one key, computed from its events. Pure.
 
-Two times are told apart. *Valid time* is when something happened (``occurred_at``, at the source): "as of" a day, only
-what had happened by then counts, however late the hub heard of it. *Record time* is when the hub learnt of it
+There are two kinds of time. *Valid time* is when something happened (``occurred_at``, at the source): "as of" a day,
+only what had happened by then counts, however late the hub heard of it. *Record time* is when the hub learned of it
 (``recorded_at`` of the batch that accepted it): "known at" a time, only what the hub had accepted by then counts.
 
-The fold is the merge over again, of one key: per source the newest (epoch, version), across sources the rule of
-``hub.operate.records.claims``. Without limits it gives what the warehouse holds; with ``known_at`` it gives what the
-warehouse held, by the authority that sources have now. What the hub accepted at the same time became visible at
-once: ``recorded_at`` is when the batch's transaction began, a moment before it was there for others to see.
+The computation repeats the merge for one key: per source the newest (epoch, version) wins, across sources the rule of
+``hub.operate.records.claims``. Without limits it gives what the warehouse holds. With ``known_at`` it gives what the
+warehouse held, but with the authority that sources have now. Events that the hub accepted at the same time became
+visible at
+once: ``recorded_at`` is when the batch's transaction began, a moment before others could see it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,12 +25,12 @@ from hub.operate.records.claims import Claim, Identity, Side, Speaker, decided, 
 from hub.operate.records.decisions import Decided, about, decision_of
 
 ACCEPTED = frozenset({Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE})
-"""Outcomes of events that say something; a stale one was too late for the present, not for the past."""
+"""Outcomes of events that say something; a stale one came too late for the present, but not for the past."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record stands in the log."""
+    """Where a record is in the log."""
 
     topic: str
     partition: int
@@ -38,16 +39,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a key, as the audit log tells it; ``values`` as the log holds them, None when they were not read.
+    """One event of a key, as the audit log describes it; ``values`` as in the log, None if they were not read.
 
     Fields:
-        batch: number of the transaction that decided the outcome; with the offset, the order of deciding.
-        epoch, version: as the audit log orders them, which for a source ordered by time are not the event's own.
-        recorded_at: when the hub accepted it: for a parked event, when it was released.
+        batch: number of the transaction that decided the outcome; with the offset, the order of decisions.
+        epoch, version: as the audit log orders them; for a source ordered by time they are not the event's own.
+        recorded_at: when the hub accepted it; a parked event: when it was released.
         parked_at: when it was parked, if it was.
         flags: quality flags of the event (hub.model.flags).
         values: every field of the event, envelope and data; never in a repr.
-        changed: data fields that say something else than the source's version before it.
+        changed: data fields that differ from the source's previous version.
     """
 
     place: Place
@@ -77,7 +78,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a state looks: what had happened by ``as_of``, what the hub knew by ``known_at``; None: no limit."""
+    """The limits of a state: what had happened by ``as_of``, what the hub knew by ``known_at``; None: no limit."""
 
     as_of: datetime | None = None
     known_at: datetime | None = None
@@ -88,7 +89,7 @@ class Limits:
         return self.as_of is not None or self.known_at is not None
 
     def admit(self, event: Event) -> bool:
-        """Tell whether an event counts."""
+        """Tell whether an event counts within the limits."""
         if not event.is_accepted or event.occurred_at is None:
             return False
         if self.as_of is not None and event.occurred_at > self.as_of:
@@ -102,7 +103,7 @@ NO_LIMITS = Limits()
 def newest_of_each_source(
     events: Iterable[Event], aspect: Aspect, limits: Limits
 ) -> dict[tuple[str, ...], dict[str, Event]]:
-    """Return, by part and source, the newest event that counts; of a version that was used twice the first decided."""
+    """Return, by part and source, the newest event that counts; if a version was used twice, the one decided first."""
     newest: dict[tuple[str, ...], dict[str, Event]] = {}
     for event in sorted(events, key=lambda event: (event.batch, event.place.offset)):
         if event.values is None or event.source is None or not limits.admit(event):
@@ -132,10 +133,10 @@ def fold(entity: Entity, identity: Identity, events: Iterable[Event], standing: 
 
     Args:
         entity: the key's entity.
-        identity: key and aspect; its part is not looked at.
-        events: those of other keys and aspects, and those without values, do not count; their order does not matter.
+        identity: key and aspect; its part is ignored.
+        events: in any order; those of other keys and aspects, and those without values, do not count.
         standing: what decides between claims.
-        limits: how far the state looks.
+        limits: which events count.
     """
     mine = [event for event in events if event.key == identity.key and event.aspect == identity.aspect.name]
     sides = []
@@ -152,13 +153,13 @@ def fold(entity: Entity, identity: Identity, events: Iterable[Event], standing: 
 def decisions_in(
     entity: Entity, events: Collection[Event], speakers: Mapping[str, Speaker], limits: Limits
 ) -> tuple[Decided, ...]:
-    """Return the decisions that stood, from the events of reviews' keys.
+    """Return the decisions that were valid, from the events of reviews' keys.
 
     Args:
         entity: of reviews.
         events: of all reviews about a thing.
         speakers: the officers' systems.
-        limits: how far it looks.
+        limits: which events count.
     """
     (aspect,) = entity.aspects
     sides = [
@@ -192,12 +193,12 @@ def _claim(event: Event, speakers: Mapping[str, Speaker]) -> Claim:
 
 
 def aspect_of(entity: Entity, event: Event) -> Aspect:
-    """Return the aspect that an event speaks of: one of the entity's, or of reviews'."""
+    """Return the aspect of an event: one of the entity's, or of reviews'."""
     return next(aspect for aspect in (*entity.aspects, *REVIEW.aspects) if aspect.name == event.aspect)
 
 
 def with_changes(events: Sequence[Event], entity: Entity) -> list[Event]:
-    """Return the events, each with the data fields it changed against the same source's version before it."""
+    """Return the events, each with the data fields that differ from the same source's previous version."""
     by_version: dict[tuple[Any, ...], list[Event]] = {}
     for event in events:
         if event.is_accepted and event.values is not None:

@@ -1,4 +1,4 @@
-"""Conflicts and reviews as an officer meets them: by a number, with what was decided about them so far."""
+"""Conflicts and reviews as an officer sees them: by a number, with what was decided about them so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,12 +28,12 @@ from hub.reconcile.shared.decisions import is_decided, standing
 from hub.warehouse.tables.core import conflict, review, source
 
 CONFLICT, REVIEW = "C", "R"
-"""First letter of a number: which table it counts in."""
+"""First letter of a number: it says which table the number counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What was decided last about a question."""
+    """The last decision about a question."""
 
     verdict: str
     officer: str
@@ -46,11 +46,11 @@ class Question:
     """A conflict or a review.
 
     Fields:
-        number: ``C12`` a conflict, ``R5`` a review; of this warehouse.
-        held_by: the source that holds the record, of a conflict.
-        detail: what the rule noted; may hold values, so never in a repr.
+        number: ``C12`` is a conflict, ``R5`` a review; of this warehouse.
+        held_by: for a conflict: the source that holds the record.
+        detail: what the rule recorded; it may contain values, so it is never in a repr.
         is_open: whether it waits for an officer.
-        noted: the decision that stands, if there is one; an open question has one when it was to wait, or when what
+        noted: the valid decision, if there is one. An open question has one if the decision was to wait, or if what
             was decided about has changed since.
     """
 
@@ -65,7 +65,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which questions are listed; None: all. ``older_than_h``: those that have been open for so many hours."""
+    """Which questions to list; None: all. ``older_than_h``: those that have been open for at least this many hours."""
 
     kind: ReviewKind | None = None
     aspect: str | None = None
@@ -98,10 +98,10 @@ def open_counts(connection: Connection) -> dict[str, int]:
 
 
 def question_of(connection: Connection, number: str) -> Question:
-    """Return a conflict or review by its number, open or not.
+    """Return a conflict or review by its number, open or closed.
 
     Raises:
-        ConfigError: there is none of that number.
+        ConfigError: there is none with that number.
     """
     letter, digits = number[:1].upper(), number[1:]
     if letter not in {CONFLICT, REVIEW} or not (digits.isascii() and digits.isdigit()):

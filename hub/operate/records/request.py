@@ -1,4 +1,4 @@
-"""Answer one question about one thing: look it up, note who unmasks it, read its events back, mask the rest."""
+"""Answer one question about one thing: look it up, record who unmasks it, read its events back, mask the rest."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,13 @@ from hub.warehouse.database import translated_errors
 
 
 class NoSuchThingError(HubError):
-    """The hub knows nothing of what was asked for."""
+    """The hub knows nothing about the thing."""
 
     code = "NOT_FOUND"
 
 
 class NotOneThingError(HubError):
-    """What was asked for is several things."""
+    """The text means several things."""
 
     code = "AMBIGUOUS"
 
@@ -48,7 +48,7 @@ class Request:
         who: a code or a key; never in a message.
         history: whether the events are wanted.
         unmasking: None: personal and sensitive values stay masked.
-        archive: folder that holds what the log no longer does; None: there is none.
+        archive: folder that holds what the log no longer holds; None: there is none.
     """
 
     entity: Entity
@@ -61,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is shown. ``is_complete`` is false when the log could not be reached and the state hangs on it."""
+    """What is shown. ``is_complete`` is false if the state depends on the log and the log was unreachable."""
 
     shown: Shown
     is_masked: bool
@@ -78,10 +78,10 @@ class _Found:
 def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Answer:
     """Return what the hub holds, or held, of a thing.
 
-    Who unmasks is written in the transaction that reads, and committed before anything is returned.
+    The transaction that reads also records who unmasks; it is committed before anything is returned.
 
     Raises:
-        NoSuchThingError: the hub knows nothing of it.
+        NoSuchThingError: the hub knows nothing about it.
         UnreachableError: the database does not answer.
         ConfigError: unmasking without a reason.
     """
@@ -131,7 +131,7 @@ def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -
 
 
 def _with_values(bootstrap: str, events: list[Event], archive: Path | None) -> tuple[list[Event], str]:
-    """Return the events with their values, and what is the matter if the log cannot be reached."""
+    """Return the events with their values, and the problem if the log cannot be reached."""
     try:
         read = read_values(bootstrap, [event.place for event in events], archive)
     except UnreachableError as error:
@@ -148,6 +148,6 @@ def _with_past(found: _Found, events: list[Event], request: Request, problem: st
     notes = [f"{problem}: events are shown without their values"] if problem else []
     unread = sum(event.is_accepted and event.values is None for event in events)
     if unread and not problem:
-        notes.append(f"the log no longer holds {unread} of the accepted events: a past state may lack them")
+        notes.append(f"the log no longer holds {unread} of the accepted events: they may be missing from a past state")
     wanted = with_changes(events, found.shown.entity) if request.history or problem else []
     return replace(shown, events=tuple(wanted), notes=(*shown.notes, *notes))

@@ -1,4 +1,4 @@
-"""What the tables of single entities hold of a thing: standing flags, today's units, recodes, a dossier's deadline."""
+"""Rows about a thing in tables of single entities: open flags, today's units, recodes, a dossier's deadline."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,11 +23,11 @@ Row = Mapping[str, Any]
 
 FLAGS, UNITS, RECODES = "standing flags", "units today", "recodes"
 _UNIT_COLUMNS = frozenset({"code", "code_now", "from_code", "to_code"})
-"""Columns that hold a unit's code: as personal as the field of the claim that it was said in."""
+"""Columns that hold a unit's code: as personal as the claim's field that contains it."""
 
 
 def rows_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> dict[str, tuple[Row, ...]]:
-    """Return the rows by what they are; titles without rows are left out."""
+    """Return the rows by title; titles without rows are left out."""
     found: dict[str, Iterable[Row]] = {
         FLAGS: _flags(connection, entity, keys),
         UNITS: _units(connection, entity, keys),
@@ -40,7 +40,7 @@ def rows_of(connection: Connection, entity: Entity, keys: Collection[UUID]) -> d
 
 
 def masked_rows(entity: Entity, rows: Mapping[str, tuple[Row, ...]]) -> dict[str, tuple[Row, ...]]:
-    """Return the same with unit codes masked where the field that says them is personal, and reasons of extensions."""
+    """Return a copy with unit codes masked if their field is personal, and with reasons of extensions masked."""
     has_personal_units = any(_is_personal(aspect, unit.code) for aspect in entity.aspects for unit in aspect.units)
     hidden = _UNIT_COLUMNS if has_personal_units else frozenset()
     return {title: tuple(_masked(row, hidden) for row in of) for title, of in rows.items()}
@@ -62,7 +62,7 @@ def _is_personal(aspect: Aspect, name: str) -> bool:
 
 
 def _flags(connection: Connection, entity: Entity, keys: Collection[UUID]) -> Iterator[Row]:
-    """Flags on the thing, and those that a citizen's death raised on others."""
+    """Yield the flags on the thing, and those that a citizen's death raised on other things."""
     on_it = and_(flag.c.entity == entity.name, flag.c.key.in_(keys))
     about = or_(on_it, flag.c.cause_key.in_(keys)) if entity is CITIZEN else on_it
     order = (flag.c.closed_at.desc().nulls_first(), flag.c.flag, flag.c.key, flag.c.part)

@@ -1,8 +1,8 @@
-"""Everything the hub holds of one thing: whose claims, who holds the record and by which rule, what is disputed.
+"""Everything the hub holds of one thing: its claims, who holds the record and by which rule, what is in conflict.
 
-One implementation for all entities, over their declarations. Reads one snapshot of the warehouse and changes nothing.
-A thing may have several keys (a replaced PIN, a dossier's codes in several systems): each keeps its own records, and
-all are shown.
+One implementation serves all entities, by their declarations. It reads one snapshot of the warehouse and changes
+nothing. A thing may have several keys (a replaced PIN, a dossier's codes in several systems): each keeps its own
+records, and all are shown.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,9 +34,9 @@ class Shown:
     Fields:
         key: the one that was asked for.
         keys: all keys of the thing, that one first.
-        limits: how far the state looks; what stands ``beside`` is always of now.
+        limits: which events count; what is in ``beside`` is always of now.
         sides: records by key, aspect and part, in declared order.
-        events: what happened to it, when asked for; oldest first.
+        events: what happened to it, if asked for; the oldest first.
         notes: what a reader must know about what is shown.
     """
 
@@ -95,7 +95,7 @@ def _side(
 
 
 def won_by(claims: Sequence[Claim], decisions: Collection[Decided], holder: str | None) -> Won:
-    """Return by which rule the stored holder holds the record; UNEXPLAINED where no rule gives it."""
+    """Return the rule by which the stored holder holds the record; UNEXPLAINED if no rule gives this holder."""
     won = decided(claims, decisions)
     return won if won.holder == holder else Won(holder, Rule.UNEXPLAINED, won.holder)
 
@@ -117,7 +117,7 @@ def _claim(aspect: Aspect, row: Mapping[str, Any], speaker: Speaker) -> Claim:
 
 
 def show(connection: Connection, entity: Entity, key: UUID) -> Shown | None:
-    """Return a thing as the hub holds it now; None when it knows nothing of it, not even a parked event."""
+    """Return a thing as the hub holds it now; None if the hub knows nothing of it, not even a parked event."""
     same = same_keys(connection, entity, key)
     keys = (key, *(other for other in same if other != key))
     decisions = decisions_about(connection, entity, keys)
@@ -133,7 +133,7 @@ def speakers_by_aspect(connection: Connection, entity: Entity) -> dict[str, dict
 
 
 def past(shown: Shown, events: Sequence[Event], limits: Limits, speakers: Mapping[str, Mapping[str, Speaker]]) -> Shown:
-    """Return a thing as it was: folded from its events and those of its reviews, whose values must have been read."""
+    """Return a thing as it was, computed from its events and those of its reviews; their values must have been read."""
     (decision,) = REVIEW.aspects
     decisions = decisions_in(
         REVIEW, [event for event in events if event.aspect == decision.name], speakers[decision.subject], limits
@@ -154,7 +154,7 @@ PAST_NOTE = "a past state: with the authority that sources have now; reviews, fl
 
 
 def masked_shown(shown: Shown) -> Shown:
-    """Return the same with every personal and sensitive value masked, by the schemas' data classes."""
+    """Return a copy with every personal and sensitive value masked, by the schemas' data classes."""
     return replace(
         shown,
         sides=tuple(_masked_side(side) for side in shown.sides),

@@ -1,4 +1,4 @@
-"""Times as officers write and read them: in Vietnam, a day meaning all of it."""
+"""Times as officers write and read them: Vietnamese time; a day means the whole day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -10,10 +10,10 @@ ZONE = ZoneInfo(ZONE_NAME)
 
 
 def time_of(text: str, option: str) -> datetime:
-    """Return the time that a day or a time names, UTC; a day is its last microsecond, no offset is Vietnam's.
+    """Return the time in UTC that a day or a time means: a day is its last microsecond; no offset means Vietnam's.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither a day nor a time.
     """
     try:
         if len(text) == len("2025-07-01"):
@@ -28,7 +28,7 @@ def time_of(text: str, option: str) -> datetime:
 
 
 def local(when: datetime | None, micros: bool = False) -> str:
-    """Return a time as it is shown: Vietnam's, to the second; empty for none."""
+    """Return a time as it is shown: Vietnamese time, to the second; empty if there is none."""
     if when is None:
         return ""
     return when.astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S" + (".%f" if micros else ""))

@@ -1,4 +1,4 @@
-"""From what an officer types to the key of a thing: its code, or the key itself."""
+"""From the text that an officer types to the key of a thing: its code, or the key itself."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -9,7 +9,7 @@ from hub.model.keys import as_uuid, entity_key
 
 
 def keys_meant(entity: Entity, who: str, secret: str) -> tuple[UUID, ...]:
-    """Return the keys that a text can mean, likeliest first: a key as it is, else the code's keyed hash.
+    """Return the keys that a text can mean, the likeliest first: a key as it is, else the code's keyed hash.
 
     Args:
         entity: whose key; its key is one field.

@@ -1,7 +1,7 @@
 """What a replay would change: rows added, changed and removed, by table and field, with samples.
 
-Compared in the database, set by set; only counts and samples leave it. Left out is what no reader of the warehouse
-sees: the merge's own marks, numbers and times of the hub's own clock.
+The database compares whole sets; only counts and samples leave it. It leaves out what no reader of the warehouse
+sees: the merge's own marks, numbers, and times of the hub's own clock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _SHOWN_AS_IT_IS = frozenset({DataClass.PUBLIC, DataClass.INTERNAL})
 class Sample:
     """A row that differs: what identifies it, and the fields before and after; values are never in a repr.
 
-    ``before`` is None for a row that is added, ``after`` for one that is removed.
+    ``before`` is None for an added row, ``after`` for a removed one.
     """
 
     change: str
@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class TableDiff:
-    """How one table differs. ``fields``: in how many changed rows each field is another one."""
+    """How one table differs. ``fields``: in how many changed rows each field differs."""
 
     table: str
     added: int
@@ -54,7 +54,7 @@ class TableDiff:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What a switch would change. ``behind``: records that only the live warehouse has read as yet."""
+    """What a switch would change. ``behind``: number of records that only the live warehouse has read so far."""
 
     id: int
     state: ReplayState
@@ -62,7 +62,7 @@ class Diff:
     tables: tuple[TableDiff, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it, but for values, which ``default=str`` takes care of."""
+        """Return the difference as JSON values, except for values that ``default=str`` must convert."""
         return asdict(self)
 
 
@@ -70,10 +70,10 @@ def diff(ground: Ground, number: int, samples: int = 3, unmask: bool = False) ->
     """Compare a shadow with the live warehouse.
 
     Args:
-        ground: where.
+        ground: where the replay works.
         number: of the replay.
-        samples: rows of each table and kind of change, at most.
-        unmask: show personal and sensitive values; the caller notes who asked and why.
+        samples: most rows to show of each table and kind of change.
+        unmask: show personal and sensitive values; the caller records who asked and why.
 
     Raises:
         ConfigError: there is no such replay, or it has no shadow to compare.
@@ -99,7 +99,7 @@ def _of_aspect(tables: AspectTables) -> list[Table]:
 
 
 class _Pair:
-    """A table in both schemas, the columns that identify a row, and those that are compared."""
+    """A table in both schemas, the columns that identify a row, and the columns that are compared."""
 
     def __init__(self, live: Table, shadow: FromClause, names: tuple[str, ...]) -> None:
         self.table = live.name
@@ -114,12 +114,12 @@ class _Pair:
         self.is_changed: ColumnElement[bool] = and_(both, or_(*apart)) if apart else and_(both, ~both)
 
     def rows(self, *columns: ColumnElement[Any]) -> Select[Any]:
-        """Select from both, row by row."""
+        """Select from both tables, row by row."""
         return select(*columns).select_from(self.live.join(self.shadow, self.same, full=True))
 
 
 def _standing(table: FromClause) -> Select[Any]:
-    """Select a table's rows; of questions and flags those that are open."""
+    """Select a table's rows; of questions and flags only the open ones."""
     rows = select(table)
     return rows.where(table.c.closed_at.is_(None)) if "closed_at" in table.c else rows
 
@@ -148,7 +148,7 @@ def _diff_of(connection: Connection, pair: _Pair) -> TableDiff:
 
 
 def _hidden(table: Table, aspect: AspectTables | None) -> frozenset[str]:
-    """Columns whose values are masked: personal and sensitive fields, and what questions tell of them."""
+    """Return the columns whose values are masked: personal and sensitive fields, and details of questions."""
     if aspect is None:
         return frozenset({"detail", "part", "extensions"})
     fields = {spec.name for spec in aspect.data if spec.data_class not in _SHOWN_AS_IT_IS}

@@ -1,7 +1,7 @@
-"""Records that two people discarded while they waited: a replay rejects them too, whatever is there when it reads them.
+"""Records that two people discarded while they were parked: a replay rejects them too, whatever exists by then.
 
-They are known by their places in ``discarded``, which outlast the audit log's months. The same event sent again stands
-at another place, and counts as it did live.
+They are known by their places in ``discarded``, which are kept longer than the audit log's months. If the same event is
+sent again, it is at another place, and counts as it did live.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ def read_discarded(connection: Connection) -> pl.DataFrame:
 
 
 def drop_discarded(connection: Connection, live: str, shadow: str) -> None:
-    """Take discarded records out of what waits in a shadow: they were parked there before they were discarded."""
+    """Remove discarded records from the parked ones of a shadow: there they were parked before they were discarded."""
     connection.execute(_rows_that_wait(live, shadow))
 
 

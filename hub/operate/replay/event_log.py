@@ -1,6 +1,6 @@
-"""Read stretches of the log for a replay: topics now, and whatever else holds older stretches, as one log.
+"""Read stretches of the log for a replay: the topics, and whatever else holds older stretches, as one log.
 
-A consumer of its own without a group: it moves nobody's offsets and commits none.
+A separate consumer without a group reads them, so nobody's offsets move.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ class LogRange:
 
 
 Reader = Callable[[Sequence[LogRange], int], AsyncIterator[list[Polled]]]
-"""Yields the records of some ranges, at most so many at once; of each log partition in the order of its offsets.
+"""Yields the records of some ranges, at most that many at once; for each log partition in the order of its offsets.
 
-``Polled.expected`` is where the polled records begin: the range's first offset, then where the last ones ended.
+``Polled.expected`` is where the polled records begin: the range's first offset, later the end of the previous records.
 """
 
 
@@ -45,7 +45,7 @@ async def read_ranges(bootstrap: str, ranges: Sequence[LogRange], most: int) -> 
 
     Raises:
         UnreachableError: no broker answers.
-        LostRangeError: the log no longer holds, or does not hold yet, what a range names.
+        LostRangeError: the log no longer holds a range, or does not hold it yet.
     """
     wanted = {TopicPartition(one.topic, one.partition): one for one in ranges if one.first < one.end}
     if not wanted:
@@ -97,7 +97,7 @@ async def _read(
 
 
 def _polled(one: LogRange, expected: int, records: Sequence[ConsumerRecord | OddRecord], reached: int) -> Polled:
-    """Return records as they are prepared, without damage: what the hub read past has its outcome on record."""
+    """Return records ready to be prepared, without damage: records that the hub read past have a recorded outcome."""
     position = Position(one.log, one.topic, one.partition, one.first, expected)
     return replace(taken(position, records).polled, after=reached)
 

@@ -1,8 +1,9 @@
-"""What a replay selects: the operator's filters, and what they come to in one warehouse.
+"""What a replay selects: the operator's filters, and what they mean in one warehouse.
 
 Filters of different kinds are joined by *and*, several of one kind by *or*. Source, province, key and subject make the
-replay's *scope*: what the warehouse says within it is withdrawn before the selected events are read, so that afterwards
-it says what they say and nothing else. Time and offsets *narrow*: they leave out events within the scope.
+replay's *scope*. What the warehouse says within the scope is withdrawn before the selected events are read, so that
+afterwards
+it says what these events say and nothing else. Time and offsets *narrow*: they leave out events within the scope.
 """
 
 import re
@@ -23,7 +24,7 @@ _OFFSETS = re.compile(r"(?P<subject>[\w.]+)/(?P<partition>\d+)@(?P<first>\d*)-(?
 
 @dataclass(frozen=True, slots=True)
 class OffsetFilter:
-    """Offsets of one log partition that count: ``first <= offset < end``; None: from or to where the log goes."""
+    """Offsets of one log partition that count: ``first <= offset < end``; None: from the start or to the end."""
 
     subject: str
     partition: int
@@ -32,31 +33,31 @@ class OffsetFilter:
 
     @classmethod
     def parse(cls, text: str) -> "OffsetFilter":
-        """Read ``citizen.changed/0@100-2000``; either number may be left out.
+        """Read ``citizen.changed/0@100-2000``; either number may be missing.
 
         Raises:
-            ConfigError: it is not of that form, or selects nothing.
+            ConfigError: it does not have that form, or selects nothing.
         """
         found = _OFFSETS.fullmatch(text.strip())
         if found is None:
             raise ConfigError([f"--offsets {text}: write SUBJECT/PARTITION@FROM-TO, e.g. citizen.changed/0@100-2000"])
         first, end = (int(found[name]) if found[name] else None for name in ("first", "end"))
         if first is not None and end is not None and first >= end:
-            raise ConfigError([f"--offsets {text}: selects nothing, the offset after - is the first that is left out"])
+            raise ConfigError([f"--offsets {text}: selects nothing: the offset after - is the first not read"])
         return cls(found["subject"], int(found["partition"]), first, end)
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """As the operator gave them.
+    """The filters as the operator gave them.
 
     Fields:
         sources: codes of the policy.
-        provinces: agency prefixes (``H42``): every source whose agency, by the policy, is that province's.
+        provinces: agency prefixes (``H42``): every source whose agency, by the policy, belongs to that province.
         subjects: e.g. ``citizen.changed``.
         entity, keys: keys (keyed hashes) of things of one entity.
         since, until: ``since <= recorded_at < until``: when the source's connector published the event.
-        offsets: for log partitions that are not named, all of them count.
+        offsets: log partitions that are not named count whole.
     """
 
     sources: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ class Filters:
     offsets: tuple[OffsetFilter, ...] = ()
 
     def words(self) -> list[str]:
-        """Return the filters as the operator would read them aloud; empty for everything there is."""
+        """Return the filters in words; empty if they select everything."""
         said = [
             ("source", ", ".join(self.sources)),
             ("province", ", ".join(self.provinces)),
@@ -84,7 +85,8 @@ class Filters:
     def chosen_subjects(self, policy: Policy) -> tuple[str, ...]:
         """Return the subjects that are read.
 
-        Those named, by offsets too; of the entity where keys are given; that the sources may speak of where some are.
+        These are the subjects that are named (also by offsets), those of the entity if keys are given, and those that
+        the sources may speak of if sources are given.
         """
         named = set(self.subjects) | {one.subject for one in self.offsets if not self.subjects}
         codes = self.chosen_sources(policy)
@@ -96,7 +98,7 @@ class Filters:
         )
 
     def chosen_sources(self, policy: Policy) -> tuple[str, ...] | None:
-        """Return the codes of the sources that are read; None for all."""
+        """Return the codes of the sources that are read; None: all."""
         if not self.sources and not self.provinces:
             return None
         return tuple(
@@ -107,7 +109,7 @@ class Filters:
         )
 
     def problems(self, policy: Policy) -> list[str]:
-        """Return what is wrong with them, in words."""
+        """Return in words what is wrong with the filters."""
         agencies = {prefix_of(one.agency) for one in policy.sources.values()}
         found = [
             f"--source {code}: the policy has no such source" for code in self.sources if code not in policy.sources
@@ -141,7 +143,7 @@ class PlannedRange:
     """What is read of one log partition, and what of it counts.
 
     Fields:
-        first, end: where reading begins, and the fixed end; events from ``end`` on are read when the replay catches up.
+        first, end: where reading begins, and the fixed end; the replay reads events from ``end`` on when it catches up.
         until: offsets from here to ``end`` are left out.
         begin: the first offset that the warehouse ever read.
     """
@@ -157,12 +159,12 @@ class PlannedRange:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the filters come to in one warehouse; ``None`` is all.
+    """What the filters mean in one warehouse; ``None`` means all.
 
     Fields:
         subjects: of the scope.
         sources: numbers, by code.
-        keys: of one entity's things.
+        keys: of things of one entity.
         ranges: one for each log partition of the subjects.
     """
 
@@ -175,7 +177,7 @@ class Selection:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the scope is all the warehouse holds: the shadow then begins empty."""
+        """Whether the scope is everything that the warehouse holds: then the shadow begins empty."""
         return self.sources is None and self.keys is None and set(self.subjects) == set(SUBJECTS)
 
     @property
@@ -189,11 +191,11 @@ class Selection:
 
     @property
     def reads(self) -> int:
-        """Offsets that are read."""
+        """Return how many offsets are read."""
         return sum(one.end - one.first for one in self.ranges)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return the selection as JSON values."""
         return {
             "subjects": list(self.subjects),
             "sources": None if self.sources is None else dict(self.sources),
@@ -205,7 +207,7 @@ class Selection:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Selection":
-        """Return what ``as_json`` was made of."""
+        """Return the selection from which ``as_json`` made a document."""
         return cls(
             tuple(document["subjects"]),
             document["sources"],
@@ -218,7 +220,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
-    """Where the live warehouse stands in a log partition."""
+    """How far the live warehouse has read a log partition."""
 
     log: int
     topic: str
@@ -228,7 +230,7 @@ class LogPlace:
 
 
 def ranges_of(filters: Filters, policy: Policy, places: Iterable[LogPlace]) -> tuple[PlannedRange, ...]:
-    """Return what is read of each log partition, with the end fixed where the live warehouse stands now."""
+    """Return what is read of each log partition; the end is fixed where the live warehouse is now."""
     topics = {event_topic(subject) for subject in filters.chosen_subjects(policy)}
     narrowed = {(event_topic(one.subject), one.partition): one for one in filters.offsets}
     ranges = []

@@ -1,4 +1,4 @@
-"""What a replay works on: the live warehouse, its shadows, the log, and how much of it at a time."""
+"""What a replay works on: the live warehouse, its shadows, the log, and the sizes of its batches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +39,9 @@ class Ground:
     def shadow(self, schema: str) -> Iterator[Engine]:
         """Yield an engine on a shadow's schema, and close its connections afterwards.
 
-        Its commits do not wait for the disk. What a crash of the server takes away is the latest batches with their
-        positions, which are read again; the transaction that makes the shadow live waits for all before it.
+        Its commits do not wait for the disk. A crash of the server may lose the latest batches together with their
+        positions, and then they are read again. The transaction that makes the shadow live waits until all earlier ones
+        are on disk.
         """
         engine = open_database(self.database_url, schema, "hub replay")
 
@@ -57,5 +58,5 @@ class Ground:
 
 
 def in_live(schema: str) -> dict[str, Any]:
-    """Return the options by which a statement on a shadow's connection means the tables of the live schema."""
+    """Return options with which a statement on a shadow's connection uses the tables of the live schema."""
     return {"schema_translate_map": {None: schema}}

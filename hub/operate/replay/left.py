@@ -1,6 +1,6 @@
-"""What a switch leaves behind, told to the ledger: claims that are gone, and records that no longer wait.
+"""What a switch removes, recorded for the ledger: claims that are gone, and records that no longer wait.
 
-Audit rows are not changed: an event that was applied was applied. What a replay took away stands beside them.
+Audit rows are not changed: an event that was applied was applied. What a replay removed is recorded next to them.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ _MOST_NAMED = 5
 
 
 def note_left(connection: Connection, replay: Replay) -> None:
-    """Note in the shadow which keys and sources have no claim as new as the live one; before a switch."""
+    """Record in the shadow, before a switch, which keys and sources have no claim as new as the live one."""
     noted = in_schema(replay_withdrawn, replay.shadow)
     connection.execute(delete(noted))
     for tables in all_aspect_tables():
@@ -67,7 +67,7 @@ def _claims_left(tables: AspectTables, replay: Replay, noted: Table) -> Insert:
 
 
 def _caught_up_since(tables: AspectTables, replay: Replay) -> Delete:
-    """Forget what was noted while the shadow had not yet read what the live warehouse had."""
+    """Delete notes made before the shadow had read what the live warehouse had read."""
     noted, claim = in_schema(replay_withdrawn, replay.shadow), in_schema(tables.claim, replay.shadow)
     as_new = exists().where(
         claim.c.key == noted.c.key,
@@ -78,7 +78,7 @@ def _caught_up_since(tables: AspectTables, replay: Replay) -> Delete:
 
 
 def take_withdrawn(connection: Connection, replay: Replay, going_back: bool) -> int:
-    """Tell the ledger what the replay takes away, or that it is there again; return how many keys and sources."""
+    """Record for the ledger what the replay removes, or that it exists again; return how many keys and sources."""
     if going_back:
         return connection.execute(delete(replay_withdrawn).where(replay_withdrawn.c.replay == replay.id)).rowcount
     for tables in all_aspect_tables():
@@ -90,12 +90,12 @@ def take_withdrawn(connection: Connection, replay: Replay, going_back: bool) -> 
 
 
 def account_for_parked(connection: Connection, replay: Replay) -> int:
-    """Note what became of records that wait in the live warehouse and not in the shadow; return how many.
+    """Record what became of records that wait in the live warehouse but not in the shadow; return how many.
 
-    As the shadow released or merged them; those it never read were left out.
+    They became what they became in the shadow; records that the shadow never read were left out.
 
     Raises:
-        HubError: records that were released would wait again: what they name would not be known any more.
+        HubError: released records would wait again, because what they name would no longer be known.
     """
     _check_released(connection, replay)
     connection.execute(delete(replay_left).where(replay_left.c.replay == replay.id))
@@ -109,7 +109,7 @@ def account_for_parked(connection: Connection, replay: Replay) -> int:
     rows = select(parked.c.log, parked.c.log_offset, literal(replay.id), func.coalesce(*became)).where(~waits, ~told)
     noting = insert(replay_left).from_select(["log", "log_offset", "replay", "outcome"], rows)
     count = connection.execute(noting, execution_options=_COUNTED).rowcount
-    # The records that come into the shadow's schema have accounts of their own.
+    # The records that come into the shadow's schema have their own accounts.
     connection.execute(delete(in_schema(release, replay.shadow)))
     return count
 
@@ -119,7 +119,7 @@ def _same_place(one: Any, other: Any) -> tuple[ColumnElement[bool], ColumnElemen
 
 
 def _check_released(connection: Connection, replay: Replay) -> None:
-    """A record is released once: its account in the audit log is written and stays."""
+    """Refuse to release a record twice: its account in the audit log is written and stays."""
     mine = of_shadow(parked, replay.shadow)
     told = exists().where(*_same_place(release, mine))
     names = (log_partition.c.topic, log_partition.c.partition, mine.c.log_offset, mine.c.waits_for)

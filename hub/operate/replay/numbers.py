@@ -1,7 +1,7 @@
-"""Give a shadow's rows what the live warehouse already calls them: numbers of questions, times since when they stand.
+"""Give a shadow's rows the numbers and times that the live warehouse gave them: of questions, and of waiting.
 
-An officer's number of a conflict or review goes on meaning the same one after the switch. Nothing else is taken over:
-what stands, stands by the shadow's own events.
+An officer's number of a conflict or review keeps its meaning after the switch. Nothing else is copied:
+everything else comes from the shadow's own events.
 """
 
 from sqlalchemy import ColumnElement, Connection, Table, Update, and_, case, literal, update
@@ -15,11 +15,11 @@ _NAMED = {
     "review": ("kind", "aspect", "key", "part", "field", "source"),
 }
 _OFF = 2**62
-"""Numbers pass through here, so that no two rows have the same one on the way."""
+"""Added to numbers for a moment, so that no two rows ever have the same number."""
 
 
 def keep_numbers(connection: Connection, live: str, shadow: str) -> None:
-    """Number the shadow's questions as the live ones are, and let parked records wait since when they wait there."""
+    """Give the shadow's questions their live numbers, and its parked records the time since when they wait live."""
     for table in (conflict, review):
         connection.execute(_numbers_off(table, live, shadow))
         connection.execute(_numbers_kept(table, live, shadow))
@@ -28,7 +28,7 @@ def keep_numbers(connection: Connection, live: str, shadow: str) -> None:
 
 
 def _numbers_off(table: Table, live: str, shadow: str) -> Update:
-    """Move the numbers of rows that are to get another one out of the way."""
+    """Move the numbers of rows that will get another one out of the way."""
     mine, theirs = in_schema(table, shadow), in_schema(table, live)
     return update(mine).values(id=mine.c.id + _OFF).where(_same(table, live, shadow), mine.c.id != theirs.c.id)
 
@@ -55,7 +55,7 @@ def _parked_since(live: str, shadow: str) -> Update:
 
 
 def let_in_as_live(connection: Connection, live: str, shadow: str) -> None:
-    """Let in what still waits in the shadow, and was released in the live warehouse: an officer let it in there."""
+    """Allow what still waits in the shadow but was released in the live warehouse: an officer decided it there."""
     mine, theirs = in_schema(parked, shadow), in_schema(release, live)
     connection.execute(
         update(mine)

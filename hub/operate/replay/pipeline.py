@@ -1,7 +1,7 @@
-"""The way of replayed events into the shadow: read, prepared, sieved, merged; as live ones, but for the sieve.
+"""The way of replayed events into the shadow: read, prepare, sieve, merge; as for live events, except for the sieve.
 
 The worker's own loop (hub.intake.flow): one thread prepares, two commit, each its own partitions. A batch's position
-moves in the transaction that stores the batch, so a process that is killed goes on where the shadow stands (I1, I2).
+moves in the transaction that stores the batch, so after a kill the replay continues where the shadow is (I1, I2).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from hub.warehouse.tables.replays import replay_position
 LANES = 2
 SWEEP_EVERY_S = 1.0
 LOOK_EVERY_S = 0.5
-"""How often a replay that is paused looks whether it may go on."""
+"""How often, in seconds, a paused replay checks whether it may go on."""
 
 
 class CancelledError(HubError):
@@ -47,7 +47,7 @@ class CancelledError(HubError):
 
 @dataclass(slots=True)
 class Progress:
-    """How far a reading is: events to read, read, selected, released from parking; whether it is held."""
+    """The progress of a reading: events to read, read, selected, released from parking; whether it is paused."""
 
     total: int
     read: int = 0
@@ -60,7 +60,7 @@ class ShadowStore(WarehouseStore):
     """Commits to the shadow, and moves the replay's positions in the same transaction."""
 
     def __init__(self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, partition: tuple[str, int]) -> None:
-        """Commit under one stamp, for one replay: ``of`` is the live schema and the replay's number."""
+        """Commit under one stamp, for one replay; ``partition`` is the live schema and the replay's number."""
         super().__init__(shadow, stamp, parking_deadline)
         self._live_schema, self._replay = partition
 
@@ -101,14 +101,14 @@ class Pipeline:
     """What a reading needs.
 
     Fields:
-        live: engine on the live schema, where what is asked of the replay stands.
+        live: engine on the live schema, where requests to the replay are stored.
         store: of the shadow.
         preparer: with the policy in force.
         read: the log.
-        sieve: what counts.
+        sieve: decides what counts.
         cap: how fast it may go.
         batch_rows: most records of a batch.
-        watch: told after each batch; must be quick.
+        watch: receives the progress after each batch; must be quick.
     """
 
     live: Engine
@@ -126,13 +126,13 @@ class Pipeline:
     _swept_at: float = field(default=0.0)
 
     def run(self, ranges: Sequence[LogRange]) -> Progress:
-        """Read ranges into the shadow, what others wait for first; returns when all is merged.
+        """Read ranges into the shadow, first the subjects that others wait for; returns when all is merged.
 
         Raises:
             CancelledError: somebody asked for it.
             UnreachableError, LostRangeError: see ``hub.operate.replay.event_log``.
         """
-        all_aspect_tables()  # made before there are threads that would make them twice
+        all_aspect_tables()  # created before threads start, which would create them twice
         self._progress = Progress(sum(one.end - one.first for one in ranges))
         self.watch(self._progress)
         self._lanes = tuple(Lane(number) for number in range(LANES))
@@ -212,7 +212,7 @@ def _rows_by_log(batch: Batch) -> dict[int, int]:
 
 
 def awaited_subjects() -> frozenset[str]:
-    """Return the subjects that events of other entities wait for: read first, they leave little to be parked."""
+    """Return the subjects that events of other entities wait for; if they are read first, few events are parked."""
     named = {
         reference.entity
         for entity in ENTITIES
@@ -224,7 +224,7 @@ def awaited_subjects() -> frozenset[str]:
 
 
 def ranges_to(connection: Connection, replay: int, ends: Mapping[int, int]) -> list[LogRange]:
-    """Return what a replay has still to read of each log partition, up to some ends by its number."""
+    """Return what a replay still has to read of each log partition, up to ``ends`` by its number."""
     position = replay_position
     rows = connection.execute(
         select(position.c.log, log_partition.c.topic, log_partition.c.partition, position.c.next_offset)

@@ -1,4 +1,4 @@
-"""Plan a replay: what it would read, what counts of it, what would be withdrawn, and what that costs."""
+"""Plan a replay: what it would read, which events count, what would be withdrawn, and what that costs."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from hub.warehouse.tables.kinds import TableKind, tables_of
 from hub.warehouse.tables.replays import replay
 
 ASSUMED_EVENTS_PER_S = 20_000.0
-"""What a replay is taken to read in a second before one has run here."""
+"""The speed that is assumed until a replay has run here."""
 
 PLAN = "replay.plan"
 
@@ -31,10 +31,10 @@ class Estimate:
 
     Fields:
         reads: events that are read.
-        selected: events that count, by the audit log; where times are given, by the time at which the hub merged them.
-        claims: claims within the scope, that are withdrawn before the selected events are merged.
-        seconds: at ``events_per_s``, the last replay's speed, or what is assumed before there is one, or the cap.
-        bytes: room that the shadow takes.
+        selected: events that count, by the audit log; if times are given, by the time at which the hub merged them.
+        claims: claims within the scope, which are withdrawn before the selected events are merged.
+        seconds: at ``events_per_s``: the last replay's speed, an assumed speed if there was none, or the cap.
+        bytes: disk space of the shadow.
     """
 
     reads: int
@@ -57,7 +57,7 @@ class Planned:
     publish: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return the plan as JSON values."""
         return {
             "id": self.id,
             "filters": list(self.words),
@@ -69,10 +69,10 @@ class Planned:
 
 
 def plan_replay(engine: Engine, filters: Filters, publish: bool, by: Action, rate: int | None = None) -> Planned:
-    """Fix what a replay reads, estimate it, and store the plan; nothing else is changed.
+    """Fix what a replay reads, estimate it, and store the plan; nothing else changes.
 
     Raises:
-        ConfigError: the filters select nothing, or name what is not there, with every reason.
+        ConfigError: the filters select nothing, or name what does not exist; with every reason.
     """
     with translated_errors("planning a replay"), engine.begin() as connection:
         applied = applied_policy(connection)
@@ -101,7 +101,7 @@ def plan_replay(engine: Engine, filters: Filters, publish: bool, by: Action, rat
 
 
 def select_in(connection: Connection, filters: Filters, policy: Policy) -> Selection:
-    """Return what filters come to in a warehouse.
+    """Return what filters mean in a warehouse.
 
     Raises:
         ConfigError: with every reason.
@@ -125,7 +125,7 @@ def select_in(connection: Connection, filters: Filters, policy: Policy) -> Selec
 
 
 def live_places(connection: Connection) -> list[LogPlace]:
-    """Return where a warehouse stands in each partition of the log."""
+    """Return how far a warehouse has read each partition of the log."""
     rows = connection.execute(
         select(
             log_partition.c.id,
@@ -189,7 +189,7 @@ def _events_selected(selection: Selection) -> Select[int]:
 
 
 def claims_in_scope(tables: AspectTables, selection: Selection) -> ColumnElement[bool]:
-    """Return whether a claim of an aspect is within a plan's scope; the aspect's subject must be."""
+    """Return the condition that a claim of an aspect is within a plan's scope; the aspect's subject must be in it."""
     claim = tables.claim
     conditions: list[ColumnElement[bool]] = [claim.c.key.is_not(None)]
     if selection.sources is not None:

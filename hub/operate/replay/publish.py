@@ -1,7 +1,7 @@
-"""Which published records a replay changes: exactly those that share would compose otherwise.
+"""Which published records a replay changes: exactly those that share would compose differently.
 
-Keys whose rows differ are found set by set; their records are then composed in both warehouses and compared. Events
-that come in meanwhile are shared by their own audit rows, whatever is noted here.
+Keys whose rows differ are found by statements on whole sets; their records are then composed in both warehouses and
+compared. Events that arrive meanwhile are shared by their own audit rows, independently of what is noted here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,9 +40,9 @@ from hub.warehouse.tables.units import unit_now
 
 _AT_ONCE = 2_000
 _NOT_SHOWN = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
-"""Columns that no published record has."""
+"""Columns that are in no published record."""
 _NOTED = (0, 0)
-"""Where the shadow keeps what is to be published: no log partition has this number."""
+"""The place where the shadow keeps what is to be published: no log partition has this number."""
 
 
 def note_differing(ground: Ground, replay: Replay) -> int:
@@ -89,7 +89,7 @@ def _published(ground: Ground, replay: Replay) -> Iterator[tuple[str, Composer |
 
 
 def _keys_that_may_differ(entity: Entity, shadow: str) -> Select[UUID]:
-    """Keys of an entity of which any row that a record is composed of is in one warehouse and not in the other."""
+    """Return the keys of an entity for which a row behind the record exists in one warehouse and not in the other."""
     aspects = [aspect_tables(aspect.subject) for aspect in entity.aspects]
     found = [
         _keys_of_rows(table, "key", shadow)
@@ -107,13 +107,13 @@ def _keys_that_may_differ(entity: Entity, shadow: str) -> Select[UUID]:
 
 
 def _keys_of_rows(table: Table, name: str, shadow: str) -> Select[UUID]:
-    """Keys of the rows of a table that are in one warehouse and not in the other."""
+    """Return the keys of a table's rows that exist in one warehouse and not in the other."""
     rows = _rows_apart(table, [column.name for column in table.columns if column.name not in _NOT_SHOWN], shadow)
     return select(rows.c[name].label("key")).distinct().order_by("key")
 
 
 def _flags_apart(shadow: str) -> Select[UUID]:
-    """Flags that stand in one warehouse and not in the other."""
+    """Return the flags that are open in one warehouse and not in the other."""
     mine = of_shadow(flag, shadow)
     live, replayed = (select(of.c.id).where(of.c.closed_at.is_(None)) for of in (flag, mine))
     apart = union_all(live.except_(replayed), replayed.except_(live)).subquery()
@@ -127,7 +127,7 @@ def _rows_apart(table: Table, names: Sequence[str], shadow: str) -> Subquery:
 
 
 def _keys_in_units(tables: AspectTables, code: str, shadow: str) -> Select[UUID]:
-    """Keys of claims that name a code which stands for something else in the other warehouse."""
+    """Return the keys of claims with a unit code that means something else in the other warehouse."""
     claim = tables.claim
     apart = _rows_apart(unit_now, [column.name for column in unit_now.columns], shadow)
     named = select(apart.c.scheme, apart.c.code).distinct().subquery()

@@ -1,18 +1,18 @@
-"""A cap on how fast a replay reads, so that the live worker keeps the database to itself as far as wanted."""
+"""A cap on how fast a replay reads, so that the live worker keeps as much of the database as wanted."""
 
 import time
 from collections.abc import Callable
 
 
 class RateCap:
-    """Lets so many events pass in a second, on the average since it began; not more at once than one second's."""
+    """Lets a number of events pass per second, on average since it began; at most one second's number at once."""
 
     def __init__(self, events_per_s: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin to count.
 
         Args:
-            events_per_s: the cap; None for none.
-            clock: seconds that only rise.
+            events_per_s: the cap; None: no cap.
+            clock: returns seconds that only rise.
         """
         self._events_per_s = events_per_s
         self._clock = clock
@@ -23,7 +23,7 @@ class RateCap:
         return rows if self._events_per_s is None else max(1, min(rows, self._events_per_s))
 
     def wait_s(self, events: int) -> float:
-        """Return how long to wait before reading on, when so many events have just been read."""
+        """Return how many seconds to wait before reading on, after ``events`` events were read."""
         if self._events_per_s is None:
             return 0.0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Run a replay: make its shadow, read what the plan selects, and catch up with the live warehouse; and drop it."""
+"""Run a replay: create its shadow, read what the plan selects, and catch up with the live warehouse; and drop it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -39,14 +39,14 @@ from hub.warehouse.sources import applied_policy, source_numbers
 
 RUN, CANCEL, DROP = "replay.run", "replay.cancel", "replay.drop"
 MEASURED_FROM = 50_000
-"""A replay of fewer events says little about speed: it is over before everything runs."""
+"""A replay of fewer events says little about speed: it ends before it reaches full speed."""
 _NEAR = 1_000
 _MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run did: events read and selected by it, seconds, and how far the shadow is behind the live warehouse."""
+    """What a run did: events it read and selected, its seconds, and how far the shadow is behind the live warehouse."""
 
     id: int
     state: ReplayState
@@ -58,17 +58,18 @@ class Ran:
 
     @property
     def events_per_s(self) -> float:
-        """Events read in a second."""
+        """Return how many events it read per second."""
         return self.read / self.seconds if self.seconds > 0 else 0.0
 
 
 def run_replay(
     ground: Ground, number: int, by: Action, watch: Callable[[Progress], None], cap: int | None = None
 ) -> Ran:
-    """Run a planned replay, or go on with one that was interrupted, until it has caught up.
+    """Run a planned replay, or continue an interrupted one, until it has caught up.
 
     Raises:
-        ConfigError: there is no such replay, it is past that, or what it was planned under is not in force any more.
+        ConfigError: there is no such replay, its state does not allow it, or the policy or tables of its plan have
+            changed.
         HubError: another process works on it.
     """
     with hold_replay(ground.live, number):
@@ -86,7 +87,7 @@ def run_replay(
 
 
 def checked(live: Engine, number: int) -> Replay:
-    """Return a replay whose policy and tables are those of the live warehouse now; raises ConfigError otherwise."""
+    """Return a replay whose policy and tables are still those of the live warehouse; raises ConfigError otherwise."""
     with translated_errors("reading the plan"), live.connect() as connection:
         of = replay_numbered(connection, number)
         check_ground(connection, of)
@@ -100,7 +101,7 @@ def check_ground(connection: Connection, replay: Replay) -> None:
     if applied is None or applied.policy.digest != replay.policy_digest:
         problems.append(
             f"replay {replay.id} was planned under policy {replay.policy_digest[:12]}, and another is in force now: "
-            "its shadow would not be what the worker makes. Plan it again; "
+            "its shadow would differ from what the worker makes. Plan it again; "
             f"`hub replay drop {replay.id} --execute` frees this one"
         )
     revision = revision_of(connection)
@@ -119,14 +120,14 @@ def catch_up(
     cap: RateCap,
     ends: Mapping[int, int] | None = None,
 ) -> Ran:
-    """Read into a shadow what it has not read of the live warehouse's log, in rounds, until little is left to read.
+    """Read into a shadow what it has not read yet of the live warehouse's log, in rounds, until little is left.
 
     Args:
-        ground: where.
-        replay: the replay; its shadow is there.
-        watch: told after each batch.
+        ground: where the replay works.
+        replay: the replay; its shadow exists.
+        watch: receives the progress after each batch.
         cap: how fast it may read.
-        ends: where to stop, by number of the log partition; None: where the live warehouse stands.
+        ends: where to stop, by number of the log partition; None: where the live warehouse is.
     """
     began = time.monotonic()
     read = selected = released = 0
@@ -154,13 +155,13 @@ def catch_up(
 
 
 def behind_live(connection: Connection, number: int) -> int:
-    """Return how many offsets the live warehouse has consumed that the replay has not read."""
+    """Return how many offsets the live warehouse has consumed and the replay has not read."""
     reached = {place.log: place.next_offset for place in places_of(connection, number)}
     return sum(max(0, place.next_offset - reached.get(place.log, place.first)) for place in live_places(connection))
 
 
 def _settle(ground: Ground, replay: Replay, pipeline: Pipeline) -> int:
-    """Bring numbers, times and questions about what waits in line with the live warehouse; return what was released."""
+    """Align numbers, times and questions about waiting records with the live ones; return how many were released."""
     with ground.live.begin() as connection:
         keep_numbers(connection, ground.schema, replay.shadow)
         if replay.selection.is_whole and not replay.selection.is_narrowed and replay.state is not ReplayState.SWITCHED:
@@ -175,7 +176,7 @@ def _settle(ground: Ground, replay: Replay, pipeline: Pipeline) -> int:
 def _pipelines(
     ground: Ground, replay: Replay, watch: Callable[[Progress], None], cap: RateCap
 ) -> Iterator[Callable[[], Pipeline]]:
-    """Yield what makes a pipeline into the shadow, under the policy in force and with a decoder of its own."""
+    """Yield a function that makes a pipeline into the shadow, under the policy in force and with its own decoder."""
     with ground.live.connect() as connection:
         applied = applied_policy(connection)
         numbers = source_numbers(connection)
@@ -201,10 +202,10 @@ def _pipelines(
 
 
 def cancel_replay(ground: Ground, number: int, by: Action) -> bool:
-    """Stop a replay and drop its shadow; return whether it is done, False when the process that runs it will do it.
+    """Stop a replay and drop its shadow; return whether it is done; False if the process that runs it will do it.
 
     Raises:
-        ConfigError: there is no such replay, or it is past that.
+        ConfigError: there is no such replay, or its state does not allow it.
     """
     allowed = (ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
     with translated_errors("cancelling a replay"), ground.live.begin() as connection:
@@ -221,7 +222,7 @@ def cancel_replay(ground: Ground, number: int, by: Action) -> bool:
 
 
 def drop_replay(ground: Ground, number: int, by: Action) -> None:
-    """Drop a replay's shadow; after a switch, that is the state to which undo would lead."""
+    """Drop a replay's shadow; after a switch, the shadow is the state that undo would restore."""
     with hold_replay(ground.live, number):
         with ground.live.connect() as connection:
             replay_numbered(connection, number)

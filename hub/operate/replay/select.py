@@ -1,4 +1,4 @@
-"""Keep of a prepared batch what a replay selects, column by column, before it meets the shadow."""
+"""Keep only what a replay selects of a prepared batch, column by column, before it reaches the shadow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,17 +12,17 @@ from hub.warehouse.batch import Accepted, Batch
 from hub.warehouse.tables.entities import aspect_tables
 
 PLACE_SCHEMA = pl.Schema({"log": pl.Int16(), "log_offset": pl.Int64()})
-"""Where records stand in the log."""
+"""Where records are in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """Which events count, by where they stand in their log partition.
+    """Which events count, by their place in their log partition.
 
     Fields:
         selection: the plan's.
-        copied: offset, by number of the log partition, from which on every event counts: the live warehouse had not
-            read further when its state was copied. Partitions that are not named here count whole.
+        copied: by number of the log partition, the offset from which on every event counts: the live warehouse had not
+            read further when its state was copied. In partitions that are not named here, every event counts.
         discarded: places (``PLACE_SCHEMA``) of records that two people discarded: they never count.
     """
 
@@ -31,7 +31,7 @@ class Sieve:
     discarded: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PLACE_SCHEMA))
 
     def keep(self, batch: Batch) -> Batch:
-        """Return the batch with what is selected; its advances stay those of all that was read."""
+        """Return the batch with what is selected; its advances still cover everything that was read."""
         accepted = tuple(kept for item in batch.accepted if (kept := self._kept(item)) is not None)
         refused = self._selected(batch.refused)
         letters = batch.dead_letters.join(refused.select("log", "log_offset"), on=["log", "log_offset"], how="semi")
@@ -55,7 +55,7 @@ class Sieve:
         return counted.join(self.discarded, on=PLACE_SCHEMA.names(), how="anti", maintain_order="left")
 
     def _counts(self, frame: pl.DataFrame) -> pl.Expr:
-        """Beyond the copy, everything; before it what is in scope, up to the plan's end less what is left out."""
+        """Return what counts: after the copy everything; before it what is in scope, if not left out."""
         offset = pl.col("log_offset")
         beyond = offset >= _by_log(self.copied, default=0)
         ends = {one.log: one.end for one in self.selection.ranges}
@@ -72,7 +72,7 @@ class Sieve:
         return scope.fill_null(False)
 
     def _in_time(self, frame: pl.DataFrame) -> pl.Expr:
-        """A refused record may have no readable time: it then counts, since it changes nothing but its own outcome."""
+        """Return whether the time fits. A refused record without a readable time counts: it changes nothing else."""
         inside = pl.lit(True)
         if "recorded_at" not in frame.columns:
             return inside
@@ -84,7 +84,7 @@ class Sieve:
 
 
 def _by_log(numbers: Mapping[int, int], default: int) -> pl.Expr:
-    """The number of each row's log partition; the default for those that have none."""
+    """Return the number for each row's log partition; the default if it has none."""
     if not numbers:
         return pl.lit(default, pl.Int64)
     return pl.col("log").cast(pl.Int64).replace_strict(dict(numbers), default=default, return_dtype=pl.Int64)

@@ -1,7 +1,7 @@
-"""Make a replay's shadow: a whole warehouse in a schema of its own, in the database of the live one.
+"""Create a replay's shadow: a whole warehouse in its own schema, in the database of the live one.
 
-Its tables are made by the same migrations. Registers (policy, sources with their numbers, calendar) are copied. State
-is copied when the replay has a scope, and the scope then withdrawn; the shadow of a whole rebuild begins empty.
+The same migrations create its tables. Registers (policy, sources with their numbers, calendar) are copied. State
+is copied if the replay has a scope, and then the scope is withdrawn; the shadow of a whole rebuild begins empty.
 """
 
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, text, update
@@ -21,14 +21,14 @@ from hub.warehouse.tables.kinds import TableKind, in_schema, tables_of
 from hub.warehouse.tables.replays import replay, replay_position
 
 NUMBERS_APART = 1_000_000
-"""Questions that a shadow opens are numbered beyond those of the live warehouse until both are compared."""
+"""Numbers of questions that a shadow opens lie this far above the live ones until both are compared."""
 
 _REGISTERS = ("calendar", "calendar_day", "source", "authority", "policy")
 """In the order in which they may be filled."""
 
 
 def fill_shadow(ground: Ground, replay: Replay) -> None:
-    """Make the shadow anew and put in it what the plan begins with; what an earlier try left is dropped.
+    """Create the shadow from the beginning and fill it with what the plan starts from; drops what an earlier try left.
 
     Leaves the replay RUNNING, with a position for each log partition.
     """
@@ -50,18 +50,18 @@ def fill_shadow(ground: Ground, replay: Replay) -> None:
 
 
 def set_running(connection: Connection, live: str, number: int) -> None:
-    """Note on a shadow's connection, in its transaction, that the replay is under way."""
+    """Record on a shadow's connection, in its transaction, that the replay is running."""
     running = update(replay).values(state=ReplayState.RUNNING.value, changed_at=func.now(), asked=None)
     connection.execute(running.where(replay.c.id == number), execution_options=in_live(live))
 
 
 def drop_schema(connection: Connection, schema: str) -> None:
-    """Drop a shadow with all that is in it; one that is not there is no error."""
+    """Drop a shadow with everything in it; it is no error if it does not exist."""
     connection.execute(DropSchema(schema, cascade=True, if_exists=True))
 
 
 def _copy(ground: Ground, replay: Replay) -> None:
-    """Copy registers, and state if the replay has a scope, as they stand at one moment."""
+    """Copy registers, and state if the replay has a scope, as they are at one moment."""
     with ground.live.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
         by_name = {table.name: table for table in tables_of(TableKind.REGISTER)}
         for name in reversed(_REGISTERS):
@@ -85,15 +85,15 @@ def _copy_rows(connection: Connection, table: Table, live: str, shadow: str) -> 
 
 
 def _place(connection: Connection, replay: Replay) -> None:
-    """Put every log partition where the replay begins to read it.
+    """Set every log partition to where the replay begins to read it.
 
-    Partitions outside the scope, and those the warehouse has met since the plan was made, are read when it catches up.
+    Partitions outside the scope, and new ones since the plan was made, are read when the replay catches up.
     """
     planned = {one.log: one for one in replay.selection.ranges}
     connection.execute(delete(replay_position).where(replay_position.c.replay == replay.id))
     shadow = in_schema(log_partition, replay.shadow)
     for place in live_places(connection):
-        # The shadow of a whole rebuild has no copy: what is new since the plan begins at its beginning.
+        # The shadow of a whole rebuild has no copy: a partition that is new since the plan is read from its beginning.
         elsewhere = place.first if replay.selection.is_whole else place.next_offset
         one = planned.get(place.log) or PlannedRange(
             place.log, place.topic, place.partition, elsewhere, elsewhere, elsewhere, place.first
@@ -121,9 +121,10 @@ def _number_apart(connection: Connection, table: Table, shadow: str) -> None:
 
 
 def _analyze(ground: Ground, replay: Replay) -> None:
-    """Tell the planner what the copied tables hold; autovacuum would come too late for the first batches.
+    """Give the planner statistics of the copied tables; autovacuum would come too late for the first batches.
 
-    Before the scope is withdrawn: the batches fill again what that empties, and a plan for nothing is slow for much.
+    This is done before the scope is withdrawn: the batches fill again what that empties, and a query plan made for
+    empty tables is slow for full ones.
     """
     if replay.selection.is_whole:
         return
@@ -134,7 +135,7 @@ def _analyze(ground: Ground, replay: Replay) -> None:
 
 
 def add_new_partitions(connection: Connection, replay: Replay, shadow: str) -> None:
-    """Give the shadow the log partitions that the live warehouse has met since, each at its beginning."""
+    """Give the shadow the log partitions that are new in the live warehouse since, each at its beginning."""
     table = in_schema(log_partition, shadow)
     names = [column.name for column in log_partition.columns if column.name != "next_offset"]
     new = select(*(log_partition.c[name] for name in names), log_partition.c.first_offset).where(

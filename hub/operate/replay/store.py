@@ -1,4 +1,4 @@
-"""Plans of replays as stored: read them, move them from state to state, ask a running one to pause or stop."""
+"""Stored plans of replays: read them, move them from state to state, ask a running one to pause or stop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +18,16 @@ from hub.warehouse.tables.core import log_partition
 from hub.warehouse.tables.replays import replay, replay_position
 
 PREFIX = "replay_"
-"""Of a shadow's schema; its number follows."""
+"""Prefix of a shadow's schema; the replay's number follows."""
 
 
 class ReplayState(StrEnum):
-    """Where a replay stands.
+    """The state of a replay.
 
-    PLANNED: nothing is there but the plan. FILLING: the shadow is being made; what was begun is begun anew.
+    PLANNED: only the plan exists. FILLING: the shadow is being created; an interrupted one is created again.
     RUNNING: events are being read, or were when the process ended. READY: the shadow has read what the live warehouse
-    had when it looked last. SWITCHED: the replayed state is live, and the shadow holds the state of before. UNDONE: the
-    state of before is live again. CANCELLED, DROPPED: the shadow is gone.
+    had at the last look. SWITCHED: the replayed state is live, and the shadow holds the earlier state. UNDONE: the
+    earlier state is live again. CANCELLED, DROPPED: the shadow is gone.
     """
 
     PLANNED = "PLANNED"
@@ -41,7 +41,7 @@ class ReplayState(StrEnum):
 
 
 class Asked(StrEnum):
-    """What somebody asks of the process that runs a replay; it looks between batches."""
+    """A request to the process that runs a replay; it looks for one between batches."""
 
     PAUSE = "PAUSE"
     CANCEL = "CANCEL"
@@ -83,7 +83,7 @@ class Replay:
     events_per_s: float | None
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return the replay as JSON values."""
         return asdict(self) | {
             "selection": self.selection.as_json(),
             "made_at": self.made_at.isoformat(),
@@ -100,7 +100,7 @@ def store_plan(connection: Connection, values: dict[str, Any]) -> int:
 
 
 def replays(connection: Connection, most: int = 50) -> list[Replay]:
-    """Return the latest plans, newest first."""
+    """Return the latest plans, the newest first."""
     return [_of(row) for row in connection.execute(select(replay).order_by(replay.c.id.desc()).limit(most))]
 
 
@@ -108,11 +108,11 @@ def replay_numbered(connection: Connection, number: int) -> Replay:
     """Return a plan.
 
     Raises:
-        ConfigError: there is none of that number.
+        ConfigError: there is none with that number.
     """
     row = connection.execute(select(replay).where(replay.c.id == number)).one_or_none()
     if row is None:
-        raise ConfigError([f"there is no replay {number}: `hub replay list` shows those there are"])
+        raise ConfigError([f"there is no replay {number}: `hub replay list` lists the existing ones"])
     return _of(row)
 
 
@@ -167,14 +167,14 @@ def set_state(connection: Connection, number: int, state: ReplayState, **more: A
 
 
 def check_state(replay: Replay, doing: str, *allowed: ReplayState) -> None:
-    """Refuse what cannot be done to a replay in its state; raises ConfigError."""
+    """Refuse an action that a replay's state does not allow; raises ConfigError."""
     if replay.state not in allowed:
         needed = " or ".join(state.value for state in allowed)
         raise ConfigError([f"replay {replay.id} is {replay.state.value}: {doing} needs {needed}"])
 
 
 def ask(engine: Engine, number: int, asked: Asked | None, by: Action) -> Replay:
-    """Ask the process that runs a replay to pause or stop; None: to go on. Return the replay as it was.
+    """Ask the process that runs a replay to pause or stop; None: to go on. Return the replay as it was before.
 
     Raises:
         ConfigError: there is no such replay, or it is not running.
@@ -188,19 +188,19 @@ def ask(engine: Engine, number: int, asked: Asked | None, by: Action) -> Replay:
 
 
 def set_asked(connection: Connection, number: int, asked: Asked | None) -> None:
-    """Note what is asked of a replay, in the caller's transaction."""
+    """Store a request to a replay, in the caller's transaction."""
     connection.execute(update(replay).values(asked=asked and asked.value).where(replay.c.id == number))
 
 
 def asked_of(connection: Connection, number: int) -> Asked | None:
-    """Return what is asked of a replay now."""
+    """Return the present request to a replay."""
     asked = connection.execute(select(replay.c.asked).where(replay.c.id == number)).scalar_one()
     return Asked(asked) if asked else None
 
 
 @contextmanager
 def hold_replay(engine: Engine, number: int) -> Iterator[None]:
-    """Hold a replay while a block works on it; raises HubError when another process does."""
+    """Hold a replay while a ``with`` block works on it; raises HubError if another process holds it."""
     with session_lock(engine, Lock.REPLAY, number) as mine:
         if mine is None:
             raise HubError(f"another process works on replay {number}")

@@ -1,7 +1,7 @@
 """Make a shadow live, and go back: the tables of state change places, in one transaction.
 
-What the live warehouse held before stands in the shadow's schema afterwards, with everything a warehouse needs to catch
-up: so going back loses nothing that came since. Audit rows, offsets, policy and calendar stay where they are.
+What the live warehouse held before is afterwards in the shadow's schema, with everything a warehouse needs to catch
+up. So going back loses nothing that came since. Audit rows, offsets, policy and calendar stay where they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,11 +30,11 @@ from hub.warehouse.tables.kinds import TableKind, in_schema, of_shadow, tables_o
 from hub.warehouse.tables.replays import replay
 
 MOST_HELD = 200_000
-"""Most records that are caught up with while the live worker is held back."""
+"""Most records to catch up with while the live worker must wait."""
 
 LOCK_TIMEOUT = "10s"
 _SHORT_LOCK_TIMEOUT = "300ms"
-"""Less than what PostgreSQL waits before it looks for a deadlock (``deadlock_timeout``, 1 s) and ends somebody."""
+"""Shorter than PostgreSQL's wait before it looks for a deadlock (``deadlock_timeout``, 1 s) and ends a session."""
 _TRANSIT = "replay_transit"
 
 
@@ -43,8 +43,8 @@ class Switched:
     """What a switch, or its undoing, did.
 
     Fields:
-        caught_up: events read because the live warehouse had consumed them since.
-        published: keys noted for share; none without ``publish`` in the plan.
+        caught_up: events that were read because the live warehouse had consumed them since.
+        published: keys noted for share; none if the plan does not have ``publish``.
         withdrawn: keys and sources whose newest claim is gone or older.
         tables: tables that changed places.
     """
@@ -58,21 +58,21 @@ class Switched:
 
 
 def switch(ground: Ground, number: int, by: Action, watch: Callable[[Progress], None]) -> Switched:
-    """Make a replay's shadow live; the live worker waits meanwhile, and goes on.
+    """Make a replay's shadow live; the live worker waits meanwhile, then goes on.
 
     Raises:
-        ConfigError: the replay is not READY, or what it was planned under is not in force any more.
-        HubError: the live warehouse moves on faster than the shadow catches up.
+        ConfigError: the replay is not READY, or the policy or tables of its plan have changed.
+        HubError: the live warehouse moves faster than the shadow catches up.
     """
     return _change_places(ground, number, by, watch, ReplayState.READY)
 
 
 def undo(ground: Ground, number: int, by: Action, watch: Callable[[Progress], None]) -> Switched:
-    """Make the state of before a switch live again, with all that has come since.
+    """Make the state before a switch live again, with everything that has come since.
 
     Raises:
         ConfigError: the replay is not SWITCHED, a later one is, or another policy is in force.
-        HubError: the live warehouse moves on faster than the state of before catches up.
+        HubError: the live warehouse moves faster than the earlier state catches up.
     """
     return _change_places(ground, number, by, watch, ReplayState.SWITCHED)
 
@@ -97,7 +97,7 @@ def _change_places(
 
 
 def _check_latest(connection: Connection, plan: Replay) -> None:
-    """Going back passes by every later switch, the latest first."""
+    """Refuse to go back past a later switch: the latest switch must be undone first."""
     later = connection.execute(
         select(func.max(replay.c.id)).where(
             replay.c.state == ReplayState.SWITCHED.value, replay.c.changed_at > plan.changed_at, replay.c.id != plan.id
@@ -108,7 +108,7 @@ def _check_latest(connection: Connection, plan: Replay) -> None:
 
 
 def _transact(ground: Ground, replay: Replay, by: Action, watch: Callable[[Progress], None]) -> Switched:
-    """Hold back the live worker, catch up with the rest, and change places."""
+    """Make the live worker wait, catch up with the rest, and change places."""
     with translated_errors("changing places"), ground.live.begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
         hold_back_batches(connection)
@@ -147,7 +147,7 @@ def _catch_up_held(connection: Connection, ground: Ground, replay: Replay, watch
 
 
 def _check_alike(connection: Connection, replay: Replay) -> None:
-    """Refuse when the two do not stand at the same place of the log, or reckon by other calendars."""
+    """Refuse if the two are not at the same place in the log, or compute deadlines by different calendars."""
     mine = of_shadow(log_partition, replay.shadow)
     apart = connection.execute(
         select(log_partition.c.topic, log_partition.c.partition, log_partition.c.next_offset, mine.c.next_offset)
@@ -157,7 +157,7 @@ def _check_alike(connection: Connection, replay: Replay) -> None:
     if apart:
         topic, partition, live, shadow = apart[0]
         raise HubError(
-            f"{topic}/{partition}: the live warehouse stands at offset {live} and the shadow at {shadow}: "
+            f"{topic}/{partition}: the live warehouse is at offset {live} and the shadow at {shadow}: "
             f"run `hub replay run {replay.id} --execute` again"
         )
     theirs = of_shadow(calendar, replay.shadow)
@@ -166,12 +166,12 @@ def _check_alike(connection: Connection, replay: Replay) -> None:
     ]
     if versions[0] != versions[1]:
         raise ConfigError(
-            [f"deadlines are reckoned by {versions[0]} now, in the shadow by {versions[1]}: make a new plan"]
+            [f"deadlines are computed by {versions[0]} now, in the shadow by {versions[1]}: make a new plan"]
         )
 
 
 def _swap(connection: Connection, live: str, shadow: str) -> int:
-    """Let the tables of state of two schemas change places; return how many pairs there were."""
+    """Exchange the tables of state of two schemas; return how many pairs there were."""
     tables = tables_of(TableKind.STATE)
     _lock(connection, tables, (live, shadow))
     connection.execute(CreateSchema(_TRANSIT))
@@ -183,9 +183,9 @@ def _swap(connection: Connection, live: str, shadow: str) -> int:
 
 
 def _lock(connection: Connection, tables: Sequence[Table], schemas: Sequence[str]) -> None:
-    """Have the tables for this transaction alone: all of them, or none for a moment, and then again.
+    """Lock the tables for this transaction alone: all of them at once, or none; then wait a moment and try again.
 
-    Whoever reads several of them, in another order, would wait for us while we wait for them.
+    A reader of several tables, in another order, would otherwise wait for us while we wait for it.
     """
     names = ", ".join(_quoted(connection, table, schema) for schema in schemas for table in tables)
     connection.execute(text(f"SET LOCAL lock_timeout = '{_SHORT_LOCK_TIMEOUT}'"))

@@ -22,20 +22,20 @@ from hub.warehouse.tables.kinds import of_shadow
 VERIFY = "replay.verify"
 _TRIES = 3
 _BETWEEN_S = 2.0
-"""What the live worker is about to release, the rebuilt warehouse has released already: look again."""
+"""Seconds between two looks: the rebuilt warehouse may have released what the live worker is just about to release."""
 _MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a rebuild came to.
+    """What a rebuild found.
 
     Fields:
         id: of the replay, whose shadow is gone.
         events: events read.
         seconds: from the first to the last of them.
         rows: rows compared, by table.
-        differing: rows that the two do not share, named; empty when they are equal.
+        differing: rows that only one of the two has, named; empty if they are equal.
     """
 
     id: int
@@ -50,7 +50,7 @@ def verify(ground: Ground, by: Action, watch: Callable[[Progress], None], cap: i
 
     Raises:
         ConfigError: no policy is in force, or no event was consumed.
-        LostRangeError: the log does not hold all the hub ever consumed.
+        LostRangeError: the log does not hold everything that the hub ever consumed.
     """
     planned = plan_replay(ground.live, Filters(), False, by)
     try:
@@ -69,7 +69,7 @@ def verify(ground: Ground, by: Action, watch: Callable[[Progress], None], cap: i
 
 
 def _compare(ground: Ground, number: int, watch: Callable[[Progress], None]) -> tuple[int, dict[str, int], list[str]]:
-    """Bring the rebuilt warehouse to where one snapshot of the live one stands, and compare the two."""
+    """Bring the rebuilt warehouse to the point of one snapshot of the live one, and compare the two."""
     of = checked(ground.live, number)
     with (
         hold_replay(ground.live, number),

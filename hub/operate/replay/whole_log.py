@@ -11,11 +11,11 @@ from hub.operate.replay.event_log import LogRange, Reader, read_ranges
 from hub.topology import is_closed
 
 Begins = Callable[[Sequence[LogRange]], Mapping[tuple[str, int], int]]
-"""Tells where the topics begin, by (topic, partition)."""
+"""Returns where the topics begin, by (topic, partition)."""
 
 
 def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
-    """Return a reader of the event topics and of an archive; without one, of the topics alone."""
+    """Return a reader of the event topics and an archive; without an archive, of the topics alone."""
 
     def topics(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
         return read_ranges(bootstrap, ranges, most)
@@ -34,9 +34,9 @@ _NO_AGE_WANTED = 1 << 62
 
 
 def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:
-    """Return a reader of what the archive alone holds, the partitions by turns, then of what the topics hold.
+    """Return a reader of what only the archive holds, partitions in turn, and then of what the topics hold.
 
-    A range of which the archive lacks the beginning is left to the topics' reader, which names what is lost.
+    A range whose beginning is missing in the archive is left to the topics' reader, which reports what is lost.
     """
 
     async def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
@@ -80,7 +80,7 @@ def _archived(archive: Path, stretch: LogRange, most: int) -> Iterator[Polled]:
 
 
 def _by_turns(readings: list[Iterator[Polled]]) -> Iterator[Polled]:
-    """Yield one piece of each reading after the other, so that partitions advance together."""
+    """Yield one piece of each reading in turn, so that partitions advance together."""
     while readings:
         for reading in list(readings):
             polled = next(reading, None)

@@ -1,7 +1,7 @@
-"""Withdraw from a shadow what is said within a replay's scope, so that it says there what the selected events say.
+"""Withdraw from a shadow what sources say within a replay's scope; then it says only what the selected events say.
 
-A claim is withdrawn as if its source had taken it back: what follows from claims follows from that too, by the merge's
-own statements. Then its rows go. Questions about it are closed, not deleted: one that is asked again keeps its number.
+A claim is withdrawn as if its source had withdrawn it: the merge's own statements update what follows from
+it. Then its rows are deleted. Questions about it are closed, not deleted: one that is asked again keeps its number.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ _ABOUT_CLAIMS = (
     VERSION_REUSED,
     TIME_IN_FUTURE,
 )
-"""Kinds of questions that one claim raises; the others are brought in line by the merge's own steps."""
+"""Kinds of questions that one claim raises; the merge's own steps update the others."""
 
 
 def withdraw_scope(connection: Connection, selection: Selection) -> int:
@@ -58,7 +58,7 @@ def withdraw_scope(connection: Connection, selection: Selection) -> int:
 
 @cache
 def withdrawn(tables: AspectTables) -> Table:
-    """The temporary table of an aspect's withdrawn claims: identity and source."""
+    """Return the temporary table of an aspect's withdrawn claims: identity and source."""
     names = [*tables.identity, "source"]
     columns = [Column(name, tables.claim.c[name].type) for name in names]
     name = f"{tables.name.replace('.', '_')}_withdrawn"
@@ -89,7 +89,7 @@ def _take_back(connection: Connection, tables: AspectTables, place: Place) -> No
 
 
 def _drop_links(connection: Connection, tables: AspectTables, place: Place) -> None:
-    """Forget what the withdrawn claims, or decisions, say of other keys."""
+    """Delete what the withdrawn claims, or decisions, say of other keys."""
     noted, link = withdrawn(tables), identity_link
     if tables.entity is REVIEW:
         claim = tables.claim
@@ -126,7 +126,7 @@ def _close_questions(connection: Connection, tables: AspectTables) -> None:
 
 
 def _decide_without(connection: Connection, decisions: AspectTables, place: Place) -> None:
-    """Decide anew the conflicts that the withdrawn decisions were about."""
+    """Decide again the conflicts that the withdrawn decisions were about."""
     claim, noted = decisions.claim, withdrawn(decisions)
     about = (
         select(claim.c.subject_key)
@@ -142,7 +142,7 @@ def _decide_without(connection: Connection, decisions: AspectTables, place: Plac
 
 
 def _records_that_wait(tables: AspectTables, selection: Selection) -> Delete:
-    """Parked records of the scope: those that are selected are read again."""
+    """Delete parked records of the scope: the selected ones are read again."""
     waiting = delete(parked).where(parked.c.subject == tables.aspect.subject)
     if selection.sources is not None:
         waiting = waiting.where(parked.c.source.in_(list(selection.sources.values())))
@@ -152,7 +152,7 @@ def _records_that_wait(tables: AspectTables, selection: Selection) -> Delete:
 
 
 def _rows_gone(tables: AspectTables) -> Iterable[Delete]:
-    """Delete the withdrawn claims, their companions, and the records that no claim is left of."""
+    """Delete the withdrawn claims, their companions, and the records without a claim."""
     noted, claim, record = withdrawn(tables), tables.claim, tables.record
     for table in (tables.sensitive, claim):
         if table is not None:

@@ -1,6 +1,6 @@
-"""From what an operator has in hand to the keys of a thing: a code, a number, a key, an event's id, a place of the log.
+"""From what an operator has to the keys of a thing: a code, a number, a key, an event's id, a place in the log.
 
-What was typed is hashed or looked up and never repeated: it may be a person's number.
+What was typed is hashed or looked up, and never repeated: it may be a person's number.
 """
 
 from collections.abc import Iterator
@@ -28,12 +28,12 @@ _FIRST_LOOKED_FOR = (DOSSIER, CITIZEN)
 
 
 class NoKeyError(NoSuchThingError):
-    """A place of the log was named of which the hub knows no key: ``hub.operate.trace.place`` tells what it knows."""
+    """The hub knows no key for the named place in the log: ``hub.operate.trace.place`` shows what it knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was meant: the thing's key, its events, and the one event of them if one was asked for."""
+    """What was meant: the thing's key, its events, and the one event if a single one was asked for."""
 
     entity: Entity
     key: UUID
@@ -48,7 +48,7 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
         connection: of the warehouse.
         who: ``topic/partition@offset``, an event's id, a key, or a code or number of any entity.
         secret: of the keyed hash.
-        entity: look among this entity's only.
+        entity: search only this entity.
 
     Raises:
         NoSuchThingError: the hub has never read an event of it.
@@ -75,7 +75,7 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
 def _meant(
     connection: Connection, text: str, secret: str, entity: str | None
 ) -> Iterator[tuple[Entity | None, tuple[UUID, ...]]]:
-    """Yield the keys that a text can mean, entity by entity; a key that was typed belongs to whichever has it."""
+    """Yield the keys that a text can mean, entity by entity; a typed key belongs to whichever entity has it."""
     if len(text.replace("-", "")) == 32:
         with suppress(ValueError):
             yield None, (UUID(text),)
@@ -100,7 +100,7 @@ def _of_event(connection: Connection, event_id: UUID) -> Found:
 
 @cache
 def places_of_event() -> Select[str, int, int]:
-    """Select where events with one of the ids ``:names`` stand in the log, the first decided first."""
+    """Select the places in the log of events with one of the ids ``:names``, the one decided first comes first."""
     of_event = rows_naming(audit.c.event_id).cte("of_event").prefix_with("MATERIALIZED")
     return (
         select(log_partition.c.topic, log_partition.c.partition, of_event.c.log_offset)

@@ -1,6 +1,7 @@
 """Where is it? Every hop of a thing's events: at the source, on the log, decided, parked and released, on the portal.
 
-Nothing an event says is read but when it was appended to the log, so nothing needs masking: keys are hashes.
+Of an event's content nothing is read; only the time when it was appended to the log. So nothing needs masking: keys are
+hashes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,12 +31,12 @@ from hub.warehouse.tables.replays import replay, replay_position
 
 _CHANGING = frozenset({Outcome.APPLIED, Outcome.SUPERSEDED})
 _CLOCKS_DIFFER_BY = timedelta(milliseconds=1)
-"""The log's timestamps have no more than milliseconds."""
+"""The log's timestamps have only milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that an event's transaction opened or closed: a conflict or a question, by its number."""
+    """A conflict or a question that an event's transaction opened or closed, by its number."""
 
     what: str
     number: str
@@ -50,8 +51,8 @@ class Passage:
     """One event's way through the hub.
 
     Fields:
-        event: as the audit log has it; for a released one, what it became.
-        appended_at: when the log took it; None: the log no longer holds it, or could not be asked.
+        event: as in the audit log; for a released event, what it became.
+        appended_at: when the log received it; None: the log no longer holds it, or could not be asked.
         waits_for: what a parked event waits for.
         effects: what its transaction opened and closed.
         published: the record that was published after it, if its outcome changed one.
@@ -72,7 +73,7 @@ class Passage:
 class Trace:
     """A thing's way: its passages in the order in which they were decided, and what a reader must know.
 
-    ``asked``: the record of a topic of share's by whose place the thing was asked for.
+    ``asked``: if the thing was named by a place on a topic of share: the record there.
     """
 
     entity: str
@@ -84,7 +85,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What the warehouse knows of the events beside their outcomes."""
+    """What the warehouse knows of the events besides their outcomes."""
 
     published_key: UUID
     waits: Mapping[Place, str | None]
@@ -99,15 +100,16 @@ def trace(
 
     Args:
         engine: of the warehouse.
-        bootstrap: Kafka brokers; without them times on the log and on the portal are missing, and a note says so.
+        bootstrap: Kafka brokers; if they are unreachable, times on the log and the portal are missing, and a note says
+            so.
         secret: of the keyed hash.
-        who: a code, number, key, event id or place of the log; a place on the portal's topics too.
-        entity: name of the entity that ``who`` names, if it must be said.
-        archive: folder that holds what the log no longer does.
+        who: a code, number, key, event id or place in the log; also a place on the portal's topics.
+        entity: name of the entity that ``who`` means, if the text alone is not clear.
+        archive: folder that holds what the log no longer holds.
 
     Raises:
         NoSuchThingError: the hub has never read an event of it.
-        UnreachableError: the database does not answer; or Kafka, where a place on the portal's topics was named.
+        UnreachableError: the database does not answer; or Kafka, if a place on the portal's topics was named.
     """
     shared = shared_record(bootstrap, who.strip())
     if shared is not None:
@@ -140,7 +142,7 @@ def _of_the_log(
     except UnreachableError as error:
         notes.append(f"without times on the log and the portal: {error.message}")
         return LogValues({}), []
-    # a record without a value has a time all the same: it is there
+    # a record without a value still has a time: it exists
     if gone := read.gone - read.appended.keys():
         notes.append(f"the log no longer holds {len(gone)} of these records")
     if topic is None:
@@ -184,7 +186,7 @@ def _stored(connection: Connection, found: Found, events: Sequence[Event]) -> _S
 
 
 def _effects(connection: Connection, key: UUID) -> list[tuple[datetime, Effect]]:
-    """Return what was opened and closed about a key: at the time of a transaction, which is that of its batch."""
+    """Return what was opened and closed about a key, with the time of the transaction, which is its batch's time."""
     effects: list[tuple[datetime, Effect]] = []
     conflicts = select(conflict, source.c.code).join(source, source.c.id == conflict.c.source)
     for row in connection.execute(conflicts.where(conflict.c.key == key)):

@@ -1,4 +1,4 @@
-"""What is known of one place of the log whose record has no key, or that the hub has not read: an alert may name it."""
+"""What is known of a place in the log whose record has no key or was not read by the hub: an alert may name it."""
 
 import re
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _PLACE = re.compile(r"^(?P<topic>[\w.\-]+)/(?P<partition>\d{1,9})(?:[@/](?P<offs
 
 @dataclass(frozen=True, slots=True)
 class PlaceStory:
-    """A place of the log in words.
+    """A place in the log, in words.
 
     Fields:
-        place: which; of a partition alone, where it stands.
+        place: which place; for a partition alone, how far the hub has read it.
         outcome, reason, detail: what became of its record; None: nothing yet.
-        record: as the log has it; None: the log has none there.
-        said: what is known, a sentence each.
-        do: commands that say more.
+        record: as in the log; None: the log has none there.
+        said: what is known, one sentence each.
+        do: commands that show more.
     """
 
     place: Place
@@ -70,9 +70,9 @@ class _Known:
 
 
 def place_named(text: str) -> tuple[str, int, int | None] | None:
-    """Return the topic, partition and offset that a text names, a subject standing for its topic; None: it names none.
+    """Return the topic, partition and offset that a text names; a subject means its topic. None: the text names none.
 
-    The offset is None where only a partition is named, as alerts do.
+    The offset is None if only a partition is named, as alerts do.
     """
     found = _PLACE.match(text.strip())
     if found is None:
@@ -86,8 +86,8 @@ def story_of(engine: Engine, bootstrap: str, named: tuple[str, int, int | None])
 
     Args:
         engine: of the warehouse.
-        bootstrap: Kafka brokers; a broker that is away is said in the story.
-        named: as ``place_named`` gives it.
+        bootstrap: Kafka brokers; the story says so if they are unreachable.
+        named: as ``place_named`` returns it.
 
     Raises:
         RetryableError: the warehouse does not answer.
@@ -140,13 +140,13 @@ def _said(known: _Known, record: LogRecord | None, away: str) -> Iterator[str]:
     if known.next_offset is None or known.first_offset is None:
         yield "the hub has never read this partition"
     elif known.row is not None:
-        yield "the record has no key of the hub's: it could not be read as an event"
+        yield "the record has no key that the hub knows: it could not be read as an event"
     elif offset < known.first_offset:
         yield f"the hub began to read this partition at {known.first_offset}, after this place"
     elif offset < known.next_offset:
-        yield "it was read past, and no record stands here: a marker of a transaction, or what a transaction aborted"
+        yield "the hub read past it, and no record is here: a transaction's marker, or an aborted record"
     else:
-        yield f"it is not decided yet: {offset - known.next_offset:,} places stand before it"
+        yield f"it is not decided yet: {offset - known.next_offset:,} places are before it"
     if known.stop is not None:
         stop = known.stop
         since = f" since {stop.stopped_at:%Y-%m-%d %H:%M:%S} UTC" if stop.stopped_at else ""
@@ -156,7 +156,7 @@ def _said(known: _Known, record: LogRecord | None, away: str) -> Iterator[str]:
     elif record is None:
         yield "the log holds no record here now"
     elif record.why:
-        yield f"the bytes here are no record: {record.why}"
+        yield f"the bytes here are not a record: {record.why}"
 
 
 def _commands(known: _Known) -> Iterator[str]:

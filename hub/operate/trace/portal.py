@@ -1,8 +1,8 @@
 """When a golden record was published after each of its events: found on its compacted topic by key and time.
 
-Share notes nothing about single records. A key's records lie in one partition, in the order of publication, and come
-soon after the transaction that changed them: so each search begins at the time of an event and is short. Where the
-topic was compacted, an older publication is gone and the next one that is still there is found.
+Share notes nothing about single records. A key's records are in one partition, in the order of publication, and come
+soon after the transaction that changed them. So each search begins at the time of an event and is short. If compaction
+has removed an older publication, the next one that still exists is found.
 """
 
 import time
@@ -30,11 +30,11 @@ class Published:
     """A record on a portal topic.
 
     Fields:
-        at: when the topic took it, by its timestamp.
+        at: when the topic received it, by its timestamp.
         is_tombstone: it says that the hub no longer holds one.
-        published_at: what its header says: when share read it; None: it has no such header.
-        position: what its header says: ``topic/partition/offset`` of the newest row of the audit log that changed it;
-            None: it was published again as it was, or before there was such a header.
+        published_at: from its header: when share read it; None: it has no such header.
+        position: from its header: ``topic/partition/offset`` of the newest row of the audit log that changed it;
+            None: it was published again unchanged, or before this header existed.
     """
 
     topic: str
@@ -47,7 +47,7 @@ class Published:
 
 
 def publications(bootstrap: str, topic: str, key: UUID, since: Collection[datetime]) -> list[Published]:
-    """Return, for each of some times, the first record of the key that was published then or later; each once.
+    """Return, for each of some times, the first record of the key that was published then or later; each only once.
 
     Raises:
         UnreachableError: no broker answers.

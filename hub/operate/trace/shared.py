@@ -1,7 +1,7 @@
-"""From a record on a topic that share writes to what it speaks of: a thing, or the place of an event.
+"""From a record on a topic of share to what it is about: a thing, or the place of an event.
 
-A golden record has its thing's key; its header ``hub.position`` names the event that changed it last. A flag has the
-header alone. The copy of a dead letter has the header ``hub.origin``: where its record stands.
+A golden record has its thing's key; its header ``hub.position`` names the event that changed it last. A flag has only
+this header. The copy of a dead letter has the header ``hub.origin``: the place of its record.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class SharedRecord:
     """A record that share wrote.
 
     Fields:
-        record: as the log has it.
-        who: what to trace: a key, or a place of the log.
-        entity: whose key it is; None where ``who`` is a place.
+        record: as in the log.
+        who: what to trace: a key, or a place in the log.
+        entity: whose key it is; None if ``who`` is a place.
     """
 
     record: LogRecord
@@ -34,15 +34,15 @@ class SharedRecord:
 
 
 def shared_record(bootstrap: str, text: str) -> SharedRecord | None:
-    """Return the record that a text names by its place on a topic of share's; None: it names none.
+    """Return the record that a text names by its place on a topic of share; None: it names none.
 
     Raises:
-        NoSuchThingError: the topic holds no record there, or one that says of no event.
+        NoSuchThingError: the topic holds no record there, or one that refers to no event.
         UnreachableError: no broker answers.
     """
     if text.startswith(f"{JOB_LOG}/"):
         raise NoSuchThingError(
-            "this position is a job of the hub, and no event: parked records let in, a policy applied, units "
+            "this position is a job of the hub, not an event: parked records let in, a policy applied, units "
             "recoded or a replay switched; trace the record itself, by its code, its key or its place"
         )
     named = place_named(text)
@@ -69,4 +69,4 @@ def _meant(record: LogRecord) -> SharedRecord:
     for name in (HEADER_POSITION, HEADER_ORIGIN):
         if name in said and not said[name].startswith(JOB_LOG):
             return SharedRecord(record, said[name], None)
-    raise NoSuchThingError(f"the record says of no event: it has no header {HEADER_POSITION} or {HEADER_ORIGIN}")
+    raise NoSuchThingError(f"the record refers to no event: it has no header {HEADER_POSITION} or {HEADER_ORIGIN}")

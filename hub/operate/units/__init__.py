@@ -1,1 +1,1 @@
-"""Reference data that no source database holds: units and procedures; look up, count residents, recode."""
+"""Administrative units: publish them, look them up, count residents, recode residences."""

@@ -1,6 +1,6 @@
 """Publish the country's administrative units as ``admin_unit.changed`` events of the statistics office.
 
-Repeatable: the same tables give the same events, which the hub then audits as duplicates.
+It may be repeated: the same tables give the same events, which the hub then audits as duplicates.
 """
 
 import uuid
@@ -39,7 +39,7 @@ def unit_events(recorded_at: datetime) -> Iterator[dict[str, Any]]:
 
 def _event(unit: UnitInterval, recorded_at: datetime) -> dict[str, Any]:
     began = REFORM_DAY if unit.scheme is UnitScheme.GSO_2004 else unit.valid_from
-    # What says more than was published before is another version and another event.
+    # An event that says more than an earlier publication has another version and another id.
     more = ["|with agency"] * (unit.agency_code is not None)
     more += ["|with its beginning"] * (unit.scheme is UnitScheme.GSO_2004)
     identity = f"{unit.scheme}|{unit.code}|{unit.version}" + "".join(more)

@@ -19,8 +19,8 @@ class UnitHistory:
     """A code's units over time.
 
     Fields:
-        units: its intervals, oldest first, each with the first day on which it no longer stands.
-        on: the one that the code names on the day asked for; its successors and predecessors are beside it.
+        units: its intervals, the oldest first, each with the first day on which the unit no longer exists.
+        on: the unit that the code means on the day asked for; the predecessors and successors are of this unit.
     """
 
     units: tuple[tuple[Unit, date | None], ...]
@@ -29,7 +29,7 @@ class UnitHistory:
     successors: tuple[Candidate, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values: ``units``, ``on`` (a number into units), ``predecessors``, ``successors``."""
+        """Return plain values: ``units``, ``on`` (an index into units), ``predecessors``, ``successors``."""
         units = [unit_json(unit) | {"valid_to": _day(end)} for unit, end in self.units]
         return {
             "units": units,
@@ -41,7 +41,7 @@ class UnitHistory:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A code to be resolved: said on a day, asked for on another; ``name`` is checked against the unit if given."""
+    """A code to resolve: used on one day, asked for on another; ``name`` is checked against the unit if given."""
 
     ref: UnitRef
     said_on: date
@@ -51,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a code is on the day asked for. ``name_agrees``: the said name is that of the said unit; None: none said."""
+    """What a code is on the day asked for. ``name_agrees``: the given name is the unit's; None: no name was given."""
 
     question: Question
     resolved: Resolved
@@ -75,19 +75,19 @@ class Answer:
 
 
 def today() -> date:
-    """Return today's date where the units are."""
+    """Return today's date in Vietnam."""
     return datetime.now(ZONE).date()
 
 
 def load_graph(connection: Connection) -> UnitGraph:
-    """Return the units as the warehouse holds them.
+    """Return the units that the warehouse holds.
 
     Raises:
         ConfigError: it holds none.
     """
     graph = read_graph(connection)
     if not graph.refs():
-        raise ConfigError(["the warehouse knows no units: publish them with hub units load, and run hub worker"])
+        raise ConfigError(["the warehouse knows no units: publish them with `hub units load`, and run `hub worker`"])
     return graph
 
 
@@ -103,9 +103,9 @@ def history_of(graph: UnitGraph, ref: UnitRef, on: date) -> UnitHistory:
 
 
 def resolve(graph: UnitGraph, question: Question) -> Answer:
-    """Resolve a code; a code no unit ever had is UNKNOWN, not an error.
+    """Resolve a code; a code that no unit ever had is UNKNOWN, not an error.
 
-    A said name that is not the unit's makes the code doubtful: units that have the name are given beside it.
+    If the given name is not the unit's, the code is doubtful: units with that name are returned as well.
     """
     resolved = graph.resolve(question.ref, question.said_on, question.on)
     if question.name is None:
@@ -128,15 +128,15 @@ def successors(graph: UnitGraph, ref: UnitRef, said_on: date, on: date) -> Answe
 
 
 def predecessors(graph: UnitGraph, ref: UnitRef, said_on: date, on: date | None = None) -> Answer:
-    """Return what a code's unit was on a day before it began; without a day, on the last one before.
+    """Return what a code's unit was on a day before it began; without a day, on the last day before.
 
     Raises:
-        ConfigError: no unit ever had the code, or it stood on that day.
+        ConfigError: no unit ever had the code, or the unit existed on that day.
     """
     unit = _named(graph, ref, said_on)
     on = on or unit.valid_from - timedelta(days=1)
     if on >= unit.valid_from:
-        raise ConfigError([f"{ref.code} stands since {unit.valid_from}, before {on}: ask for its successors"])
+        raise ConfigError([f"{ref.code} exists since {unit.valid_from}, before {on}: ask for its successors"])
     return resolve(graph, Question(ref, said_on, on))
 
 
@@ -156,7 +156,7 @@ def unit_json(unit: Unit) -> dict[str, Any]:
 
 
 def candidate_json(candidate: Candidate) -> dict[str, Any]:
-    """Return a candidate's plain values; ``share`` is FULL when every hop took the older unit over whole."""
+    """Return a candidate's plain values; ``share`` is FULL if every change took over the older unit completely."""
     return {
         "scheme": candidate.ref.scheme.value,
         "code": candidate.ref.code,
@@ -177,7 +177,7 @@ def scheme_of(word: str) -> UnitScheme:
         return UnitScheme(word.upper())
     except ValueError as error:
         known = " or ".join(scheme.value for scheme in UnitScheme)
-        raise ConfigError([f"{word} is no list of unit codes: {known}"]) from error
+        raise ConfigError([f"{word} is not a list of unit codes: {known}"]) from error
 
 
 def _named(graph: UnitGraph, ref: UnitRef, day: date) -> Unit:

@@ -1,8 +1,8 @@
-"""Recode residences after a boundary change: rows that say which code a residence has now, never a move.
+"""Recode residences after a boundary change: rows that say which code a residence has now; never a move of a person.
 
-A claim keeps what its source said, and history is not rewritten. The job appends to ``recode`` one row for every
-residence that holds a record and whose unit became another, for sure, by a day; a residence whose unit was split is
-left to an officer and only counted. Residences touched are published again. Running it again adds what is new since.
+A claim keeps what its source said, and history is not rewritten. The job appends one row to ``recode`` for every
+residence that holds a record and whose unit certainly became another one by a day. A residence whose unit was split is
+only counted and left to an officer. The recoded residences are published again. A later run adds what is new since.
 """
 
 from collections.abc import Callable
@@ -62,9 +62,9 @@ _MOVE = Table(
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
-"""The transaction's own: what each code stands for on the day of the job."""
+"""A temporary table of the transaction: what each code means on the day of the job."""
 _ROWS_AT_ONCE = 20_000
-"""About so many rows per statement: so the job can say how far it is, and records are published in bounded steps."""
+"""About this many rows per statement, so that the job can show progress and publishes records in bounded steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ class RecodePlan:
     """What a recode would do, in residences that hold a record.
 
     Fields:
-        to_recode: their unit became another for sure, and no row says so yet.
-        done: as above, with a row from an earlier job.
-        same: their code is what it was.
-        ambiguous: their unit was split: an officer's to decide, not recoded.
-        unknown: their code is no unit's, or nobody said what became of it.
-        ended: taken off the register, or over before the change.
+        to_recode: their unit certainly became another one, and no row says so yet.
+        done: the same, with a row from an earlier job.
+        same: their code has not changed.
+        ambiguous: their unit was split: an officer must decide; not recoded.
+        unknown: their code belongs to no unit, or nobody said what became of it.
+        ended: removed from the register, or ended before the change.
     """
 
     effective: date
@@ -96,7 +96,7 @@ class RecodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Who has residences recoded by a day, and why; how many rows are expected decides in how many parts it runs."""
+    """Who has residences recoded by a day, and why; ``expected``: number of rows, which decides the number of parts."""
 
     effective: date
     actor: str
@@ -105,7 +105,7 @@ class Job:
 
 
 def plan_recode(connection: Connection, effective: date) -> RecodePlan:
-    """Count what a recode would do; reads every residence once, writes nothing that stays."""
+    """Count what a recode would do; reads every residence once, writes nothing permanent."""
     _make_moves(connection, effective)
     found = _residences(_tables()).subquery()
     identity = [column.name for column in recode.primary_key.columns]
@@ -122,9 +122,9 @@ def execute_recode(
 ) -> int:
     """Recode in the caller's transaction; return how many rows were appended.
 
-    Units cannot change while it runs; claims can, and are recoded as each part finds them.
+    Units cannot change while it runs. Claims can, and each part recodes them as it finds them.
 
-    ``progress`` is called with how many parts of how many are done.
+    ``progress`` receives how many parts are done, and how many there are.
     """
     hold(connection, Lock.UNITS, shared=True)
     detail = {"effective": job.effective.isoformat(), "expected": job.expected}
@@ -151,16 +151,16 @@ def _tables() -> AspectTables:
 
 
 def _bounds(part: int, parts: int) -> tuple[UUID, UUID]:
-    """The first and last key of a part; keys are hashes and fill the space evenly."""
+    """Return the first and last key of a part; keys are hashes and fill the space evenly."""
     edges = [2**128 * edge // parts for edge in (part, part + 1)]
     return UUID(int=edges[0]), UUID(int=edges[1] - 1)
 
 
 def _make_moves(connection: Connection, effective: date) -> None:
-    """Fill ``_MOVE``: made once for all parts, and analysed, so that none joins it in a poor way.
+    """Fill ``_MOVE`` once for all parts, and analyse it, so that the planner joins it well.
 
-    How many rows of a part match by key, part and source is guessed a hundred times too low. Where there are very many,
-    that would have every residence compared with every unit: nested loops are left out until the transaction ends.
+    The planner's guess of how many rows of a part match by key, part and source is a hundred times too low. With very
+    many rows it would compare every residence with every unit, so nested loops are off until the transaction ends.
     """
     connection.execute(DropTable(_MOVE, if_exists=True))
     _MOVE.create(connection, checkfirst=False)
@@ -171,7 +171,7 @@ def _make_moves(connection: Connection, effective: date) -> None:
 
 
 def _moves(effective: date) -> Select[Any]:
-    """What each code stands for on a day, since when, by which act, and what it stood for until then."""
+    """Select what each code means on a day, since when, by which act, and what it meant before."""
     units, before, acts = unit_now.alias("unit"), unit_now.alias("before"), held_units().subquery("act")
     same_span = and_(
         before.c.scheme == units.c.scheme,
@@ -198,7 +198,7 @@ def _moves(effective: date) -> Select[Any]:
 
 
 def _residences(tables: AspectTables) -> Select[Any]:
-    """Residences that hold a record, each with what a recode by the day of ``_MOVE`` makes of it (``fate``)."""
+    """Select residences that hold a record, each with what a recode by the day of ``_MOVE`` does to it (``fate``)."""
     claim, record, move = tables.claim, tables.record, _MOVE
     held = and_(same_identity(tables, claim, record), claim.c.source == record.c.source)
     said = is_unit_of(move, claim.c.unit_scheme, claim.c.commune_code, day_of(claim.c.occurred_at))
@@ -231,7 +231,7 @@ def _recode_rows(tables: AspectTables) -> Select[int]:
     found = _residences(tables)
     within = tables.claim.c.key.between(bindparam("first", type_=Uuid), bindparam("last", type_=Uuid))
     found = found.where(within, tables.record.c.key.between(bindparam("first"), bindparam("last")))
-    # Materialised: how many rows a CASE lets through is guessed far too low, and the joins below it would be poor.
+    # Materialised: the planner's guess of how many rows pass a CASE is far too low, and later joins would be slow.
     rows = found.cte("residence").prefix_with("MATERIALIZED", dialect="postgresql")
     names = [column.name for column in recode.columns if column.name != "job"]
     values = select(*(rows.c[name] for name in names), bindparam("job", type_=BigInteger))

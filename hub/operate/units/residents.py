@@ -1,9 +1,10 @@
-"""How many residents a unit of today had on a date, counted over its predecessors: statistics "as of".
+"""How many residents a unit of today had on a date, counted over its predecessors: statistics "as of" a date.
 
-For each person, kind of residence and source, what counts on a date is the newest version that applied by then; among
-sources, and among the numbers of one person, the highest authority. The unit that was said is resolved to today. Who
-lived in a unit that was split since may live in the unit asked for or in another: these are counted apart, never among
-the residents.
+For each person, kind of residence and source, the newest version that was valid on the date counts. Among
+sources, and among several numbers of one person, the highest authority counts. The named unit is resolved to today. A
+person who
+lived in a unit that was split since may live in the unit asked for or in another one: such people are counted
+separately, never among the residents.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ _ENDED = "DELETE"
 
 @dataclass(frozen=True, slots=True)
 class ResidentsOfUnit:
-    """Residents whose said unit is the one asked for, or may be: by the unit that was said."""
+    """Residents by the unit that their source named, which certainly or perhaps became the unit asked for."""
 
     said: UnitRef
     certain: int
@@ -51,12 +52,12 @@ class Residents:
 
     @property
     def certain(self) -> int:
-        """Residents for sure."""
+        """Return the number of certain residents."""
         return sum(row.certain for row in self.by_unit)
 
     @property
     def ambiguous(self) -> int:
-        """Residents of this unit or of another; not among the certain ones."""
+        """Return how many people live in this unit or in another one; not counted as certain."""
         return sum(row.ambiguous for row in self.by_unit)
 
     def as_json(self) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class Residents:
 def residents(connection: Connection, code: str, on: date, kind: str) -> Residents:
     """Count the residents of a unit of today's list on a date.
 
-    Reads every version of the residences that ever named the unit, one of its predecessors or successors.
+    Reads every version of the residences that ever named the unit, or one of its predecessors or successors.
 
     Raises:
         ConfigError: no unit has the code today.
@@ -124,7 +125,7 @@ def _is_candidate(units: Any, unit: UnitRef) -> ColumnElement[bool]:
 
 
 def _codes_of(unit: UnitRef) -> Any:
-    """Every (scheme, code) that is the unit today, or may be."""
+    """Return every (scheme, code) that is the unit today, or may be."""
     units = unit_now.alias("codes")
     is_one = and_(units.c.now_scheme == unit.scheme.value, units.c.now_code == unit.code)
     return select(units.c.scheme, units.c.code).where(
@@ -133,7 +134,7 @@ def _codes_of(unit: UnitRef) -> Any:
 
 
 def _versions(tables: AspectTables, unit: UnitRef, kind: str) -> Subquery:
-    """Every version of the residences of everybody who ever named one of the unit's codes."""
+    """Return every version of the residences of everybody who ever named one of the unit's codes."""
     history = tables.history
     assert history is not None  # noqa: S101 - the declaration asks for it
     codes, of_unit = _codes_of(unit), []
@@ -152,7 +153,7 @@ def _versions(tables: AspectTables, unit: UnitRef, kind: str) -> Subquery:
 
 
 def _lived(tables: AspectTables, unit: UnitRef, on: date, kind: str) -> Subquery:
-    """The residence that counts for each person on a date, as its source put it; ended ones are none."""
+    """Return the residence that counts for each person on a date, as its source named it; none if it has ended."""
     version = _versions(tables, unit, kind)
     began = func.coalesce(version.c.from_date, day_of(version.c.occurred_at))
     newest = (

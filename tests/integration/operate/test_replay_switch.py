@@ -164,7 +164,7 @@ def test_switch_refuses_what_is_not_ready_not_planned_under_this_policy_or_not_w
         undone(replays, number)
     before = replays.state()
     replays.execute(f"UPDATE replay_{number}.log_partition SET next_offset = next_offset - 1 WHERE topic LIKE '%unit%'")
-    with pytest.raises(HubError, match=r"stands at offset \d+ and the shadow at \d+: run `hub replay run"):
+    with pytest.raises(HubError, match=r"is at offset \d+ and the shadow at \d+: run `hub replay run"):
         switched(replays, number)
     monkeypatch.setattr("hub.operate.replay.switch.MOST_HELD", -1)
     with pytest.raises(HubError, match="has moved on by 0 records"):

@@ -178,7 +178,7 @@ def test_place_of_a_record_that_is_not_there_says_so(ground: Ground, story: list
         traced(ground, "hub.dossier.record.v1/0@99999999")
     with pytest.raises(NoSuchThingError, match="name its offset"):
         traced(ground, "hub.dossier.record.v1/0")
-    with pytest.raises(NoSuchThingError, match="a job of the hub, and no event"):
+    with pytest.raises(NoSuchThingError, match="a job of the hub, not an event"):
         traced(ground, "(jobs)/0/7")
 
 
@@ -230,7 +230,7 @@ def test_place_that_could_not_be_read_is_told_with_what_is_known_and_with_the_ne
     assert named == (topic, 0, None)
     unread = story_of(ground.database, ground.bootstrap, (topic, 0, offset))
     assert unread.outcome is None
-    assert "it is not decided yet: 0 places stand before it" in unread.said
+    assert "it is not decided yet: 0 places are before it" in unread.said
     assert unread.record is not None
     assert unread.record.value_bytes == 8
     assert unread.record.headers_as_text(is_masked=True) == {"who": "7 bytes", "x": "1 bytes"}

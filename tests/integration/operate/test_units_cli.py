@@ -95,7 +95,7 @@ def test_successors_and_predecessors_lead_to_each_other(run: Run) -> None:
     ("arguments", "problem"),
     [
         (["show", "99998"], "no unit ever had the code 99998"),
-        (["show", "01", "--scheme", "GSO_1999"], "GSO_1999 is no list"),
+        (["show", "01", "--scheme", "GSO_1999"], "GSO_1999 is not a list"),
         (["successors", "13366", "--scheme", "GSO_2025", "--on", "2020-01-01"], "ask for its predecessors"),
         (["predecessors", "13366", "--on", "2026-01-01"], "ask for its successors"),
         (["recode", "--effective", "2025-07-01", "--execute"], "--reason"),
