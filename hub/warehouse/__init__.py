@@ -1,1 +1,1 @@
-"""The warehouse: tables, transactions, offsets, audit, migrations. PostgreSQL is where the truth is."""
+"""The warehouse in PostgreSQL: tables, transactions, offsets, audit, migrations. Its state is authoritative."""

@@ -1,7 +1,7 @@
-"""Open and close alerts in the warehouse, where commands and the worker's pages find them.
+"""Open and close alerts in the warehouse, where commands and the worker's pages read them.
 
-Each function runs in the caller's transaction, which must not be that of a batch: an alert stays when a batch rolls
-back. The log says once that an alert was opened, and once that it was closed.
+Each function runs in the caller's transaction, which must not be a batch's: an alert must stay if a batch rolls back.
+The log reports once that an alert was opened, and once that it was closed.
 """
 
 import logging
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert as stored: where, since when, seen how often, closed when (None: open), and why in words."""
+    """A stored alert: place, opening time, last time, count, closing time (None: open), and the reason in words."""
 
     name: str
     place: str
@@ -34,11 +34,11 @@ class Raised:
 
 
 def raise_alert(connection: Connection, alert: Alert, place: str, detail: str) -> bool:
-    """Open the alert for a place, or note that it was seen again; return whether it was opened just now.
+    """Open the alert for a place, or record that it was seen again; return whether it was opened now.
 
     Args:
         connection: in a transaction that is not a batch's.
-        alert: which.
+        alert: which alert.
         place: ``topic/partition``, a topic, or ``hub``.
         detail: what was seen, with coordinates and counts; no personal data.
     """
@@ -79,7 +79,7 @@ def open_places(connection: Connection, alert: Alert) -> set[str]:
 
 
 def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raised]:
-    """Return the open alerts, oldest first; ``with_closed``: those of the past too."""
+    """Return the open alerts, oldest first; ``with_closed``: also the closed ones."""
     wanted = select(
         table.c.name,
         table.c.place,
@@ -95,13 +95,13 @@ def read_alerts(connection: Connection, with_closed: bool = False) -> list[Raise
 
 
 def open_alerts(engine: Engine, with_closed: bool = False) -> list[Raised]:
-    """Return the alerts in a transaction of its own; raises RetryableError."""
+    """Return the alerts, read in a separate transaction; raises RetryableError."""
     with translated_errors("reading alerts"), engine.connect() as connection:
         return read_alerts(connection, with_closed)
 
 
 def alert_as_json(alert: Raised) -> dict[str, Any]:
-    """Return an alert with what it means and the first thing to do."""
+    """Return an alert with its meaning and the first thing to do."""
     known = alert_named(alert.name)
     return {
         "name": alert.name,

@@ -1,4 +1,4 @@
-"""What one transaction of the worker stores: the unit that intake prepares and reconcile commits."""
+"""The content of one transaction of the worker: the intake prepares it and reconcile commits it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,9 @@ from hub.model.outcomes import Outcome, Reason
 from hub.warehouse.copy import EncodedRows
 
 ORDER_NEWER, ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE = 0, 1, 2, 3
-"""A row against the earlier rows of its (identity, source), set before staging (hub.reconcile.shared.event_order)."""
+"""A row compared with the earlier rows of its (identity, source), set before staging
+(hub.reconcile.shared.event_order).
+"""
 
 AUDIT_SCHEMA = pl.Schema(
     {
@@ -49,16 +51,16 @@ DEAD_LETTER_SCHEMA = pl.Schema(
 LINK_SCHEMA = pl.Schema(
     {"row": pl.UInt32(), "key": pl.Binary(), "source": pl.Int16(), "other": pl.Binary(), "kind": pl.String()}
 )
-"""What a row says of another key of the same thing."""
+"""Another key of the same thing that a row names."""
 
 NO_AUDIT_ROWS, NO_DEAD_LETTERS, NO_LINKS = (
     pl.DataFrame(schema=schema) for schema in (AUDIT_SCHEMA, DEAD_LETTER_SCHEMA, LINK_SCHEMA)
 )
-"""What most batches have of each; made once."""
+"""Empty frames for most batches, created once."""
 
 
 def audit_rows(decided: pl.DataFrame) -> pl.DataFrame:
-    """Bring rows to ``AUDIT_SCHEMA``: what they do not say is null, and so is a key that is not one of the hub's."""
+    """Bring rows to ``AUDIT_SCHEMA``: missing columns are null, and so is a key that is not one of the hub's."""
     absent = [pl.lit(None, dtype).alias(name) for name, dtype in AUDIT_SCHEMA.items() if name not in decided.columns]
     rows = decided.with_columns(absent).select(pl.col(name).cast(dtype) for name, dtype in AUDIT_SCHEMA.items())
     return rows.with_columns(key=pl.when(pl.col("key").bin.size() == KEY_BYTES).then(pl.col("key")))
@@ -66,7 +68,7 @@ def audit_rows(decided: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """How a batch moves one log partition: from the offset it expects to be stored to the next one to read."""
+    """How a batch moves one log partition: from the offset that must be stored now to the next one to read."""
 
     log: int
     topic: str
@@ -78,7 +80,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Rows encoded for the stage, and the frame they were encoded from: it tells whether they are still the rows."""
+    """Rows encoded for the stage, and the frame from which they were encoded, to check that it is unchanged."""
 
     frame: pl.DataFrame
     rows: EncodedRows
@@ -91,9 +93,9 @@ class Accepted:
     Fields:
         frame: decoded fields of the subject's schema, and row, log, log_offset, key, source, content_hash, turn,
             newest.
-        values: the polled bytes that ``row`` counts, for a row that turns out to be a dead letter.
+        values: the polled bytes by ``row``, for a row that later becomes a dead letter.
         staged: the rows encoded for the stage ahead of time, if they were.
-        links: other keys of the same thing that rows give (``LINK_SCHEMA``).
+        links: other keys of the same thing that rows name (``LINK_SCHEMA``).
     """
 
     subject: str
@@ -112,9 +114,8 @@ class Batch:
         accepted: rows to merge, by subject.
         refused: rows already decided (``AUDIT_SCHEMA``): rejected or dead-lettered.
         dead_letters: the dead-lettered ones with their bytes (``DEAD_LETTER_SCHEMA``).
-        released: whether these are records that were parked: they move no offset, and what became of them is noted in
-            ``release``.
-        let_in: places (log, log_offset) of released records that count although a reference is missing.
+        released: whether these records were parked: they move no offset, and their outcome is written to ``release``.
+        let_in: places (log, log_offset) of released records that are admitted although a reference is missing.
     """
 
     advances: tuple[Advance, ...]
@@ -126,7 +127,7 @@ class Batch:
 
     @property
     def consumed(self) -> int:
-        """Records in the batch."""
+        """Number of records in the batch."""
         return sum(advance.consumed for advance in self.advances)
 
     def places(self) -> list[tuple[int, int]]:
@@ -135,7 +136,7 @@ class Batch:
         return [place for frame in frames for place in frame.select("log", "log_offset").rows()]
 
     def unknown_schema_ids(self) -> list[int]:
-        """Return the ids of dead letters that no known schema has."""
+        """Return the schema ids of dead letters that are not known."""
         if self.dead_letters.is_empty():
             return []
         unknown = self.dead_letters.filter(pl.col("reason") == Reason.UNKNOWN_SCHEMA_ID.value)

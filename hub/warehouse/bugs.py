@@ -1,10 +1,9 @@
-"""Batches that ended a worker by a bug: noted before it ends, so that the next worker knows.
+"""Batches at which a bug ended a worker: recorded before the worker ends, so that the next worker knows.
 
-A batch is known by the log: a partition, and the offsets from which and to which it was read. A batch that begins
-inside the range of the last note is the same one, whatever its size: the record at fault can be in it. After ``ENDS``
-ends, or when only smaller batches can help, the range is to be tried carefully: piece by piece
-(hub.intake.piece_by_piece). A note is dropped when its range is durable. Each function runs in the caller's
-transaction, which must not be that of a batch.
+A batch is identified by the log: a partition, and the offsets from and to which it was read. A batch that begins inside
+the range of the last note counts as the same one, whatever its size, because it can contain the same bad record. After
+``ENDS`` ends, or if only smaller batches can help, the range is tried piece by piece (hub.intake.piece_by_piece). A
+note is deleted when its range is durable. Each function runs in the caller's transaction, which must not be a batch's.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,7 +20,7 @@ from hub.warehouse.tables.core import log_partition
 from hub.warehouse.tables.letters import partition_stop, worker_bug
 
 ENDS = 2
-"""So many ends of a worker at one batch, and the batch is tried piece by piece."""
+"""After this many ends of a worker at one batch, the batch is tried piece by piece."""
 
 Partition = tuple[str, int]
 """Topic and number of a partition."""
@@ -48,8 +47,8 @@ class Suspect:
 
     Fields:
         end_offset: the offset after its last record.
-        ends: how often; from ``ENDS`` on its records are tried piece by piece.
-        accepted: so many records an operator let become dead letters when resuming the partition.
+        ends: how often; from ``ENDS`` on, its records are tried piece by piece.
+        accepted: how many records an operator allowed to become dead letters when resuming the partition.
     """
 
     end_offset: int
@@ -58,9 +57,9 @@ class Suspect:
 
 
 def note_end(connection: Connection, ranges: Collection[Range], bug: Bug, worker: str, ends: int = 1) -> int:
-    """Note that a bug ended a worker, or is about to; return the most ends at one of the ranges so far.
+    """Record that a bug ended a worker, or will end it; return the highest number of ends at any of the ranges.
 
-    ``ends``: what the note counts for.
+    ``ends``: by how many ends the note counts.
     """
     table, most = worker_bug, 0
     for one in ranges:
@@ -89,7 +88,7 @@ def _detail(one: Range, bug: Bug, ends: int) -> str:
 
 
 def read_suspects(connection: Connection) -> dict[Partition, Suspect]:
-    """Return the partitions with a batch that ended workers, and up to where it goes."""
+    """Return the partitions with a batch that ended workers, and the offset at which that batch ends."""
     note, stop = worker_bug.c, partition_stop.c
     accepted = case((and_(stop.bug.is_not(None), stop.resumed_at.is_not(None)), stop.accept_poison), else_=0)
     found = select(note.topic, note.partition, note.end_offset, note.ends, func.coalesce(accepted, 0)).join_from(
@@ -103,7 +102,7 @@ def read_suspects(connection: Connection) -> dict[Partition, Suspect]:
 
 
 def forget_passed(connection: Connection) -> None:
-    """Drop the notes whose range is durable, and close the alerts that nothing holds open any more."""
+    """Delete the notes whose range is durable, and close the alerts that have no reason left."""
     note, stored = worker_bug.c, log_partition.c
     is_passed = and_(
         stored.topic == note.topic, stored.partition == note.partition, stored.next_offset >= note.end_offset
@@ -117,7 +116,7 @@ def forget_passed(connection: Connection) -> None:
 
 
 class BugStore:
-    """Notes as a worker reads and writes them: each call is a transaction of its own, and blocks."""
+    """The notes for a worker: each call is a separate transaction, and blocks."""
 
     def __init__(self, engine: Engine, worker: str) -> None:
         self._engine = engine
@@ -129,7 +128,7 @@ class BugStore:
             return note_end(connection, ranges, bug, self._worker, ends)
 
     def suspects(self) -> Mapping[Partition, Suspect]:
-        """Drop what is passed, then see ``read_suspects``; raises RetryableError."""
+        """Delete the notes that are passed, then see ``read_suspects``; raises RetryableError."""
         with translated_errors("reading noted bugs"), self._engine.begin() as connection:
             forget_passed(connection)
             return read_suspects(connection)

@@ -1,4 +1,4 @@
-"""Chores of workers that fail by a bug: an alert for each, as long as its worker lives and it does not work again."""
+"""Alerts about workers' chores that a bug makes fail; each is open until the chore works again or its worker ends."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from hub.warehouse.database import translated_errors
 
 
 class ChoreStore:
-    """What is durable about the chores of one worker: each call is a transaction of its own, and blocks."""
+    """The stored state of one worker's chores: each call is a separate transaction, and blocks."""
 
     def __init__(self, engine: Engine, worker: str) -> None:
         self._engine = engine
         self._worker = worker
 
     def fails(self, chore: str, failure: Any) -> None:
-        """Open the chore's alert, or note that it failed again; raises RetryableError.
+        """Open the chore's alert, or record that it failed again; raises RetryableError.
 
-        ``failure``: says in words which bug it is and since when, and holds no value (hub.intake.turns.Failure).
+        ``failure``: its text names the bug and since when it occurs, and holds no values (hub.intake.turns.Failure).
         """
         with translated_errors("noting a chore that fails"), self._engine.begin() as connection:
             raise_alert(connection, CHORE_FAILS, self._place(chore), str(failure))
@@ -35,7 +35,7 @@ class ChoreStore:
 
 
 def settle_chore_alerts(connection: Connection, living: set[str]) -> None:
-    """Close the alerts of workers that have ended: what they failed at is another's chore now.
+    """Close the alerts of workers that have ended: another worker now runs their chores.
 
     ``living``: the names of workers that have not ended in order.
     """

@@ -1,4 +1,4 @@
-"""Columns into tables by binary COPY: polars to Arrow to PostgreSQL's rows (pgpq), on SQLAlchemy's connection."""
+"""Write columns into tables by binary COPY: polars to Arrow to PostgreSQL (pgpq), on SQLAlchemy's connection."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from hub.model.errors import PoisonError
 from hub.model.outcomes import Reason
 
 _UNENCODABLE = (ValueError, OverflowError, RuntimeError, pl.exceptions.PolarsError, pa.ArrowException)
-"""What the libraries raise for a value that has no place in PostgreSQL's binary format."""
+"""Errors of the libraries for a value that PostgreSQL's binary format cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ def copy_rows(connection: Connection, table: Table, frame: pl.DataFrame) -> None
 
 
 def encode_rows(table: Table, frame: pl.DataFrame) -> EncodedRows:
-    """Encode a frame's rows for a table: the work of a COPY that needs no connection.
+    """Encode a frame's rows for a table: the part of a COPY that needs no connection.
 
     Args:
-        table: must allow null, or have a default, where a column of the frame is all null.
-        frame: column names are the table's; types as ``hub.codec.polars_types`` gives them, ``Binary`` of 16 bytes for
+        table: must allow null, or have a default, for columns of the frame with only nulls.
+        frame: column names are the table's; types as in ``hub.codec.polars_types``, ``Binary`` of 16 bytes for
             ``uuid``, JSON as text.
 
     Raises:
-        PoisonError: a row cannot be encoded; which, ``hub.reconcile.isolate`` finds out.
+        PoisonError: some row cannot be encoded; ``hub.reconcile.isolate`` finds out which.
     """
     if frame.is_empty():
         return EncodedRows((), ())
@@ -64,20 +64,20 @@ def _row_at_fault(table: Table) -> Iterator[None]:
     except _UNENCODABLE as error:
         raise _unencodable(table, error) from error
     except BaseException as panic:
-        # a panic in a library's Rust code arrives as a BaseException that has no importable class
+        # A panic in a library's Rust code arrives as a BaseException whose class cannot be imported.
         if type(panic).__name__ != "PanicException":
             raise
         raise _unencodable(table, panic) from panic
 
 
 def _unencodable(table: Table, error: BaseException) -> PoisonError:
-    """The library's own words may hold the value: they are left out (I8)."""
+    """Return the error without the library's own text, which may hold the value (I8)."""
     detail = f"a value has no form that PostgreSQL takes (encoding rows for {table.name}, {type(error).__name__})"
     return PoisonError(Reason.INVALID_VALUE, detail)
 
 
 def filled(frame: pl.DataFrame) -> list[str]:
-    """Return the names of the columns that are not null throughout, in their order."""
+    """Return the names of the columns that have at least one value, in order."""
     nulls = frame.null_count().row(0)
     return [name for name, count in zip(frame.columns, nulls, strict=True) if count < frame.height]
 

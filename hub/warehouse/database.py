@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL, and what a driver's error means.
+"""Connections to PostgreSQL, and the meaning of the driver's errors.
 
-By SQLSTATE it is ``hub.warehouse.sqlstates``. What the driver refuses before it asks the server (a NUL, half a
-surrogate pair, a number that is too large) is a row's fault too.
+``hub.warehouse.sqlstates`` gives the meaning by SQLSTATE. Values that the driver refuses before it asks the server (a
+NUL, half a surrogate pair, a number that is too large) are a row's fault too.
 """
 
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ def open_database(url: str, schema: str, application: str = "hub", role: str | N
         url: ``postgresql+psycopg://...`` (or ``postgresql://...``).
         schema: becomes the ``search_path``.
         application: shown in ``pg_stat_activity``.
-        role: taken by every connection, so that it may do no more than the role (hub.warehouse.setup.roles).
+        role: set on every connection, which then has no more rights than the role (hub.warehouse.setup.roles).
 
     Raises:
-        ConfigError: the URL is not one of PostgreSQL; when connecting, the user may not take the role.
+        ConfigError: the URL is not one of PostgreSQL; or, when connecting, the user may not take the role.
     """
     parsed = _checked_url(url)
     engine = create_engine(
@@ -61,7 +61,7 @@ def _take_role(cursor: psycopg.Cursor[tuple[object, ...]], role: str) -> None:
         cursor.execute(psycopg.sql.SQL("SET ROLE {}").format(psycopg.sql.Identifier(role)))
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
         raise ConfigError(
-            [f"this user may not take the role {role}, or it is not there: `hub db migrate` says what is to be done"]
+            [f"this user may not take the role {role}, or it does not exist: `hub db migrate` says what to do"]
         ) from error
 
 
@@ -87,7 +87,7 @@ def translated_errors(doing: str) -> Iterator[None]:
         doing: what was being done, for the message, e.g. "committing a batch".
 
     Raises:
-        UnreachableError, RetryableError, PoisonError: see the module; anything unlisted is left as it is.
+        UnreachableError, RetryableError, PoisonError: see the module; any other error is not changed.
     """
     try:
         yield
@@ -105,11 +105,11 @@ def translated_errors(doing: str) -> Iterator[None]:
 
 
 _UNSENDABLE = (UnicodeEncodeError, OverflowError)
-"""What adapting a value for the server raises beside the driver's own errors."""
+"""Errors when a value is converted for the server, in addition to the driver's own errors."""
 
 
 def translate(error: BaseException | None, doing: str, disconnected: bool = False) -> HubError | None:
-    """Return the hub's error for a driver's, None when it is a bug. The message holds the SQLSTATE, never the row."""
+    """Return the hub's error for a driver's error, or None if it is a bug. The message holds no row values."""
     state = getattr(error, "sqlstate", None)
     if state is None:
         return _translate_of_client(error, doing, disconnected)
@@ -148,13 +148,13 @@ _CONFIGURATION_OTHER = "PostgreSQL does not know a role ({doing}, SQLSTATE {stat
 
 
 def _is_fatal(error: BaseException | None) -> bool:
-    """Tell whether the server ended the connection with this error; in a test's own error it did not."""
+    """Tell whether the server ended the connection with this error; false for an error made by a test."""
     severity = getattr(getattr(error, "diag", None), "severity_nonlocalized", None)
     return severity in {"FATAL", "PANIC"}
 
 
 def _object_of(error: BaseException | None, state: str) -> str:
-    """Name what a privilege is missing for: that message holds names of tables, never a value."""
+    """Return the object for which a privilege is missing: that message holds names of tables, never a value."""
     said = getattr(getattr(error, "diag", None), "message_primary", None)
     return f": {said}" if state == MISSING_PRIVILEGE and said else ""
 

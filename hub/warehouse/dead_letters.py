@@ -1,4 +1,4 @@
-"""Rows that were refused before or in the merge, as the audit log and the dead-letter table keep them."""
+"""The bytes and coordinates of rows that became dead letters, before or in the merge."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ def dead_letters(
     values: Sequence[bytes | None],
     schema_ids: Mapping[int, int | None],
 ) -> pl.DataFrame:
-    """Return the bytes and coordinates of dead letters (``DEAD_LETTER_SCHEMA``); row by row, since what failed is few.
+    """Return the bytes and coordinates of dead letters (``DEAD_LETTER_SCHEMA``); row by row, since there are few.
 
     Args:
-        refused: audit rows, dead-lettered ones among them.
+        refused: audit rows; the dead-lettered ones are used.
         places: row, log, log_offset, key of every polled record.
         values: the polled bytes, by row.
-        schema_ids: schema id by row, where it could be told.
+        schema_ids: schema id by row, if known.
     """
     dead = refused.filter(pl.col("outcome") == Outcome.DEAD_LETTERED.value)
     if dead.is_empty():

@@ -1,6 +1,6 @@
-"""Equality of texts in SQL: composed or decomposed letters say the same, and in names a tone on one vowel or the next.
+"""Equality of texts in SQL: composed and decomposed letters are equal; in names, a tone mark's position is ignored.
 
-The same as ``hub.model.texts.letters.same_letters``. Needs a database in UTF8, as every warehouse is.
+The same rule as ``hub.model.texts.letters.same_letters``. Needs a database in UTF8, as every warehouse is.
 """
 
 from typing import Any
@@ -18,9 +18,9 @@ _TEXTS = (FieldKind.STRING, FieldKind.JSON)
 def values_differ(
     field: FieldSpec, one: ColumnElement[Any], other: ColumnElement[Any], is_name: bool
 ) -> ColumnElement[bool]:
-    """Return whether two known values of a field say something else; unknown when one of them is null.
+    """Return whether two known values of a field differ; null if one of them is null.
 
-    Letters are looked at only where the values are not the same bytes.
+    Letters are compared only if the bytes differ.
     """
     if field.kind not in _TEXTS:
         return one != other

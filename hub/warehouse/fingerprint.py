@@ -1,10 +1,10 @@
-"""Tell whether two warehouses hold the same state, row for row, whatever the order in which it came.
+"""Compare the state of two warehouses, row by row, whatever the order in which the rows came.
 
-A table's state is its number of rows and a digest that does not depend on their order. Left out is what another run of
-the same events may do differently: times of the hub's own clock, batches, numbers that the database gave (a source
-stands by its code), the merge's own flag, and fields a repeated event may carry otherwise (hub.codec.content_hash).
-
-Connections must be of ``open_database``: its session settings decide how a row reads as text.
+A table's state is its number of rows and a digest that does not depend on their order. Some columns are left out,
+because another run over the same events may differ in them: times of the hub's own clock, batches, numbers that the
+database assigned (a source is represented by its code), the merge's own flag, and fields in which a repeated event may
+differ (hub.codec.content_hash). Connections must come from ``open_database``: its session settings decide how a row
+reads as text.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from hub.warehouse.tables.units import agency_now, unit_now
 
 _NOT_STATE = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 _HALF_BYTES = 8
-"""Of a row's digest; the sums of its first two halves, as numbers, make the table's."""
+"""Half of a row's digest; the sums of the first two halves, as numbers, form the table's digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class TableState:
 def warehouse_state(connection: Connection) -> dict[str, TableState]:
     """Return the state of claims, records, history, links, open conflicts and open reviews, by table name.
 
-    Reads every row once, in the database; only counts and sums leave it.
+    Reads every row once, in the database; only counts and sums leave the database.
     """
     states = {}
     for name, rows in _tables().items():
@@ -50,7 +50,7 @@ def warehouse_state(connection: Connection) -> dict[str, TableState]:
 
 
 def differences(one: Connection, other: Connection, most: int = 20) -> list[str]:
-    """Name rows that two warehouses do not share, at most so many of each table; empty when their states are equal.
+    """Name rows that only one of two warehouses has, at most ``most`` per table; empty if the states are equal.
 
     Reads the tables that differ into memory. The names hold keys, codes and field names, no values (I8).
     """
@@ -71,7 +71,7 @@ def _words(row: tuple[Any, ...]) -> str:
 
 
 def _tables() -> dict[str, Select[tuple[Any, ...]]]:
-    """One statement per table; its rows are what identifies a row, and last ``digest``, of all that is compared."""
+    """Return one statement per table; it selects the identifying columns, then ``digest`` of all that is compared."""
     tables = {}
     for aspect in all_aspect_tables():
         tables[aspect.claim.name] = _claims(aspect)
@@ -140,7 +140,7 @@ def _reviews() -> Select[tuple[Any, ...]]:
 
 
 def _code(number: ColumnElement[int], name: str) -> ColumnElement[str]:
-    """The code of the source that has the number in this database."""
+    """Return the code of the source that has this number in this database."""
     return select(source.c.code).where(source.c.id == number).scalar_subquery().label(name)
 
 

@@ -1,7 +1,7 @@
-"""Advisory locks of the warehouse: all of them, by their job, and the only place that takes one.
+"""The warehouse's advisory locks, listed by purpose; this is the only module that takes one.
 
-A lock is keyed by its purpose and the connection's schema, so a replay's shadow and the live warehouse never wait for
-each other. What waits for each, and how long, is a table in docs/architecture.md ("Locks").
+A lock's key consists of its purpose and the connection's schema, so a replay's shadow and the live warehouse never wait
+for each other. A table in docs/architecture.md ("Locks") says what waits for each lock, and how long.
 """
 
 import time
@@ -37,36 +37,36 @@ _LOOK_EVERY_S = 0.1
 class Lock(IntEnum):
     """A purpose; its number is the first half of the key.
 
-    The first six are each taken alone, on a connection of their own. A batch takes the others in this order, for one
-    subject after another; where two batches cross all the same, PostgreSQL ends one, which is merged again.
+    Each of the first six is taken alone, on a separate connection. A batch takes the others in this order, subject by
+    subject. If two batches still block each other, PostgreSQL ends one of them, and it is merged again.
     """
 
     MIGRATION = 0x4855_4201
-    """Making or completing the tables of a schema."""
+    """Creating or completing the tables of a schema."""
     SHARE = 0x4855_4202
     """Publishing records: one instance of ``hub share``, for as long as its connection lives."""
     SEAL = 0x4855_4203
-    """Sealing and signing: one worker's turn."""
+    """Sealing and signing, by one worker at a time."""
     LEDGER_CHECK = 0x4855_4204
-    """Checking the ledger: one worker's turn."""
+    """Checking the ledger, by one worker at a time."""
     REDRIVE = 0x4855_4205
-    """Sending dead letters back: one command."""
+    """Redriving dead letters, by one command at a time."""
     REPLAY = 0x4855_4206
-    """Working on a replay: one process for each replay's number."""
+    """Working on a replay, by one process per replay number."""
     DECISIONS = 0x4855_4207
     """Between batches of decisions (exclusive) and batches that decide records (shared)."""
     UNITS = 0x4855_4208
     """Between changes of units (exclusive) and claims that name units (shared)."""
     LINKS = 0x4855_4209
-    """Changing which keys are one thing: one batch after another."""
+    """Changing which keys are one thing, by one batch at a time."""
     DEADLINES = 0x4855_420A
     """Between filings for interlinked procedures (exclusive) and dossiers' progress (shared)."""
     PEOPLE = 0x4855_420B
-    """Between batches of people (exclusive) and of what is theirs (shared)."""
+    """Between batches of people (exclusive) and of things that belong to people (shared)."""
 
 
 def hold(connection: Connection, lock: Lock, *, shared: bool = False, schema: str | None = None) -> None:
-    """Wait for a lock and hold it until the transaction ends; ``schema``: another one than the connection's."""
+    """Wait for a lock and hold it until the transaction ends; ``schema``: another schema than the connection's."""
     connection.execute(_holding(lock, shared, schema))
 
 
@@ -82,7 +82,7 @@ def _holding(lock: Lock, shared: bool, schema: str | None) -> Select[Any]:
 
 
 def try_hold(connection: Connection, lock: Lock) -> bool:
-    """Hold a lock until the transaction ends; False when another has it."""
+    """Hold a lock until the transaction ends; False if another connection has it."""
     return bool(connection.execute(select(func.pg_try_advisory_xact_lock(*_key(lock)))).scalar_one())
 
 
@@ -90,9 +90,9 @@ def try_hold(connection: Connection, lock: Lock) -> bool:
 def session_lock(
     engine: Engine, lock: Lock, number: int | None = None, wait_s: float = 0.0
 ) -> Iterator[Connection | None]:
-    """Hold a lock while a block runs, on a connection that the block may use; a process that dies holds nothing.
+    """Hold a lock inside this context, on a connection that the caller may use; it ends if the process dies.
 
-    Yields None when another holds it still after ``wait_s`` seconds.
+    Yields None if another connection still holds it after ``wait_s`` seconds.
     """
     with translated_errors(f"taking the lock {lock.name}"):
         connection = engine.connect()
@@ -109,14 +109,14 @@ def session_lock(
 
 
 def try_hold_for_session(connection: Connection, lock: Lock, number: int | None = None) -> bool:
-    """Hold a lock for as long as the connection lives; False when another has it. Ends the transaction."""
+    """Hold a lock for as long as the connection lives; False if another has it. Ends the transaction."""
     is_mine = bool(connection.execute(select(func.pg_try_advisory_lock(*_key(lock, number)))).scalar_one())
     connection.commit()
     return is_mine
 
 
 def _release(connection: Connection, lock: Lock, number: int | None) -> None:
-    """Give a session's lock back; a connection that cannot must not go back to the pool: the lock ends with it."""
+    """Release a session's lock; if that fails, close the connection, which ends the lock."""
     try:
         connection.rollback()
         connection.execute(select(func.pg_advisory_unlock(*_key(lock, number))))
@@ -138,7 +138,9 @@ _IS_HELD_HERE = text(
     "locktype = 'advisory' AND granted AND objsubid = 2"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-"""Objects of two numbers (``objsubid`` 2); the lock of a connector's source, in the same database, has one."""
+"""Keys of two numbers (``objsubid`` 2); the lock of a connector's source, in the same database, has a key of one
+number.
+"""
 
 
 def _key(lock: Lock, number: int | None = None, schema: str | None = None) -> tuple[ColumnElement[int], ...]:

@@ -1,4 +1,4 @@
-"""Where the hub stands in the log; a batch moves it on only from where it began (I1, hub.reconcile.fence)."""
+"""The stored offsets; a batch moves them only from where it began (I1, hub.reconcile.fence)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from hub.warehouse.tables.core import log_partition
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The stored place in one log partition.
+    """The stored position in one log partition.
 
     Fields:
-        next_offset: the first offset not yet durable.
-        topic_id: Kafka's id of the topic whose offset that is; None: it was never told.
+        next_offset: the first offset that is not yet durable.
+        topic_id: Kafka's id of the topic to which the offset belongs; None if unknown.
     """
 
     log: int
@@ -31,9 +31,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class LogFound:
-    """A log partition as it is on Kafka: the first offset it holds, the one the next record will have, its topic's id.
+    """A log partition on Kafka: its first offset, the offset of the next record, and its topic's id.
 
-    ``topic_id`` is None when the cluster does not tell it.
+    ``topic_id`` is None if the cluster does not give it.
     """
 
     begin: int
@@ -42,9 +42,9 @@ class LogFound:
 
 
 def placed(connection: Connection, found: Mapping[tuple[str, int], LogFound]) -> dict[tuple[str, int], Position]:
-    """Return the stored positions of partitions; those seen for the first time begin where the log begins.
+    """Return the stored positions of partitions; partitions seen for the first time begin where their log begins.
 
-    A warehouse that does not know a topic's id yet learns it, if the log holds the stored offset.
+    If the warehouse does not know a topic's id yet, it stores the id, provided that the log holds the stored offset.
     """
     ids = {topic: one.topic_id for (topic, _), one in found.items() if one.topic_id is not None}
     stored = ensure_positions(connection, {place: one.begin for place, one in found.items()}, ids)
@@ -61,16 +61,16 @@ def placed(connection: Connection, found: Mapping[tuple[str, int], LogFound]) ->
 def ensure_positions(
     connection: Connection, begins: Mapping[tuple[str, int], int], ids: Mapping[str, UUID] | None = None
 ) -> dict[tuple[str, int], Position]:
-    """Return the stored positions of partitions, storing where the log begins for those seen for the first time.
+    """Return the stored positions of partitions; for partitions seen for the first time, store where their log begins.
 
     Args:
         connection: in a transaction of its own.
-        begins: first offset that the log holds, by (topic, partition).
-        ids: Kafka's ids of topics, by name; stored with what is seen for the first time.
+        begins: the log's first offset, by (topic, partition).
+        ids: Kafka's ids of topics, by name; stored for partitions seen for the first time.
     """
     known = ids or {}
     stored = read_positions(connection)
-    # An insert that does nothing uses up a number all the same, and a small number lasts for 32,767 of them.
+    # Insert only new rows: an insert that does nothing also uses up one of 32,767 numbers.
     rows = [
         {
             "topic": topic,
@@ -116,9 +116,9 @@ def moves(advances: Sequence[Advance]) -> dict[str, list[int]]:
 
 @cache
 def positions_moved() -> Update:
-    """Move the stored offsets of some partitions, of those whose stored offset is the expected one.
+    """Move the stored offsets of some partitions, if the stored offset is the expected one.
 
-    Parameters are arrays, so that the statement is the same whatever the number of partitions, and is compiled once.
+    Parameters are arrays, so the statement is the same for any number of partitions and is compiled once.
     """
     moving = (
         func.unnest(

@@ -1,4 +1,4 @@
-"""Which records change hands, and which conflicts open and close, between two moments of one transaction."""
+"""Count records that change hands, and conflicts that open and close, between two moments of a transaction."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _NAMED = ("key", "part", "field", "source")
 
 @dataclass(frozen=True, slots=True)
 class OwnershipChanges:
-    """Records of some keys of an aspect and their open conflicts as they were, in temporary tables."""
+    """The records of some keys of an aspect and their open conflicts at an earlier moment, in temporary tables."""
 
     tables: AspectTables
     records: Table
@@ -35,7 +35,7 @@ class OwnershipChanges:
 
     @classmethod
     def of(cls, tables: AspectTables) -> "OwnershipChanges":
-        """Describe the tables for one aspect; ``remember`` makes them."""
+        """Define the tables for one aspect; ``remember`` creates them."""
         name, metadata = tables.name.replace(".", "_"), MetaData()
         columns = [Column(part, tables.record.c[part].type) for part in tables.identity]
         return cls(
@@ -54,7 +54,7 @@ class OwnershipChanges:
         )
 
     def remember(self, connection: Connection, identities: Select[tuple[object, ...]]) -> None:
-        """Keep who holds the records of some identities, and the open conflicts of their keys."""
+        """Store who holds the records of some identities, and the open conflicts of their keys."""
         self.records.create(connection, checkfirst=False)
         self.conflicts.create(connection, checkfirst=False)
         record, wanted = self.tables.record, identities.distinct().subquery()
@@ -67,7 +67,7 @@ class OwnershipChanges:
         connection.execute(insert(self.conflicts).from_select(list(_NAMED), open_now))
 
     def changed(self, connection: Connection) -> tuple[int, int, int]:
-        """Count since then: records that another source holds, conflicts opened, conflicts closed."""
+        """Count since then: records that another source holds now, conflicts opened, conflicts closed."""
         record, before = self.tables.record, self.records
         same = and_(*(record.c[name] == before.c[name] for name in self.tables.identity))
         handed = select(func.count()).join_from(record, before, same)

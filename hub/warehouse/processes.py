@@ -1,4 +1,4 @@
-"""Heartbeats in the warehouse: keep them, judge them, open and close the alerts that follow.
+"""Heartbeats in the warehouse: store them, judge them, open and close the alerts that follow.
 
 Each function runs in the caller's transaction, which is never a batch's.
 """
@@ -28,7 +28,7 @@ from hub.warehouse.tables.processes import process
 
 FORGET_ENDED_AFTER = timedelta(days=7)
 MOST_OF_A_SOURCE = 20
-"""Connectors that one source may have."""
+"""Maximum number of connectors of one source."""
 
 ALERT_OF: dict[tuple[Role, Condition], Alert] = {
     (Role.WORKER, Condition.GONE): WORKER_GONE,
@@ -40,13 +40,14 @@ ALERT_OF: dict[tuple[Role, Condition], Alert] = {
     (Role.CONNECTOR, Condition.STANDS_STILL): CONNECTOR_GONE,
     (Role.CONNECTOR, Condition.BEHIND): CONNECTOR_BEHIND,
 }
-"""Which alert a process in that condition opens; other pairs open none."""
+"""The alert that a process in this condition opens; other pairs open none."""
 
 
 def admitted_beats(connection: Connection, beats: Sequence[Beat]) -> list[Beat]:
-    """Return the heartbeats of connectors that are known, or of a source that may have one more.
+    """Return the heartbeats of connectors that are known, or whose source may have one more.
 
-    Whoever may write heartbeats may write any name: the table holds no more than ``MOST_OF_A_SOURCE`` of each source.
+    Whoever may write heartbeats may write any name. So the table holds at most ``MOST_OF_A_SOURCE`` connectors per
+    source.
     """
     known = set(connection.execute(select(process.c.name).where(process.c.role == Role.CONNECTOR.value)).scalars())
     sources = set(connection.execute(select(source.c.code)).scalars())
@@ -63,17 +64,17 @@ def admitted_beats(connection: Connection, beats: Sequence[Beat]) -> list[Beat]:
 
 
 def _source_of(name: str) -> str:
-    """Return the source that a connector's name begins with: ``source/declaration``."""
+    """Return the source at the beginning of a connector's name: ``source/declaration``."""
     return name.partition("/")[0]
 
 
 def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -> None:
-    """Store heartbeats over the ones before; an older one changes nothing.
+    """Store heartbeats over the previous ones; an older one changes nothing.
 
     Args:
         connection: in a transaction of its own.
         beats: each process once.
-        heard_now: they are the caller's own, said now: their times are moved to the database's clock, by which
+        heard_now: they are the caller's own and were made now: their times are moved to the database's clock, by which
             they are judged.
     """
     if heard_now:
@@ -91,14 +92,14 @@ def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -
 
 
 def read_processes(connection: Connection, limits: Limits) -> list[Judged]:
-    """Return every process that was heard of and how it is now, by the database's clock."""
+    """Return every known process and its condition now, by the database's clock."""
     now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     rows = connection.execute(select(*(process.c[field.name] for field in fields(Beat))))
     return judged([Beat(**(row._asdict() | {"role": Role(row.role)})) for row in rows], now, limits)
 
 
 def settle_process_alerts(connection: Connection, limits: Limits) -> None:
-    """Open an alert for each process that needs somebody, and close those of processes that are in order again."""
+    """Open an alert for each process that needs attention; close the alerts of processes that are in order again."""
     found = read_processes(connection, limits)
     places: dict[str, list[str]] = {alert.name: [] for alert in ALERT_OF.values()}
     for one in found:
@@ -113,7 +114,7 @@ def settle_process_alerts(connection: Connection, limits: Limits) -> None:
 
 
 def with_process_alerts(engine: Engine, limits: Limits, stored: list[Raised]) -> list[Raised]:
-    """Return stored alerts as they are this moment, though no process may be left that settles them.
+    """Return stored alerts as they should be now, even if no process is left that settles them.
 
     Raises:
         RetryableError: the warehouse cannot be asked.
@@ -137,7 +138,7 @@ def _raised(alert: Alert, one: Judged, limits: Limits) -> Raised:
 
 
 def detail_of(one: Judged) -> str:
-    """Say in words what is wrong with a process."""
+    """Describe what is wrong with a process."""
     beat = one.beat
     match one.condition:
         case Condition.GONE:

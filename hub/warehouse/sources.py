@@ -1,8 +1,8 @@
 """The policy in the warehouse: which one is in force, a number for each source, and its rank in every aspect.
 
-The very first worker applies its policy file by itself. From then on a policy is changed by ``hub policy apply``, since
-a changed rank or cut-over makes stored records wrong until they are decided anew; a worker whose file is another one
-refuses to start, and one that was started before cannot commit (hub.reconcile.merge).
+The very first worker applies its policy file by itself. Afterwards ``hub policy apply`` changes the policy, because a
+changed rank or cut-over makes stored records wrong until they are decided again. A worker with a different policy file
+refuses to start, and one that was already running can no longer commit (hub.reconcile.merge).
 """
 
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class AppliedPolicy:
 
 
 def digest_in_force() -> Select[str]:
-    """Select the digest of the policy in force; no row before the first."""
+    """Select the digest of the policy in force; no row if there was none yet."""
     return select(policy.c.digest).order_by(policy.c.id.desc()).limit(1)
 
 
 def applied_policy(connection: Connection) -> AppliedPolicy | None:
-    """Return the policy in force, None when none was applied yet."""
+    """Return the policy in force; None if none was applied yet."""
     row = connection.execute(select(policy).order_by(policy.c.id.desc()).limit(1)).one_or_none()
     if row is None:
         return None
@@ -45,16 +45,16 @@ def applied_policy(connection: Connection) -> AppliedPolicy | None:
 def store_sources(connection: Connection, policy: Policy) -> dict[str, int]:
     """Return each source's number by its code, for a worker that starts with this policy.
 
-    The first policy of a warehouse is applied here.
+    Applies the policy if it is the warehouse's first.
 
     Raises:
-        ConfigError: the policy is not the one in force, with the differences; or it gives a source no authority.
+        ConfigError: the policy is not the one in force (with the differences), or it gives a source no authority.
         NotMigratedError: none is in force and this user may not apply one.
     """
     applied = applied_policy(connection)
     if applied is None:
         _check_may_apply(connection)
-        # One at a time: workers start together, and what one stores the next must see before it compares.
+        # One at a time: workers start together, and each must see what another one stored before it compares.
         connection.execute(text("LOCK TABLE source IN SHARE ROW EXCLUSIVE MODE"))
         applied = applied_policy(connection)
     if applied is None:
@@ -72,9 +72,9 @@ def source_numbers(connection: Connection) -> dict[str, int]:
 
 
 def write_policy(connection: Connection, new_policy: Policy, by: str) -> None:
-    """Make a policy the one in force: its sources, their ranks and its text. A source keeps its number for ever.
+    """Make a policy the one in force: its sources, their ranks and its text. A source always keeps its number.
 
-    The caller decides anew what that changes, and holds back batches meanwhile.
+    The caller decides again what this changes, and holds back batches meanwhile.
 
     Raises:
         ConfigError: a source may speak of a subject in which it has no authority.
@@ -98,7 +98,7 @@ def _check_may_apply(connection: Connection) -> None:
 
 
 def _check_first(connection: Connection, policy: Policy) -> None:
-    """Refuse a first policy that would decide records anew: a warehouse of before policies were kept has some."""
+    """Refuse a first policy that would change decided records, in a warehouse that is older than stored policies."""
     changes = changes_of_stored(connection, policy)
     if changes:
         raise ConfigError(
@@ -110,7 +110,7 @@ def _check_first(connection: Connection, policy: Policy) -> None:
 
 
 def changes_of_stored(connection: Connection, policy: Policy) -> tuple[Change, ...]:
-    """Return the ranks and cut-overs that are stored and that a policy changes, where no policy was kept yet."""
+    """Return the stored ranks and cut-overs that a policy changes, if no policy was stored yet."""
     names = {number: code for code, number in source_numbers(connection).items()}
     new = {(rank.aspect, rank.source): str(rank.rank) for rank in ranks(policy)}
     found = [
@@ -139,7 +139,7 @@ def _refusal(applied: Policy, policy: Policy) -> list[str]:
 
 
 def _store_codes(connection: Connection, policy: Policy) -> None:
-    """Insert the sources that are new, and no others: an insert that does nothing uses up one of 32,767 numbers too."""
+    """Insert only the new sources: an insert that does nothing also uses up one of 32,767 numbers."""
     known = set(connection.execute(select(source.c.code)).scalars())
     new = [one for one in policy.sources.values() if one.code not in known]
     if new:

@@ -1,7 +1,7 @@
-"""Whose fault an error of PostgreSQL is, by its SQLSTATE: one table, for PostgreSQL 18 (its Appendix A).
+"""The cause of a PostgreSQL error, by SQLSTATE: one table, for PostgreSQL 18 (its Appendix A).
 
-A code that is in ``CODES`` goes before its class in ``CLASSES``. A class that is in neither is a bug of the hub. What
-the table says of a row is where to look first, not a verdict: ``hub.reconcile.isolate`` tries the rows.
+A code in ``CODES`` takes precedence over its class in ``CLASSES``. A class that is in neither is a bug of the hub. For
+the fault ROW the table only says where to look first: ``hub.reconcile.isolate`` tries the rows.
 """
 
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """Whose fault an error is; so, what is done about it."""
+    """The cause of an error, and so what is done about it."""
 
     UNREACHABLE = "unreachable"
-    """The connection or the server is gone: wait, connect again, do the same again."""
+    """The connection or the server is gone: wait, connect again, repeat."""
     ENVIRONMENT = "environment"
-    """The server cannot do it now: wait, do the same again."""
+    """The server cannot do it now: wait, repeat."""
     CONFIGURATION = "configuration"
-    """The operator's to mend: refuse to start, exit code 2."""
+    """The operator must correct it: refuse to start, exit code 2."""
     ROW = "row"
-    """A row of the batch: find it, make it a dead letter, go on with its neighbours."""
+    """A row of the batch: find it, make it a dead letter, continue with the other rows."""
     BUG = "bug"
-    """The program: no value and no environment may cause it."""
+    """The program: no value and no server state may cause it."""
 
 
 CLASSES: Mapping[str, tuple[Fault, str]] = {
@@ -69,7 +69,7 @@ CLASSES: Mapping[str, tuple[Fault, str]] = {
     "P0": (Fault.ROW, "a trigger in PL/pgSQL refuses a row"),
     "XX": (Fault.BUG, "an internal error of the server"),
 }
-"""Every class of SQLSTATE, and why it is taken for that."""
+"""Every class of SQLSTATE: the cause, and what the class means."""
 
 CODES: Mapping[str, tuple[Fault, str]] = {
     "25006": (Fault.ENVIRONMENT, "the server is read-only: a standby, after a change of roles"),
@@ -84,14 +84,15 @@ CODES: Mapping[str, tuple[Fault, str]] = {
     "XX001": (Fault.ENVIRONMENT, "stored data are damaged: no row of the batch is to blame"),
     "XX002": (Fault.ENVIRONMENT, "an index is damaged: no row of the batch is to blame"),
 }
-"""Codes that mean something else than their class."""
+"""Codes whose cause differs from their class."""
 
 PROTOCOL = "08P01"
-"""Poolers say it when they end a connection (FATAL); the server says it of a value whose binary form is cut off."""
+"""Poolers send it when they end a connection (FATAL); the server sends it for a value whose binary form is truncated.
+"""
 
 
 def fault_of(state: str, is_fatal: bool = False) -> Fault:
-    """Return whose fault a SQLSTATE is; ``is_fatal``: the server ended the connection with it."""
+    """Return the cause for a SQLSTATE; ``is_fatal``: the server ended the connection with it."""
     if state == PROTOCOL and not is_fatal:
         return Fault.ROW
     known = CODES.get(state) or CLASSES.get(state[:2])

@@ -1,7 +1,7 @@
-"""Partitions that were stopped: written when that happens, read when a worker places its partitions.
+"""Stopped partitions: written when they stop, read when a worker places its partitions.
 
-A stop is durable, so that a worker which takes the partition over, or starts anew, does not go on where another was
-stopped. Each function runs in the caller's transaction, which must not be that of a batch.
+A stop is durable. So a worker that takes over the partition, or restarts, does not continue where another was stopped.
+Each function runs in the caller's transaction, which must not be a batch's.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,14 +30,15 @@ class Stop:
     """The latest stop of a partition.
 
     Fields:
-        stop_offset: stored offset, from which it goes on.
-        poison_offset: the record that was too many, or the first place that cannot be read.
-        why: in words; ``reasons``: poison records among those that were polled, by reason.
-        limits: those that were reached.
-        resumed_at: None while it stands.
-        accept_poison: so many poison records from ``stop_offset`` on may become dead letters without being counted, and
-            the count begins anew there; 0: it goes on as if there had been no stop.
-        bug: what a bug of the hub was and where in the code, without values; None for other causes.
+        stop_offset: the stored offset, from which it will continue.
+        poison_offset: the record that reached the limit, or the first place that cannot be read.
+        why: in words.
+        reasons: number of poison records among the polled ones, by reason.
+        limits: the limits in force at the stop.
+        resumed_at: None while it is stopped.
+        accept_poison: how many poison records from ``stop_offset`` on may become dead letters without being counted;
+            the count restarts there. 0: it continues as if there had been no stop.
+        bug: the bug and its place in the code, without values; None for other causes.
     """
 
     topic: str
@@ -63,7 +64,7 @@ class Stop:
 
     @property
     def is_standing(self) -> bool:
-        """Tell whether the partition stands still."""
+        """Tell whether the partition is stopped."""
         return self.resumed_at is None
 
 
@@ -72,7 +73,7 @@ class Past:
     """What a breaker must know of a partition before its next record.
 
     Fields:
-        stop: the stop that stands; None: it flows.
+        stop: the stop in force; None if the partition is not stopped.
         poison: offsets of the last dead letters that count, ascending.
         allowance: poison records that an operator accepted and that have not come yet.
     """
@@ -145,7 +146,7 @@ def _detail(stop: Stop) -> str:
 
 
 def resume(connection: Connection, partition: Partition, by: str, purpose: str, accept_poison: int = 0) -> bool:
-    """Let a stopped partition go on, and close its alert; return whether it was stopped."""
+    """Resume a stopped partition, and close its alert; return whether it was stopped."""
     topic, number = partition
     resumed = connection.execute(
         update(table)
@@ -160,7 +161,7 @@ def resume(connection: Connection, partition: Partition, by: str, purpose: str, 
 
 
 def let_go_on(connection: Connection, partition: Partition, next_offset: int, by: str, purpose: str) -> None:
-    """Resume a partition whose stored offset was moved past what stopped it; a storm is resumed by its own command."""
+    """Resume a partition whose stored offset was moved past the cause of the stop; storms have their own command."""
     stop = next((one for one in read_stops(connection, True) if (one.topic, one.partition) == partition), None)
     if stop is not None and stop.cause is not StopCause.STORM and next_offset > stop.poison_offset:
         resume(connection, partition, by, purpose)
@@ -171,7 +172,7 @@ def read_pasts(
 ) -> dict[Partition, Past]:
     """Return what breakers must know of some partitions, at their stored positions.
 
-    A stop by limits that were raised since is resumed.
+    Resumes a stop whose limits were raised since.
     """
     stops = {(stop.topic, stop.partition): stop for stop in read_stops(connection)}
     for partition in stops.keys() & positions.keys():
@@ -191,7 +192,8 @@ def _past(stop: Stop | None, poison: list[int], position: Position, window: int)
     if stop is not None and stop.is_standing:
         return Past(stop)
     if stop is None or not stop.accept_poison:
-        # who accepts none relies on it: what is poison still stops the partition again, at the same record
+        # With no accepted poison records the old ones count: a poison record stops the partition again, at the same
+        # record.
         return Past(None, tuple(poison))
     since = [offset for offset in poison if offset >= stop.stop_offset]
     counted = since[stop.accept_poison :]
@@ -217,7 +219,7 @@ def _recent_poison(
 
 
 class StopStore:
-    """Stops as a worker reads and writes them: each call is a transaction of its own, and blocks."""
+    """The stops for a worker: each call is a separate transaction, and blocks."""
 
     def __init__(self, engine: Engine, limits: BreakerLimits, worker: str) -> None:
         self.limits = limits
@@ -236,6 +238,6 @@ class StopStore:
                 write_stop(connection, stop)
 
     def standing(self) -> frozenset[Partition]:
-        """Return the partitions that stand still; raises RetryableError."""
+        """Return the stopped partitions; raises RetryableError."""
         with translated_errors("reading stopped partitions"), self._engine.begin() as connection:
             return frozenset((stop.topic, stop.partition) for stop in read_stops(connection, standing_only=True))

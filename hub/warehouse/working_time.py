@@ -1,7 +1,7 @@
-"""Working time in statements: ``hub.model.dossiers.working_time`` over the calendar's table, for many rows at once.
+"""Working time in SQL: ``hub.model.dossiers.working_time`` over the calendar's table, for many rows at once.
 
-A moment's place on the calendar is found by joining its day; the difference of two places is the working time between
-them. A statement that uses them selects from ``in_force()`` as well.
+Joining a moment's day gives the moment's place on the calendar; the difference between two places is the working time
+between them. A statement that uses these functions also selects from ``in_force()``.
 """
 
 import hashlib
@@ -41,13 +41,13 @@ _EPOCH_DAY = literal(date(1970, 1, 1), Date)
 
 
 def ensure_calendar(connection: Connection, days: Calendar) -> bool:
-    """Put a calendar in force, storing it if it is new; return whether anything changed.
+    """Put a calendar in force, and store it if it is new; return whether anything changed.
 
-    Deadlines that were reckoned by another calendar keep its version until their dossier changes or they are reckoned
-    anew (hub.reconcile.rules.dossiers.steps).
+    Deadlines computed by another calendar keep its version until their dossier changes or they are computed again
+    (hub.reconcile.rules.dossiers.steps).
 
     Raises:
-        ConfigError: another content has been stored under the same version.
+        ConfigError: the same version is stored with different content.
     """
     digest = _digest(days)
     found = connection.execute(select(calendar.c.digest, calendar.c.in_force).where(calendar.c.version == days.version))
@@ -98,7 +98,7 @@ def in_force() -> FromClause:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A moment's place: the day to join, and the working seconds until the moment, null when it is null."""
+    """A moment's place: the day to join, and the working seconds until the moment; null if the moment is null."""
 
     day: FromClause
     on: ColumnElement[bool]
@@ -110,7 +110,7 @@ def placed(at: ColumnElement[Any], name: str, now: FromClause) -> Placed:
 
     Args:
         at: a column of times.
-        name: of the joined day, of its own in the statement.
+        name: alias of the joined day, unique in the statement.
         now: the calendar in force.
     """
     day = calendar_day.alias(name)
@@ -147,18 +147,18 @@ def local_day(at: ColumnElement[Any], now: FromClause) -> ColumnElement[date]:
 
 
 def next_midnight(at: ColumnElement[Any], now: FromClause) -> ColumnElement[Any]:
-    """Return when the local day after a moment's day begins."""
+    """Return the beginning of the day after a moment's local day."""
     second = (local_second(at, now) // _DAY_S + 1) * _DAY_S
     return func.to_timestamp(second - now.c.utc_offset_s, type_=utc_time)
 
 
 def moment(place: ColumnElement[int], now: FromClause, tables: Sequence[FromClause]) -> ColumnElement[Any]:
-    """Return the first moment by which so many seconds were worked, null after the calendar's end; looked up by index.
+    """Return the first moment at which ``place`` seconds were worked, found by index; null after the calendar's end.
 
     Args:
         place: at least 1.
         now: the calendar in force.
-        tables: the tables that ``place`` is a column of.
+        tables: the tables of which ``place`` is a column.
     """
     day = calendar_day.alias("moment_day")
     worked = place - day.c.seconds_before

@@ -1,1 +1,1 @@
-"""The audit log as evidence reads it: its months, its rows hashed, a key's rows found."""
+"""The audit log as evidence: its months, the hashes of its rows, and the search for a key's rows."""

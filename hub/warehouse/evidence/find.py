@@ -1,8 +1,8 @@
-"""Find a key's or event's rows in the audit log without an index on the hot path.
+"""Find the audit rows of a key or an event, without an index that slows down the writer.
 
-Behind the writer, stretches of each log partition get the sorted 4-byte hashes of the keys and event ids that their
-rows name. Sorted hashes lie where their value says, give or take a few (``slack``, known exactly), so a look-up reads a
-small slice of each stretch. Rows that are in no stretch yet are looked through.
+After the writer, each stretch of a log partition gets the sorted 4-byte hashes of the keys and event ids in its rows.
+The value of a hash gives its approximate position in sorted order; the error is at most ``slack``, which is known
+exactly. So a look-up reads a small part of each stretch. Rows that are in no stretch yet are searched directly.
 """
 
 from collections.abc import Collection
@@ -40,14 +40,14 @@ from hub.warehouse.tables.evidence import audit_found
 HASH_BYTES = 4
 LEAST_PLACES = 16_384
 MOST_PLACES = 65_536
-"""Bounds of a stretch."""
+"""Minimum and maximum size of a stretch."""
 
 _BITS = 8 * HASH_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Sorted hashes of what rows name."""
+    """Sorted hashes of the names in rows."""
 
     hashes: bytes
     slack: int
@@ -79,7 +79,7 @@ def sought(names: Collection[UUID]) -> dict[str, Any]:
 
 
 def names_one_sought() -> ColumnElement[bool]:
-    """Return whether a stretch may name one of what is sought: wrong now and then, and none that does is left out."""
+    """Return whether a stretch may contain one of the sought names: sometimes wrongly true, never wrongly false."""
     wanted = func.unnest(
         bindparam("hashes", type_=ARRAY(BigInteger)), bindparam("packed", type_=ARRAY(LargeBinary))
     ).table_valued("hash", "packed", name="wanted")
@@ -96,7 +96,7 @@ def _in(part: ColumnElement[bytes], whole: ColumnElement[bytes]) -> ColumnElemen
 
 
 def stretches_to_search() -> Subquery:
-    """Select (log, first_place, end_place): stretches that may name what is sought, and all that is in none yet."""
+    """Select (log, first_place, end_place): stretches that may contain what is sought, and rows in no stretch yet."""
     known = select(audit_found.c.log, audit_found.c.first_place, audit_found.c.end_place).where(names_one_sought())
     rest = _places_in_no_stretch().subquery()
     to_the_end = literal(_NO_END, BigInteger).label("end_place")
@@ -120,9 +120,9 @@ def _places_in_no_stretch() -> Select[Any]:
 
 
 def make_stretches(connection: Connection) -> int:
-    """Make stretches of the rows that are in none, where there are enough; return how many were made.
+    """Create stretches from rows that are in none, if there are enough; return their number.
 
-    In the connection's transaction, which reads what it sees committed.
+    In the connection's transaction, which reads committed rows.
     """
     made = 0
     for log, first, end in connection.execute(_places_in_no_stretch()).all():
@@ -137,7 +137,7 @@ def make_stretches(connection: Connection) -> int:
 
 
 def _names_in() -> Select[bytes]:
-    """Select the keys and event ids of a stretch, strung together."""
+    """Select the keys and event ids of a stretch, concatenated."""
     first, end = (bindparam(name, type_=BigInteger) for name in ("first", "end"))
     both = func.uuid_send(func.coalesce(audit.c.key, audit.c.event_id, _NOBODY)).op("||")(
         func.uuid_send(func.coalesce(audit.c.event_id, audit.c.key, _NOBODY))
@@ -156,9 +156,9 @@ def _uuids(packed: bytes) -> pl.Series:
 
 
 def rows_naming(*columns: ColumnElement[UUID], logs: Select[int] | None = None) -> Select[Any]:
-    """Select the audit rows of which one of ``columns`` (key, event id) is one of ``:names``; see ``sought``.
+    """Select the audit rows in which one of ``columns`` (key, event id) is one of ``:names``; see ``sought``.
 
-    ``logs``: selects the log partitions that are searched; None: all.
+    ``logs``: selects the log partitions to search; None: all.
     """
     stretch = stretches_to_search()
     names = bindparam("names", type_=ARRAY(Uuid))

@@ -1,7 +1,7 @@
-"""The monthly partitions of the audit log: made ahead, listed, dropped.
+"""The monthly partitions of the audit log: create them ahead, list them, drop them.
 
 A row goes to the month (UTC) in which its transaction began. Rows of a month without a partition go to ``..._rest``, so
-that a month that nobody made never refuses a batch.
+that a missing partition never makes a batch fail.
 """
 
 import re
@@ -19,14 +19,14 @@ _INDEXES = {"audit": (), "release": ("key", "id")}
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A partition: of which table, and the first day of its month."""
+    """A partition: its table, and the first day of its month."""
 
     relation: str
     first_day: date
 
     @property
     def name(self) -> str:
-        """The partition's table."""
+        """Name of the partition's table."""
         return f"{self.relation}_{self.first_day:%Y_%m}"
 
     @property
@@ -36,13 +36,13 @@ class Month:
 
 
 def month_after(day: date, months: int) -> date:
-    """Return the first day of the month so many months after a day's."""
+    """Return the first day of the month that is ``months`` after a day's month."""
     count = day.year * 12 + day.month - 1 + months
     return date(count // 12, count % 12 + 1, 1)
 
 
 def today(connection: Connection) -> date:
-    """Return the day (UTC) on the database's clock."""
+    """Return the day (UTC) by the database's clock."""
     day: date = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
     return day
 
@@ -59,9 +59,9 @@ def months_there(connection: Connection, relation: str) -> list[Month]:
 
 
 def ensure_months(connection: Connection, ahead: int = MONTHS_AHEAD) -> list[str]:
-    """Make the partitions of this month and of those to come that are missing; return their names.
+    """Create the missing partitions of this month and of coming months; return their names.
 
-    A month of which rows already stand in ``..._rest`` is left there. The connection's user must own the tables.
+    A month whose rows are already in ``..._rest`` stays there. The connection's user must own the tables.
     """
     made = []
     first = month_after(today(connection), 0)
@@ -76,7 +76,7 @@ def ensure_months(connection: Connection, ahead: int = MONTHS_AHEAD) -> list[str
 
 
 def missing_months(connection: Connection) -> list[str]:
-    """Name the partitions that rows will need within a month and that are not there."""
+    """Name the missing partitions that rows will need within a month."""
     first = month_after(today(connection), 0)
     wanted = [Month(relation, month_after(first, number)) for relation in BY_MONTH for number in (0, 1)]
     there = {month for relation in BY_MONTH for month in months_there(connection, relation)}

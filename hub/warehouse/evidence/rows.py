@@ -1,6 +1,6 @@
-"""Rows of a chain as evidence needs them: hashed by the database, a stretch at a time.
+"""The rows of a chain as evidence needs them: hashed by the database, one stretch at a time.
 
-Sealing and verifying read through the same statements, so what was sealed and what is there are hashed alike.
+Sealing and verifying read through the same statements, so both compute the same hashes.
 """
 
 import struct
@@ -55,7 +55,7 @@ class Chain:
 
     @property
     def place(self) -> ColumnElement[int]:
-        """The column that says where a row stands."""
+        """The column with a row's place."""
         return audit.c.log_offset if self.relation == "audit" else _TABLES[self.relation].c.id
 
 
@@ -72,12 +72,12 @@ def leaf(relation: str) -> ColumnElement[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A stretch as it stands in the database.
+    """A stretch as it is in the database.
 
     Fields:
-        placed: 8 bytes of place and 32 of leaf for each row, in order.
+        placed: for each row, in order, 8 bytes of place and 32 bytes of leaf.
         batches: 8 bytes of batch for each row.
-        oldest, newest: when the first and the last of them were recorded; None without rows.
+        oldest, newest: when the first and the last row were recorded; None without rows.
     """
 
     placed: bytes
@@ -87,7 +87,7 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self.placed) // _PLACED_BYTES
 
     def frame(self) -> pl.DataFrame:
@@ -108,7 +108,7 @@ class Rows:
         return packed
 
     def places(self, first: int) -> bytes | None:
-        """Return every row's place, counted from ``first``, in 4 bytes each; None when they leave no gap."""
+        """Return every row's place relative to ``first``, in 4 bytes each; None if the places leave no gap."""
         numbers = self.frame()["place"]
         if numbers.is_empty() or int(numbers[-1]) - first + 1 == self.count:
             return None
@@ -122,7 +122,7 @@ def _column(packed: bytes, width: int) -> pl.Series:
 
 @cache
 def _hashed_rows(chain: Chain) -> Select[Any]:
-    """Select the rows of a stretch, hashed and strung together in their order."""
+    """Select the rows of a stretch, hashed and concatenated in order."""
     of = _TABLES[chain.relation]
     of_batch = of.c.batch if "batch" in of.c else cast(0, BigInteger)
     first, end = (bindparam(name, type_=BigInteger) for name in ("first", "end"))
@@ -146,13 +146,13 @@ def _hashed_rows(chain: Chain) -> Select[Any]:
 
 
 def read_rows(connection: Connection, chain: Chain, first: int, end: int) -> Rows:
-    """Return the rows of a chain with ``first <= place < end``, as they stand now."""
+    """Return the rows of a chain with ``first <= place < end``, as they are now."""
     placed, batches, oldest, newest = connection.execute(_hashed_rows(chain), {"first": first, "end": end}).one()
     return Rows(bytes(placed), bytes(batches), oldest, newest)
 
 
 def end_of_month_at(connection: Connection, chain: Chain, first: int, end: int) -> int:
-    """Return the place up to which the rows of a stretch were recorded in the month of its first row."""
+    """Return the end of the rows in a stretch that were recorded in the month of its first row."""
     recorded = _recorded(chain)
     inside = [chain.place >= first, chain.place < end, *_of_log(chain)]
     month = func.date_trunc("month", recorded, "UTC")
@@ -170,7 +170,7 @@ def _of_log(chain: Chain) -> list[ColumnElement[bool]]:
 
 
 def parts_of(connection: Connection, rows: Rows) -> list[Part]:
-    """Return the parts of some rows: those of one batch that stand one after another."""
+    """Return the parts of some rows: each is a sequence of rows of one batch."""
     batches = rows.frame()["batch"]
     if batches.is_empty():
         return []

@@ -1,1 +1,1 @@
-"""Make a warehouse ready: migrations, roles, what processes wait for before they begin."""
+"""Prepare a warehouse: migrations, roles, and what processes wait for before they begin."""

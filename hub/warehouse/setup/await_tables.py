@@ -1,6 +1,6 @@
-"""Wait until the warehouse's tables are there, for processes that run until they are stopped.
+"""Wait until the warehouse's tables exist, for processes that run until they are stopped.
 
-A short command says instead that ``hub db migrate`` makes them, and ends.
+A short command instead reports that ``hub db migrate`` creates them, and ends.
 """
 
 from sqlalchemy import Engine
@@ -12,15 +12,15 @@ from hub.warehouse.setup.migrate import check_migrated
 
 
 def wait_until_migrated(engine: Engine, schema: str, for_tables: bool = True) -> None:
-    """Return when the schema is what this version of the hub needs; the log says what is waited for, and since when.
+    """Return when the schema is what this version of the hub needs; the log says what it waits for, and since when.
 
     Args:
-        engine: whose connections need no role: roles are made with the tables.
+        engine: its connections need no role, because roles are created with the tables.
         schema: the warehouse's.
-        for_tables: wait for tables that are not there; False: only for a database that is away.
+        for_tables: also wait for missing tables; False: wait only for an unreachable database.
 
     Raises:
-        NotMigratedError: the tables are not there, and are not waited for.
+        NotMigratedError: the tables do not exist, and ``for_tables`` is False.
         ConfigError: waiting cannot help: no such database, a wrong password.
     """
     waiting = Waiting()

@@ -1,9 +1,10 @@
-"""Bring a warehouse to the shape this version of the hub needs.
+"""Bring a warehouse to the form that this version of the hub needs.
 
-Steps, all idempotent. Alembic's numbered migrations make the tables every warehouse has. Then the tables of the
-declared entities are compared with what is there and missing tables, columns and indexes are added; nothing is ever
-dropped or retyped (docs/decisions/0004-tables-of-entities.md). The calendar of working days is put in force, and last
-the months of the audit log are made ahead and the roles get their rights (hub.warehouse.setup.roles).
+All steps are idempotent. Alembic's numbered migrations create the tables that every warehouse has. Then the tables of
+the declared entities are compared with the database, and missing tables, columns and indexes are added; nothing is ever
+dropped or changed in type (docs/decisions/0004-tables-of-entities.md). The calendar of working days is put in force.
+Last, the audit log's partitions for coming months are created, and the roles get their rights
+(hub.warehouse.setup.roles).
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from hub.warehouse.working_time import ensure_calendar
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """What a migration did: the revision reached, and the entity tables, columns and indexes it added."""
+    """The result of a migration: the revision reached, and the entity tables, columns and indexes that it added."""
 
     revision: str
     added: tuple[str, ...]
@@ -44,14 +45,13 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
 
     Args:
         engine: of the database.
-        schema: made if it is not there.
+        schema: created if it does not exist.
         working_days: the calendar to put in force; None: the hub's own.
 
     Raises:
         UnreachableError: the database does not answer.
-        ConfigError: the server is too old, a role is missing (hub.warehouse.setup.roles), the calendar's version is
-            stored
-            with other content.
+        ConfigError: the server is too old, a role is missing (hub.warehouse.setup.roles), or the calendar's version is
+            stored with different content.
         NotMigratedError: the warehouse is incomplete and this user does not own it.
     """
     with translated_errors("migrating"), engine.connect() as connection:
@@ -76,7 +76,7 @@ def migrate(engine: Engine, schema: str, working_days: Calendar | None = None) -
 
 
 def alembic_config() -> Config:
-    """Return the configuration of the numbered migrations; its attribute ``connection`` is the caller's to set."""
+    """Return the configuration of the numbered migrations; the caller sets its attribute ``connection``."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
     config.set_main_option("path_separator", "os")
@@ -84,7 +84,7 @@ def alembic_config() -> Config:
 
 
 def _complete_already(connection: Connection, schema: str) -> MigrationReport:
-    """Return what is there, if nothing is missing: a worker whose user may only add rows starts like this."""
+    """Return the report if nothing is missing; a worker whose user may only add rows starts like this."""
     revision, newest = _revisions(connection)
     lacking = pending(connection) if revision == newest else [f"migration {newest}, after {revision}"]
     if lacking:
@@ -101,7 +101,7 @@ def check_migrated(engine: Engine, schema: str) -> None:
     """Refuse a schema that is not what this version of the hub needs.
 
     Raises:
-        NotMigratedError: nobody has migrated it, or an older version has.
+        NotMigratedError: it was never migrated, or an older version migrated it.
         UnreachableError: the database does not answer.
     """
     with translated_errors("looking at the tables"), engine.connect() as connection:
@@ -118,13 +118,13 @@ def check_migrated(engine: Engine, schema: str) -> None:
 
 
 def _revisions(connection: Connection) -> tuple[str | None, str | None]:
-    """Return the migration that the schema is at, and the newest."""
+    """Return the migration of the schema, and the newest migration."""
     newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
     return MigrationContext.configure(connection).get_current_revision(), newest
 
 
 def pending(connection: Connection) -> list[str]:
-    """Return what the declared entities lack in the database, in words; empty when all is there."""
+    """Return what the declared entities lack in the database, as text; empty if nothing is missing."""
     return [_words(op) for op in _additions(connection)]
 
 
@@ -166,12 +166,12 @@ def _is_of_an_entity(
 
 
 def _is_declared(name: str | None, kind: str, parents: object) -> bool:
-    """Leave out, before it is looked at, what no declaration names: the months of the audit log."""
+    """Leave out tables that no declaration names, before they are read: the months of the audit log."""
     return kind != "table" or name in metadata.tables
 
 
 def _set_storage(connection: Connection, table: str) -> None:
-    """Leave room in each page for updated rows (HOT), and let autovacuum come by share of change, early."""
+    """Leave room in each page for updated rows (HOT), and let autovacuum start early, by share of changed rows."""
     fillfactor = 85 if table.endswith("_claim") else 90
     connection.execute(
         text(

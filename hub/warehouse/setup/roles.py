@@ -1,10 +1,10 @@
-"""Roles of the database: who may add rows of the audit log, who may only read, and nobody who may change any.
+"""Roles of the database: who may add audit rows and who may only read; nobody may change audit rows.
 
-``hub_worker`` adds rows to the append-only tables and works on all others, but for what people decide: the policy,
-operators, and what is done with dead letters. ``hub_reader`` reads, but for hashes of credentials and the bytes of
-records that wait or were refused. The owner of the tables can always do anything: what an owner changes behind the
-hub's back is what seals and signed heads are for. Roles belong to the whole server, so several databases may make them
-at once.
+``hub_worker`` adds rows to the append-only tables and works on all other tables, except those for people's decisions:
+the policy, operators, and the handling of dead letters. ``hub_reader`` reads everything except hashes of credentials
+and the bytes of records that wait or were refused. The owner of the tables can always do anything. Seals and signed
+heads exist to reveal what an owner changes without the hub. Roles belong to the whole server, so several databases may
+create them at the same time.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ READER = "hub_reader"
 DECIDED = tuple(
     table.name for table in (policy, source, authority, operator, letter, letter_edit, redrive, discarded, offset_plan)
 )
-"""Tables of what people decide: commands write them, as the owner; no worker does."""
+"""Tables of people's decisions: commands write them as the owner; no worker does."""
 
 WITHHELD: tuple[Column[bytes], ...] = (
     operator.c.salt,
@@ -36,7 +36,7 @@ WITHHELD: tuple[Column[bytes], ...] = (
     parked.c.record_key,
     parked.c.record_value,
 )
-"""What readers do not read."""
+"""Columns that readers may not read."""
 
 _MAKE = """
     DO $$ BEGIN
@@ -55,11 +55,11 @@ _JOIN = """
 
 
 def ensure_roles(engine: Engine) -> None:
-    """Make the roles that are missing, in a transaction of its own: other databases may wait for it.
+    """Create the missing roles, in a separate transaction, because other databases may wait for it.
 
     Raises:
-        ConfigError: a role is missing, or the user is no member of it, and this user may not change that; with the
-            statements for an administrator.
+        ConfigError: a role is missing, or the user is not a member of it, and this user may not change that; the error
+            has the statements for an administrator.
     """
     with translated_errors("making the roles"), engine.begin() as connection:
         usable = text("SELECT count(*) FROM pg_roles WHERE rolname = :role AND pg_has_role(current_user, oid, 'SET')")
@@ -86,7 +86,7 @@ def _refusal(role: str, user: str) -> str:
 
 
 def grant_roles(connection: Connection, schema: str) -> None:
-    """Give the roles their rights on every table of a schema as it is now; run after tables were made or moved.
+    """Give the roles their rights on every table of a schema; run it after tables were created or moved.
 
     The connection's user must own the tables.
     """
@@ -109,7 +109,7 @@ def grant_roles(connection: Connection, schema: str) -> None:
 
 
 def _withheld() -> Iterator[str]:
-    """Let readers read every column of some tables but those that are withheld."""
+    """Let readers read all columns of some tables except the withheld ones."""
     for table in {column.table.name: column.table for column in WITHHELD}.values():
         hidden = {column.name for column in WITHHELD if column.table is table}
         name = _names((table.name,))
@@ -125,7 +125,7 @@ def may_read(connection: Connection, column: Column[bytes]) -> bool:
 
 
 _LOCKED = ("action", "release")
-"""The sealer holds their writers back for a moment; the right to do so gives no right on the rows."""
+"""The sealer locks these tables for a moment; the right to do so gives no right on the rows."""
 
 
 def _names(tables: tuple[str, ...]) -> str:
@@ -133,7 +133,7 @@ def _names(tables: tuple[str, ...]) -> str:
 
 
 def _parts(connection: Connection) -> tuple[str, ...]:
-    """Name the partitions: rows go in by the partitioned table, and come out by no other way."""
+    """Name the partitions. Rows may only be written through the partitioned table."""
     names = connection.execute(
         text(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
@@ -145,7 +145,7 @@ def _parts(connection: Connection) -> tuple[str, ...]:
 
 
 def may_migrate(connection: Connection, schema: str) -> bool:
-    """Tell whether the connection's user owns the schema, or may make it."""
+    """Tell whether the connection's user owns the schema, or may create it."""
     owner = connection.execute(
         text("SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = :schema"),
         {"schema": schema},

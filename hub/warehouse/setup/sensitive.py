@@ -1,7 +1,7 @@
-"""Move fields that became SENSITIVE out of a claim table that was made before, into the claims' companion.
+"""Move fields that became SENSITIVE out of an existing claim table, into the claims' companion.
 
-The one case in which a migration takes columns away: left where they were, the most sensitive values would go on
-standing where whoever may read claims can read them.
+This is the only case in which a migration removes columns. If they stayed, the most sensitive values would remain
+readable for everybody who may read claims.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from hub.warehouse.tables.entities import AspectTables
 
 
 def move_sensitive(connection: Connection, tables: AspectTables) -> list[str]:
-    """Move what a claim table still holds of its companion's fields; return what was moved, in words."""
+    """Move the companion's fields that a claim table still holds; return what was moved, as text."""
     if tables.sensitive is None:
         return []
     claim, companion = tables.claim, tables.sensitive

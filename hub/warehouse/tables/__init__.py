@@ -1,1 +1,1 @@
-"""The tables: those of every warehouse, those made from declarations, and what a replay does with each."""
+"""The tables: those of every warehouse, those derived from declarations, and how a replay treats each."""

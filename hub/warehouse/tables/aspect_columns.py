@@ -1,4 +1,4 @@
-"""Columns of an aspect's tables, derived from its declaration and its schema, and the names of what is added to it."""
+"""Columns of an aspect's tables, derived from its declaration and its schema, and the names of added columns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,16 +38,16 @@ _TYPES: dict[FieldKind, TypeEngine[Any]] = {
 }
 
 PROVENANCE = ("event_id", "occurred_at", "recorded_at", "operation", "unit_scheme", "source_agency")
-"""Envelope fields kept with a claim, beside source, epoch and version."""
+"""Envelope fields stored with a claim, in addition to source, epoch and version."""
 
 
 def old_value(field: str) -> str:
-    """Return the column of ``merged`` that holds what a watched field was in the claim before."""
+    """Return the column of ``merged`` with a watched field's value in the previous claim."""
     return f"old_{field}"
 
 
 def new_value(field: str) -> str:
-    """Return the column of ``merged`` that holds what a watched field is in the claim that was written."""
+    """Return the column of ``merged`` with a watched field's value in the written claim."""
     return f"new_{field}"
 
 
@@ -58,14 +58,14 @@ def other_key(field: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns that several tables of an aspect have; made anew for each, since a column belongs to one table."""
+    """Columns that several tables of an aspect have; created for each table, since a column belongs to one table."""
 
     aspect: Aspect
     version: SchemaVersion
 
     @property
     def sensitive_names(self) -> list[str]:
-        """Fields of data class SENSITIVE, which stand apart."""
+        """Fields of data class SENSITIVE, which are stored in a separate table."""
         data = [field for field in self.version.data_fields if field.name not in self.aspect.part]
         return [field.name for field in data if field.data_class is DataClass.SENSITIVE]
 
@@ -78,7 +78,7 @@ class Columns:
         ]
 
     def order(self) -> list[Column[Any]]:
-        """Whose claim it is, which version of it, and a digest of what it says."""
+        """Source, version, and a digest of the content."""
         return [
             Column("source", SmallInteger, nullable=False),
             Column("source_epoch", Integer, nullable=False),
@@ -88,7 +88,7 @@ class Columns:
         ]
 
     def content(self) -> list[Column[Any]]:
-        """Envelope and data, keys of others that are named, flags."""
+        """Envelope and data, keys of other entities that are named, flags."""
         kinds = {field.name: field.kind for field in self.version.fields}
         apart = {*self.aspect.part, *self.sensitive_names}
         data = [field.name for field in self.version.data_fields if field.name not in apart]
@@ -105,7 +105,7 @@ class Columns:
         ]
 
     def watched(self) -> list[Column[Any]]:
-        """Each watched field as it was in the claim before, and as it is."""
+        """Each watched field's value in the previous claim, and in the written one."""
         kinds = {field.name: field.kind for field in self.version.fields}
         return [Column(of(name), _TYPES[kinds[name]]) for name in self.aspect.watched for of in (old_value, new_value)]
 

@@ -1,7 +1,7 @@
-"""The tables every warehouse has, whatever its entities: log partitions, audit, dead letters, conflicts, reviews.
+"""The tables that every warehouse has: log partitions, audit, dead letters, conflicts, reviews.
 
-Names are unqualified; the connection's ``search_path`` chooses the schema, so that a replay runs the same statements
-on a shadow. Autovacuum and fillfactor settings stand in the migrations.
+Names are unqualified; the connection's ``search_path`` chooses the schema, so a replay runs the same statements on a
+shadow. The migrations set autovacuum and fillfactor.
 """
 
 from sqlalchemy import (
@@ -50,7 +50,7 @@ authority = Table(
     Column("rank", SmallInteger, nullable=False),
     PrimaryKeyConstraint("aspect", "source"),
 )
-"""Rank of a source in an aspect, 0 the highest; derived from the policy's roles and the entities' declarations."""
+"""Rank of a source in an aspect, 0 is the highest; derived from the policy's roles and the entities' declarations."""
 
 log_partition = Table(
     "log_partition",
@@ -65,9 +65,11 @@ log_partition = Table(
     Column("chain", Text),
     UniqueConstraint("topic", "partition"),
 )
-"""Where the hub stands in each partition of the log: the truth about offsets (I1). ``consumed`` counts records;
-``topic_id`` is Kafka's id of the topic whose offsets these are, null until it was told; ``chain`` what the seals of its
-rows are filed under, null for ``topic/partition``."""
+"""The hub's position in each partition of the log; these offsets are authoritative (I1).
+
+``consumed`` counts records. ``topic_id`` is Kafka's id of the topic to which the offsets belong, null if unknown.
+``chain`` is the name of the chain of seals over its rows, null for ``topic/partition``.
+"""
 
 batch = Table(
     "batch",
@@ -98,11 +100,12 @@ audit = Table(
     Column("flags", Integer),
     Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""One row per record read: its outcome and why (I5). Append-only and ordered within a log partition: the outbox.
+"""One row per record read: its outcome and the reason (I5). Append-only and ordered within a log partition: the outbox.
 
-``flags``: quality flags that the event itself tells (hub.model.flags), null for none. Partitioned by the month of
-``recorded_at``; (log, log_offset) is unique in each month, and no two months share an offset, since offsets move once
-(I1)."""
+``flags``: quality flags that follow from the event itself (hub.model.flags), null for none. Partitioned by the month of
+``recorded_at``. (log, log_offset) is unique in each month, and no two months share an offset, since offsets move once
+(I1).
+"""
 
 release = Table(
     "release",
@@ -115,9 +118,10 @@ release = Table(
     Column("id", BigInteger, nullable=False, server_default=text("nextval('release_id_seq')")),
     Column("recorded_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""What became of a parked record once it was released: columns of ``audit``, whose row goes on saying ``parked``.
+"""The outcome of parked records after their release: columns of ``audit``, whose row still says ``parked``.
 
-``id`` counts the releases in the order in which they were written; partitioned as ``audit`` is."""
+``id`` counts the releases in the order in which they were written; partitioned like ``audit``.
+"""
 
 late_flag = Table(
     "late_flag",
@@ -127,7 +131,7 @@ late_flag = Table(
     Column("flags", Integer, nullable=False),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""Quality flags of events that the event alone does not tell, but what was stored before it. Append-only."""
+"""Quality flags that do not follow from the event alone, but from what was stored before it. Append-only."""
 
 parked = Table(
     "parked",
@@ -144,9 +148,10 @@ parked = Table(
     Column("parked_at", utc_time, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""Records that wait. ``waits_for`` names the missing reference (``procedure:1.001193``); null: behind an earlier one.
+"""Records that wait. ``waits_for`` names the missing reference (``procedure:1.001193``); null: it waits behind another.
 
-``let_in``: an officer decided that it counts without the reference."""
+``let_in``: an officer decided that the record is admitted without the reference.
+"""
 
 touched = Table(
     "touched",
@@ -158,7 +163,7 @@ touched = Table(
     Column("noted_at", utc_time, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("log", "log_offset", "entity", "key"),
 )
-"""Keys whose published record changed without an event of their own, at a place of the log that share will pass."""
+"""Keys whose published record changed without their own event, at a place in the log that share will pass."""
 
 identity_link = Table(
     "identity_link",
@@ -171,7 +176,7 @@ identity_link = Table(
     Column("kind", Text, nullable=False),
     PrimaryKeyConstraint("entity", "key", "other", "aspect", "source", "kind"),
 )
-"""``source`` says in its claim of ``key`` that ``other`` is another key of the same thing."""
+"""``source`` states in its claim of ``key`` that ``other`` is another key of the same thing."""
 
 same_key = Table(
     "same_key",
@@ -181,7 +186,7 @@ same_key = Table(
     Column("canonical", Uuid, nullable=False),
     PrimaryKeyConstraint("entity", "key"),
 )
-"""Keys of one thing, and the one under which it is published; a key that stands alone has no row."""
+"""Keys of one thing, and the key under which the thing is published; a key without a group has no row."""
 
 policy = Table(
     "policy",
@@ -206,7 +211,7 @@ action = Table(
     Column("key", Uuid),
     Column("detail", JSONB),
 )
-"""What people did through the hub's commands, and why. Append-only; no personal values."""
+"""What people did with the hub's commands, and why. Append-only; no personal values."""
 
 dead_letter = Table(
     "dead_letter",
@@ -224,9 +229,10 @@ dead_letter = Table(
     Column("refused_by", JSONB),
     PrimaryKeyConstraint("log", "log_offset"),
 )
-"""Records that can never succeed. ``record_value`` is null for a tombstone and for a value too large to keep twice.
+"""Records that can never succeed. ``record_value`` is null for a tombstone and for a value that is too large to store.
 
-``refused_by``: the stages the record went through (hub.model.refusals); null in rows of an older version."""
+``refused_by``: the stages through which the record went (hub.model.refusals); null in rows of an older version.
+"""
 
 conflict = Table(
     "conflict",
@@ -242,9 +248,10 @@ conflict = Table(
     Column("id", BigInteger, Identity(always=False), nullable=False),
     PrimaryKeyConstraint("aspect", "key", "part", "field", "source"),
 )
-"""Two sources disagree about a field: ``source`` contradicts ``held_by``. The values stand in the claims.
+"""Two sources disagree about a field: ``source`` contradicts ``held_by``. The values are in the claims.
 
-``id``: what an officer calls it by, in this warehouse."""
+``id``: the number by which officers refer to it, in this warehouse.
+"""
 
 review = Table(
     "review",
@@ -261,7 +268,7 @@ review = Table(
     Column("closed_at", utc_time),
     UniqueConstraint("kind", "aspect", "key", "part", "field", "source"),
 )
-"""Questions for an officer, e.g. AMBIGUOUS_UNIT with its candidates. Closed when the question no longer stands."""
+"""Questions for an officer, e.g. AMBIGUOUS_UNIT with its candidates. Closed when the question no longer applies."""
 
 alert = Table(
     "alert",
@@ -283,4 +290,4 @@ share_position = Table(
     Column("log", SmallInteger, primary_key=True),
     Column("next_offset", BigInteger, nullable=False),
 )
-"""How far share has followed the audit log of each log partition."""
+"""How far share has read the audit log of each log partition."""

@@ -29,7 +29,7 @@ calendar = Table(
     Column("in_force", Boolean, nullable=False),
     Column("installed_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""Calendars of working days that deadlines were ever reckoned by; new ones are reckoned by the one in force."""
+"""Calendars of working days by which deadlines were ever computed; new deadlines use the one in force."""
 
 calendar_day = Table(
     "calendar_day",
@@ -44,7 +44,7 @@ calendar_day = Table(
     Column("closes", Integer, nullable=False),
     PrimaryKeyConstraint("version", "day"),
 )
-"""Each day with the working time before it, its own, and its hours in seconds since local midnight."""
+"""Each day: the working seconds before it, its own, and its hours in seconds since local midnight."""
 
 dossier_deadline = Table(
     "dossier_deadline",
@@ -68,4 +68,5 @@ dossier_deadline = Table(
 """The deadline of each dossier whose progress is known, by the source that holds it (hub.model.dossiers.deadline).
 
 ``extensions``: ``stated``, the source's own list of changed due times, and ``seen``, changes between its versions; null
-when there are neither."""
+if there are neither.
+"""

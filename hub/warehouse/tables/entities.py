@@ -1,13 +1,13 @@
 """Tables of an aspect, derived from its declaration and its schema.
 
-``<entity>_<aspect>_claim`` holds each source's newest claim, ``..._record`` says whose claim is the golden record.
-The record does not repeat the claim's fields: the golden record is the claim that the record row points to. Fields of
-data class SENSITIVE stand apart in ``..._sensitive``, so that whoever may read claims need not be able to read them.
-Where the declaration asks for it, ``..._history`` holds every accepted version that is not a source's newest.
+``<entity>_<aspect>_claim`` holds each source's newest claim; ``..._record`` says whose claim is the golden record. The
+record does not repeat the claim's fields: the golden record is the claim to which the record row points. Fields of data
+class SENSITIVE are in ``..._sensitive``, so that a role can read claims without reading them. If the declaration asks
+for it, ``..._history`` holds every accepted version that is not a source's newest.
 
-A claim carries two flags for the merge. ``revoked``: the source took its claim back. ``contested``: the record of
-this key must be decided among several claims, or was revoked; while false, the claim is the only one and holds the
-record, and the merge is done with it in one step.
+A claim has two flags for the merge. ``revoked``: the source withdrew its claim. ``contested``: the record of this key
+must be decided among several claims, or was revoked. If it is false, the claim is the only one and holds the record,
+and the merge handles it in one step.
 """
 
 from collections.abc import Mapping
@@ -46,9 +46,10 @@ class AspectTables:
     Fields:
         identity: columns that identify a record: the key and the aspect's parts.
         data: the schema's data fields, in order.
-        stage: temporary table of a batch's rows; ``merged``: temporary table of what the merge did with them.
-        sensitive: companion of the claims with the fields of data class SENSITIVE; None when there are none.
-        history: accepted versions that are not a source's newest; None where not declared.
+        stage: temporary table of a batch's rows.
+        merged: temporary table of what the merge did with them.
+        sensitive: companion of the claims with the fields of data class SENSITIVE; None if there are none.
+        history: accepted versions that are not a source's newest; None if not declared.
     """
 
     entity: Entity
@@ -64,7 +65,7 @@ class AspectTables:
 
     @property
     def name(self) -> str:
-        """``<entity>.<aspect>``: how conflicts and reviews refer to it."""
+        """``<entity>.<aspect>``: the name used by conflicts and reviews."""
         return f"{self.entity.name}.{self.aspect.name}"
 
 
@@ -85,7 +86,7 @@ def all_aspect_tables() -> tuple[AspectTables, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WholeClaim:
-    """A claim with its sensitive companion: what to select from, and each column by its name."""
+    """A claim with its sensitive companion: the FROM clause, and each column by its name."""
 
     source: FromClause
     c: Mapping[str, ColumnElement[Any]]
@@ -96,7 +97,7 @@ def whole_claim(tables: AspectTables, alias: str = "") -> WholeClaim:
 
     Args:
         tables: the aspect's.
-        alias: of the claim, so that a statement can have several; the companion's ends in ``_sensitive``.
+        alias: of the claim, so that a statement can have several; the companion's alias ends in ``_sensitive``.
     """
     claim = tables.claim.alias(alias) if alias else tables.claim
     columns: dict[str, ColumnElement[Any]] = {column.name: column for column in claim.columns}
@@ -144,7 +145,7 @@ def _claim(prefix: str, columns: Columns, identity: tuple[str, ...]) -> Table:
 
 
 def _index(prefix: str, fields: tuple[str, ...]) -> Index:
-    """An index that leaves out rows which have nothing in its first field: most of them, where the field is rare."""
+    """Return an index without the rows that have null in its first field: few rows, if the field is rarely set."""
     name = f"{prefix}_claim_{'_'.join(fields)}"
     return Index(name, *fields, postgresql_where=text(f"{fields[0]} IS NOT NULL"))
 

@@ -1,6 +1,6 @@
 """Tables of evidence: seals over the audit rows, signed heads of their chains, keys, months that were retired.
 
-All of them are append-only for the worker (hub.warehouse.setup.roles).
+The worker may only add rows to them (hub.warehouse.setup.roles).
 """
 
 from sqlalchemy import (
@@ -42,7 +42,8 @@ seal = Table(
 """One link of a chain: the rows of a log partition from ``first_place`` to before ``end_place`` (hub.model.evidence).
 
 ``log`` is null for the chains of releases and actions, whose places are row numbers. ``marks``: the first bytes of each
-row's leaf, so that a wrong row can be named; ``places``: where the rows stand, null when they leave no gap."""
+row's leaf, so that a wrong row can be named. ``places``: the places of the rows, null if they leave no gap.
+"""
 
 audit_found = Table(
     "audit_found",
@@ -54,7 +55,9 @@ audit_found = Table(
     Column("slack", Integer, nullable=False),
     PrimaryKeyConstraint("log", "first_place"),
 )
-"""Which keys and event ids the audit rows of a stretch name (hub.warehouse.evidence.find): a way to find, no proof."""
+"""Hashes of the keys and event ids in a stretch of audit rows (hub.warehouse.evidence.find): for searching, not a
+proof.
+"""
 
 head = Table(
     "head",
@@ -66,7 +69,7 @@ head = Table(
     Column("signature", LargeBinary, nullable=False),
     Column("last_seal", BigInteger, nullable=False),
 )
-"""The ends of all chains at a moment, signed; ``last_seal``: the newest seal that it covers."""
+"""The ends of all chains at one moment, signed; ``last_seal``: the newest seal that it covers."""
 
 head_published = Table(
     "head_published",
@@ -77,7 +80,7 @@ head_published = Table(
     Column("log_offset", BigInteger, nullable=False),
     Column("published_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""Where a head stands on Kafka."""
+"""The place of a head on Kafka."""
 
 signing_key = Table(
     "signing_key",
@@ -86,7 +89,7 @@ signing_key = Table(
     Column("public_key", LargeBinary, nullable=False),
     Column("first_used_at", utc_time, nullable=False, server_default=func.now()),
 )
-"""Public keys that heads were signed with."""
+"""Public keys of the keys that signed heads."""
 
 retired = Table(
     "retired",
@@ -101,7 +104,7 @@ retired = Table(
     Column("retired_at", utc_time, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("relation", "month", "log", "outcome"),
 )
-"""Months of ``audit`` and ``release`` that were dropped after their time, and their rows counted by outcome."""
+"""Months of ``audit`` and ``release`` that were dropped after their retention, with their rows counted by outcome."""
 
 APPEND_ONLY = (
     "audit",
@@ -115,7 +118,7 @@ APPEND_ONLY = (
     "signing_key",
     "retired",
 )
-"""Tables of which the worker may add rows and neither change nor remove any."""
+"""Tables to which the worker may add rows, but in which it may not change or delete any."""
 
 BY_MONTH = ("audit", "release")
 """Tables that are partitioned by the month in which a row was recorded."""

@@ -1,4 +1,4 @@
-"""What a replay does with each table: state is derived from events and swapped; evidence and registers stay.
+"""How a replay treats each table: state is derived from events and swapped; evidence and registers stay.
 
 The declaration is complete: a table that is in no list has no kind, and a test refuses it.
 """
@@ -37,11 +37,11 @@ _LOADED = (
 
 
 class TableKind(Enum):
-    """What becomes of a table when a replay goes live.
+    """What happens to a table when a replay goes live.
 
-    STATE follows from the events that were read: the shadow has its own, and the two change places.
-    EVIDENCE says what happened here, or where the hub stands: it stays, whatever is replayed.
-    REGISTER comes from elsewhere (policy, calendar): the shadow works with a copy, and the live one stays.
+    STATE follows from the events that were read: the shadow has its own table, and the two are swapped. EVIDENCE
+    records what happened here, or where the hub is in the log: it stays, whatever is replayed. REGISTER comes from
+    elsewhere (policy, calendar): the shadow works with a copy, and the live table stays.
     """
 
     STATE = "state"
@@ -102,13 +102,14 @@ _EVIDENCE = frozenset(
         "process",
     }
 )
-"""``release`` is evidence: what a replay makes of records that waited stands in ``replay_left``. ``touched`` and
-``share_position`` are share's own way through the audit log, which a replay does not move: what the replay publishes
-is noted as new touched keys. ``recode`` is the account of operators' jobs, which no event repeats."""
+"""Why some tables are evidence. ``release``: the result of a replay for waiting records is in ``replay_left``.
+``touched`` and ``share_position``: they are share's own position in the audit log, which a replay does not move; what
+the replay publishes is noted as new touched keys. ``recode``: it records operators' jobs, which no event repeats.
+"""
 
 
 def kind_of(table: Table) -> TableKind | None:
-    """Return a table's kind; None for one that was forgotten here."""
+    """Return a table's kind; None for a table that is missing here."""
     if "aspect" in table.info or table.name in _STATE:
         return TableKind.STATE
     if table.name in _REGISTER:
@@ -117,7 +118,7 @@ def kind_of(table: Table) -> TableKind | None:
 
 
 def lasting_tables() -> tuple[Table, ...]:
-    """Return every table of a warehouse but the temporary ones, by name."""
+    """Return every table of a warehouse except the temporary ones, by name."""
     all_aspect_tables()
     tables = (table for table in metadata.tables.values() if not table.info.get("temporary"))
     return tuple(sorted(tables, key=lambda table: table.name))
@@ -130,11 +131,11 @@ def tables_of(kind: TableKind) -> tuple[Table, ...]:
 
 @cache
 def in_schema(table: Table, schema: str) -> Table:
-    """Return the same table under a schema's name, for a statement that works on two schemas at once."""
+    """Return the same table qualified with a schema, for a statement that works on two schemas."""
     return table.to_metadata(MetaData(), schema=schema)
 
 
 @cache
 def of_shadow(table: Table, schema: str) -> NamedFromClause[Any]:
-    """Return a shadow's table to read from, beside the live one of the same name, which stands without a schema."""
+    """Return a shadow's table for reading, next to the live table of the same name, which has no schema."""
     return in_schema(table, schema).alias(f"shadow_{table.name}")

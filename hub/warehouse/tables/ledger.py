@@ -1,4 +1,4 @@
-"""The ledger's running account: what was counted of each stretch of a log partition, so that the check stays cheap."""
+"""The ledger's running account: the counts of each stretch of a log partition, so that the check stays cheap."""
 
 from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, SmallInteger, Table, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -17,10 +17,11 @@ ledger_range = Table(
     Column("problem", Text),
     PrimaryKeyConstraint("log", "stretch"),
 )
-"""What was counted of ``OFFSETS_PER_STRETCH`` offsets of a log partition (hub.reconcile.ledger.counts).
+"""The counts of ``OFFSETS_PER_STRETCH`` offsets of a log partition (hub.reconcile.ledger.counts).
 
-``consumed`` is what the offsets' own account says, ``outcomes`` what the audit rows say, by outcome. ``problem`` names
-what was missing when the stretch was looked at last, at ``checked_at``; null: nothing."""
+``consumed``: by the stored offsets. ``outcomes``: by the audit rows, per outcome. ``problem``: what was missing at the
+last check, at ``checked_at``; null: nothing.
+"""
 
 offset_plan = Table(
     "offset_plan",
@@ -37,6 +38,7 @@ offset_plan = Table(
     Column("planned_at", utc_time, nullable=False, server_default=func.now()),
     Column("applied_at", utc_time),
 )
-"""Moves of stored offsets that were planned: what would be skipped, and the digest of those records.
+"""Planned moves of stored offsets: what would be skipped, and the digest of those records.
 
-``lost``: offsets of the move that the log did not hold any more when it was planned."""
+``lost``: offsets of the move that the log no longer held when it was planned.
+"""

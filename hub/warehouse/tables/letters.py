@@ -1,7 +1,7 @@
 """Tables of what people do with dead letters, parked records and stopped partitions.
 
-A record is named by its place on Kafka, not by the number of its log partition: these rows are about the log and hold
-for every warehouse that is made from it.
+A record is named by its place on Kafka, not by the number of its log partition. So these rows stay valid in every
+warehouse that is built from the same log.
 """
 
 from sqlalchemy import (
@@ -41,7 +41,9 @@ letter = Table(
     Column("purpose", Text, nullable=False),
     PrimaryKeyConstraint("topic", "partition", "log_offset"),
 )
-"""State of a dead letter that somebody handled (hub.operate.dead_letters.letters.State); without a row it is open."""
+"""State of a dead letter that somebody handled (hub.operate.dead_letters.letters.State); a letter without a row is
+open.
+"""
 
 letter_edit = Table(
     "letter_edit",
@@ -61,9 +63,11 @@ letter_edit = Table(
     Column("value_bytes", Integer, Computed("length(record_value)", persisted=True)),
     Column("approval", BigInteger),
 )
-"""New bytes for a dead letter, with the hashes before and after; the last one of a letter counts. Append-only but for
-the approval. ``fields``: names of what was set, empty when the bytes were given whole; ``approval``: the row of
-``action`` in which it was approved."""
+"""New bytes for a dead letter, with the hashes before and after; the last edit of a letter counts.
+
+Append-only except for the approval. ``fields``: names of the fields that were set, empty if the bytes were replaced as
+a whole; ``approval``: the row of ``action`` in which it was approved.
+"""
 
 redrive = Table(
     "redrive",
@@ -82,11 +86,13 @@ redrive = Table(
     PrimaryKeyConstraint("topic", "partition", "log_offset"),
     UniqueConstraint("topic", "partition", "new_offset"),
 )
-"""A dead letter's way back into its partition: intended first, then sent, then marked with the offset it got.
+"""A redrive of a dead letter into its partition: recorded first, then sent, then marked with its new offset.
 
-``end_offset``: where the partition ended when it was intended; a copy can stand only from there on. ``attempt``: 1 for
-a record that was never redriven before, else one more than the redrive that brought it. ``edit``, ``approval``: the
-edit whose bytes it sends, and the row of ``action`` in which that was approved; null when it goes as it came."""
+``end_offset``: the end of the partition when the redrive was recorded; a copy can only be at or after it. ``attempt``:
+1 for a record that was never redriven before, otherwise one more than the redrive that brought it. ``edit``,
+``approval``: the edit whose bytes it sends, and the row of ``action`` in which that was approved; null if it is sent
+unchanged.
+"""
 
 discarded = Table(
     "discarded",
@@ -98,7 +104,7 @@ discarded = Table(
     Column("purpose", Text, nullable=False),
     PrimaryKeyConstraint("topic", "partition", "log_offset"),
 )
-"""Parked records that two people decided do not count; their outcome stands in ``release``."""
+"""Parked records that two people decided to discard; their outcome is in ``release``."""
 
 operator = Table(
     "operator",
@@ -116,7 +122,7 @@ operator = Table(
     Column("last_failed_at", utc_time),
     Column("locked_at", utc_time),
 )
-"""People who may approve what another has prepared; of their credential only the scrypt hash is kept."""
+"""People who may approve what another person has prepared; only the scrypt hash of their credential is stored."""
 
 partition_stop = Table(
     "partition_stop",
@@ -140,9 +146,11 @@ partition_stop = Table(
     Column("bug", Text),
     PrimaryKeyConstraint("topic", "partition"),
 )
-"""The latest stop of a partition; ``cause`` is a ``StopCause``. ``stop_offset``: the stored offset, where it goes on;
-``poison_offset``: the record that was too many. It stands still while ``resumed_at`` is null. ``bug``: what a bug of
-the hub was and where in the code, where that is the cause (hub.model.bug)."""
+"""The latest stop of a partition; ``cause`` is a ``StopCause``. It is stopped while ``resumed_at`` is null.
+
+``stop_offset``: the stored offset, from which it will continue; ``poison_offset``: the record that reached the limit.
+``bug``: the bug and its place in the code, if that is the cause (hub.model.bug).
+"""
 
 worker_bug = Table(
     "worker_bug",

@@ -1,4 +1,4 @@
-"""Tables about people: who died, and the flags that stand because of it. Both follow from the claims that stand."""
+"""Tables about people: who died, and the open flags caused by that. Both follow from the claims in force."""
 
 from sqlalchemy import Column, Date, DateTime, Integer, SmallInteger, Table, Text, Uuid, func
 
@@ -20,8 +20,8 @@ deceased = Table(
 )
 """Citizens whose record says that they are dead (DEAD) or missing (MISSING).
 
-``died_year``, ``died_month``, ``died_day`` are as given; ``died_on`` is the earliest day they allow, null where no year
-is known. ``since``: when the source that holds the record says that it happened there.
+``died_year``, ``died_month``, ``died_day`` are as given; ``died_on`` is the earliest day they allow, null if no year is
+known. ``since``: when it happened at the source that holds the record.
 """
 
 flag = Table(
@@ -37,7 +37,8 @@ flag = Table(
     Column("opened_at", _utc_time, nullable=False, server_default=func.now()),
     Column("closed_at", _utc_time),
 )
-"""Standing flags (``hub.model.flags.StandingFlag``): what is flagged, and the key of the citizen whose death is why.
+"""Standing flags (``hub.model.flags.StandingFlag``): what is flagged, and the key of the citizen whose death is the
+cause.
 
-``id`` is made of all else but the times: the same flag in any warehouse has the same.
+``id`` is computed from all columns except the times, so the same flag has the same id in every warehouse.
 """

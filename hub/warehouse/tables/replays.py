@@ -1,4 +1,4 @@
-"""Tables of replays: what was planned, how far each got."""
+"""Tables of replays: the plans, and how far each replay is."""
 
 from sqlalchemy import (
     BigInteger,
@@ -54,7 +54,9 @@ replay_position = Table(
 """How far a replay has read each log partition; moved in the transaction that stores the shadow's batch.
 
 ``first_offset`` to ``end_offset``: what the plan reads. ``copied_offset``: from here on every event counts, whatever
-the plan selects: where the live warehouse stood when its state was copied; for a whole rebuild, ``end_offset``."""
+the plan selects. It is the position of the live warehouse when its state was copied or, for a whole rebuild,
+``end_offset``.
+"""
 
 replay_withdrawn = Table(
     "replay_withdrawn",
@@ -67,9 +69,11 @@ replay_withdrawn = Table(
     Column("source_version", BigInteger, nullable=False),
     PrimaryKeyConstraint("subject", "key", "source", "replay"),
 )
-"""What a replay that is live took away: up to this version, events of the source about the key have left no claim.
+"""What a live replay removed: up to this version, events of the source about the key have left no claim.
 
-The ledger's check would otherwise miss them: their audit rows go on saying that they were applied, as they were."""
+Without these rows the ledger's check would report these claims as missing, because their audit rows still say that they
+were applied.
+"""
 
 replay_left = Table(
     "replay_left",
@@ -80,4 +84,5 @@ replay_left = Table(
     Column("outcome", Text),
     PrimaryKeyConstraint("log", "log_offset", "replay"),
 )
-"""Records that waited when a replay went live and wait no more: what became of them there; null: it left them out."""
+"""Records that waited when a replay went live and no longer wait: their outcome there; null: the replay left them out.
+"""

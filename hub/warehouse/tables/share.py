@@ -1,7 +1,6 @@
-"""Tables of share: what it set aside, the topics it writes to, what it was asked to publish again.
+"""Tables of share: what it set aside, the topics to which it writes, what it was asked to publish again.
 
-How far it has followed the audit log stands in ``share_position`` (hub.warehouse.tables.core), how it is in
-``process``.
+Its position in the audit log is in ``share_position`` (hub.warehouse.tables.core), its state is in ``process``.
 """
 
 from sqlalchemy import (
@@ -35,10 +34,11 @@ set_aside = Table(
     Column("closed_at", utc_time),
     PrimaryKeyConstraint("topic", "item"),
 )
-"""Records that share could not publish. The portal has the state of before, or none, since ``since``.
+"""Records that share could not publish. The portal has an older state, or none, since ``since``.
 
 ``item``: the key of a golden record, or the place of a dead letter (``topic/partition/offset``), whose ``key`` is null.
-``closed_at``: when it was published after all, or was no longer there to publish; null: it still waits."""
+``closed_at``: when it was published later, or no longer existed; null: it still waits.
+"""
 
 share_topic = Table(
     "share_topic",
@@ -49,10 +49,11 @@ share_topic = Table(
     Column("partitions", Integer),
     Column("partitions_there", Integer),
 )
-"""The topics that share has filled, each by the id that Kafka gave it: one that is made anew has another id.
+"""The topics that share has filled, with the id that Kafka gave each: a recreated topic has a new id.
 
-``partitions``: how many share fills, those that it had when it was filled first. ``partitions_there``: how many it has
-by now. Both are null until share looks."""
+``partitions``: the number that share fills, which the topic had when it was first filled. ``partitions_there``: the
+number that it has now. Both are null until share looks.
+"""
 
 republication = Table(
     "republication",
@@ -72,4 +73,5 @@ republication = Table(
 )
 """What share was asked to publish again (``hub share republish``), and how far it is.
 
-``keys``: only these; null: all of ``name``. ``after``: the last item that was published, null before the first."""
+``keys``: only these; null: all of ``name``. ``after``: the last item that was published, null before the first.
+"""

@@ -1,8 +1,8 @@
-"""Tables of administrative units over time: what every code stands for, who carries on an agency's work, recodes.
+"""Tables of administrative units over time: the meaning of every code, agencies and their successors, recodes.
 
-``unit_now`` and ``agency_now`` are derived from the units' golden records and nothing else: ``reconcile.unit_steps``
-keeps them so. Their spans are half open and cover every day from ``FIRST_DAY`` to ``LAST_DAY``, so that a look-up by
-code, the day it was said and the day it is asked for finds exactly one row, or none for a code no unit ever had.
+``unit_now`` and ``agency_now`` are derived only from the units' golden records; ``hub.reconcile.rules.units`` updates
+them. Their spans are half open and cover every day from ``FIRST_DAY`` to ``LAST_DAY``. So a look-up by code, the day it
+was said and the day that is asked for finds exactly one row, or none for a code that no unit ever had.
 """
 
 from datetime import date
@@ -35,7 +35,7 @@ from hub.model.units.graph import LAST_DAY
 from hub.warehouse.tables.core import metadata
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-"""Units change at midnight here."""
+"""The time zone at whose midnight units change."""
 
 unit_now = Table(
     "unit_now",
@@ -52,7 +52,7 @@ unit_now = Table(
     Column("candidates", JSONB),
     PrimaryKeyConstraint("scheme", "code", "said_from", "effective_from"),
 )
-"""What a code, said between two days, stands for between two others. ``candidates`` when AMBIGUOUS."""
+"""The meaning, between two days, of a code that was said between two other days. ``candidates`` if AMBIGUOUS."""
 
 agency_now = Table(
     "agency_now",
@@ -63,7 +63,7 @@ agency_now = Table(
     Column("now_prefix", Text, nullable=False),
     PrimaryKeyConstraint("prefix", "effective_from"),
 )
-"""Which province's agency prefix carries on the work of another between two days."""
+"""The agency prefix of the province that carries on another's work between two days."""
 
 recode = Table(
     "recode",
@@ -80,31 +80,31 @@ recode = Table(
     Column("job", BigInteger, nullable=False),
     PrimaryKeyConstraint("key", "part", "source", "effective", "from_scheme", "from_code"),
 )
-"""A residence whose unit got another code by a boundary change: no move. ``job`` is the row in ``action``."""
+"""A residence whose unit got another code by a boundary change; nobody moved. ``job`` is the row in ``action``."""
 
 
 def day_of(moment: ColumnElement[Any]) -> ColumnElement[date]:
-    """Return the day of a moment where the units are."""
+    """Return the local day of a moment, in the units' time zone."""
     return cast(func.timezone(ZONE.key, moment), Date)
 
 
 def today() -> ColumnElement[date]:
-    """Return the day on which the statement's transaction began, where the units are."""
+    """Return the local day on which the statement's transaction began, in the units' time zone."""
     return day_of(func.now())
 
 
 def is_unit_of(
     units: FromClause, scheme: ColumnElement[str], code: ColumnElement[str], said: ColumnElement[date]
 ) -> ColumnElement[bool]:
-    """Return whether a row of ``unit_now`` is about a code said on a day; one row for each span of effect."""
+    """Return whether a row of ``unit_now`` is about a code said on a day; there is one row per span of effect."""
     return and_(units.c.scheme == scheme, units.c.code == code, units.c.said_from <= said, units.c.said_until > said)
 
 
 def is_effective(spans: FromClause, on: ColumnElement[date] | date | None) -> ColumnElement[bool]:
-    """Return whether a row's effect is that of a day; None: after every change that is known."""
+    """Return whether a row is in effect on a day; None: after every known change."""
     if on is None:
         return spans.c.effective_until == LAST_DAY
-    # The last day there is belongs to the last span.
+    # The last day belongs to the last span.
     until = or_(spans.c.effective_until > on, spans.c.effective_until == LAST_DAY)
     return and_(spans.c.effective_from <= on, until)
 
@@ -112,7 +112,7 @@ def is_effective(spans: FromClause, on: ColumnElement[date] | date | None) -> Co
 def agency_on(agency: ColumnElement[str], on: ColumnElement[date]) -> ColumnElement[str]:
     """Return the agency that carries on the work of an agency on a day; see ``hub.model.units.agencies``.
 
-    An agency that is no province's, or not known, carries on itself.
+    An agency that is unknown, or is not a province's, carries on its own work.
     """
     prefix = func.substring(agency, literal(PREFIX_PATTERN, Text))
     spans = agency_now.alias("agency_span")
