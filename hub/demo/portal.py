@@ -30,7 +30,7 @@ from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_cla
 _LIMIT_S = 60.0
 _AGAIN_S = 0.5
 
-Place = tuple[UUID, str, str]
+RecordPart = tuple[UUID, str, str]
 """Key, aspect, and the value of the aspect's part, e.g. PERMANENT; empty where the aspect has none."""
 Content = tuple[str, Any, list[Any]]
 """Source, time at the source, and the data fields in the schema's order."""
@@ -103,7 +103,7 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
     return found
 
 
-def _held(entity: Entity, connection: Connection) -> Iterator[tuple[Place, Content]]:
+def _held(entity: Entity, connection: Connection) -> Iterator[tuple[RecordPart, Content]]:
     """Yield what the warehouse holds; of several keys of one thing, what the one of highest authority says."""
     for shape in _shapes(entity):
         whole, record = whole_claim(shape.tables), shape.tables.record
@@ -124,10 +124,10 @@ def _held(entity: Entity, connection: Connection) -> Iterator[tuple[Place, Conte
         )
         # Of one place the last row stands.
         for found, source, occurred_at, *values in rows:
-            yield shape.place(found, values), shape.content(source, occurred_at, values)
+            yield shape.record_part(found, values), shape.content(source, occurred_at, values)
 
 
-def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
+def _published(entity: Entity, value: bytes) -> Iterator[tuple[RecordPart, Content]]:
     schema_id, datum = wire.unframe(value)
     golden: Any = fastavro.schemaless_reader(io.BytesIO(datum), _parsed(schema_id), None)
     key = golden["key"] if isinstance(golden["key"], UUID) else UUID(bytes=golden["key"])
@@ -136,7 +136,7 @@ def _published(entity: Entity, value: bytes) -> Iterator[tuple[Place, Content]]:
         for one in given if isinstance(given, list) else [given]:
             if one is not None:
                 values = [one[name] for name in shape.fields]
-                yield shape.place(key, values), shape.content(one["source"], one["occurred_at"], values)
+                yield shape.record_part(key, values), shape.content(one["source"], one["occurred_at"], values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class _Shape:
     lists: tuple[int, ...]
     part: int | None
 
-    def place(self, key: UUID, values: Sequence[Any]) -> Place:
+    def record_part(self, key: UUID, values: Sequence[Any]) -> RecordPart:
         return key, self.name, "" if self.part is None else str(values[self.part])
 
     def content(self, source: str, occurred_at: Any, values: list[Any]) -> Content:

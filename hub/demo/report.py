@@ -12,6 +12,7 @@ from hub.demo.portal import Shown
 from hub.demo.sources.load import libpq_url
 from hub.demo.stage import SOURCES, Stage
 from hub.demo.watch import log_ends
+from hub.log.places import Partition
 from hub.model.decisions import ReviewKind
 from hub.model.outcomes import Outcome
 from hub.operate.ledger.balance import LedgerRow, read_ledger
@@ -47,7 +48,7 @@ class Report:
     """
 
     ledger: tuple[LedgerRow, ...]
-    ends: Mapping[tuple[str, int], int]
+    ends: Mapping[Partition, int]
     portal: tuple[Shown, ...]
     conflicts: Mapping[str, int]
     conflicts_closed: int

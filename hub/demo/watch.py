@@ -11,6 +11,7 @@ from psycopg import sql
 
 from hub.demo.sources.load import libpq_url
 from hub.embedded.locate import Endpoints
+from hub.log.places import Partition
 from hub.log.reader import log_reader
 from hub.model.errors import HubError
 from hub.topology import merged_topics
@@ -97,7 +98,7 @@ class Watch:
                 self._ended.wait(_EVERY_S)
 
 
-def log_ends(where: Endpoints) -> dict[tuple[str, int], int]:
+def log_ends(where: Endpoints) -> dict[Partition, int]:
     """Return the end offset of every partition of the topics that the worker reads."""
     with log_reader(where.bootstrap) as consumer:
         partitions = [
@@ -109,7 +110,7 @@ def log_ends(where: Endpoints) -> dict[tuple[str, int], int]:
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 
-def next_offsets(where: Endpoints, schema: str) -> dict[tuple[str, int], int]:
+def next_offsets(where: Endpoints, schema: str) -> dict[Partition, int]:
     """Return where the hub stands in each partition."""
     statement = sql.SQL("SELECT topic, partition, next_offset FROM {}.log_partition").format(sql.Identifier(schema))
     with psycopg.connect(libpq_url(where.database_url)) as connection:

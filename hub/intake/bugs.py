@@ -10,10 +10,11 @@ from typing import Protocol
 
 from hub.intake.decode.decoder import DecoderBugError
 from hub.intake.prepare import Polled
+from hub.log.places import Partition
 from hub.model.bug import Bug
 from hub.model.errors import HubError
 from hub.warehouse.batch import Advance
-from hub.warehouse.bugs import ENDS, Partition, Range, Suspect
+from hub.warehouse.bugs import ENDS, Range, Suspect
 
 _PANIC = "PanicException"
 """Class name of a panic in a library's Rust code. It is a BaseException, and its class cannot be imported."""

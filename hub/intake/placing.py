@@ -18,15 +18,16 @@ from hub.intake.patience import Patience
 from hub.intake.status import Errand
 from hub.intake.storms import Storms
 from hub.log.odd import OddRecord
+from hub.log.places import Partition
 from hub.log.reader import written_ends
 from hub.log.topic_ids import TopicIds
 from hub.model.errors import UnreachableError
 from hub.model.stop_causes import StopCause
 from hub.warehouse.offsets import LogFound, Position
-from hub.warehouse.stops import Partition, Stop
+from hub.warehouse.stops import Stop
 
 _Result = TypeVar("_Result")
-Place = Callable[[Mapping[Partition, LogFound]], Mapping[Partition, Position]]
+ReadPositions = Callable[[Mapping[Partition, LogFound]], Mapping[Partition, Position]]
 """Gives the stored positions of partitions, given the log as it is now; blocks and raises UnreachableError."""
 
 LOOK_EVERY_S = 1.0
@@ -92,7 +93,7 @@ class Placed:
 class Placer:
     """Finds the positions of the assigned partitions, and the new stops among them."""
 
-    def __init__(self, bootstrap: str, place: Place, storms: Storms, lanes: Lanes, patience: Patience) -> None:
+    def __init__(self, bootstrap: str, place: ReadPositions, storms: Storms, lanes: Lanes, patience: Patience) -> None:
         """Take what it works with; ``place`` gives stored positions and blocks (hub.intake.warehouse_port.Store)."""
         self._log = LogLook(bootstrap)
         self._place = place

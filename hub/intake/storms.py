@@ -12,6 +12,7 @@ import polars as pl
 
 from hub.intake.breaker import Breaker, Trip
 from hub.intake.prepare import Polled
+from hub.log.places import Partition
 from hub.model.bug import Bug
 from hub.model.errors import DeadLetterLimitError
 from hub.model.outcomes import Reason
@@ -19,7 +20,7 @@ from hub.model.policies.breaker_limits import DEFAULT_LIMITS, BreakerLimits
 from hub.model.stop_causes import StopCause
 from hub.warehouse.batch import Batch
 from hub.warehouse.offsets import Position
-from hub.warehouse.stops import Partition, Past, Stop
+from hub.warehouse.stops import Past, Stop
 
 
 class Stops(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hub.intake.bugs import BugNotes, NoNotes
-from hub.intake.placing import Place
+from hub.intake.placing import ReadPositions
 from hub.intake.turns import ChoreNotes, NoChoreNotes
 from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch
@@ -27,7 +27,7 @@ class Store:
         chores: stores bugs in chores.
     """
 
-    place: Place
+    place: ReadPositions
     commit: Callable[[Batch], object]
     releasable: Callable[[int, bool], Sequence[Releasable]]
     attempt: Callable[[Batch], object] = _no_attempt

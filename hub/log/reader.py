@@ -15,6 +15,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from hub.log.clients import check_broker
 from hub.log.odd import OddRecord
+from hub.log.places import Partition
 from hub.log.unpacking import Unpacking
 from hub.model.errors import UnreachableError
 from hub.retry import FIRST_ANSWER_MS
@@ -69,7 +70,7 @@ def log_reader(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
         consumer.close()
 
 
-def written_ends(bootstrap: str, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+def written_ends(bootstrap: str, partitions: Collection[Partition]) -> dict[Partition, int]:
     """Return where partitions end, by (topic, partition), with the records of open transactions included.
 
     Raises:

@@ -18,6 +18,7 @@ from aiokafka.record.util import calc_crc32c
 
 from hub.log.decompress import Budget, DamageError, TooMuchError, plain_batch
 from hub.log.odd import OddRecord
+from hub.log.places import Partition
 from hub.log.record_bytes import ByHand, records_in
 
 _START = struct.Struct(">qi")
@@ -62,7 +63,7 @@ class Unpacking:
 
     def __init__(
         self,
-        place: tuple[str, int],
+        place: Partition,
         content: bytes,
         first: int,
         aborted: Collection[Aborted],

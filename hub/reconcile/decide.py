@@ -12,7 +12,7 @@ from hub.reconcile import conflicts, records
 from hub.reconcile.rules.dossiers import steps as dossier_steps
 from hub.reconcile.rules.people import steps as person_steps
 from hub.reconcile.rules.units import steps as unit_steps
-from hub.reconcile.shared.republish import Place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, republish_keys
 from hub.warehouse.tables.entities import AspectTables
 
 
@@ -36,7 +36,9 @@ def decide(connection: Connection, tables: AspectTables, are_any_new: bool = Tru
     return decided
 
 
-def redecide(connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: Place) -> int:
+def redecide(
+    connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: AuditPlace
+) -> int:
     """Decide records and conflicts of some identities again; note the keys as touched; return their number.
 
     Args:

@@ -15,7 +15,7 @@ from hub.reconcile.fence import Stamp, begin_batch
 from hub.reconcile.parking import releasing
 from hub.reconcile.parking.holding_back import hold_back
 from hub.reconcile.registry import STEPS
-from hub.reconcile.shared.republish import Place, job_place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, job_place, republish_keys
 from hub.reconcile.shared.stage import stage
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.batch import Accepted, Batch
@@ -56,7 +56,7 @@ def commit_batch(connection: Connection, batch: Batch, stamp: Stamp) -> Merged:
     return Merged(batch_id, batch.consumed, written)
 
 
-def _merge(connection: Connection, accepted: Accepted, batch: Batch, batch_id: int, job: Place | None) -> int:
+def _merge(connection: Connection, accepted: Accepted, batch: Batch, batch_id: int, job: AuditPlace | None) -> int:
     """Merge one subject's rows; return how many claims were written."""
     tables = aspect_tables(accepted.subject)
     stage(connection, accepted)
@@ -74,7 +74,7 @@ def _merge(connection: Connection, accepted: Accepted, batch: Batch, batch_id: i
     return merge.written
 
 
-def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted, job: Place | None) -> Merge:
+def _write_claims(connection: Connection, tables: AspectTables, accepted: Accepted, job: AuditPlace | None) -> Merge:
     """Write claims, their companions, records and conflicts."""
     companions.keep_versions_before(connection, tables)
     counts = connection.execute(claims.claims_written(tables)).one()

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Engine
 
+from hub.log.places import Partition
 from hub.model.errors import DeadLetterLimitError, PoisonError
 from hub.reconcile.fence import Stamp
 from hub.reconcile.isolate import without_refused_rows
@@ -39,7 +40,7 @@ class WarehouseStore:
         self._parking_deadline = parking_deadline
         self._most_refused = most_refused
 
-    def place(self, found: Mapping[tuple[str, int], LogFound]) -> Mapping[tuple[str, int], Position]:
+    def place(self, found: Mapping[Partition, LogFound]) -> Mapping[Partition, Position]:
         """Return the stored positions of partitions; a partition without one begins where its log begins.
 
         Raises:

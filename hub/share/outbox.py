@@ -36,7 +36,7 @@ from sqlalchemy.dialects.postgresql.dml import Insert
 from hub.model.declaration import Entity
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import Outcome
-from hub.reconcile.shared.republish import JOB_LOG, Place
+from hub.reconcile.shared.republish import JOB_LOG, AuditPlace
 from hub.topology import record_topics, subject_of
 from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
 
@@ -65,7 +65,7 @@ class Changes:
 
     keys: dict[str, list[UUID]]
     dead_letters: Sequence[Row[tuple[object, ...]]]
-    places: Mapping[str, Mapping[UUID, Place]] = field(default_factory=dict)
+    places: Mapping[str, Mapping[UUID, AuditPlace]] = field(default_factory=dict)
 
 
 def open_spans(connection: Connection) -> list[Span]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from hub.reconcile.shared.republish import Place
+from hub.reconcile.shared.republish import AuditPlace
 from hub.share.groups import groups_of
 from hub.share.outbox import Changes, Span
 from hub.share.outgoing import Headers
@@ -44,7 +44,7 @@ class Stamp:
             places |= _of_groups(connection, name, others, known)
         return {key: self._one(places.get(key)) for key in keys}
 
-    def _one(self, place: Place | None) -> Headers:
+    def _one(self, place: AuditPlace | None) -> Headers:
         if place is None:
             return self.published
         log, log_offset = place
@@ -52,10 +52,10 @@ class Stamp:
 
 
 def _of_groups(
-    connection: Connection, name: str, keys: Sequence[UUID], known: Mapping[UUID, Place]
-) -> dict[UUID, Place]:
+    connection: Connection, name: str, keys: Sequence[UUID], known: Mapping[UUID, AuditPlace]
+) -> dict[UUID, AuditPlace]:
     groups = groups_of(connection, name, keys)
-    places: dict[UUID, Place] = {}
+    places: dict[UUID, AuditPlace] = {}
     for member, canonical in groups.canonical.items():
         if member in known:
             places[canonical] = max(known[member], places.get(canonical, known[member]))

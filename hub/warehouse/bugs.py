@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, and_, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from hub.log.places import Partition
 from hub.model.alerts import WORKER_BUG
 from hub.model.bug import Bug
 from hub.warehouse.alerts import clear_alert, raise_alert
@@ -21,9 +22,6 @@ from hub.warehouse.tables.letters import partition_stop, worker_bug
 
 ENDS = 2
 """After this many ends of a worker at one batch, the batch is tried piece by piece."""
-
-Partition = tuple[str, int]
-"""Topic and number of a partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Integer, SmallInteger, Update, bindparam, column, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from hub.log.places import Partition
 from hub.warehouse.batch import Advance
 from hub.warehouse.tables.core import log_partition
 
@@ -41,7 +42,7 @@ class LogFound:
     topic_id: UUID | None = None
 
 
-def placed(connection: Connection, found: Mapping[tuple[str, int], LogFound]) -> dict[tuple[str, int], Position]:
+def placed(connection: Connection, found: Mapping[Partition, LogFound]) -> dict[Partition, Position]:
     """Return the stored positions of partitions; partitions seen for the first time begin where their log begins.
 
     If the warehouse does not know a topic's id yet, it stores the id, provided that the log holds the stored offset.
@@ -59,8 +60,8 @@ def placed(connection: Connection, found: Mapping[tuple[str, int], LogFound]) ->
 
 
 def ensure_positions(
-    connection: Connection, begins: Mapping[tuple[str, int], int], ids: Mapping[str, UUID] | None = None
-) -> dict[tuple[str, int], Position]:
+    connection: Connection, begins: Mapping[Partition, int], ids: Mapping[str, UUID] | None = None
+) -> dict[Partition, Position]:
     """Return the stored positions of partitions; for partitions seen for the first time, store where their log begins.
 
     Args:
@@ -88,7 +89,7 @@ def ensure_positions(
     return {place: position for place, position in stored.items() if place in begins}
 
 
-def read_positions(connection: Connection) -> dict[tuple[str, int], Position]:
+def read_positions(connection: Connection) -> dict[Partition, Position]:
     """Return every stored position by (topic, partition)."""
     rows = connection.execute(
         select(

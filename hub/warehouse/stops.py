@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, and_, func, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
+from hub.log.places import Partition
 from hub.model.alerts import PARTITION_STOPPED, WORKER_BUG
 from hub.model.policies.breaker_limits import BreakerLimits
 from hub.model.stop_causes import StopCause
@@ -20,9 +21,6 @@ from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import Position
 from hub.warehouse.tables.core import dead_letter
 from hub.warehouse.tables.letters import partition_stop as table
-
-Partition = tuple[str, int]
-"""Topic and number of a partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,8 @@ def show(
     - `hub deadletters show citizen.changed/1/1656 --unmask --reason "complaint 12/2026" --officer H42-017`
     """
     from hub.cli.dead_letters import view  # heavy: the warehouse and the codec
+    from hub.log.places import place_of
     from hub.operate.actions import actor
-    from hub.operate.dead_letters.letters import place_of
     from hub.operate.dead_letters.show import show_letter
     from hub.operate.records.request import Unmasking
 
@@ -124,7 +124,7 @@ def redrive(
 
 def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json: bool) -> None:
     from hub.cli.dead_letters import view
-    from hub.operate.dead_letters.letters import place_text
+    from hub.log.places import place_text
 
     if as_json:
         left_out = [{"letter": place_text(place), "why": why} for place, why in plan.left_out]
@@ -164,8 +164,8 @@ def edit(
     - `hub deadletters edit citizen.changed/1/1656 --value-file mended.bin --reason "case 7" --execute`
     """
     from hub.cli.dead_letters import view  # heavy: the warehouse and the codec
+    from hub.log.places import place_of
     from hub.operate.dead_letters.edit import Change, edit_letter, plan_edit
-    from hub.operate.dead_letters.letters import place_of
 
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
@@ -199,9 +199,9 @@ def approve(
     - `hub deadletters approve citizen.changed/1/1656 --approved-by H42-009 --reason "paper file seen" --execute`
     """
     from hub.cli.dead_letters import view  # heavy: the warehouse
+    from hub.log.places import place_of
     from hub.operate.approval import Second
     from hub.operate.dead_letters.edit import approve_edit, edit_to_approve
-    from hub.operate.dead_letters.letters import place_of
 
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
@@ -239,8 +239,9 @@ def discard(
     - `hub deadletters discard --cause TOMBSTONE --until 2026-11-01 --reason "producer mended" --execute`
     """
     from hub.cli.dead_letters import view  # heavy: the warehouse
+    from hub.log.places import place_text
     from hub.operate.dead_letters.edit import discard_letters, plan_discard
-    from hub.operate.dead_letters.letters import State, place_text
+    from hub.operate.dead_letters.letters import State
 
     wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
     settings, places = located()

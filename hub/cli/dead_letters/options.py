@@ -31,7 +31,8 @@ def wanted_of(
     ids: list[str] | None = None,
 ) -> "Wanted":
     """Return which letters the options choose; ``chosen``: reason, source, topic, since, until."""
-    from hub.operate.dead_letters.letters import UNDONE, State, Wanted, place_of
+    from hub.log.places import place_of
+    from hub.operate.dead_letters.letters import UNDONE, State, Wanted
 
     cause, source, topic, since, until = chosen
     words = {"undone": UNDONE, "all": (), **{one.value: (one,) for one in State}}

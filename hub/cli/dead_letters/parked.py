@@ -82,8 +82,8 @@ def show(
     - `hub parked show dossier.submitted/0/17 --unmask --reason "complaint 12/2026" --officer H42-017`
     """
     from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the codec
+    from hub.log.places import place_of
     from hub.operate.actions import actor
-    from hub.operate.dead_letters.letters import place_of
     from hub.operate.dead_letters.parked import show_queue
     from hub.operate.records.request import Unmasking
 
@@ -121,7 +121,7 @@ def release(
     - `hub parked release dossier.submitted/0/17`
     - `hub parked release --waits-for procedure:1.001193 --reason "not in the catalogue, decree 5/2026" --execute`
     """
-    from hub.operate.dead_letters.letters import place_of  # heavy: the warehouse and the producer
+    from hub.log.places import place_of  # heavy: the warehouse and the producer
     from hub.operate.dead_letters.parked import ParkedWanted, read_queues
     from hub.operate.dead_letters.parked_release import release_queues
     from hub.warehouse.database import translated_errors
@@ -171,8 +171,8 @@ def discard(
     - `hub parked discard dossier.submitted/0/17 --reason "test data" --officer H42-017 --approved-by H42-009 --execute`
     """
     from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the merge
+    from hub.log.places import place_of, place_text
     from hub.operate.approval import Second
-    from hub.operate.dead_letters.letters import place_of, place_text
     from hub.operate.dead_letters.parked_release import discard_parked, plan_discard
 
     settings, places = located()

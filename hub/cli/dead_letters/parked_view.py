@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from hub.cli.shared.screen import Screen, plain, styled
-from hub.operate.dead_letters.letters import place_text
+from hub.log.places import place_text
 from hub.operate.dead_letters.parked import Awaited, ParkedRecord, Queue
 
 WIDTH = 100

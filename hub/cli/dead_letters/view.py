@@ -9,11 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from hub.cli.shared.screen import Screen, plain, styled
+from hub.log.places import place_text
 from hub.model.keys import KEY_BYTES
 from hub.model.refusals import GroupBy
 from hub.operate.dead_letters.edit import EditPlan
 from hub.operate.dead_letters.groups import LetterGroup
-from hub.operate.dead_letters.letters import Letter, State, place_text
+from hub.operate.dead_letters.letters import Letter, State
 from hub.operate.dead_letters.redrive import RedrivePlan
 from hub.operate.dead_letters.show import ShownLetter
 from hub.operate.dead_letters.story import Edit

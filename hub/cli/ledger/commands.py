@@ -16,8 +16,9 @@ from hub.topology import merged_topics
 from hub.warehouse.database import translated_errors
 
 if TYPE_CHECKING:
+    from hub.log.places import Partition
     from hub.operate.ledger.balance import LedgerRow
-    from hub.operate.log.ends import LogEnd, Place
+    from hub.operate.log.ends import LogEnd
     from hub.reconcile.ledger.accounts import Loss
     from hub.share.report import ShareReport
 
@@ -103,7 +104,7 @@ def _conclude(away: str, exact: bool, balanced: bool, checked: bool) -> None:
     screen().print(styled("[green]balanced[/green]") if balanced else styled("[red]NOT balanced[/red]{}", hint))
 
 
-def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Place, LogEnd], str]":
+def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Partition, LogEnd], str]":
     """Return where the log ends, or why that is not known."""
     from hub.operate.log.ends import read_log_ends  # heavy: the log's client
 
@@ -114,7 +115,7 @@ def _log_ends(bootstrap: str, rows: "list[LedgerRow]") -> "tuple[dict[Place, Log
 
 
 def _as_json(
-    rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", exact: bool
+    rows: "list[LedgerRow]", ends: "dict[Partition, LogEnd]", losses: "list[Loss]", exact: bool
 ) -> dict[str, object]:
     now = datetime.now(UTC)
     shown = []
@@ -147,7 +148,7 @@ def _as_json(
     return {"ledger": shown, "losses": named, "exact": exact}
 
 
-def _print(rows: "list[LedgerRow]", ends: "dict[Place, LogEnd]", losses: "list[Loss]", partitions: bool) -> None:
+def _print(rows: "list[LedgerRow]", ends: "dict[Partition, LogEnd]", losses: "list[Loss]", partitions: bool) -> None:
     from hub.cli.ledger.view import held_back, lag_table, ledger_table, not_on_kafka, position_problems, positions_table
     from hub.operate.ledger.balance import totals_by_topic
 

@@ -7,9 +7,10 @@ from datetime import datetime
 from rich.table import Table
 
 from hub.cli.shared.screen import styled
+from hub.log.places import Partition
 from hub.model.outcomes import Outcome
 from hub.operate.ledger.balance import LedgerRow
-from hub.operate.log.ends import LogEnd, Place, earliest
+from hub.operate.log.ends import LogEnd, earliest
 from hub.topology import CLOSED_MARK, merged_topics, subject_of
 
 _HEADINGS = ("consumed", "applied", "super-\nseded", "dupli-\ncate", "stale", "parked", "rejec-\nted", "dead\nletter")
@@ -34,7 +35,7 @@ def _name(row: LedgerRow) -> str:
     return subject if row.partition < 0 else f"{subject}/{row.partition}"
 
 
-def positions_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now: datetime) -> Table:
+def positions_table(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd], now: datetime) -> Table:
     """Render where the hub stands in each partition: log begin and end, stored offset, lag."""
     table = Table(box=None, pad_edge=False)
     table.add_column("topic/partition", no_wrap=True, overflow="fold")
@@ -52,7 +53,7 @@ def positions_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now
     return table
 
 
-def lag_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now: datetime) -> Table:
+def lag_table(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd], now: datetime) -> Table:
     """Render the lag of each topic: records not read yet, in how many partitions, and since when the oldest waits."""
     table = Table(box=None, pad_edge=False)
     table.add_column("behind", no_wrap=True, overflow="fold")
@@ -68,11 +69,11 @@ def lag_table(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd], now: date
     return table
 
 
-def _key(row: LedgerRow) -> Place:
+def _key(row: LedgerRow) -> Partition:
     return row.topic, row.partition
 
 
-def held_back(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:
+def held_back(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> list[str]:
     """Name the partitions in which an open transaction of a producer holds back what stands behind its first record."""
     waiting = [(row, ends[_key(row)]) for row in rows if _key(row) in ends and ends[_key(row)].held_back]
     return [
@@ -82,7 +83,7 @@ def held_back(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[s
     ]
 
 
-def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:
+def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> list[str]:
     """Name the event topics that the hub has read and Kafka does not have, whole or in part; none while it is away."""
     if not ends:
         return []
@@ -94,7 +95,7 @@ def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> lis
     ]
 
 
-def position_problems(rows: Sequence[LedgerRow], ends: Mapping[Place, LogEnd]) -> list[str]:
+def position_problems(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> list[str]:
     """Name the partitions whose stored offset the log does not hold."""
     said = [(row, ends[_key(row)].problem(row.next_offset)) for row in rows if _key(row) in ends]
     return [f"{row.topic}/{row.partition}: {problem}" for row, problem in said if problem]

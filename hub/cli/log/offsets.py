@@ -10,6 +10,7 @@ from rich.table import Table
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, screen, styled
+from hub.log.places import Partition
 from hub.model.errors import ConfigError
 from hub.topology import CLOSED_MARK, is_closed, subject_of
 
@@ -117,7 +118,7 @@ def plan(
     settings, places = located()
     engine = warehouse(settings, places, "hub offsets plan")
     with Screen(stderr=True).status("reading what would be skipped"):
-        planned = plan_move(engine, places.bootstrap, _place(place), to, actor(officer))
+        planned = plan_move(engine, places.bootstrap, _partition(place), to, actor(officer))
     _print(planned, as_json, executed=False)
 
 
@@ -175,9 +176,9 @@ def accept(
     - `hub offsets accept hub.inspection.changed.v1`
     - `hub offsets accept inspection.changed --execute --reason "disk lost, incident 12" --officer H42-017`
     """
+    from hub.log.places import topic_of
     from hub.operate.actions import actor  # heavy: the merge
     from hub.operate.archive.closing import move_archived
-    from hub.operate.dead_letters.letters import topic_of
     from hub.operate.log.new_log import accept_new_log, plan_new_log
 
     settings, places = located()
@@ -226,7 +227,7 @@ def _print_new_log(planned: "NewLog", as_json: bool, executed: bool) -> None:
         console.print("nothing is done; add --execute and --reason")
 
 
-def _place(text: str) -> tuple[str, int]:
+def _partition(text: str) -> Partition:
     topic, _, partition = text.rpartition("/")
     if not topic or not partition.isdecimal():
         raise ConfigError([f"{text}: a topic and a partition are wanted, like hub.citizen.changed.v1/1"])

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.log.places import Partition
 from hub.operate.compare.buckets import BUCKETS, DIGESTS, bucket
 from hub.operate.compare.judge import PART_SEPARATOR
 from hub.topology import event_topic
@@ -143,7 +144,7 @@ class ClaimsOf:
             for some in _chunks(keys):
                 yield from [dict(row) for row in connection.execute(wanted, {"keys": some}).mappings()]
 
-    def next_offsets(self) -> dict[tuple[str, int], int]:
+    def next_offsets(self) -> dict[Partition, int]:
         """Return up to which offsets the hub has read the subject's topic."""
         wanted = select(log_partition.c.topic, log_partition.c.partition, log_partition.c.next_offset).where(
             log_partition.c.topic == event_topic(self.subject)

@@ -12,7 +12,7 @@ from hub.warehouse.database import translated_errors
 _MAY_WRITE = text("SELECT has_table_privilege(current_user, 'alert', 'INSERT,UPDATE')")
 
 
-def place_of(source: str, subject: str) -> str:
+def alert_place(source: str, subject: str) -> str:
     """Return the place of an alert about one subject of a source."""
     return f"{source} {subject}"
 
@@ -36,10 +36,10 @@ def keep_alerts(engine: Engine, source: str, found: Sequence[Compared], mended: 
     with translated_errors("noting a comparison"), engine.begin() as connection:
         if not connection.execute(_MAY_WRITE).scalar_one():
             return False
-        differ = {place_of(source, one.subject): one for one in found if not (one.is_equal or one.subject in mended)}
+        differ = {alert_place(source, one.subject): one for one in found if not (one.is_equal or one.subject in mended)}
         for place, one in differ.items():
             raise_alert(connection, COMPARE_DIFFERS, place, tell_of(one))
-        equal = {place_of(source, one.subject) for one in found} - set(differ)
+        equal = {alert_place(source, one.subject) for one in found} - set(differ)
         open_now = {one.place for one in read_alerts(connection) if one.name == COMPARE_DIFFERS.name}
         clear_alert(connection, COMPARE_DIFFERS, but=open_now - equal)
     return True

@@ -17,14 +17,14 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from hub.codec.decode import decode
 from hub.codec.encode import Encoder
 from hub.codec.fields import FieldKind, FieldSpec
+from hub.log.places import Place, place_text
 from hub.model.entities import key_fields_of
 from hub.model.errors import ConfigError, PoisonError
 from hub.operate.actions import Action, note
 from hub.operate.approval import Second, check_second
-from hub.operate.dead_letters.letters import UNDONE, Letter, State, Wanted, at, letter_at, place_text, read_letters
+from hub.operate.dead_letters.letters import UNDONE, Letter, State, Wanted, at, letter_at, read_letters
 from hub.operate.dead_letters.redrive import By, set_states
 from hub.operate.dead_letters.story import Edit, edits_of
-from hub.operate.records.history import Place
 from hub.topology import MAX_RECORD_BYTES, subject_of
 from hub.warehouse.database import translated_errors
 from hub.warehouse.tables.letters import letter_edit, redrive
@@ -227,7 +227,7 @@ def _parsed(spec: FieldSpec, typed: str) -> Any:
     try:
         return _PARSERS.get(spec.kind, str)(typed)
     except (ValueError, KeyError):
-        raise ConfigError([f"--set {spec.name}: is not a {spec.kind.value}"]) from None
+        raise ConfigError([f"--set {spec.name}: is not of type {spec.kind.value}"]) from None
 
 
 def _reads_as(letter: Letter, value: bytes) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, distinct, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from hub.log.places import Place
 from hub.model.refusals import GroupBy
 from hub.operate.dead_letters.letters import State, Wanted, chosen_letters, state_of
-from hub.operate.records.history import Place
 from hub.topology import subject_of
 from hub.warehouse.tables.core import dead_letter, log_partition, source
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
-from hub.model.entities import SUBJECTS
+from hub.log.places import Partition, Place, place_text, topic_of
 from hub.model.errors import ConfigError
 from hub.model.refusals import refusal
-from hub.operate.records.history import Place
-from hub.topology import CLOSED_MARK, event_topic
+from hub.topology import CLOSED_MARK
 from hub.warehouse.setup.roles import may_read
 from hub.warehouse.tables.core import audit, batch, dead_letter, log_partition, release, source
 from hub.warehouse.tables.letters import letter, redrive
@@ -94,28 +93,6 @@ class Letter:
     value: bytes | None = field(default=None, repr=False)
 
 
-def place_text(place: Place) -> str:
-    """Return a place as commands accept it and as the header ``hub.origin`` contains it."""
-    return f"{place.topic}/{place.partition}/{place.offset}"
-
-
-def place_of(text: str) -> Place:
-    """Read ``<topic or subject>/<partition>/<offset>``.
-
-    Raises:
-        ConfigError: it is not a place.
-    """
-    topic, *numbers = text.rsplit("/", 2)
-    if len(numbers) != 2 or not topic or not all(part.isascii() and part.isdigit() for part in numbers):
-        raise ConfigError([f"{text}: not a record's place; give TOPIC/PARTITION/OFFSET, e.g. citizen.changed/1/1656"])
-    return Place(topic_of(topic), int(numbers[0]), int(numbers[1]))
-
-
-def topic_of(text: str) -> str:
-    """Return the topic for a topic's name or a subject."""
-    return event_topic(text) if text in SUBJECTS else text
-
-
 def read_letters(connection: Connection, wanted: Wanted, with_bytes: bool = False) -> list[Letter]:
     """Return letters, the oldest first.
 
@@ -162,7 +139,7 @@ def letter_counts(connection: Connection, wanted: Wanted) -> list[tuple[str, Sta
     return [(reason, State(state), count) for reason, state, count in connection.execute(query.order_by("reason"))]
 
 
-def undone_counts_by_partition(connection: Connection) -> dict[tuple[str, int], int]:
+def undone_counts_by_partition(connection: Connection) -> dict[Partition, int]:
     """Count letters that nobody has handled, by topic and partition."""
     query = select(log_partition.c.topic, log_partition.c.partition, func.count())
     counted = chosen_letters(query, Wanted()).group_by(log_partition.c.topic, log_partition.c.partition)

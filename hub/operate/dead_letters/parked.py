@@ -8,12 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Select, func, literal, null, or_, select, tuple_
 
+from hub.log.places import Place, place_text
 from hub.model.entities import SUBJECTS
 from hub.model.errors import ConfigError
 from hub.operate.actions import UNMASK, Action, note
-from hub.operate.dead_letters.letters import place_text
 from hub.operate.dead_letters.show import decoded
-from hub.operate.records.history import Place
 from hub.operate.records.request import Unmasking
 from hub.warehouse.database import translated_errors
 from hub.warehouse.setup.roles import may_read

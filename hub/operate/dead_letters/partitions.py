@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from hub.log.places import Partition, topic_of
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
-from hub.operate.dead_letters.letters import topic_of
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import read_positions
-from hub.warehouse.stops import Partition, Stop, read_stops, resume
+from hub.warehouse.stops import Stop, read_stops, resume
 
 RESUME = "partitions.resume"
 

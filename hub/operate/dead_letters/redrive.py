@@ -21,11 +21,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hub.embedded.locate import Endpoints
 from hub.log.clients import log_writer
+from hub.log.places import Place, place_text
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
-from hub.operate.dead_letters.letters import Letter, State, Wanted, among, at, place_text, read_letters
+from hub.operate.dead_letters.letters import Letter, State, Wanted, among, at, read_letters
 from hub.operate.dead_letters.redrive_log import Sought, copies_since, ends_of, origin_header, send_all
-from hub.operate.records.history import Place
 from hub.topology import MAX_SHARED_BYTES, is_closed
 from hub.warehouse.database import translated_errors
 from hub.warehouse.locks import Lock, session_lock

@@ -9,9 +9,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from hub.log.clients import CONFIRM_LIMIT_S
 from hub.log.odd import is_damage
+from hub.log.places import Partition, Place, place_text
 from hub.log.reader import log_reader, written_ends
 from hub.model.errors import HubError, UnreachableError
-from hub.operate.records.history import Place
 from hub.topology import HEADER_ORIGIN
 
 _POLL_MS = 500
@@ -20,10 +20,10 @@ _QUIET_LIMIT_S = 10.0
 
 def origin_header(origin: Place) -> tuple[str, bytes]:
     """Return the header that names the letter from which a record was made."""
-    return HEADER_ORIGIN, f"{origin.topic}/{origin.partition}/{origin.offset}".encode()
+    return HEADER_ORIGIN, place_text(origin).encode()
 
 
-def ends_of(bootstrap: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+def ends_of(bootstrap: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
     """Return the present ends of partitions.
 
     Raises:

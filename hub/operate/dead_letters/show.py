@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Engine
 
 from hub.codec.decode import decode, masked
+from hub.log.places import Place, place_text
 from hub.model.errors import PoisonError, UnreachableError
 from hub.operate.actions import UNMASK, Action, note
-from hub.operate.dead_letters.letters import Letter, letter_at, place_text
+from hub.operate.dead_letters.letters import Letter, letter_at
 from hub.operate.dead_letters.story import Edit, Landing, edits_of, landing_of
 from hub.operate.log.record import LogRecord, read_record
-from hub.operate.records.history import Place
 from hub.operate.records.request import Unmasking
 from hub.warehouse.database import translated_errors
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, and_, cast, func, select
 
+from hub.log.places import Place
 from hub.model.outcomes import Outcome
 from hub.operate.dead_letters.letters import at
-from hub.operate.records.history import Place
 from hub.warehouse.tables.core import audit, log_partition, release
 from hub.warehouse.tables.letters import letter_edit, redrive
 

@@ -18,7 +18,7 @@ from hub.model.policies.ranks import policy_problems
 from hub.operate.actions import Action, note
 from hub.reconcile.decide import redecide
 from hub.reconcile.fence import hold_back_batches
-from hub.reconcile.shared.republish import Place, job_place
+from hub.reconcile.shared.republish import AuditPlace, job_place
 from hub.reconcile.shared.stage import ensure_stages
 from hub.warehouse.database import translated_errors
 from hub.warehouse.ownership_changes import OwnershipChanges
@@ -142,7 +142,7 @@ def _affected(changes: tuple[Change, ...]) -> Iterator[tuple[AspectTables, froze
             yield tables, by_aspect[tables.name]
 
 
-def _decide_anew(connection: Connection, tables: AspectTables, sources: list[int], place: Place) -> AspectChange:
+def _decide_anew(connection: Connection, tables: AspectTables, sources: list[int], place: AuditPlace) -> AspectChange:
     claim = tables.claim
     keys = connection.execute(
         select(func.count(claim.c.key.distinct())).where(claim.c.source.in_(sources))

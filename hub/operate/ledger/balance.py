@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Select, and_, cast, func, select, true, union_all
 
+from hub.log.places import Partition
 from hub.model.outcomes import Outcome
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.warehouse.tables.core import audit, log_partition, outcome_type, release
@@ -75,7 +76,7 @@ def read_ledger(connection: Connection, exact: bool = True) -> list[LedgerRow]:
         .where(log_partition.c.topic != JOB_LOG)
         .order_by(log_partition.c.topic, log_partition.c.partition)
     )
-    ledger: dict[tuple[str, int], LedgerRow] = {}
+    ledger: dict[Partition, LedgerRow] = {}
     for row in rows:
         place = (row.topic, row.partition)
         if place not in ledger:

@@ -10,13 +10,12 @@ from datetime import datetime
 
 from kafka import KafkaConsumer, TopicPartition
 
+from hub.log.places import Partition
 from hub.log.reader import log_reader, written_ends
 from hub.log.times import time_of
 
 _OLDEST_LIMIT_S = 5.0
 _PEEK_BYTES = 4096
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ class LogEnd:
 
 
 def read_log_ends(
-    bootstrap: str, stored: Mapping[Place, int], clock: Callable[[], float] = time.monotonic
-) -> dict[Place, LogEnd]:
+    bootstrap: str, stored: Mapping[Partition, int], clock: Callable[[], float] = time.monotonic
+) -> dict[Partition, LogEnd]:
     """Return where the log begins and ends, by (topic, partition); partitions that do not exist are left out.
 
     Args:
@@ -88,7 +87,7 @@ def read_log_ends(
     }
 
 
-def _is_there(consumer: KafkaConsumer, place: Place) -> bool:
+def _is_there(consumer: KafkaConsumer, place: Partition) -> bool:
     return place[1] in (consumer.partitions_for_topic(place[0]) or ())
 
 

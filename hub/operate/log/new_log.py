@@ -11,12 +11,12 @@ from uuid import UUID
 from kafka import TopicPartition
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from hub.log.places import topic_of
 from hub.log.reader import log_reader
 from hub.log.topic_ids import topic_ids
 from hub.model.errors import ConfigError
 from hub.model.stop_causes import StopCause
 from hub.operate.actions import Action, note
-from hub.operate.dead_letters.letters import topic_of
 from hub.reconcile.fence import hold_back_batches
 from hub.topology import closed_name, is_closed
 from hub.warehouse.database import translated_errors

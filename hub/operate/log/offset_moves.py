@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from hub.log.odd import OddRecord
+from hub.log.places import Partition
 from hub.log.reader import log_reader, written_ends
 from hub.model.errors import ConfigError, HubError
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
@@ -77,13 +78,13 @@ class _Skipped:
     digest: str
 
 
-def plan_move(engine: Engine, bootstrap: str, place: tuple[str, int], to: str, planner: str) -> OffsetPlan:
+def plan_move(engine: Engine, bootstrap: str, partition: Partition, to: str, planner: str) -> OffsetPlan:
     """Store a plan and return it; moves nothing.
 
     Args:
         engine: of the warehouse.
         bootstrap: Kafka brokers.
-        place: topic and partition.
+        partition: which one.
         to: the first offset to read afterwards: a number, ``begin`` (where the log begins now) or ``end``.
         planner: who plans.
 
@@ -92,13 +93,13 @@ def plan_move(engine: Engine, bootstrap: str, place: tuple[str, int], to: str, p
         UnreachableError: Kafka or the database does not answer.
     """
     with translated_errors("reading the stored offsets"), engine.connect() as connection:
-        stored = _stored(connection, place)
+        stored = _stored(connection, partition)
     with log_reader(bootstrap) as consumer:
         target = _target(consumer, bootstrap, stored, to)
         skipped = _read(consumer, stored, target)
     name = hashlib.sha256(f"{skipped.digest} {planner}".encode()).hexdigest()[:_ID_DIGITS]
     records, lost = len(skipped.offsets), len(skipped.lost)
-    plan = OffsetPlan(name, *place, stored.next_offset, target, records, lost, skipped.digest, planner)
+    plan = OffsetPlan(name, *partition, stored.next_offset, target, records, lost, skipped.digest, planner)
     with translated_errors("storing the plan"), engine.begin() as connection:
         before = _plan(connection, name)
         if before is not None:
@@ -189,10 +190,11 @@ def _audit_rows(log: int, plan: str, skipped: _Skipped) -> pl.DataFrame:
     return audit_rows(said)
 
 
-def _stored(connection: Connection, place: tuple[str, int]) -> Position:
-    stored = read_positions(connection).get(place)
+def _stored(connection: Connection, partition: Partition) -> Position:
+    stored = read_positions(connection).get(partition)
     if stored is None:
-        raise ConfigError([f"the hub has never read {place[0]}/{place[1]}: `hub offsets show` lists what it has"])
+        named = "/".join(map(str, partition))
+        raise ConfigError([f"the hub has never read {named}: `hub offsets show` lists what it has"])
     return stored
 
 

@@ -6,6 +6,7 @@ from kafka.errors import KafkaError
 from sqlalchemy import Engine
 
 from hub.log.clients import log_admin
+from hub.log.places import Partition
 from hub.operate.log.ends import LogEnd, read_log_ends
 from hub.reconcile.ledger.accounts import read_accounts
 from hub.warehouse.database import translated_errors
@@ -44,7 +45,7 @@ def read_offsets(engine: Engine, bootstrap: str, group: str, topic: str | None =
     ]
 
 
-def _group_offsets(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
+def _group_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
     """Return what Kafka holds for the workers' group; nothing for a group that it does not know."""
     with log_admin(bootstrap) as client:
         try:

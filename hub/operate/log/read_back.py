@@ -16,11 +16,11 @@ from kafka import KafkaConsumer, TopicPartition
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
 from hub.log.odd import Headers
+from hub.log.places import Partition, Place
 from hub.log.reader import log_reader
 from hub.log.times import time_of
 from hub.model.errors import PoisonError, UnreachableError
 from hub.operate.archive.reader import read_places
-from hub.operate.records.history import Place
 
 QUIET_LIMIT_S = 10.0
 """How many seconds the log may return nothing wanted before it counts as unreachable."""
@@ -69,7 +69,7 @@ def read_values(bootstrap: str, places: Collection[Place], archive: Path | None 
 def _with_archived(read: LogValues, archive: Path) -> LogValues:
     values, appended, gone = dict(read.values), dict(read.appended), set(read.gone)
     headers = dict(read.headers)
-    wanted: dict[tuple[str, int], list[int]] = {}
+    wanted: dict[Partition, list[int]] = {}
     for place in read.gone:
         wanted.setdefault((place.topic, place.partition), []).append(place.offset)
     for (topic, partition), offsets in wanted.items():

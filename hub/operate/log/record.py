@@ -9,9 +9,9 @@ from typing import Any
 from kafka import TopicPartition
 
 from hub.log.odd import Headers, OddRecord
+from hub.log.places import Place
 from hub.log.reader import log_reader
 from hub.log.times import time_of
-from hub.operate.records.history import Place
 from hub.topology import HEADER_ORIGIN, HEADER_POSITION, HEADER_PUBLISHED_AT, HEADER_REASON
 
 _QUIET_LIMIT_S = 10.0

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.log.places import Place
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import REVIEW, SUBJECTS
@@ -16,7 +17,7 @@ from hub.model.outcomes import Outcome
 from hub.operate.log.read_back import LogValues, event_values
 from hub.operate.records.claims import Speaker
 from hub.operate.records.decisions import Decided, decision_of
-from hub.operate.records.history import Event, Place
+from hub.operate.records.history import Event
 from hub.topology import CLOSED_MARK, event_topic, subject_of
 from hub.warehouse.evidence.find import rows_naming, sought
 from hub.warehouse.tables.core import audit, authority, batch, late_flag, log_partition, release, source

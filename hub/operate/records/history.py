@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from hub.log.places import Place
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import REVIEW
 from hub.model.envelope import ENVELOPE_FIELDS
@@ -26,15 +27,6 @@ from hub.operate.records.decisions import Decided, about, decision_of
 
 ACCEPTED = frozenset({Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE})
 """Outcomes of events that say something; a stale one came too late for the present, but not for the past."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record is in the log."""
-
-    topic: str
-    partition: int
-    offset: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,12 @@ class Progress:
 class ShadowStore(WarehouseStore):
     """Commits to the shadow, and moves the replay's positions in the same transaction."""
 
-    def __init__(self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, partition: tuple[str, int]) -> None:
-        """Commit under one stamp, for one replay; ``partition`` is the live schema and the replay's number."""
+    def __init__(
+        self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, live_schema: str, replay: int
+    ) -> None:
+        """Commit under one stamp, for one replay, whose positions stand in the live schema."""
         super().__init__(shadow, stamp, parking_deadline)
-        self._live_schema, self._replay = partition
+        self._live_schema, self._replay = live_schema, replay
 
     def _commit_on(self, connection: Connection, batch: Batch) -> Merged:
         ensure_stages_of(connection, batch)

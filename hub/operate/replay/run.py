@@ -190,7 +190,7 @@ def _pipelines(
         GuardedDecoder(ground.decode_timeout_s, ground.decode_memory_mb) as decoder,
     ):
         preparer = Preparer(decoder, rules, ground.key_secret)
-        store = ShadowStore(shadow, stamp, deadline, (ground.schema, replay.id))
+        store = ShadowStore(shadow, stamp, deadline, ground.schema, replay.id)
 
         def pipeline() -> Pipeline:
             with ground.live.connect() as connection:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from hub.intake.prepare import Polled
+from hub.log.places import Partition
 from hub.operate.archive.reader import archived_until, read_archived
 from hub.operate.log.ends import read_log_ends
 from hub.operate.replay.event_log import LogRange, Reader, read_ranges
 from hub.topology import is_closed
 
-Begins = Callable[[Sequence[LogRange]], Mapping[tuple[str, int], int]]
+Begins = Callable[[Sequence[LogRange]], Mapping[Partition, int]]
 """Returns where the topics begin, by (topic, partition)."""
 
 
@@ -23,7 +24,7 @@ def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
     if archive is None:
         return topics
 
-    def begins(ranges: Sequence[LogRange]) -> Mapping[tuple[str, int], int]:
+    def begins(ranges: Sequence[LogRange]) -> Mapping[Partition, int]:
         ends = read_log_ends(bootstrap, {(one.topic, one.partition): _NO_AGE_WANTED for one in ranges})
         return {place: end.begin for place, end in ends.items()}
 
@@ -52,7 +53,7 @@ def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:
 
 
 def _told_apart(
-    archive: Path, ranges: Sequence[LogRange], begins: Mapping[tuple[str, int], int]
+    archive: Path, ranges: Sequence[LogRange], begins: Mapping[Partition, int]
 ) -> tuple[list[LogRange], list[LogRange]]:
     """Return what must come from the archive, and what the topics hold."""
     archived: list[LogRange] = []

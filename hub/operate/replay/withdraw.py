@@ -20,7 +20,7 @@ from hub.reconcile.parking.dated_ahead import TIME_IN_FUTURE
 from hub.reconcile.parking.releasing import REFERENCE_MISSING
 from hub.reconcile.rules.links import MERGED, regroup
 from hub.reconcile.rules.reused_versions import VERSION_REUSED
-from hub.reconcile.shared.republish import Place, job_place
+from hub.reconcile.shared.republish import AuditPlace, job_place
 from hub.warehouse.tables.core import identity_link, parked, review
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
@@ -74,7 +74,7 @@ def _note_withdrawn(connection: Connection, tables: AspectTables, selection: Sel
     return connection.execute(noting, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def _take_back(connection: Connection, tables: AspectTables, place: Place) -> None:
+def _take_back(connection: Connection, tables: AspectTables, place: AuditPlace) -> None:
     claim, noted = tables.claim, withdrawn(tables)
     same = and_(*(claim.c[column.name] == column for column in noted.columns))
     if tables.history is not None:
@@ -88,7 +88,7 @@ def _take_back(connection: Connection, tables: AspectTables, place: Place) -> No
         _decide_without(connection, tables, place)
 
 
-def _drop_links(connection: Connection, tables: AspectTables, place: Place) -> None:
+def _drop_links(connection: Connection, tables: AspectTables, place: AuditPlace) -> None:
     """Delete what the withdrawn claims, or decisions, say of other keys."""
     noted, link = withdrawn(tables), identity_link
     if tables.entity is REVIEW:
@@ -125,7 +125,7 @@ def _close_questions(connection: Connection, tables: AspectTables) -> None:
     )
 
 
-def _decide_without(connection: Connection, decisions: AspectTables, place: Place) -> None:
+def _decide_without(connection: Connection, decisions: AspectTables, place: AuditPlace) -> None:
     """Decide again the conflicts that the withdrawn decisions were about."""
     claim, noted = decisions.claim, withdrawn(decisions)
     about = (

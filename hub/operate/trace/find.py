@@ -11,12 +11,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Select, select
 
+from hub.log.places import Place
 from hub.model.declaration import Entity
 from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, entity_named
 from hub.model.errors import ConfigError
 from hub.operate.records.events import events_on
 from hub.operate.records.find import find_person
-from hub.operate.records.history import Event, Place
+from hub.operate.records.history import Event
 from hub.operate.records.request import NoSuchThingError
 from hub.operate.records.typed_key import keys_meant
 from hub.operate.trace.place import place_named

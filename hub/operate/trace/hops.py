@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Engine, Select, Text, bindparam, func, inspec
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.log.odd import Headers
+from hub.log.places import Place
 from hub.model.errors import UnreachableError
 from hub.model.outcomes import Outcome
 from hub.operate.log.read_back import LogValues, read_values
 from hub.operate.log.record import LogRecord
-from hub.operate.records.history import Event, Place
+from hub.operate.records.history import Event
 from hub.operate.records.questions import CONFLICT, REVIEW
 from hub.operate.trace.find import Found, find
 from hub.operate.trace.portal import Published, publications

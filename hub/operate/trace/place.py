@@ -8,10 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from hub.log.places import Place, place_text, topic_of
 from hub.model.errors import UnreachableError
-from hub.operate.dead_letters.letters import place_text, topic_of
 from hub.operate.log.record import LogRecord, read_record
-from hub.operate.records.history import Place
 from hub.warehouse.database import translated_errors
 from hub.warehouse.stops import Stop, read_stops
 from hub.warehouse.tables.core import audit, dead_letter, log_partition

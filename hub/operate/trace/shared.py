@@ -7,9 +7,9 @@ this header. The copy of a dead letter has the header ``hub.origin``: the place 
 from dataclasses import dataclass
 from uuid import UUID
 
+from hub.log.places import Place
 from hub.model.entities import ENTITIES
 from hub.operate.log.record import LogRecord, read_record
-from hub.operate.records.history import Place
 from hub.operate.records.request import NoSuchThingError
 from hub.operate.trace.place import place_named
 from hub.reconcile.shared.republish import JOB_LOG

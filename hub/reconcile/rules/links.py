@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from hub.model.entities import CITIZEN, REVIEW
-from hub.reconcile.shared.republish import Place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import identity_link, same_key
@@ -170,7 +170,7 @@ def _people_decided(tables: AspectTables) -> Select[tuple[object, ...]]:
     )
 
 
-def regroup(connection: Connection, entity: str, keys: Iterable[UUID], place: Place) -> None:
+def regroup(connection: Connection, entity: str, keys: Iterable[UUID], place: AuditPlace) -> None:
     """Compute the groups again to which some keys belong or belonged, and touch every key of them."""
     wanted = sorted(keys)
     before = connection.execute(_groups_with(entity), {"keys": wanted}).scalars().all()

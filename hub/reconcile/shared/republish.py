@@ -14,11 +14,11 @@ JOB_LOG = "(jobs)"
 """Value of ``log_partition.topic`` for the job log; no Kafka topic can have this name. The migrations create the row.
 """
 
-Place = tuple[int, int]
+AuditPlace = tuple[int, int]
 """Number of a log partition, and an offset in it."""
 
 
-def republish_keys(connection: Connection, place: Place, entity: str, keys: Select[tuple[object]]) -> int:
+def republish_keys(connection: Connection, place: AuditPlace, entity: str, keys: Select[tuple[object]]) -> int:
     """Note keys of an entity at a place; return their number. ``keys`` selects one column of keys."""
     log, log_offset = place
     found = keys.subquery()
@@ -27,7 +27,7 @@ def republish_keys(connection: Connection, place: Place, entity: str, keys: Sele
     return connection.execute(noting.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True}).rowcount
 
 
-def job_place(connection: Connection) -> Place:
+def job_place(connection: Connection) -> AuditPlace:
     """Take the next place on the job log; the next job waits until this transaction ends."""
     log, next_offset = connection.execute(
         update(log_partition)

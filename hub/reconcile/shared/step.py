@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hub.reconcile.shared.republish import Place
+from hub.reconcile.shared.republish import AuditPlace
 from hub.warehouse.batch import Accepted
 from hub.warehouse.tables.entities import AspectTables
 
@@ -28,4 +28,4 @@ class Merge:
     moved: int
     watched: int
     are_versions_asked: bool
-    place: Place
+    place: AuditPlace

@@ -23,7 +23,7 @@ _LOG4J = Path(hub.embedded.kafka.__file__).with_name("log4j2.xml")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConnectGround:
     """Where a worker runs and what it talks to."""
 
     programs: Programs
@@ -35,7 +35,9 @@ class Place:
 class ConnectWorker:
     """One standalone worker; a context manager that starts it with its connector and ends it."""
 
-    def __init__(self, place: Place, connector: Mapping[str, str], worker: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, place: ConnectGround, connector: Mapping[str, str], worker: Mapping[str, str] | None = None
+    ) -> None:
         self._place = place
         self._connector = dict(connector)
         (self._port,) = choose(1)

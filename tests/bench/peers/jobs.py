@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 from hub.warehouse.database import open_database
 from tests.bench.ground import CONSUMED, Ground, Running, cpu_seconds, peak_memory_mb
-from tests.bench.peers.connect import ConnectWorker, Place
+from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import Programs
 from tests.bench.peers.group import GroupWatch
 from tests.bench.peers.sink import WORKER, SinkSettings, group_of, sink_properties
@@ -59,7 +59,9 @@ def run_sink(field: Field, settings: SinkSettings, run: str) -> dict[str, Any]:
     name = f"{settings.name}_{run}"
     engine = _target(field, name)
     url = field.ground.embedded.create_database(name)
-    place = Place(field.programs, ("sink", "apicurio"), field.ground.places.bootstrap, field.ground.folder / name)
+    place = ConnectGround(
+        field.programs, ("sink", "apicurio"), field.ground.places.bootstrap, field.ground.folder / name
+    )
     finish = _Finish(lambda: last_applied(engine, field.filled), lambda: rows_in(engine), field.filled.distinct)
     with ConnectWorker(place, sink_properties(settings, name, url, field.registry), WORKER) as worker:
 

@@ -16,7 +16,7 @@ from hub.warehouse.database import open_database
 from tests.bench.ground import Ground, Warehouse
 from tests.bench.latency import WARM_UP_S, Pace, paced, until_visible
 from tests.bench.measured import arguments_of, keep, progress, show
-from tests.bench.peers.connect import ConnectWorker, Place
+from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import fetch_programs
 from tests.bench.peers.group import GroupWatch
 from tests.bench.peers.jobs import START_LIMIT_S
@@ -47,14 +47,14 @@ def main() -> None:
     options = arguments.parse_args()
     with Ground(PARTITIONS) as ground, RegistryStub() as registry:
         programs = fetch_programs(load_settings(), lambda line: progress.print(f"  {line}"))
-        place = Place(programs, ("sink", "apicurio"), ground.places.bootstrap, ground.folder / "sink")
+        place = ConnectGround(programs, ("sink", "apicurio"), ground.places.bootstrap, ground.folder / "sink")
         row_ms = run(ground, place, registry.url, options)
     found = {"rate": options.rate, "seconds": options.seconds, "sink": WINNER.name, "row_ms": row_ms}
     keep("sink-latency", found, options.results)
     show(found, [(f"row {name}, ms", f"{value:,.1f}", "") for name, value in row_ms.items()], options.json)
 
 
-def run(ground: Ground, place: Place, registry: str, options: Any) -> dict[str, float]:
+def run(ground: Ground, place: ConnectGround, registry: str, options: Any) -> dict[str, float]:
     """Warm up, then measure the sink; return percentiles in milliseconds."""
     url = ground.embedded.create_database("sink")
     places = {"HUB_KAFKA_BOOTSTRAP": ground.places.bootstrap, "HUB_KEY_SECRET": ground.places.key_secret}

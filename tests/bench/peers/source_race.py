@@ -28,7 +28,7 @@ from hub.config import load_settings
 from tests.bench.events import TOPIC
 from tests.bench.ground import Ground, cpu_seconds, peak_memory_mb
 from tests.bench.measured import keep, progress
-from tests.bench.peers.connect import ConnectWorker, Place
+from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import Programs, fetch_programs
 from tests.bench.peers.registry import RegistryStub
 from tests.bench.peers.sink import avro_converter
@@ -134,7 +134,9 @@ class SourceRace:
             "topic.creation.default.partitions": str(PARTITIONS),
             **converters,
         }
-        place = Place(self._programs, ("source", "apicurio"), self._ground.places.bootstrap, self._ground.folder / run)
+        place = ConnectGround(
+            self._programs, ("source", "apicurio"), self._ground.places.bootstrap, self._ground.folder / run
+        )
         with (
             _Ends(self._ground.places.bootstrap, f"{run}.public.{TABLE}") as ends,
             ConnectWorker(place, connector) as worker,

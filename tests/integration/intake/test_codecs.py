@@ -15,6 +15,7 @@ from kafka.admin import NewTopic
 from hub.config import Settings
 from hub.demo.portal import last_values
 from hub.intake.decode.decoder import GuardedDecoder
+from hub.log.places import Place
 from hub.operate.archive.plan import plan_archive
 from hub.operate.archive.reader import read_places
 from hub.operate.archive.run import run_archive, verify_archive
@@ -24,7 +25,6 @@ from hub.operate.evidence.outcomes import Derivation
 from hub.operate.log.ends import read_log_ends
 from hub.operate.log.offset_moves import plan_move
 from hub.operate.log.read_back import read_values
-from hub.operate.records.history import Place
 from hub.operate.replay.event_log import LogRange
 from hub.operate.replay.whole_log import whole_log_reader
 from hub.operate.trace.portal import publications

@@ -14,13 +14,13 @@ from sqlalchemy import insert, text
 
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled
+from hub.log.places import Place
 from hub.model.errors import LostRangeError
 from hub.operate.actions import Action
 from hub.operate.archive.files import Manifest, Rows, StretchWriter, read_manifests
 from hub.operate.archive.plan import ArchiveStretch, plan_archive
 from hub.operate.archive.run import DELETE, delete_archived, run_archive, verify_archive
 from hub.operate.log.read_back import read_values
-from hub.operate.records.history import Place
 from hub.operate.replay.event_log import LogRange
 from hub.operate.replay.filters import Filters
 from hub.operate.replay.run import run_replay

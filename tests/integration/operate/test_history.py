@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from hub.codec.catalogue import load_catalogue
 from hub.config import Settings
+from hub.log.places import Place
 from hub.model.declaration import Entity
 from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT
 from hub.model.errors import UnreachableError
@@ -17,7 +18,7 @@ from hub.model.keys import as_uuid, entity_key
 from hub.model.outcomes import Outcome
 from hub.operate.log.read_back import event_values, read_values
 from hub.operate.records.claims import Rule
-from hub.operate.records.history import Event, Limits, Place
+from hub.operate.records.history import Event, Limits
 from hub.operate.records.request import Answer, Request, Unmasking, answer
 from hub.warehouse.tables.core import batch
 from tests.conftest import RunningEngine

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hub.cli.dead_letters import view
 from hub.codec.catalogue import load_catalogue
+from hub.log.places import Place, place_of
 from hub.model.errors import ConfigError
 from hub.model.refusals import GroupBy
 from hub.operate.approval import NotApprovedError, Second
@@ -22,11 +23,10 @@ from hub.operate.dead_letters.edit import (
     plan_edit,
 )
 from hub.operate.dead_letters.groups import group_letters
-from hub.operate.dead_letters.letters import Letter, State, Wanted, letter_counts, place_of, read_letters
+from hub.operate.dead_letters.letters import Letter, State, Wanted, letter_counts, read_letters
 from hub.operate.dead_letters.redrive import By, plan_redrive
 from hub.operate.dead_letters.show import show_letter
 from hub.operate.desk.operators import add_operator
-from hub.operate.records.history import Place
 from hub.operate.records.request import Unmasking
 from tests.support.whole_world import SECRET, Whole
 
@@ -191,7 +191,7 @@ def test_edits_that_cannot_be_are_refused_without_a_value_in_the_message(letters
     for offset, change, problem in (
         (1, Change(), "give either --value-file or --set"),
         (1, Change(sets={"month": "1"}), "month: citizen.changed has no such field"),
-        (1, Change(sets={"birth_month": "XII"}), "--set birth_month: is no int"),
+        (1, Change(sets={"birth_month": "XII"}), "--set birth_month: is not of type int"),
         (1, Change(sets={"birth_month": "13"}), "that changes nothing"),
         (1, Change(value=bytes(2_000_000)), "2000000 bytes, more than"),
         (2, Change(sets={"birth_month": "1"}), "give the whole bytes with --value-file"),

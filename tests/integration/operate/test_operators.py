@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.operate import approval
 from hub.operate.approval import MOST_TRIES, NotApprovedError, Second, check_second, is_same_person
@@ -12,7 +13,6 @@ from hub.operate.dead_letters.edit import Change, approve_edit, edit_letter, pla
 from hub.operate.dead_letters.letters import Wanted
 from hub.operate.dead_letters.redrive import By, intend, plan_redrive
 from hub.operate.desk.operators import Operator, add_operator, disable_operator, list_operators, unlock_operator
-from hub.operate.records.history import Place
 from hub.warehouse.alerts import read_alerts
 from tests.support.whole_world import SECRET, Whole
 

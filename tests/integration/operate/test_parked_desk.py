@@ -7,6 +7,7 @@ from rich.console import Console
 
 from hub.cli.dead_letters import parked_view as view
 from hub.embedded.locate import Endpoints
+from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate.approval import NotApprovedError, Second
@@ -16,7 +17,6 @@ from hub.operate.dead_letters.parked_release import discard_parked, plan_discard
 from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
 from hub.operate.ledger.balance import read_ledger
-from hub.operate.records.history import Place
 from hub.operate.records.request import Unmasking
 from tests.support.whole_world import SECRET, Whole
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from hub.cli.dead_letters.view import shown_as_json
 from hub.cli.trace.view import trace_json, trace_view
 from hub.config import Settings
+from hub.log.places import Place
 from hub.model.errors import ConfigError, UnreachableError
 from hub.model.outcomes import Outcome
 from hub.operate.dead_letters.show import show_letter
 from hub.operate.log.ends import read_log_ends
-from hub.operate.records.history import Place
 from hub.operate.records.request import NoSuchThingError
 from hub.operate.trace.find import NoKeyError
 from hub.operate.trace.hops import Passage, Trace, trace

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from hub.codec.decode import decode
+from hub.log.places import Place
 from hub.model.decisions import Decision, ReviewId, ReviewKind, Verdict
 from hub.model.entities import CITIZEN, DOSSIER
 from hub.model.outcomes import Outcome
 from hub.model.policies.policy import parse_policy
 from hub.operate.desk.policy import apply_policy, plan_policy
 from hub.operate.records.claims import Identity, Speaker
-from hub.operate.records.history import Event, Limits, Place, Standing, fold
+from hub.operate.records.history import Event, Limits, Standing, fold
 from hub.operate.units.recode import Job, execute_recode
 from hub.share.compose import Composer
 from tests.support.whole_world import POLICY, POLICY_TEXT, SECRET, Whole, key_of

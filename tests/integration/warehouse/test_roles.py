@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Engine, LargeBinary, insert, text
 from sqlalchemy.exc import ProgrammingError
 
+from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.operate.dead_letters.edit import Change, edit_letter, plan_edit
 from hub.operate.dead_letters.parked import show_queue
 from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
 from hub.operate.evidence.status import evidence_status
-from hub.operate.records.history import Place
 from hub.warehouse.database import open_database
 from hub.warehouse.setup.roles import DECIDED, READER, WITHHELD, WORKER
 from hub.warehouse.sources import store_sources

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from hub.cli.records.view import WIDTH, render
 from hub.codec.decode import MASK
+from hub.log.places import Place
 from hub.model.entities import CITIZEN
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
@@ -21,7 +22,7 @@ from hub.operate.records.as_json import as_json
 from hub.operate.records.beside import Beside, Link, Naming, Question, Waiting
 from hub.operate.records.claims import Claim, Disagreement, Identity, Side, Speaker, decided, side_of
 from hub.operate.records.decisions import Decided
-from hub.operate.records.history import Event, Limits, Place, with_changes
+from hub.operate.records.history import Event, Limits, with_changes
 from hub.operate.records.request import Answer
 from hub.operate.records.thing import Shown, masked_shown
 from hub.operate.records.times import time_of

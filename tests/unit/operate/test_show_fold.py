@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hub.log.places import Place
 from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
 from hub.model.entities import CITIZEN, REVIEW
 from hub.model.outcomes import Outcome
 from hub.operate.records.claims import Identity, Rule, Side, Speaker
-from hub.operate.records.history import NO_LIMITS, Event, Limits, Place, Standing, decisions_in, fold, with_changes
+from hub.operate.records.history import NO_LIMITS, Event, Limits, Standing, decisions_in, fold, with_changes
 
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
 KEY = UUID(int=1)

@@ -16,6 +16,7 @@ from hub.cli.log.offsets import offsets_table
 from hub.cli.log.topics import drift_table, topics_table
 from hub.cli.main import build_app
 from hub.cli.trace.view import trace_view
+from hub.log.places import Place
 from hub.model.outcomes import Outcome
 from hub.operate.archive.files import Manifest
 from hub.operate.archive.plan import ArchiveStretch
@@ -23,7 +24,7 @@ from hub.operate.ledger.balance import LedgerRow
 from hub.operate.log.ends import LogEnd
 from hub.operate.log.offsets import StoredOffset
 from hub.operate.log.topics import Drift, TopicPlan, TopicState
-from hub.operate.records.history import Event, Place
+from hub.operate.records.history import Event
 from hub.operate.trace.hops import Effect, Passage, Trace
 from hub.operate.trace.portal import Published
 from hub.topology import topics

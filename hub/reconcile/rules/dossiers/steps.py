@@ -38,7 +38,7 @@ from hub.reconcile.rules.dossiers.clock import deadlines_dropped, deadlines_reck
 from hub.reconcile.rules.dossiers.links import parents_named
 from hub.reconcile.rules.dossiers.moves import events_flagged, reviews_closed, reviews_opened, unexplained_moves
 from hub.reconcile.rules.dossiers.versions import progress_tables, submission_tables
-from hub.reconcile.shared.republish import Place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.dossiers import calendar, dossier_deadline
@@ -84,7 +84,7 @@ def _flag_events(connection: Connection, frame: pl.DataFrame) -> None:
         connection.execute(events_flagged(), parameters)
 
 
-def _reckon(connection: Connection, place: Place | None, may_be_dropped: bool) -> None:
+def _reckon(connection: Connection, place: AuditPlace | None, may_be_dropped: bool) -> None:
     """Compute the deadlines of the batch's dossiers.
 
     Share publishes dossiers of which a claim was written. If a late version changed only the deadline, the dossier is
@@ -133,7 +133,7 @@ def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tupl
     connection.execute(deadlines_dropped(dossiers))
 
 
-def reckon_open(connection: Connection, place: Place, most: int) -> int:
+def reckon_open(connection: Connection, place: AuditPlace, most: int) -> int:
     """Compute, by the calendar in force, some of the open deadlines of an older calendar; return their number.
 
     Ended dossiers keep the result of their calendar. Holds back batches until the transaction ends.

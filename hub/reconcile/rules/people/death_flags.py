@@ -37,7 +37,7 @@ from hub.model.flags import StandingFlag
 from hub.reconcile.rules.people.deaths import local_day, the_dead
 from hub.reconcile.shared.held_claims import Held, given_keys, held, is_among, with_group
 from hub.reconcile.shared.identity import part_text
-from hub.reconcile.shared.republish import Place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, republish_keys
 from hub.topology import FLAG_RECORDS
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import same_key, touched
@@ -55,7 +55,7 @@ SUBJECTS = frozenset({_INSURANCE, _RESIDENCE, _IDENTITY, _PAYMENT, _SUBMISSION, 
 """Subjects whose records a death must end."""
 
 
-def refresh(connection: Connection, causes: Iterable[UUID], place: Place) -> None:
+def refresh(connection: Connection, causes: Iterable[UUID], place: AuditPlace) -> None:
     """Update the flags caused by some citizens from the records, and note the changes for share."""
     parameters = {"keys": sorted(causes)}
     if not parameters["keys"]:

@@ -17,7 +17,7 @@ from hub.reconcile.rules.people import death_flags
 from hub.reconcile.rules.people import duplicates as person_duplicates
 from hub.reconcile.rules.people import mismatches as person_mismatches
 from hub.reconcile.rules.people.deaths import STATES, deaths_changed
-from hub.reconcile.shared.republish import Place
+from hub.reconcile.shared.republish import AuditPlace
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.aspect_columns import other_key
@@ -39,7 +39,7 @@ class _Work:
     """
 
     tables: AspectTables
-    place: Place
+    place: AuditPlace
     says_dead: bool
     said_dead: bool
     numbers: bool
@@ -62,7 +62,7 @@ def step(connection: Connection, merge: Merge) -> None:
         _bring_in_line(connection, _Work.of(merge))
 
 
-def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
+def follow(connection: Connection, tables: AspectTables, place: AuditPlace) -> None:
     """Update them after records were decided again: ``tables.merged`` has their keys, all contested."""
     _bring_in_line(connection, _Work(tables, place, True, True, True))
 
@@ -107,7 +107,7 @@ def _things(connection: Connection, work: _Work) -> None:
         person_mismatches.refresh_names(connection, work.tables)
 
 
-def _regrouped(connection: Connection, place: Place) -> None:
+def _regrouped(connection: Connection, place: AuditPlace) -> None:
     """Update questions and flags after numbers of one person were linked or separated."""
     keys: list[UUID] = sorted(connection.execute(_citizens_touched(), _at(place)).scalars())
     if not keys:
@@ -118,7 +118,7 @@ def _regrouped(connection: Connection, place: Place) -> None:
     person_mismatches.refresh_given_pairs(connection, keys)
 
 
-def _at(place: Place) -> dict[str, int]:
+def _at(place: AuditPlace) -> dict[str, int]:
     return {"log": place[0], "log_offset": place[1]}
 
 

@@ -21,7 +21,7 @@ from hub.reconcile.rules.units.reviews import (
     follow_units,
     keys_of_decisions,
 )
-from hub.reconcile.shared.republish import Place, republish_keys
+from hub.reconcile.shared.republish import AuditPlace, republish_keys
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
@@ -39,13 +39,13 @@ def step(connection: Connection, merge: Merge) -> None:
             republish_keys(connection, merge.place, tables.entity.name, keys_of_decisions(tables))
 
 
-def follow(connection: Connection, tables: AspectTables, place: Place) -> None:
+def follow(connection: Connection, tables: AspectTables, place: AuditPlace) -> None:
     """Update it after records of an aspect were decided again."""
     if tables.entity is ADMIN_UNIT:
         refresh_units(connection, place)
 
 
-def refresh_units(connection: Connection, place: Place) -> Sequence[UnitRef]:
+def refresh_units(connection: Connection, place: AuditPlace) -> Sequence[UnitRef]:
     """Compute again what every code means; return the codes whose meaning changed.
 
     For callers that change records of units: a batch, a policy that is applied, an officer.
