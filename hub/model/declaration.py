@@ -75,6 +75,36 @@ class SameAs:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """A data field that holds another number or code by which people ask for a thing; several things may hold the same.
+
+    Fields:
+        field: the data field; an index of it belongs to the aspect's ``indexes``.
+        pattern: what a whole text looks like that may be one.
+    """
+
+    field: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCommand:
+    """How ``hub GROUP show`` speaks of an entity.
+
+    Fields:
+        group: the group of commands; empty: the entity's name.
+        code: what names one thing, in words; empty: its key fields.
+        example: one such; empty: the key fields in capitals.
+        about: what the group is about; empty: records of the entity.
+    """
+
+    group: str = ""
+    code: str = ""
+    example: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Aspect:
     """One side of an entity: who may speak of it, and in what order of authority.
 
@@ -91,6 +121,7 @@ class Aspect:
         persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
         references: what must be known before an event counts.
         same_as: fields that give another key of the same thing.
+        aliases: fields that hold another number by which people ask for the thing.
         watched: fields of which the merge notes what they were and what they are now, for later steps.
         described: fields of which the merge notes whether any of them is another than before, for later steps.
         history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
@@ -108,6 +139,7 @@ class Aspect:
     persons: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     same_as: tuple[SameAs, ...] = ()
+    aliases: tuple[Alias, ...] = ()
     watched: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
     history: bool = False
@@ -122,6 +154,7 @@ class Entity:
         key: data fields that identify it, in every subject of its aspects.
         aspects: its sides.
         record_topic: whether its golden records are published (topic ``hub.<name>.record.v1``).
+        show: the command that shows one thing; None: there is none.
         named_by: how events of other entities name it; None: by its key, which is one field then.
         published_by: who publishes its things and how they are loaded, for whoever names one that is not known.
         unknown: the flag of an event that was let in although the thing of this entity that it names is not known.
@@ -131,9 +164,15 @@ class Entity:
     key: tuple[str, ...]
     aspects: tuple[Aspect, ...] = field(default=())
     record_topic: bool = False
+    show: ShowCommand | None = ShowCommand()
     named_by: NamedBy | None = None
     published_by: str = ""
     unknown: Flag = Flag.UNKNOWN_REFERENCE
+
+    @property
+    def label(self) -> str:
+        """What one of its things is called on a screen."""
+        return self.name.replace("_", " ")
 
     def aspect(self, name: str) -> Aspect:
         """Return the aspect of that name; ``KeyError`` when there is none."""

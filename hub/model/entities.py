@@ -5,15 +5,28 @@ schema's data fields. Tables, staging, merge statements, conflict checks and por
 declarations. To add an entity, add its schema under ``schemas/`` and a declaration here (docs/add-an-entity.md).
 """
 
-from hub.model.declaration import Aspect, Entity, NamedBy, Reference, Role, SameAs, UnitField, declaration_problems
+from hub.model.declaration import (
+    Alias,
+    Aspect,
+    Entity,
+    NamedBy,
+    Reference,
+    Role,
+    SameAs,
+    ShowCommand,
+    UnitField,
+    declaration_problems,
+)
 from hub.model.dossiers.deadline import PROCEDURE_CHARACTERS
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
+from hub.model.pin import CMND_DIGITS, SI_NUMBER_DIGITS
 
 CITIZEN = Entity(
     "citizen",
     key=("pin",),
     record_topic=True,
+    show=ShowCommand("citizen", "PIN, CMND-9, social-insurance number or key", "001299000123", "Citizens."),
     aspects=(
         Aspect(
             "person",
@@ -35,6 +48,7 @@ CITIZEN = Entity(
             ),
             indexes=(("cmnd9",),),
             same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
+            aliases=(Alias("cmnd9", rf"[0-9]{{{CMND_DIGITS}}}"),),
             watched=("cmnd9", "life_status"),
             described=("full_name", "birth_year", "gender"),
         ),
@@ -60,6 +74,7 @@ CITIZEN = Entity(
             (Role.SOCIAL_SECURITY, Role.PROVINCE),
             names=("initial_care_facility_name",),
             indexes=(("si_number_legacy",),),
+            aliases=(Alias("si_number_legacy", rf"[0-9]{{{SI_NUMBER_DIGITS}}}"),),
             watched=("si_number_legacy",),
         ),
     ),
@@ -68,6 +83,7 @@ DOSSIER = Entity(
     "dossier",
     key=("dossier_code",),
     record_topic=True,
+    show=ShowCommand("dossier", "dossier code or key", "H42.12.34-250701-0001", "Dossiers."),
     unknown=Flag.UNKNOWN_DOSSIER,
     aspects=(
         Aspect(
@@ -100,6 +116,7 @@ DOSSIER = Entity(
 PROCEDURE = Entity(
     "procedure",
     key=("procedure_code",),
+    show=ShowCommand("procedure", "procedure code or key", "1.001193", "Procedures of the catalogue."),
     named_by=NamedBy("procedure_code", characters=PROCEDURE_CHARACTERS),
     published_by=(
         "the portal publishes the catalogue of procedures; where there is none yet: hub procedures load FILE"
@@ -112,6 +129,7 @@ PROCEDURE = Entity(
 ADMIN_UNIT = Entity(
     "admin_unit",
     key=("scheme", "unit_code"),
+    show=None,
     named_by=NamedBy("unit_code", scheme="scheme"),
     published_by="the statistics office publishes the units: hub units load",
     unknown=Flag.UNKNOWN_UNIT,
@@ -129,6 +147,7 @@ ADMIN_UNIT = Entity(
 SOCIAL_PAYMENT = Entity(
     "social_payment",
     key=("payment_id",),
+    show=ShowCommand("payment", "payment id or key", "CT-2025-07-000123", "Social payments."),
     aspects=(
         Aspect(
             "payment",
@@ -144,11 +163,13 @@ SOCIAL_PAYMENT = Entity(
 INSPECTION = Entity(
     "inspection",
     key=("inspection_id",),
+    show=ShowCommand("inspection", "inspection id or key", "TT-2025-014", "Inspections."),
     aspects=(Aspect("inspection", "inspection.changed", (Role.INSPECTORATE,), names=("team_head_name",)),),
 )
 REVIEW = Entity(
     "review",
     key=("review_key",),
+    show=None,
     aspects=(Aspect("decision", "review.decided", (Role.OFFICER,), indexes=(("aspect", "subject_key"),)),),
 )
 

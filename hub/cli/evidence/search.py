@@ -6,13 +6,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from hub.cli.shared.context import located, warehouse
-from hub.model.entities import CITIZEN, ENTITIES, entity_named
+from hub.model.entities import ENTITIES, entity_named
 from hub.model.errors import ConfigError
 from hub.operate.actions import actor
 from hub.operate.evidence.search import Found, Wanted, search
-from hub.operate.records.find import find_person
+from hub.operate.records.find import find_keys
 from hub.operate.records.times import time_of
-from hub.operate.records.typed_key import keys_meant
 from hub.warehouse.database import translated_errors
 
 
@@ -32,7 +31,7 @@ def searched(
         translated_errors("searching the evidence"),
         warehouse(settings, places, "hub audit").begin() as connection,
     ):
-        keys = _keys(connection, asked["entity"], asked["key"], places.key_secret)
+        keys = keys_asked(connection, asked["entity"], asked["key"], places.key_secret)
         wanted = Wanted(keys, asked["source"], asked["by"], asked["purpose"], since, until, limit)
         return search(connection, wanted, actor(who[0]), who[1])
 
@@ -40,7 +39,12 @@ def searched(
 _TIMES = ("--since", "--until")
 
 
-def _keys(connection: Connection, entity: str | None, key: str | None, secret: str) -> tuple[UUID, ...]:
+def keys_asked(connection: Connection, entity: str | None, key: str | None, secret: str) -> tuple[UUID, ...]:
+    """Return the keys that ``--entity`` and ``--key`` ask for, empty when neither is given.
+
+    Raises:
+        ConfigError: they name no key. A search without keys would find what is of others.
+    """
     if key is None:
         if entity is not None:
             raise ConfigError(["--entity goes with --key"])
@@ -52,5 +56,7 @@ def _keys(connection: Connection, entity: str | None, key: str | None, secret: s
             raise ConfigError(["--key: is no key of the hub; give a code together with --entity"]) from error
     if entity not in {of.name for of in ENTITIES}:
         raise ConfigError([f"--entity: one of {', '.join(of.name for of in ENTITIES)}"])
-    of = entity_named(entity)
-    return tuple(find_person(connection, key, secret) if of is CITIZEN else keys_meant(of, key, secret))
+    keys = find_keys(connection, entity_named(entity), key, secret)
+    if not keys:
+        raise ConfigError([f"--key: the hub knows no {entity_named(entity).label} of this number"])
+    return keys

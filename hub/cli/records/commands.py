@@ -13,32 +13,14 @@ import typer
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, say_json
-from hub.model.declaration import Entity
-from hub.model.entities import CITIZEN, DOSSIER, INSPECTION, PROCEDURE, SOCIAL_PAYMENT
+from hub.model.declaration import Entity, ShowCommand
+from hub.model.entities import ENTITIES
 from hub.model.errors import ConfigError
+from hub.operate.records.typed_key import written_key
 
 EXIT_INCOMPLETE = 3
 """The log could not be reached, and the state that was asked for hangs on it."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """An entity's command: the group it stands in, and what names one of its things."""
-
-    group: str
-    entity: Entity
-    code: str
-    example: str
-    help: str
-
-
-_COMMANDS = (
-    _Shown("citizen", CITIZEN, "PIN, CMND-9, social-insurance number or key", "001299000123", "Citizens."),
-    _Shown("dossier", DOSSIER, "dossier code or key", "H42.12.34-250701-0001", "Dossiers."),
-    _Shown("payment", SOCIAL_PAYMENT, "payment id or key", "CT-2025-07-000123", "Social payments."),
-    _Shown("inspection", INSPECTION, "inspection id or key", "TT-2025-014", "Inspections."),
-    _Shown("procedure", PROCEDURE, "procedure code or key", "1.001193", "Procedures of the catalogue."),
-)
 
 _HELP = """Show one {what} on one screen: who claims what, who holds the record and by which rule, what is disputed.
 
@@ -57,28 +39,37 @@ Exit code 1 when the hub knows no such thing, 3 when a past state is asked for a
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``show`` to the group of each entity; a group that another module made is kept."""
-    for shown in _COMMANDS:
-        _group(app, shown).command("show", help=_help(shown))(_command(shown))
+    """Add ``show`` to the group of each entity that declares one; a group that another module made is kept."""
+    for entity in ENTITIES:
+        if entity.show is not None:
+            command = _in_full(entity, entity.show)
+            help_text = _HELP.format(what=entity.label, group=command.group, example=command.example)
+            _group(app, command).command("show", help=help_text)(_command(entity, command))
 
 
-def _help(shown: _Shown) -> str:
-    return _HELP.format(what=shown.entity.name.replace("_", " "), group=shown.group, example=shown.example)
+def _in_full(entity: Entity, command: ShowCommand) -> ShowCommand:
+    """Return the words of a command, with those in place that the declaration leaves to the entity's name and key."""
+    return ShowCommand(
+        command.group or entity.name.replace("_", "-"),
+        command.code or f"{written_key(entity)} or key",
+        command.example or written_key(entity),
+        command.about or f"Records of one {entity.label}.",
+    )
 
 
-def _group(app: typer.Typer, shown: _Shown) -> typer.Typer:
+def _group(app: typer.Typer, command: ShowCommand) -> typer.Typer:
     for group in app.registered_groups:
-        if group.name == shown.group and group.typer_instance is not None:
+        if group.name == command.group and group.typer_instance is not None:
             return group.typer_instance
-    made = typer.Typer(no_args_is_help=True, help=shown.help)
-    app.add_typer(made, name=shown.group)
+    made = typer.Typer(no_args_is_help=True, help=command.about)
+    app.add_typer(made, name=command.group)
     return made
 
 
-def _command(shown: _Shown) -> Callable[..., None]:
+def _command(entity: Entity, command: ShowCommand) -> Callable[..., None]:
     def show(
         who: Annotated[
-            str, typer.Argument(metavar=shown.group.upper(), help=f"{shown.code}; - reads it from standard input.")
+            str, typer.Argument(metavar=command.group.upper(), help=f"{command.code}; - reads it from standard input.")
         ],
         as_of: Annotated[str | None, typer.Option("--as-of", help="What held on this day or at this time.")] = None,
         known_at: Annotated[str | None, typer.Option("--known-at", help="What the hub knew then.")] = None,
@@ -88,7 +79,7 @@ def _command(shown: _Shown) -> Callable[..., None]:
         officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
         as_json: AsJson = False,
     ) -> None:
-        _show(shown.entity, who, (as_of, known_at), history, _Asker(unmask, reason, officer), as_json)
+        _show(entity, who, (as_of, known_at), history, _Asker(unmask, reason, officer), as_json)
 
     return show
 

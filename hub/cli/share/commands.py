@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,19 +14,12 @@ from hub.cli.shared.process_tuning import give_way, serve_evenly
 from hub.cli.shared.screen import Screen, plain, say, say_json, styled
 from hub.config import Settings, load_settings
 from hub.embedded.locate import Endpoints
+from hub.model.errors import ConfigError
 from hub.model.texts.visible import log_to_stderr
 from hub.share.tail import PortalRecord, json_value, tail
 from hub.topology import record_topics
 from hub.warehouse.database import open_database
 from hub.warehouse.setup.roles import WORKER
-
-
-class Records(StrEnum):
-    """What is published: the golden records of entities, and standing flags."""
-
-    CITIZEN = "citizen"
-    DOSSIER = "dossier"
-    FLAG = "flag"
 
 
 def register(app: typer.Typer) -> None:
@@ -89,7 +81,7 @@ def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:
 
 
 def portal_tail(
-    records: Annotated[Records, typer.Argument(help="Which records.")] = Records.CITIZEN,
+    records: Annotated[str, typer.Argument(metavar="NAME", help=f"Which records: {share_desk.PUBLISHED}.")] = "citizen",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     limit: Annotated[int, typer.Option(help="Stop after so many records; 0: no limit.", min=0)] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
@@ -106,10 +98,12 @@ def portal_tail(
     - `hub portal tail citizen --follow`
     - `hub portal tail flag`
     """
+    topics = record_topics()
+    if records not in topics:
+        raise ConfigError([f"{records}: is not published; published are {share_desk.PUBLISHED}"])
     _, places = located()
-    topic = record_topics()[records.value]
     console = Screen()
-    found = tail(places.bootstrap, topic, unmask=False, until_end=not follow, waits=partial(say, error=True))
+    found = tail(places.bootstrap, topics[records], unmask=False, until_end=not follow, waits=partial(say, error=True))
     for count, record in enumerate(found, 1):
         if as_json:
             say_json(record.as_json())

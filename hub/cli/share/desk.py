@@ -15,6 +15,7 @@ from hub.cli.shared.screen import say_json, screen
 from hub.config import Settings, limits_of
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError, HubError
+from hub.topology import record_topics
 from hub.warehouse.database import open_database, translated_errors
 from hub.warehouse.setup.roles import WORKER
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 0.5
 _APPLICATION = "hub share"
+PUBLISHED = ", ".join(record_topics())
+"""What share publishes, for a command's help."""
 
 
 def register(group: typer.Typer) -> None:
@@ -92,7 +95,9 @@ def set_aside(
 
 
 def republish(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="citizen, dossier, flag, or e.g. citizen.changed.dlq.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"{', '.join(record_topics())}, or e.g. citizen.changed.dlq.")
+    ],
     keys: Annotated[
         list[str] | None,
         typer.Option("--keys", help="Only this key: its hash, or the number or code; may be repeated."),
@@ -146,16 +151,15 @@ def republish(
 def _key_of(name: str, text: str, secret: str) -> UUID:
     """Return a key by its hash, or by the number or code that it is the hash of."""
     from hub.model.entities import ENTITIES
-    from hub.model.keys import entity_key
+    from hub.operate.records.typed_key import keys_meant, typed_hash
 
-    try:
-        return UUID(text)
-    except ValueError:
-        pass
-    entity = next((one for one in ENTITIES if one.name == name and len(one.key) == 1), None)
+    key = typed_hash(text)
+    if key is not None:
+        return key
+    entity = next((one for one in ENTITIES if one.name == name), None)
     if entity is None:
         raise ConfigError([f"--keys: {name} takes keys as their hash"])
-    return UUID(bytes=entity_key(secret, entity.name, [text]))
+    return keys_meant(entity, text, secret)[0]
 
 
 def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: int) -> int:

@@ -1,49 +1,62 @@
-"""Find a person by whatever number an officer has: a PIN, an older number, or the key itself.
+"""Find a thing by whatever an officer has: its code, another number of it, or the key itself.
 
-Older numbers are aliases: they lead to the person who has them in some source's claim. Two people may have the same
-number (``hub.reconcile.rules.people.duplicates`` asks an officer about it), so all of them are found.
+Other numbers are aliases: they lead to the things that have them in some source's claim. Two things may have the same
+number (of people ``hub.reconcile.rules.people.duplicates`` asks an officer about it), so all of them are found.
 """
 
-from contextlib import suppress
+import re
+from collections.abc import Iterator
 from functools import cache
 from uuid import UUID
 
 from sqlalchemy import Connection, Select, bindparam, select
 
-from hub.model.entities import CITIZEN
-from hub.model.keys import as_uuid, entity_key
-from hub.model.pin import CMND_DIGITS, SI_NUMBER_DIGITS
+from hub.model.declaration import Entity
+from hub.operate.records.typed_key import keys_meant, may_be_code, typed_hash
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
-_KEY_DIGITS = 32
-_ALIASES = {
-    CMND_DIGITS: ("citizen.changed", "cmnd9"),
-    SI_NUMBER_DIGITS: ("health_insurance.linked", "si_number_legacy"),
-}
 
-
-def find_person(connection: Connection, text: str, secret: str) -> tuple[UUID, ...]:
-    """Return the keys of the citizens that a text may mean, the likeliest first.
+def find_keys(connection: Connection, entity: Entity, text: str, secret: str) -> tuple[UUID, ...]:
+    """Return the keys of the things of an entity that a text means, the likeliest first.
 
     Args:
-        connection: of the warehouse; used for older numbers only.
-        text: 32 hexadecimal digits, with or without hyphens: a key; 9 digits: a CMND number; 10 digits: a number of
-            social insurance; anything else: a PIN.
+        connection: of the warehouse; asked for aliases only.
+        entity: whose things.
+        text: 32 hexadecimal digits, with or without hyphens: a key; what fits the pattern of an alias: that; else the
+            code of the entity, as ``keys_meant`` takes it.
         secret: of the keyed hash.
+
+    Raises:
+        ConfigError: the text can mean nothing of this entity.
     """
-    meant = text.strip()
-    if len(meant.replace("-", "")) == _KEY_DIGITS:
-        with suppress(ValueError):
-            return (UUID(meant),)
-    if meant.isascii() and meant.isdigit() and len(meant) in _ALIASES:
-        subject, field = _ALIASES[len(meant)]
-        return tuple(connection.execute(holders(aspect_tables(subject), field), {"number": meant}).scalars())
-    return (as_uuid(entity_key(secret, CITIZEN.name, [meant])),)
+    is_alias = any(_aliases(entity, text))
+    held = alias_keys(connection, entity, text) if is_alias else ()
+    if is_alias and typed_hash(text) is None and not may_be_code(entity, text.strip()):
+        return held
+    return tuple(dict.fromkeys((*keys_meant(entity, text, secret), *held)))
+
+
+def alias_keys(connection: Connection, entity: Entity, text: str) -> tuple[UUID, ...]:
+    """Return the keys of the things of an entity that hold a text as an alias, in a claim that is not withdrawn."""
+    number = {"number": text.strip()}
+    return tuple(
+        key
+        for tables, field in _aliases(entity, text)
+        for key in connection.execute(holders(tables, field), number).scalars()
+    )
+
+
+def _aliases(entity: Entity, text: str) -> Iterator[tuple[AspectTables, str]]:
+    """Yield the fields that may hold a text as another number."""
+    for aspect in entity.aspects:
+        for alias in aspect.aliases:
+            if re.fullmatch(alias.pattern, text.strip()):
+                yield aspect_tables(aspect.subject), alias.field
 
 
 @cache
 def holders(tables: AspectTables, field: str) -> Select[UUID]:
-    """Select the citizens who have the older number ``:number`` in a claim that is not withdrawn."""
+    """Select the keys of things that hold the other number ``:number`` in a claim that is not withdrawn."""
     claim = tables.claim
     return (
         select(claim.c.key)

@@ -7,16 +7,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from hub.model.declaration import Entity
-from hub.model.entities import CITIZEN
 from hub.model.errors import HubError, UnreachableError
 from hub.operate.actions import UNMASK, Action, note
 from hub.operate.log.read_back import read_values
 from hub.operate.records.claims import Speaker
 from hub.operate.records.events import events_of, events_of_decisions, with_values
-from hub.operate.records.find import find_person
+from hub.operate.records.find import find_keys
 from hub.operate.records.history import NO_LIMITS, Event, Limits, with_changes
 from hub.operate.records.thing import Shown, masked_shown, past, show, speakers_by_aspect
-from hub.operate.records.typed_key import keys_meant
 from hub.warehouse.database import translated_errors
 
 
@@ -83,7 +81,7 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
     Raises:
         NoSuchThingError: the hub knows nothing about it.
         UnreachableError: the database does not answer.
-        ConfigError: unmasking without a reason.
+        ConfigError: unmasking without a reason; a text that can be no code of the entity.
     """
     with translated_errors("looking a record up"), engine.connect() as connection:
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -98,10 +96,7 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
 
 
 def _found(connection: Connection, secret: str, request: Request) -> _Found:
-    if request.entity is CITIZEN:
-        keys = find_person(connection, request.who, secret)
-    else:
-        keys = keys_meant(request.entity, request.who, secret)
+    keys = find_keys(connection, request.entity, request.who, secret)
     shown = _looked_up(connection, request.entity, keys)
     if request.unmasking is not None:
         detail = {"history": request.history} | {
@@ -122,11 +117,11 @@ def _found(connection: Connection, secret: str, request: Request) -> _Found:
 def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -> Shown:
     shown = next((found for key in keys if (found := show(connection, entity, key)) is not None), None)
     if shown is None:
-        raise NoSuchThingError(f"the hub knows no such {entity.name.replace('_', ' ')}")
-    others = [key for key in keys if key not in shown.keys] if entity is CITIZEN else []
+        raise NoSuchThingError(f"the hub knows no such {entity.label}")
+    others = [key for key in keys if key not in shown.keys and show(connection, entity, key) is not None]
     if others:
         which = ", ".join(str(key) for key in (shown.key, *others))
-        raise NotOneThingError(f"several citizens hold this number; ask for one of them by key: {which}")
+        raise NotOneThingError(f"this number is that of more than one {entity.label}; ask for one by key: {which}")
     return shown
 
 

@@ -1,26 +1,67 @@
 """From the text that an officer types to the key of a thing: its code, or the key itself."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from uuid import UUID
 
 from hub.model.declaration import Entity
+from hub.model.errors import ConfigError
 from hub.model.keys import as_uuid, entity_key
+from hub.model.rules import RULES
+
+_KEY_DIGITS = 32
+_BETWEEN = "/"
+"""Stands between the fields of a key that has several."""
 
 
 def keys_meant(entity: Entity, who: str, secret: str) -> tuple[UUID, ...]:
-    """Return the keys that a text can mean, the likeliest first: a key as it is, else the code's keyed hash.
+    """Return the keys that a text can mean, the likeliest first: a key as it is, else the keyed hash of the code.
 
     Args:
-        entity: whose key; its key is one field.
-        who: 32 hexadecimal digits, with or without hyphens, or a code (PIN, dossier code, ...).
+        entity: whose key.
+        who: 32 hexadecimal digits, with or without hyphens, or a code (PIN, dossier code, ...); the fields of a key
+            that has several stand in their order with ``/`` between.
         secret: of the keyed hash.
+
+    Raises:
+        ConfigError: the key has several fields and the text does not.
     """
-    return tuple(_meant(entity, who.strip(), secret))
+    found = tuple(_meant(entity, who.strip(), secret))
+    if not found:
+        raise ConfigError([f"the key of a {entity.label} has several fields: write {written_key(entity)}"])
+    return found
 
 
-def _meant(entity: Entity, who: str, secret: str) -> Iterable[UUID]:
-    if len(who.replace("-", "")) == 32:
+def may_be_key(entity: Entity, who: str) -> bool:
+    """Tell whether a text can mean a key of an entity."""
+    return any(_meant(entity, who.strip(), ""))
+
+
+def typed_hash(who: str) -> UUID | None:
+    """Return the key that a text is in itself, 32 hexadecimal digits with or without hyphens; None: it is none."""
+    meant = who.strip()
+    if len(meant.replace("-", "")) == _KEY_DIGITS:
         with suppress(ValueError):
-            yield UUID(who)
-    yield as_uuid(entity_key(secret, entity.name, [who]))
+            return UUID(meant)
+    return None
+
+
+def written_key(entity: Entity) -> str:
+    """Return how a code of an entity is written: ``PLATE``, ``MAKER/MODEL_CODE``."""
+    return _BETWEEN.join(name.upper() for name in entity.key)
+
+
+def may_be_code(entity: Entity, text: str) -> bool:
+    """Tell whether the rule of the key's first field takes a text: what it refuses stands in no claim."""
+    rule = RULES.get(entity.key[0])
+    return rule is None or rule.pattern is None or re.fullmatch(rule.pattern, text) is not None
+
+
+def _meant(entity: Entity, who: str, secret: str) -> Iterator[UUID]:
+    key = typed_hash(who)
+    if key is not None:
+        yield key
+    parts = who.split(_BETWEEN) if len(entity.key) > 1 else [who]
+    if len(parts) == len(entity.key) and (key is None or may_be_code(entity, parts[0])):
+        yield as_uuid(entity_key(secret, entity.name, parts))

@@ -13,19 +13,17 @@ from sqlalchemy import Connection, Select, select
 
 from hub.log.places import Place
 from hub.model.declaration import Entity
-from hub.model.entities import CITIZEN, DOSSIER, ENTITIES, SUBJECTS, entity_named
+from hub.model.entities import ENTITIES, SUBJECTS, entity_named
 from hub.model.errors import ConfigError
 from hub.operate.records.events import events_on
-from hub.operate.records.find import find_person
+from hub.operate.records.find import alias_keys
 from hub.operate.records.history import Event
 from hub.operate.records.request import NoSuchThingError
-from hub.operate.records.typed_key import keys_meant
+from hub.operate.records.typed_key import keys_meant, may_be_key, typed_hash
 from hub.operate.trace.place import place_named
 from hub.topology import event_topic, merged_topics, subject_of
 from hub.warehouse.evidence.find import rows_naming, sought
 from hub.warehouse.tables.core import audit, log_partition
-
-_FIRST_LOOKED_FOR = (DOSSIER, CITIZEN)
 
 
 class NoKeyError(NoSuchThingError):
@@ -76,16 +74,16 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
 def _meant(
     connection: Connection, text: str, secret: str, entity: str | None
 ) -> Iterator[tuple[Entity | None, tuple[UUID, ...]]]:
-    """Yield the keys that a text can mean, entity by entity; a typed key belongs to whichever entity has it."""
-    if len(text.replace("-", "")) == 32:
-        with suppress(ValueError):
-            yield None, (UUID(text),)
-    others = [one for one in ENTITIES if one not in _FIRST_LOOKED_FOR and len(one.key) == 1]
-    for one in (*_FIRST_LOOKED_FOR, *others) if entity is None else (entity_named(entity),):
-        if one is CITIZEN:
-            yield one, find_person(connection, text, secret)
-        elif len(one.key) == 1:
+    """Yield the keys that a text can mean: the key itself, whichever entity has it; a code; another number."""
+    key = typed_hash(text)
+    if key is not None:
+        yield None, (key,)
+    among = ENTITIES if entity is None else (entity_named(entity),)
+    for one in among:
+        if may_be_key(one, text):
             yield one, keys_meant(one, text, secret)
+    for one in among:
+        yield one, alias_keys(connection, one, text)
 
 
 def _entity_of(topic: str) -> Entity:

@@ -12,6 +12,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
+from hub.cli.evidence.search import keys_asked
+from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
 from hub.operate.evidence.check import check_bundle
 from hub.operate.evidence.keys import SigningKey, make_key
@@ -110,3 +112,13 @@ def test_search_finds_by_key_source_officer_and_purpose_and_is_noted(world: Worl
         assert search(connection, later, "auditor", "audit 4").events == []
         noted = connection.execute(text("SELECT count(*) FROM action WHERE action = 'audit.search'")).scalar_one()
     assert noted == 4
+
+
+def test_number_that_nobody_holds_does_not_widen_the_search(world: World) -> None:
+    with world.engine.connect() as connection:
+        assert keys_asked(connection, "dossier", "H42.12.34-250701-0001", "secret")
+        assert keys_asked(connection, None, None, "secret") == ()
+        with pytest.raises(ConfigError, match="knows no citizen of this number"):
+            keys_asked(connection, "citizen", "013000009", "secret")
+        with pytest.raises(ConfigError, match="write SCHEME/UNIT_CODE"):
+            keys_asked(connection, "admin_unit", "00004", "secret")

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from hub.cli.ledger.quality import show_quality
 from hub.cli.main import build_app
+from hub.model.entities import CITIZEN
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate.ledger.quality import read_quality, totals
-from hub.operate.records.find import find_person
+from hub.operate.records.find import find_keys
 from tests.conftest import RunningEngine
 from tests.support.whole_world import DAY, SECRET, Whole, key_of
 
@@ -143,15 +144,15 @@ def test_person_is_found_by_any_number(whole: Whole, text: str) -> None:
     insured = {"pin": PIN, "link_state": "MATCHED", "source_system": "bhxh", "si_number_legacy": "0130000001"}
     whole.send("health_insurance.linked", insured)
     with whole.engine.connect() as connection:
-        assert find_person(connection, text, SECRET) == (key_of("citizen.changed", PIN),)
+        assert find_keys(connection, CITIZEN, text, SECRET) == (key_of("citizen.changed", PIN),)
 
 
 def test_older_number_leads_to_everybody_who_holds_it_and_to_nobody_who_gave_it_up(whole: Whole) -> None:
     whole.send("citizen.changed", PERSON | {"cmnd9": "013000001"}, PERSON | {"pin": OTHER, "cmnd9": "013000001"})
     both = tuple(sorted([key_of("citizen.changed", PIN), key_of("citizen.changed", OTHER)]))
     with whole.engine.connect() as connection:
-        assert find_person(connection, "013000001", SECRET) == both
+        assert find_keys(connection, CITIZEN, "013000001", SECRET) == both
     whole.send("citizen.changed", PERSON | {"source_version": 2, "operation": "REVOKE", "cmnd9": "013000001"})
     with whole.engine.connect() as connection:
-        assert find_person(connection, "013000001", SECRET) == (key_of("citizen.changed", OTHER),)
-        assert find_person(connection, "013000009", SECRET) == ()
+        assert find_keys(connection, CITIZEN, "013000001", SECRET) == (key_of("citizen.changed", OTHER),)
+        assert find_keys(connection, CITIZEN, "013000009", SECRET) == ()
