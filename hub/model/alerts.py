@@ -1,7 +1,7 @@
-"""What the hub alerts an operator to: declared here, once, with what it means and what to do.
+"""The hub's alerts for operators: each is declared here once, with its meaning and what to do.
 
-An alert is open for a place (a topic-partition, a topic, or the whole hub) until what raised it no longer holds. Each
-has a page in ``docs/runbook.md`` under its name.
+An alert is open for a place (a topic-partition, a topic, or the whole hub) while its cause exists. Each has a page in
+``docs/runbook.md`` under its name.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ class Severity(Enum):
     """How soon somebody must look."""
 
     PAGE = "page"
-    """Now, at any hour: records wait, or an account does not add up."""
+    """Now, at any hour: records wait, or a count does not add up."""
     TICKET = "ticket"
     """In working hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One kind of alert: its name, how soon to look, what it means and the first thing to do (a command)."""
+    """One kind of alert: its name, its severity, its meaning, and the first thing to do (a command)."""
 
     name: str
     severity: Severity
@@ -36,7 +36,7 @@ UNBALANCED = Alert(
 PARTITION_STOPPED = Alert(
     "partition_stopped",
     Severity.PAGE,
-    "a partition stands still: too many poison records, bytes that are no records, or not the log of its stored offset",
+    "a partition is stopped: too many poison records, bytes that are not records, or a log without its stored offset",
     "hub partitions list",
 )
 TOPIC_GONE = Alert(
@@ -48,14 +48,14 @@ TOPIC_GONE = Alert(
 WORKER_BUG = Alert(
     "worker_bug",
     Severity.PAGE,
-    "a bug of the hub ended a worker at a batch of this partition, or stopped the partition; the others flow",
+    "a bug of the hub ended a worker at a batch of this partition, or stopped the partition; the others continue",
     "hub partitions list",
 )
 CHORE_FAILS = Alert(
     "chore_fails",
     Severity.PAGE,
-    "a bug of the hub fails a chore of a worker, again and again: the account, evidence or heartbeats are not kept by "
-    "it; batches flow, and the chore is tried again",
+    "a bug of the hub makes a worker's chore fail repeatedly: this worker no longer keeps the ledger, evidence or "
+    "heartbeats; batches continue, and the chore is tried again",
     "hub alerts list",
 )
 EVIDENCE_NOT_WRITTEN = Alert(
@@ -73,43 +73,43 @@ EVIDENCE_BROKEN = Alert(
 OPERATOR_LOCKED = Alert(
     "operator_locked",
     Severity.TICKET,
-    "a credential was given wrongly too often: that person cannot approve until another operator unlocks them",
+    "a wrong credential was given too often: that person cannot approve until another operator unlocks them",
     "hub operators list",
 )
 WORKER_GONE = Alert(
     "worker_gone",
     Severity.PAGE,
-    "a worker was killed or hangs: it leaves no heartbeat, or its loop does not turn; records wait if no other works",
+    "a worker was killed or hangs: no heartbeats, or its main loop makes no progress; records wait if no other works",
     "hub worker",
 )
 SHARE_GONE = Alert(
     "share_gone",
     Severity.PAGE,
-    "share was killed or hangs: the portal is not told of what changes",
+    "share was killed or hangs: the portal does not get changes",
     "hub share",
 )
 SHARE_BEHIND = Alert(
     "share_behind",
     Severity.TICKET,
-    "share runs, and the portal is older than the limit",
+    "share runs, but the portal's data is older than the limit",
     "hub ledger",
 )
 CONNECTOR_GONE = Alert(
     "connector_gone",
     Severity.PAGE,
-    "a source's connector was killed or hangs: changes of that source do not come",
+    "a source's connector was killed or hangs: changes of that source do not arrive",
     "hub connect run",
 )
 CONNECTOR_BEHIND = Alert(
     "connector_behind",
     Severity.TICKET,
-    "a source's connector runs, and what it has still to read is older than the limit",
+    "a source's connector runs, but what it still has to read is older than the limit",
     "hub status",
 )
 RECORD_SET_ASIDE = Alert(
     "record_set_aside",
     Severity.TICKET,
-    "single records could not be published: the portal has an older state of their keys, or none; all others go on",
+    "single records could not be published: the portal has an older state of their keys, or none; all others continue",
     "hub share set-aside",
 )
 RECORD_TOPIC_ANEW = Alert(
@@ -121,26 +121,26 @@ RECORD_TOPIC_ANEW = Alert(
 SHARE_WAITS = Alert(
     "share_waits",
     Severity.PAGE,
-    "share waits and publishes nothing: the portal does not see what changes",
+    "share waits and publishes nothing: the portal does not get changes",
     "hub share status",
 )
 DATED_AHEAD = Alert(
     "dated_ahead",
     Severity.TICKET,
-    "records are dated far ahead, by their time or version: each waits for an officer, others of its key go on",
+    "records are dated far ahead, by their time or version: each waits for an officer, others of its key continue",
     "hub parked list",
 )
 COMPARE_DIFFERS = Alert(
     "compare_differs",
     Severity.TICKET,
-    "a source and what the hub holds of it are not the same: keys are missing, left over or other",
+    "a source and what the hub holds of it differ: keys are missing, left over or different",
     "hub connect compare DECLARATION",
 )
 
 ALERTS = tuple(declared for declared in list(globals().values()) if isinstance(declared, Alert))
-"""Every alert there is."""
+"""Every alert."""
 
 
 def alert_named(name: str) -> Alert | None:
-    """Return the alert of that name, None if there is none (a row of an older version)."""
+    """Return the alert of that name; None if there is none (a row of an older version)."""
     return next((alert for alert in ALERTS if alert.name == name), None)

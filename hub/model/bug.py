@@ -1,7 +1,7 @@
-"""What is kept of an error that is a bug of the hub: its kind, and where in the code; never what it says.
+"""What the hub stores about a bug: its kind and its place in the code, never its message.
 
-The words of an error may hold a person's values (I8): a type and the lines of the code do not, nor do the hub's own
-errors.
+An error's message may hold a person's values (I8). The type and the lines of code do not, and neither do the messages
+of the hub's own errors.
 """
 
 import traceback
@@ -19,8 +19,8 @@ class Bug:
     """A bug as it is stored and shown.
 
     Fields:
-        kind: the error's type, with the SQLSTATE when PostgreSQL raised it.
-        places: lines of the code, ``file:line in function``, the innermost first.
+        kind: the error's type, with the SQLSTATE if PostgreSQL raised it.
+        places: lines of code, ``file:line in function``, the innermost first.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Bug:
 
     @classmethod
     def of(cls, error: BaseException) -> "Bug":
-        """Return what is kept of an error."""
+        """Return what is stored about an error."""
         state = getattr(getattr(error, "orig", error), "sqlstate", None)
         kind = type(error).__name__
         if isinstance(error, HubError):
@@ -41,18 +41,18 @@ class Bug:
 
     @property
     def title(self) -> str:
-        """Return the kind and the innermost line of our own code, for a list."""
+        """Return the kind and the innermost line of the hub's own code, for a list."""
         own = [place for place in self.places if place.startswith(_PACKAGES)]
         innermost = (own or list(self.places))[:1]
         return " at ".join([self.kind, *innermost])
 
     def __str__(self) -> str:
-        """Return the whole: the kind, then where, from the inside out."""
+        """Return everything: the kind, then the lines of code from the inside out."""
         return "\n".join([self.kind, *(f"  {place}" for place in self.places)])
 
 
 def _shown(filename: str) -> str:
-    """Return a file's path from its package on: where the package lies on this machine is nobody's business."""
+    """Return a file's path from its package on, without the machine's own folders."""
     parts = PurePath(filename).parts
     if _INSTALLED in parts:
         return "/".join(parts[parts.index(_INSTALLED) + 1 :])

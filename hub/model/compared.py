@@ -1,7 +1,7 @@
-"""What a comparison of source and warehouse reads of the source: rows as the events that they would be now.
+"""What a comparison of source and warehouse reads from the source: its rows as the events that they would be now.
 
-Shared by connectors, which read the source, and ``hub.operate.compare``, which knows the warehouse; neither knows the
-other.
+Shared by connectors, which read the source, and ``hub.operate.compare``, which knows the warehouse; neither of the two
+knows the other.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ class Unmapped:
 
     Fields:
         row: keyed hash of the row's primary key, hex: its name among the connector's rejects.
-        reason: why, a word of ``connectors.base.reasons``.
-        at: the field where it failed.
-        key: the key of the thing that it speaks of, None where that cannot be told either.
+        reason: the reason, a word of ``connectors.base.reasons``.
+        at: the field that failed.
+        key: the key of the thing that the row is about; None if it cannot be determined.
     """
 
     row: str
@@ -35,12 +35,12 @@ class SourceRows:
 
     Fields:
         stream: its name.
-        records: what the rows would be published as now, in their order.
+        records: what the rows would be published as now, in order.
         unmapped: the rows that have no record.
-        place: gives the source's own key of a record, by its number in ``records``. It may be personal.
-        raised: makes a record anew under a higher version than its row's own, by number and version.
-        remember: tells the connector that rows were published under such versions, by number; else their next change
-            could bear a version that is used.
+        place: returns the source's own key of a record, by its number in ``records``. It may be personal.
+        raised: creates a record again under a higher version than its row's, by number and version.
+        remember: tells the connector that rows were published under such versions, by number; otherwise their next
+            change could use the same version.
     """
 
     stream: str
@@ -68,16 +68,16 @@ class SourceStreams(Protocol):
 
     @property
     def says_all(self) -> bool:
-        """Whether a key that no stream holds is gone: not so where another stream tells changes and holds no state."""
+        """Whether a key that no stream holds is gone; False if another stream reports changes and holds no state."""
 
     def begin(self) -> None:
-        """Note up to where the connector has read, for ``unread``."""
+        """Note how far the connector has read, for ``unread``."""
 
     def rows(self) -> Iterator[SourceRows]:
-        """Read everything that the streams hold now; raises RetryableError when the source is away."""
+        """Read everything that the streams hold now; raises RetryableError if the source is unreachable."""
 
     def unread(self) -> Iterator[SourceRows]:
-        """Read the rows that may have been written since ``begin``; none where it is not known (``unknown``)."""
+        """Read the rows that may have been written since ``begin``; none for streams in ``unknown``."""
 
     def unknown(self) -> Sequence[str]:
-        """Return the streams of which it is not known how far the connector has read."""
+        """Return the streams of which it is unknown how far the connector has read."""

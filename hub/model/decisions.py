@@ -1,7 +1,8 @@
-"""Decisions of officers about conflicts and reviews: events of their own (``review.decided``), so a replay keeps them.
+"""Decisions of officers about conflicts and reviews. They are events (``review.decided``), so a replay keeps them.
 
-A decision is the claim of an officer's system about one review. It names what it is about and the contents that the
-officer saw; it counts while those contents stand. A later decision about the same review replaces an earlier one.
+A decision is the claim of an officer's system about one review. It names its subject and the contents that the officer
+saw, and it counts as long as those contents are unchanged. A later decision about the same review replaces an earlier
+one.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ReviewKind(StrEnum):
-    """What an officer may be asked about."""
+    """The questions that an officer may be asked."""
 
     CONFLICT = "CONFLICT"
     AMBIGUOUS_UNIT = "AMBIGUOUS_UNIT"
@@ -34,7 +35,7 @@ class ReviewKind(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What an officer may say: keep what the record holds, take the other, or wait."""
+    """What an officer may decide: keep what the record holds, take the other, or wait."""
 
     KEEP = "KEEP"
     TAKE = "TAKE"
@@ -48,12 +49,12 @@ TAKEN: Mapping[ReviewKind, str] = {
     ReviewKind.REFERENCE_MISSING: "what waits counts without what it refers to",
     ReviewKind.TIME_IN_FUTURE: "the event counts with its time; what is older stays stale until then",
 }
-"""What TAKE does, by kind; the other kinds leave nothing to take."""
+"""The effect of TAKE, by kind; the other kinds have nothing to take."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewId:
-    """What identifies a conflict or review in every warehouse, whatever numbers its rows have there."""
+    """The identity of a conflict or review, the same in every warehouse, whatever numbers its rows have."""
 
     kind: ReviewKind
     aspect: str
@@ -74,11 +75,12 @@ class Decision:
     """An officer's decision.
 
     Fields:
-        chosen: code of the chosen candidate, when there are several.
+        chosen: code of the chosen candidate, if there are several.
         other_key: key of the other thing, in a question about two.
         seen_held_hash, seen_other_hash: content hashes of the claim that holds the record and of the claim that the
             review is about, as the officer saw them.
-        officer: code; reason: in the officer's words, without personal data.
+        officer: the officer's code.
+        reason: in the officer's words, without personal data.
         decided_at: orders the decisions about one review.
     """
 
@@ -98,7 +100,7 @@ class Decision:
         return (self.decided_at - _EPOCH) // timedelta(microseconds=1)
 
     def event(self, source: str, agency: str) -> dict[str, Any]:
-        """Return the event's fields, for the encoder; the same decision is the same event every time."""
+        """Return the event's fields, for the encoder; the same decision always gives the same event."""
         return {
             "event_id": uuid.uuid5(_EVENT_IDS, f"{self.of.review_key}|{self.version}"),
             "occurred_at": self.decided_at,

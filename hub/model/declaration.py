@@ -1,4 +1,4 @@
-"""The words in which an entity is declared. The entities themselves stand in ``hub.model.entities``."""
+"""The terms in which an entity is declared. The entities themselves are in ``hub.model.entities``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from hub.model.flags import Flag
 
 
 class Role(StrEnum):
-    """What kind of authority a source system is; the policy file gives each source one."""
+    """The kind of authority that a source system has; the policy file gives each source one role."""
 
     POPULATION = "population"
     CIVIL_STATUS = "civil_status"
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnitField:
-    """A data field that names an administrative unit: resolved over time, reviewed when ambiguous."""
+    """A data field that names an administrative unit: resolved over time, reviewed if ambiguous."""
 
     code: str
     """Field that holds the unit's code; its scheme is the envelope's ``unit_scheme``."""
@@ -33,12 +33,12 @@ class UnitField:
 
 @dataclass(frozen=True, slots=True)
 class NamedBy:
-    """How others name a thing that they do not name by its whole key: by a code among its key fields.
+    """How other entities name a thing without its whole key: by a code, which is one of its key fields.
 
     Fields:
         code: the key field that they give.
-        scheme: the key field that equals the ``unit_scheme`` of the envelope that names it; None: the code alone tells.
-        characters: how many characters of the code, from its first, tell which thing it is; None: all of them.
+        scheme: the key field that must equal ``unit_scheme`` in the naming event's envelope; None: the code is enough.
+        characters: how many characters at the start of the code identify the thing; None: all.
     """
 
     code: str
@@ -51,8 +51,8 @@ class Reference:
     """A data field that names a thing which must be known before the event counts; until then its key is parked.
 
     Fields:
-        field: the data field; a null names nothing.
-        entity: the entity it names, by its key or as its declaration says (``Entity.named_by``).
+        field: the data field; null names nothing.
+        entity: the entity of the thing, named by its key or as its declaration says (``Entity.named_by``).
     """
 
     field: str
@@ -64,8 +64,8 @@ class SameAs:
     """A data field that gives another key of the same thing: a replaced PIN, a dossier's code in another system.
 
     Fields:
-        field: the data field; with ``member`` a list of records.
-        kind: what the link is called.
+        field: the data field; with ``member`` it is a list of records.
+        kind: the link's name.
         member: the field of the list's records that holds the other key.
     """
 
@@ -112,20 +112,20 @@ class Aspect:
         name: unique within the entity; the tables are ``<entity>_<name>_claim`` and ``<entity>_<name>_record``.
         subject: the event schema that feeds it.
         authority: roles, highest first. Among equal roles the later ``occurred_at`` wins, then the source's code.
-        part: data fields that tell several values of one aspect apart (a person's permanent and temporary residence).
-        not_compared: data fields in which a difference between sources is no conflict.
-        names: data fields that hold names of people, places or things: the place of a tone is no difference in them
-            (hòa and hoà). In every text composed and decomposed letters are equal (hub.model.texts.letters).
+        part: data fields that distinguish several values of one aspect (a person's permanent and temporary residence).
+        not_compared: data fields in which a difference between sources is not a conflict.
+        names: data fields with names of people, places or things: the position of a tone mark (hòa and hoà) is not a
+            difference in them. In every text, composed and decomposed letters are equal (hub.model.texts.letters).
         units: fields that name administrative units.
         indexes: sets of data fields to index, for look-ups other than by key.
-        persons: data fields that hold a citizen's PIN; tables get the citizen's key beside each, ``<field>_key``.
+        persons: data fields that hold a citizen's PIN; tables also get the citizen's key, ``<field>_key``.
         references: what must be known before an event counts.
         same_as: fields that give another key of the same thing.
         aliases: fields that hold another number by which people ask for the thing.
-        watched: fields of which the merge notes what they were and what they are now, for later steps.
-        described: fields of which the merge notes whether any of them is another than before, for later steps.
-        history: whether every accepted version stays in the warehouse (``..._history``), for questions over many
-            keys; of a single key the log tells it too.
+        watched: fields of which the merge records the old and the new value, for later steps.
+        described: fields whose change the merge records for later steps.
+        history: whether every accepted version stays in the warehouse (``..._history``), for questions over many keys;
+            for a single key the log has all versions too.
     """
 
     name: str
@@ -147,7 +147,7 @@ class Aspect:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A thing the hub keeps a golden record of.
+    """A thing of which the hub keeps a golden record.
 
     Fields:
         name: singular, e.g. ``citizen``.
@@ -155,9 +155,9 @@ class Entity:
         aspects: its sides.
         record_topic: whether its golden records are published (topic ``hub.<name>.record.v1``).
         show: the command that shows one thing; None: there is none.
-        named_by: how events of other entities name it; None: by its key, which is one field then.
-        published_by: who publishes its things and how they are loaded, for whoever names one that is not known.
-        unknown: the flag of an event that was let in although the thing of this entity that it names is not known.
+        named_by: how events of other entities name it; None: by its key, which then is one field.
+        published_by: who publishes its things and how to load them; shown when an unknown one is named.
+        unknown: the flag of an event that was admitted although it names an unknown thing of this entity.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Entity:
         return self.name.replace("_", " ")
 
     def aspect(self, name: str) -> Aspect:
-        """Return the aspect of that name; ``KeyError`` when there is none."""
+        """Return the aspect of that name; ``KeyError`` if there is none."""
         for aspect in self.aspects:
             if aspect.name == name:
                 return aspect
@@ -183,7 +183,7 @@ class Entity:
 
 
 def declaration_problems(entities: Sequence[Entity]) -> Iterator[str]:
-    """Yield what is wrong with declarations by themselves; ``hub schemas check`` compares their fields with schemas."""
+    """Yield what is wrong in the declarations themselves; ``hub schemas check`` compares their fields with schemas."""
     by_name = {entity.name: entity for entity in entities}
     subjects = [aspect.subject for entity in entities for aspect in entity.aspects]
     yield from (f"entity {name}: is declared twice" for name in _repeated([entity.name for entity in entities]))

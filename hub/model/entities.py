@@ -1,7 +1,7 @@
-"""The entities, declared once, in the words of ``hub.model.declaration``.
+"""The entities, each declared once, in the terms of ``hub.model.declaration``.
 
-An entity has a key and aspects; an aspect is fed by exactly one subject (one event schema), so its fields are that
-schema's data fields. Tables, staging, merge statements, conflict checks and portal projections derive from these
+An entity has a key and aspects. Exactly one subject (one event schema) feeds an aspect, so the aspect's fields are that
+schema's data fields. Tables, staging, merge statements, conflict checks and portal projections are derived from these
 declarations. To add an entity, add its schema under ``schemas/`` and a declaration here (docs/add-an-entity.md).
 """
 
@@ -181,7 +181,7 @@ if _problems := list(declaration_problems(ENTITIES)):
 SUBJECTS: dict[str, tuple[Entity, Aspect]] = {
     aspect.subject: (entity, aspect) for entity in ENTITIES for aspect in entity.aspects
 }
-"""Which entity and aspect a subject feeds."""
+"""The entity and the aspect that a subject feeds."""
 
 
 _BY_NAME = {entity.name: entity for entity in ENTITIES}
@@ -194,12 +194,12 @@ def key_fields_of(subject: str) -> tuple[str, tuple[str, ...]]:
 
 
 def entity_named(name: str) -> Entity:
-    """Return the entity of that name; ``KeyError`` when there is none."""
+    """Return the entity of that name; ``KeyError`` if there is none."""
     return _BY_NAME[name]
 
 
 def named_by_key(aspect: Aspect) -> dict[str, Entity]:
-    """Return the fields that name another entity by its key, and that entity: tables have ``<field>_key`` for each."""
+    """Return the fields that name another entity by its key, with that entity; tables have ``<field>_key`` for each."""
     named = dict.fromkeys(aspect.persons, CITIZEN)
     for reference in aspect.references:
         entity = entity_named(reference.entity)

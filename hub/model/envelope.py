@@ -1,14 +1,14 @@
-"""The envelope: the fields every event carries, in this order, before its data fields.
+"""The envelope: the fields that every event carries, in this order, before its data fields.
 
-``event_id`` is fixed(16) with logicalType uuid; ``occurred_at`` is the time at the source, ``recorded_at`` the time
-the hub's connector published; both timestamp-micros UTC. ``source_epoch`` rises when a source restarts its version
-count; (``source_epoch``, ``source_version``) rises per key and orders a source's events.
+``event_id`` is fixed(16) with logicalType uuid. ``occurred_at`` is the time at the source, ``recorded_at`` the time at
+which the hub's connector published; both are timestamp-micros in UTC. ``source_epoch`` rises when a source restarts its
+version count. (``source_epoch``, ``source_version``) rises per key and orders a source's events.
 """
 
 from enum import StrEnum
 
 FULL_READ = "full-read"
-"""``causation_id`` of the events of a first full read: they tell what stood, and are not late."""
+"""``causation_id`` of the events of a first full read: they report an existing state, and are not late."""
 
 
 class Operation(StrEnum):
@@ -22,7 +22,7 @@ class Operation(StrEnum):
 
 
 class UnitScheme(StrEnum):
-    """Which list of administrative unit codes an event speaks (Decisions 124/2004/QD-TTg and 19/2025/QD-TTg)."""
+    """The list of administrative unit codes that an event uses (Decisions 124/2004/QD-TTg and 19/2025/QD-TTg)."""
 
     GSO_2004 = "GSO_2004"
     GSO_2025 = "GSO_2025"

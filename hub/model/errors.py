@@ -1,4 +1,4 @@
-"""Errors whose type says what happens next (docs/invariants.md, the table of errors).
+"""Errors whose type decides what happens next (docs/invariants.md, the table of errors).
 
 Every error pickles with all its fields and carries a stable code. No message holds personal data (I8).
 """
@@ -17,7 +17,7 @@ class HubError(Exception):
 
 
 class RetryableError(HubError):
-    """The environment is at fault: the same batch will work later; offsets are kept."""
+    """A server or the network is at fault: the same batch will work later; offsets are kept."""
 
     code = "RETRYABLE"
 
@@ -56,7 +56,7 @@ class PoisonError(HubError):
 
 
 class DeadLetterLimitError(HubError):
-    """Too many poison records: the fault is ours; the partition stops and alerts.
+    """Too many poison records: the hub is at fault; the partition stops and an alert opens.
 
     ``refused``: number of the log partition, offset and reason of each of them.
     """
@@ -91,12 +91,12 @@ class ConfigError(HubError):
 
 
 class NotMigratedError(ConfigError):
-    """The tables or the first policy are not there, which an owner must make: whoever runs until stopped waits."""
+    """The tables or the first policy do not exist, and only an owner may create them; long-running processes wait."""
 
     code = "NOT_MIGRATED"
 
 
 class NothingComposedError(RetryableError):
-    """No record at all can be composed: the fault is the hub's or the warehouse's, so that share waits."""
+    """Not a single record can be composed: the hub or the warehouse is at fault, so share waits."""
 
     code = "NOTHING_COMPOSED"

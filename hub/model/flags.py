@@ -1,8 +1,8 @@
-"""Quality flags: a closed list of doubts about what was said. A flag never drops an event.
+"""Quality flags: a closed list of doubts about data. A flag never drops an event.
 
-Two kinds. A ``Flag`` is about one event, told from the event alone, and stands as a bit of ``flags`` in the audit log.
-A ``StandingFlag`` is about what is held now: it opens when two things that cannot both be right are held, and closes
-when one of them no longer is.
+There are two kinds. A ``Flag`` is about one event, follows from the event alone, and is a bit of ``flags`` in the audit
+log. A ``StandingFlag`` is about what is held now: it opens when two things that cannot both be right are held, and
+closes when one of them no longer is.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import IntFlag, StrEnum
 
 
 class Flag(IntFlag):
-    """Doubts about one event. A number, once given, keeps its meaning: it stands in the audit log."""
+    """Doubts about one event. A number always keeps its meaning, because it is stored in the audit log."""
 
     PLACEHOLDER_ID = 1 << 0
     PIN_MISMATCH = 1 << 1
@@ -37,7 +37,7 @@ class Flag(IntFlag):
 
 
 class StandingFlag(StrEnum):
-    """Doubts about what is held now: the law says that a death ends these (domain.md section 9)."""
+    """Doubts about what is held now: by law, a death ends these (domain.md section 9)."""
 
     DECEASED_HOLDS_INSURANCE = "DECEASED_HOLDS_INSURANCE"
     DECEASED_RESIDENT = "DECEASED_RESIDENT"
@@ -48,7 +48,7 @@ class StandingFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A flag in words, for officers: Vietnamese, English, and on what the rule rests."""
+    """A flag in words, for officers: Vietnamese, English, and the basis of the rule."""
 
     vn: str
     en: str
@@ -58,57 +58,61 @@ class Words:
 WORDS: dict[Flag | StandingFlag, Words] = {
     Flag.PLACEHOLDER_ID: Words(
         "Số giấy tờ giả định",
-        "an identity number that nobody was given (000000001, one digit throughout)",
+        "an identity number that was never issued (000000001, or one repeated digit)",
         "seen in use",
     ),
     Flag.PIN_MISMATCH: Words(
         "Số định danh không khớp giới tính hoặc năm sinh",
-        "digits 4 to 6 of the PIN say another gender or birth year",
+        "digits 4 to 6 of the PIN give another gender or birth year",
         "Decree 137/2015/ND-CP Art. 13",
     ),
     Flag.PIN_PREFIX_UNKNOWN: Words(
         "Mã nơi đăng ký khai sinh không có trong danh mục",
-        "the PIN begins with the digits of no province and no country",
+        "the PIN does not begin with the digits of a province or country",
         "Circular 07/2016/TT-BCA",
     ),
     Flag.CMND9_IN_PIN_FIELD: Words(
         "Số CMND 9 số ghi ở trường số định danh",
-        "a nine-digit CMND number stands where a PIN belongs",
+        "a nine-digit CMND number in the field of a PIN",
         "Law on Identification 26/2023/QH15 Art. 12",
     ),
     Flag.PIN_FORMAT_OTHER: Words(
         "Số định danh sai định dạng",
-        "what stands where a PIN belongs is not twelve digits",
+        "the value in the field of a PIN is not twelve digits",
         "Law on Identification 26/2023/QH15 Art. 12",
     ),
     Flag.CODE_SCHEME_MISMATCH: Words(
         "Bộ mã đơn vị hành chính không khớp thời điểm",
-        "codes of before 1 July 2025 in an event of after it, or the other way round",
+        "codes from before 1 July 2025 in an event after that day, or the reverse",
         "Decision 19/2025/QD-TTg",
     ),
     Flag.UNKNOWN_UNIT: Words(
-        "Đơn vị hành chính không có trong danh mục", "let through although its unit never became known", "parking"
+        "Đơn vị hành chính không có trong danh mục", "admitted although its unit never became known", "parking"
     ),
     Flag.UNKNOWN_PROCEDURE: Words(
-        "Thủ tục không có trong danh mục", "let through although its procedure never became known", "parking"
+        "Thủ tục không có trong danh mục", "admitted although its procedure never became known", "parking"
     ),
     Flag.UNKNOWN_DOSSIER: Words(
-        "Hồ sơ gốc không tìm thấy", "let through although its parent dossier never became known", "parking"
+        "Hồ sơ gốc không tìm thấy", "admitted although its parent dossier never became known", "parking"
     ),
     Flag.LATE: Words("Gửi muộn", "published long after it happened; not a first full read", "policy, late_after_hours"),
     Flag.BACKWARD_STATUS: Words(
         "Trạng thái lùi không có lý do",
-        "the status went back without a correction that says why",
+        "the status moved backward without a correction that explains it",
         "the portal's states",
     ),
     Flag.NO_DUE_DATE: Words(
         "Thiếu ngày hẹn trả", "an accepted dossier that is not finished has no due date", "Decree 118/2025/ND-CP"
     ),
     Flag.TIME_IN_FUTURE: Words(
-        "Thời điểm ở tương lai", "said to have happened after it was published", "policy, future_tolerance_seconds"
+        "Thời điểm ở tương lai",
+        "its time is after the time at which it was published",
+        "policy, future_tolerance_seconds",
     ),
     Flag.NAME_NOT_NFC: Words(
-        "Tên chưa chuẩn hóa Unicode", "a name in decomposed letters: it looks the same and is not", "TCVN 6909:2001"
+        "Tên chưa chuẩn hóa Unicode",
+        "a name in decomposed letters: it looks the same, but its characters differ",
+        "TCVN 6909:2001",
     ),
     Flag.IMPOSSIBLE_DATE: Words(
         "Ngày không tồn tại", "a day without a month, a month without a year, or 31 February", "the calendar"
@@ -119,20 +123,22 @@ WORDS: dict[Flag | StandingFlag, Words] = {
         "the population database",
     ),
     Flag.CODE_FORMAT_OTHER: Words(
-        "Mã hồ sơ không theo mẫu", "the dossier's code has another shape", "Circular 01/2018/TT-VPCP Art. 19"
+        "Mã hồ sơ không theo mẫu",
+        "the dossier's code does not have the prescribed form",
+        "Circular 01/2018/TT-VPCP Art. 19",
     ),
     Flag.UNKNOWN_ENUM: Words(
-        "Giá trị ngoài danh mục", "a value that is in no list, e.g. a status of the system's own", "schemas"
+        "Giá trị ngoài danh mục", "a value that is in no list, e.g. a status that only this system has", "schemas"
     ),
     Flag.DATES_OUT_OF_ORDER: Words(
         "Ngày kết thúc trước ngày bắt đầu", "something ended before it began", "the calendar"
     ),
     Flag.PLACEHOLDER_TEXT: Words(
-        "Tên giấy tờ giả định", "a document titled Dinhkem, as systems send to get past a required field", "seen in use"
+        "Tên giấy tờ giả định", "a document titled Dinhkem, which systems send to fill a required field", "seen in use"
     ),
     Flag.UNKNOWN_REFERENCE: Words(
         "Đối tượng được nhắc đến không có trong hệ thống",
-        "let through although another thing that it names never became known",
+        "admitted although another thing that it names never became known",
         "parking",
     ),
     StandingFlag.DECEASED_HOLDS_INSURANCE: Words(
@@ -147,18 +153,20 @@ WORDS: dict[Flag | StandingFlag, Words] = {
         "domain rule 9.7",
     ),
     StandingFlag.DECEASED_PAYEE: Words(
-        "Chi trả cho người đã chết", "a payment to a person who died is under way, or was paid after", "domain rule 9.7"
+        "Chi trả cho người đã chết",
+        "a payment to a person who died is in progress, or was made after the death",
+        "domain rule 9.7",
     ),
     StandingFlag.DECEASED_APPLICANT: Words(
         "Hồ sơ của người đã chết còn mở", "an open dossier's applicant died", "domain rule 9.7"
     ),
 }
-"""Every flag in words; a test holds the two lists together."""
+"""Every flag in words; a test compares the two lists."""
 
 NEW_CODES_FROM = datetime(2025, 6, 30, 17, tzinfo=UTC)
 """0:00 of 1 July 2025 in Vietnam: from then on codes are those of Decision 19/2025/QD-TTg."""
 
 
 def flags_in(mask: int | None) -> tuple[Flag, ...]:
-    """Return the flags of an audit row, in order; bits of no flag are left out."""
+    """Return the flags of an audit row, in order; unknown bits are left out."""
     return tuple(flag for flag in Flag if mask is not None and mask & flag)

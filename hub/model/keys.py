@@ -1,7 +1,7 @@
-"""The key of an entity: a keyed hash, so that no personal number stands in a key, an index or a log (I8).
+"""The key of an entity: a keyed hash, so that no personal number is in a key, an index or a log (I8).
 
 ``key = first 128 bits of HMAC-SHA-256(secret, "<entity>:<part>|<part>...")`` over UTF-8. It is the Kafka key (16 raw
-bytes), the primary key in the warehouse (``uuid``) and what the audit log shows. Connectors and hub share the secret.
+bytes), the primary key in the warehouse (``uuid``) and the value in the audit log. Connectors and hub share the secret.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def entity_key(secret: str, entity: str, parts: Sequence[str]) -> EntityKey:
 
 @lru_cache(maxsize=8)
 def _keyed_halves(secret: str) -> tuple[Any, Any]:
-    """Return both hashes of HMAC-SHA-256 (RFC 2104) with the secret in them: further keys cost a third."""
+    """Return both inner and outer hash of HMAC-SHA-256 (RFC 2104) with the secret: further keys cost a third."""
     key = secret.encode()
     if len(key) > _BLOCK_BYTES:
         key = sha256(key).digest()
@@ -49,5 +49,5 @@ def _keyed_halves(secret: str) -> tuple[Any, Any]:
 
 
 def as_uuid(key: bytes) -> UUID:
-    """Return the key as the warehouse and the operator's screens show it."""
+    """Return the key in the form of the warehouse and the operator's screens."""
     return UUID(bytes=key)

@@ -1,4 +1,4 @@
-"""What can become of an event, and why.
+"""The possible outcomes of an event, and the reasons.
 
 The seven outcomes are exhaustive: every record that is read gets exactly one of them (I5).
 """
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of one event (docs/operator.md explains each)."""
+    """The outcome of one event (docs/operator.md explains each)."""
 
     APPLIED = "applied"
     SUPERSEDED = "superseded"
@@ -33,20 +33,20 @@ class Reason(StrEnum):
     TRAILING_BYTES = "TRAILING_BYTES"
     DECODER_TIMEOUT = "DECODER_TIMEOUT"
     DECODER_CRASH = "DECODER_CRASH"
-    # read, but contradicts itself
+    # read, but inconsistent
     INVALID_VALUE = "INVALID_VALUE"
     KEY_MISMATCH = "KEY_MISMATCH"
-    # could be read, but for a bug of the hub
+    # readable, but a bug of the hub prevents it
     WORKER_BUG = "WORKER_BUG"
-    # policy says no
+    # refused by policy
     SOURCE_UNKNOWN = "SOURCE_UNKNOWN"
     SOURCE_NOT_ALLOWED = "SOURCE_NOT_ALLOWED"
     BEFORE_START = "BEFORE_START"
     AFTER_CUT_OVER = "AFTER_CUT_OVER"
     VERSION_REUSED = "VERSION_REUSED"
-    # an operator says no
+    # refused by an operator
     SKIPPED_BY_OPERATOR = "SKIPPED_BY_OPERATOR"
-    # people say no
+    # refused by two people
     DISCARDED = "DISCARDED"
     # waits
     REFERENCE_MISSING = "REFERENCE_MISSING"
@@ -71,4 +71,4 @@ OUTCOME_OF_REASON: dict[Reason, Outcome] = {
     Reason.REFERENCE_MISSING: Outcome.PARKED,
     Reason.TIME_IN_FUTURE: Outcome.PARKED,
 }
-"""Which outcome a reason belongs to; every reason has one."""
+"""The outcome that belongs to a reason; every reason has one."""

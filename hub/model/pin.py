@@ -1,9 +1,9 @@
-"""The rules of the personal identification number (PIN, số định danh cá nhân), as doubts and never as refusals.
+"""The rules of the personal identification number (PIN, số định danh cá nhân), used for doubts and never to refuse.
 
-Twelve digits (Decree 137/2015 Art. 13): three of the place where the birth was registered, one of century and gender,
-two of the birth year, six random; there is no check digit. A PIN that disagrees with the rest of an event may be the
-one that is right: sexes and birth years are corrected, numbers hardly ever. Never infer where somebody lives now from
-the first three digits: they stay for life.
+Twelve digits (Decree 137/2015 Art. 13): three for the place of birth registration, one for century and gender, two for
+the birth year, six random ones; there is no check digit. If a PIN contradicts the rest of an event, the PIN may be
+right: sexes and birth years are corrected, numbers almost never. Never derive somebody's present residence from the
+first three digits: they stay for life.
 """
 
 import re
@@ -18,24 +18,28 @@ _OLD_PROVINCES = (
     "60 62 64 66 67 68 70 72 74 75 77 79 80 82 83 84 86 87 89 91 92 93 94 95 96"
 )
 PROVINCE_PREFIXES = frozenset(f"0{code}" for code in _OLD_PROVINCES.split())
-"""The 63 provinces of before 1 July 2025 (Circular 07/2016/TT-BCA): "0" and the province's code."""
+"""The 63 provinces before 1 July 2025 (Circular 07/2016/TT-BCA): "0" and the province's code."""
 
 FIRST_FOREIGN_PREFIX = 100
-"""From here on the three digits are a country's: born abroad. Which is whose is not known, so all are accepted."""
+"""From this number on, the three digits are a country's: born abroad. The countries' numbers are unknown, so all are
+accepted.
+"""
 
 INVENTED_PREFIXES = frozenset({"000", "099"})
-"""Prefixes of no province: numbers invented for a test begin with them, so that they can never hit a living person."""
+"""Prefixes of no province. Numbers invented for tests begin with them, so that they can never belong to a living
+person.
+"""
 
 FIRST_CENTURY = 1900
 PLACEHOLDER = r"^(0+1|0+|1+|2+|3+|4+|5+|6+|7+|8+|9+)$"
-"""Numbers typed to get past a field that must not be empty: zeros and a one, or one digit all through."""
+"""Numbers typed to fill a required field: zeros and a one, or one repeated digit."""
 
 _PLACEHOLDER = re.compile(PLACEHOLDER)
 
 
 @dataclass(frozen=True, slots=True)
 class PinFacts:
-    """What a PIN says of its holder; ``gender`` is MALE or FEMALE."""
+    """What a PIN states about its holder; ``gender`` is MALE or FEMALE."""
 
     prefix: str
     gender: str
@@ -43,12 +47,12 @@ class PinFacts:
 
 
 def is_pin(text: str) -> bool:
-    """Return whether a text is twelve digits: the shape of a PIN."""
+    """Return whether a text is twelve digits: the form of a PIN."""
     return len(text) == PIN_DIGITS and text.isascii() and text.isdigit()
 
 
 def is_placeholder(number: str) -> bool:
-    """Return whether an identity number of any length is one that nobody was given."""
+    """Return whether an identity number of any length is a placeholder that was never issued."""
     return _PLACEHOLDER.fullmatch(number) is not None
 
 
@@ -60,14 +64,14 @@ def pin_facts(pin: str) -> PinFacts:
 
 
 def is_known_prefix(prefix: str, invented: bool) -> bool:
-    """Return whether a number may begin so; ``invented`` lets the prefixes of invented numbers pass."""
+    """Return whether a number may have this prefix; ``invented`` accepts the prefixes of invented numbers."""
     return (
         prefix in PROVINCE_PREFIXES or int(prefix) >= FIRST_FOREIGN_PREFIX or (invented and prefix in INVENTED_PREFIXES)
     )
 
 
 def disagreements(pin: str, gender: str | None, birth_year: int | None) -> tuple[str, ...]:
-    """Return the fields of a person that contradict the PIN; an unknown one, or a third gender, does not."""
+    """Return the fields of a person that contradict the PIN; unknown values and a third gender do not."""
     facts = pin_facts(pin)
     found = []
     if gender in {"MALE", "FEMALE"} and gender != facts.gender:

@@ -1,8 +1,8 @@
-"""Which processes of the hub run, and which should and do not: judged from the heartbeats they leave.
+"""Which processes of the hub run, and which should run but do not, judged by their heartbeats.
 
-A worker, a share or a connector leaves a heartbeat every few seconds. A process that ends in order says so in its last
-one. Whoever leaves no more heartbeats and did not say so is gone. A process that leaves heartbeats, but whose main loop
-no longer turns, stands still.
+A worker, a share or a connector sends a heartbeat every few seconds. A process that ends in order says so in its last
+one. A process that sends no more heartbeats, and did not say so, is gone. A process that sends heartbeats, but whose
+main loop makes no progress, stands still.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,19 +31,19 @@ class Role(StrEnum):
 
 
 class Condition(StrEnum):
-    """How a process is."""
+    """The condition of a process."""
 
     RUNS = "runs"
     WAITS = "waits"
-    """For something that is away or held by another; ``Beat.waits_for`` says what."""
+    """It waits for something that is unreachable or held by another; ``Beat.waits_for`` says what."""
     BEHIND = "behind"
-    """What it has still to do is older than the limit, whether it waits for something or not."""
+    """What it still has to do is older than the limit, whether it waits for something or not."""
     STANDS_STILL = "stands still"
-    """It leaves heartbeats, but its main loop does not turn."""
+    """It sends heartbeats, but its main loop makes no progress."""
     GONE = "gone"
-    """No heartbeat any more, and it did not say that it ended."""
+    """It sends no more heartbeats, and did not say that it ended."""
     ENDED = "ended"
-    """It ended in order, or another process took its place."""
+    """It ended in order, or another process replaced it."""
 
 
 IN_ORDER = (Condition.RUNS, Condition.WAITS, Condition.ENDED)
@@ -58,12 +58,12 @@ class Beat:
         host, pid: where it runs.
         version: of the hub.
         began_at: when it began.
-        beat_at: when it was heard last.
-        progress_at: when its main loop turned last.
+        beat_at: when it was last heard of.
+        progress_at: when its main loop last made progress.
         doing: what it does, in a few words.
-        waits_for, waits_since: what it waits for, since when; None: for nothing.
-        behind: records it has still to do; None: not known.
-        behind_s: age of the oldest of them in seconds; None: not known.
+        waits_for, waits_since: what it waits for, and since when; None: for nothing.
+        behind: number of records that it still has to process; None: unknown.
+        behind_s: age of the oldest of them in seconds; None: unknown.
         ended_at: when it ended in order; None: it did not.
     """
 
@@ -85,7 +85,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """After how many seconds without a heartbeat a process is gone, without a turn it stands still, or it is behind."""
+    """Limits in seconds: without a heartbeat (gone), without progress (stands still), of the backlog (behind)."""
 
     gone_s: float
     still_s: float
@@ -94,7 +94,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A process and how it is."""
+    """A process and its condition."""
 
     beat: Beat
     condition: Condition
@@ -102,11 +102,11 @@ class Judged:
 
     @property
     def in_order(self) -> bool:
-        """Whether nobody needs to look."""
+        """Whether the process needs no attention."""
         return self.condition in IN_ORDER
 
     def as_json(self) -> dict[str, Any]:
-        """Return the process as commands print it with ``--json``; times are ISO 8601."""
+        """Return the process as commands print it with ``--json``; times are in ISO 8601."""
         beat = self.beat
         return {
             "role": beat.role.value,
@@ -128,11 +128,11 @@ class Judged:
 
 
 def judged(beats: Iterable[Beat], now: datetime, limits: Limits) -> list[Judged]:
-    """Return how each process is, by role and name.
+    """Return the condition of each process, by role and name.
 
-    A new process of a role takes the place of one that is gone: one for one, so that of two killed workers and one
-    started again, one is still missing. Connectors are heard of through the workers: while no worker is heard, a
-    connector is judged as of the last time one was.
+    A new process of a role replaces one process that is gone, not several: if two workers were killed and one was
+    started, one is still missing. Connectors' heartbeats arrive through the workers. So while no worker is heard, a
+    connector is judged as of the last time a worker was heard.
     """
     known = sorted(beats, key=lambda beat: (beat.role, beat.name))
     heard = max((beat.beat_at for beat in known if beat.role is Role.WORKER), default=now)
@@ -161,7 +161,7 @@ def _condition(beat: Beat, silent_s: float, now: datetime, limits: Limits) -> Co
 
 
 def _replaced(beats: Sequence[Beat], now: datetime, limits: Limits) -> set[str]:
-    """Return the names of processes that are gone and whose place another of their role has taken since."""
+    """Return the names of processes that are gone and that another process of their role has replaced since."""
     found: set[str] = set()
     for role in Role:
         mine = [beat for beat in beats if beat.role is role]
@@ -177,7 +177,7 @@ def _replaced(beats: Sequence[Beat], now: datetime, limits: Limits) -> set[str]:
 
 
 def moved(beat: Beat, by: timedelta) -> Beat:
-    """Return a heartbeat whose times are by another clock."""
+    """Return a heartbeat with its times moved to another clock."""
     return replace(
         beat,
         began_at=beat.began_at + by,
@@ -189,7 +189,7 @@ def moved(beat: Beat, by: timedelta) -> Beat:
 
 
 def beat_to_json(beat: Beat) -> dict[str, Any]:
-    """Return what a connector says of itself on Kafka; the times of hearing are the reader's."""
+    """Return a connector's heartbeat for Kafka; the reader adds the time at which it was received."""
     return {
         "role": beat.role.value,
         "name": beat.name,
@@ -211,14 +211,14 @@ def beat_to_json(beat: Beat) -> dict[str, Any]:
 _MOST_TEXT = 200
 _MOST_BEHIND = 2**53
 _LONGEST = timedelta(days=3_650)
-"""No process runs, and nothing waits, for longer: a time before is taken for one so long ago."""
+"""No process runs or waits for longer than this; an earlier time is set to this long ago."""
 
 
 def beat_from_json(said: Mapping[str, Any], heard_at: datetime) -> Beat | None:
-    """Return a heartbeat read from Kafka, None when it is none: whoever writes there may write anything.
+    """Return a heartbeat read from Kafka, or None if it is not one: whoever writes there may write anything.
 
-    A connector's clock may be wrong: its times are moved by the difference between the clocks. None of them is after
-    the moment at which it was heard.
+    A connector's clock may be wrong, so its times are moved by the difference between the clocks. None of them is later
+    than the moment at which the heartbeat was received.
     """
     try:
         role = Role(said["role"])

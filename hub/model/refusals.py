@@ -1,7 +1,7 @@
-"""Which check refused a record, as data: the stages it passed in their order, and the rule at which it ended.
+"""The check that refused a record, as data: the stages that it passed in order, and the rule that failed.
 
 A dead letter's reason and detail are for people; this is for commands that sort, count and explain them. Pure, and
-total: whatever the reason and detail are, there is an answer.
+total: there is an answer for every reason and detail.
 """
 
 import re
@@ -14,7 +14,7 @@ from hub.model.outcomes import Reason
 
 
 class Stage(StrEnum):
-    """What every record goes through, in this order; ``LOG`` is named only where it is what refuses a record."""
+    """The stages of every record, in this order; ``LOG`` is only named if it refuses a record."""
 
     LOG = "log"
     FRAME = "frame"
@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 class GroupBy(StrEnum):
-    """What refused records are counted by."""
+    """By what refused records are counted."""
 
     REASON = "reason"
     SOURCE = "source"
@@ -67,7 +67,7 @@ _NAMES_A_FIELD = frozenset({Reason.INVALID_VALUE, Reason.NOT_DECODABLE})
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The end of a record's way: at which stage, by which rule, about which field where it is about one."""
+    """Where a record was refused: the stage, the rule, and the field, if the rule is about one."""
 
     stage: Stage
     rule: str
@@ -75,7 +75,7 @@ class Refusal:
     sqlstate: str | None = None
 
     def stack(self) -> list[dict[str, Any]]:
-        """Return the stages the record went through, the last one being that which refused it."""
+        """Return the stages of the record; the last one refused it."""
         passed = list(Stage)[1 : list(Stage).index(self.stage)]
         steps: list[dict[str, Any]] = [
             {"stage": stage.value, "by": CHECKED_BY[stage], "passed": True} for stage in passed
@@ -90,7 +90,7 @@ class Refusal:
 
 
 def refusal(reason: str, detail: str) -> Refusal:
-    """Return what refused a record, from the reason and detail of its dead letter; neither holds a value of it."""
+    """Return what refused a record, from the reason and detail of its dead letter; neither holds a value."""
     stage = _STAGE_OF.get(reason, Stage.RULES)
     if reason == Reason.INVALID_VALUE and (state := _SQLSTATE.search(detail)):
         return Refusal(Stage.STORE, "PostgreSQL stores the row", sqlstate=state[1])

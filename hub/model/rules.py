@@ -1,6 +1,6 @@
-"""Rules that a value must keep, by field name, whatever the subject; else it contradicts itself: INVALID_VALUE.
+"""Rules for values, by field name, in every subject; a value that breaks one is INVALID_VALUE.
 
-These are the shapes without which a value means nothing. Doubts about plausible values are quality flags, never
+These are the forms without which a value has no meaning. Doubts about plausible values are quality flags, never
 refusals (domain.md section 2.1).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value must match: a pattern (RE2 syntax, whole value) and/or bounds. A null passes."""
+    """What a value must match: a pattern (RE2 syntax, whole value) and/or bounds. Null passes."""
 
     pattern: str | None = None
     least: int | None = None
@@ -41,7 +41,7 @@ Dossier code: at most 50 characters, the portal's limit (domain.md section 3.3).
 """
 
 LEAST_YEAR, MOST_YEAR = 1800, 2399
-"""Bounds of every timestamp and date; outside them a value is a mistake of its encoder."""
+"""Bounds of every timestamp and date; a value outside them is an error of its encoder."""
 
 LEAST_DAY, MOST_DAY = date(LEAST_YEAR, 1, 1), date(MOST_YEAR, 12, 31)
 LEAST_MOMENT, MOST_MOMENT = datetime(LEAST_YEAR, 1, 1, tzinfo=UTC), datetime(MOST_YEAR, 12, 31, tzinfo=UTC)
@@ -51,7 +51,7 @@ OUT_OF_YEARS = f"outside {LEAST_YEAR}-{MOST_YEAR}"
 
 
 def rule_texts(rule: Rule) -> dict[str, str]:
-    """Return what is said of a value that breaks a part of a rule, by the part's name."""
+    """Return the message for a value that breaks a part of a rule, by the part's name."""
     return {
         "pattern": f"does not match {rule.pattern}",
         "least": f"less than {rule.least}",
@@ -60,9 +60,10 @@ def rule_texts(rule: Rule) -> dict[str, str]:
 
 
 def broken_rule(field: str) -> Callable[[Any], str | None]:
-    """Return what tells how one value breaks the rules of a field, None when it keeps them; its text has no value.
+    """Return a function that says how one value breaks the rules of a field, or None; its text has no value.
 
-    The way in looks at whole columns by the same table (``hub.intake.checks.check``); this is for who sends a value.
+    The intake checks whole columns by the same table (``hub.intake.checks.check``); this function is for senders of
+    single values.
     """
     rule = RULES.get(field, Rule())
     texts = rule_texts(rule)

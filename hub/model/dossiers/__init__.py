@@ -1,1 +1,1 @@
-"""Dossiers: states, working time, deadlines, pure."""
+"""Dossiers: states, working time, deadlines; pure functions."""

@@ -1,17 +1,17 @@
-"""The deadline of a dossier, reckoned in working time from what the source that holds its progress has said.
+"""The deadline of a dossier, computed in working time from what the source that holds its progress has said.
 
-Rules, in the order in which they are applied:
+The rules, in the order in which they apply:
 
-- The clock starts when the dossier was received; for the interlinked procedures, one received at 15:00 or later counts
-  from the next day.
-- It stands still while the applicant is asked for a supplement or a payment, and stops when handling has ended.
-- The due time is the one that the source stated last; what the clock stood still since then is added to it. A due time
-  stated anew already counts the pauses before it, and a pause that begins after the due time helps nobody.
+- The clock starts when the dossier was received. For the interlinked procedures, a dossier received at 15:00 or later
+  counts from the next day.
+- The clock is paused while the applicant must send a supplement or a payment. It stops when handling has ended.
+- The due time is the one that the source stated last, plus the pauses since then. A newly stated due time already
+  includes the pauses before it, and a pause that begins after the due time does not move it.
 - An interlinked procedure without a stated due time is due after three working days.
-- A dossier is on time when no working time passed between its due time and its end.
+- A dossier is on time if no working time passed between its due time and its end.
 
-All of it is a pure function of the source's accepted versions and a calendar, so the order in which they came does not
-matter (I4). The warehouse does the same arithmetic for many dossiers at once (hub.reconcile.rules.dossiers.clock).
+All of this is a pure function of the source's accepted versions and a calendar, so the order in which the versions came
+does not matter (I4). The warehouse computes the same for many dossiers at once (hub.reconcile.rules.dossiers.clock).
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,10 +26,10 @@ INTERLINKED_PROCEDURES = ("2.002621", "2.002622")
 """Birth with residence and health card, death with residence and funeral allowance (Decree 63/2024/ND-CP)."""
 
 PROCEDURE_CHARACTERS = 8
-"""A procedure code is compared by so many characters; what follows is an agency's own."""
+"""Procedure codes are compared by this many characters; the rest is an agency's own."""
 
 LATEST_FILING_S = 15 * 3600
-"""Local second of day from which an interlinked dossier counts from the next day."""
+"""Local second of the day from which an interlinked dossier counts from the next day."""
 
 INTERLINKED_DUE_S = 3 * 8 * 3600
 """Working time for an interlinked procedure: three days of eight hours."""
@@ -37,7 +37,7 @@ INTERLINKED_DUE_S = 3 * 8 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A due time that a version stated in place of another."""
+    """A due time that a version stated, and the one that it replaced."""
 
     old: datetime
     new: datetime
@@ -46,14 +46,14 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The deadline of one dossier; times are null where the source said nothing that gives them.
+    """The deadline of one dossier; a time is null if the source said nothing that determines it.
 
     Fields:
         started_at: when the clock started.
         stated_due_at: the due time that the source stated last.
-        due_at: the due time with pauses added; while the clock stands still it moves on.
+        due_at: the due time with pauses added; it moves while the clock is paused.
         finished_at: when handling ended; None while the dossier is open.
-        paused_since: since when the clock has been standing still; None when it runs or the dossier has ended.
+        paused_since: since when the clock is paused; None if it runs or the dossier has ended.
         paused_seconds: working time of the pauses that are over.
         used_seconds: working time from start to end without pauses; None while open.
         on_time, overdue_seconds: None while open, or without a due time.
@@ -75,7 +75,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A version and when it counts: a source's clock may step back, its order does not."""
+    """A version and the time at which it counts: a source's clock may step back, its order does not."""
 
     version: Version
     at: datetime
@@ -88,12 +88,12 @@ class _Pause:
 
 
 def is_interlinked(procedure_code: str | None) -> bool:
-    """Tell whether a procedure is one of the interlinked ones."""
+    """Tell whether a procedure is an interlinked one."""
     return (procedure_code or "")[:PROCEDURE_CHARACTERS] in INTERLINKED_PROCEDURES
 
 
 def deadline(versions: Iterable[Version], calendar: Calendar, interlinked: bool) -> Deadline | None:
-    """Return the deadline by what one source has said; None when it says nothing, or has taken it back."""
+    """Return the deadline from what one source has said; None if it has said nothing, or has withdrawn it."""
     told = _since_last_revoke(versions)
     if not told:
         return None
@@ -147,7 +147,7 @@ def _last(times: Sequence[datetime | None]) -> datetime | None:
 
 
 def _finished(told: Sequence[_Told], known: Sequence[_Told]) -> datetime | None:
-    """Return when handling ended: as the source says since then, else when it first said that it had."""
+    """Return when handling ended: the time that the source gives, or the time at which it first reported the end."""
     if not known or known[-1].version.status not in ENDED:
         return None
     still_open = [each.version.order for each in known if each.version.status not in ENDED]
@@ -178,14 +178,14 @@ def _stated(told: Sequence[_Told]) -> tuple[tuple[Extension, ...], datetime | No
 
 
 def _length(pause: _Pause, calendar: Calendar, since: datetime | None) -> int:
-    """Return the working time of a pause that is over, without what lies before ``since``."""
+    """Return the working time of a pause that is over, without the part before ``since``."""
     if pause.end is None:
         return 0
     return working_seconds(calendar, max(pause.start, since) if since else pause.start, pause.end)
 
 
 def _credit(pauses: Sequence[_Pause], calendar: Calendar, since: datetime, due: int) -> int:
-    """Return the working time by which pauses put off a due time, given as a place on the calendar."""
+    """Return the working time by which pauses move a due time, which is given as a place on the calendar."""
     credit = 0
     for pause in pauses:
         if calendar.place(max(pause.start, since)) - credit <= due:

@@ -1,12 +1,13 @@
 """The ten states of a dossier at the national portal, and which moves between them need an explanation.
 
-A move is DIRECT when the portal's table allows it, SKIPPED when it can be reached by allowed moves (the steps between
-were not told), and BACKWARD when it cannot, or when the table allows it as a correction only. A backward move is
-accepted when the source says that it is one: operation CORRECT with a reason. Any other stands as a question until the
-source says so, or a late event in between shows that nothing went backwards. Nothing is ever dropped for it.
+A move is DIRECT if the portal's table allows it. It is SKIPPED if allowed moves lead there, but the steps between were
+not reported. It is BACKWARD if no allowed moves lead there, or if the table allows it only as a correction. A backward
+move is accepted if the source explains it: operation CORRECT with a reason. Any other backward move is a question until
+the source explains it, or until a late event in between shows that nothing moved backward. No event is ever dropped
+because of it.
 
-What stands is a pure function of the versions that a source has had accepted, in (epoch, version) order: it does not
-matter in which order they came (I4).
+The open questions are a pure function of a source's accepted versions in (epoch, version) order, so the order in which
+they came does not matter (I4).
 """
 
 from collections.abc import Iterable
@@ -44,15 +45,15 @@ _ALLOWED_CODES = {1: (2, 3, 5, 7), 2: (4, 5, 6, 8, 9), 4: (5, 6, 7, 8, 9), 5: (2
 ALLOWED: frozenset[tuple[Status, Status]] = frozenset(
     (BY_CODE[old], BY_CODE[new]) for old, codes in _ALLOWED_CODES.items() for new in codes
 )
-"""Moves forward; to stay where one is, is no move."""
+"""Moves forward; staying in a state is not a move."""
 
 CORRECTIONS: frozenset[tuple[Status, Status]] = frozenset(
     {(Status.RESULT_READY, Status.IN_PROCESS), (Status.STOPPED, Status.IN_PROCESS)}
 )
-"""Moves that the portal takes as corrections only: backward, whatever can be reached."""
+"""Moves that the portal accepts only as corrections: they are backward, whatever other moves allow."""
 
 PAUSED: frozenset[Status] = frozenset({Status.SUPPLEMENT_REQUESTED, Status.PAYMENT_REQUIRED})
-"""States in which the deadline's clock stands still: the applicant's turn."""
+"""States in which the deadline's clock is paused, because the applicant must act."""
 
 ENDED: frozenset[Status] = frozenset(
     {
@@ -63,7 +64,7 @@ ENDED: frozenset[Status] = frozenset(
         Status.RESULT_RETURNED,
     }
 )
-"""States in which handling has ended and the deadline's clock with it, handed over or not."""
+"""States in which handling, and the deadline's clock, have ended, whether the result was handed over or not."""
 
 
 class Move(StrEnum):
@@ -76,7 +77,7 @@ class Move(StrEnum):
 
 
 def _reachable() -> frozenset[tuple[Status, Status]]:
-    """Return the pairs that a chain of allowed moves leads along."""
+    """Return the pairs that a chain of allowed moves connects."""
     found = set(ALLOWED)
     while True:
         longer = {(one, end) for (one, middle), (start, end) in product(found, ALLOWED) if middle is start}
@@ -86,11 +87,11 @@ def _reachable() -> frozenset[tuple[Status, Status]]:
 
 
 REACHABLE: frozenset[tuple[Status, Status]] = _reachable()
-"""Moves forward, however many steps they left out."""
+"""Moves forward, with any number of skipped steps."""
 
 
 def move(old: Status, new: Status) -> Move:
-    """Tell how ``new`` follows ``old``; neither may be UNKNOWN, of which nothing can be told."""
+    """Tell how ``new`` follows ``old``; neither may be UNKNOWN, about which nothing can be said."""
     if old is new:
         return Move.STAYED
     if (old, new) in ALLOWED:
@@ -103,15 +104,15 @@ def move(old: Status, new: Status) -> Move:
 BACKWARD: tuple[tuple[Status, Status], ...] = tuple(
     (old, new) for old, new in product(BY_CODE.values(), BY_CODE.values()) if move(old, new) is Move.BACKWARD
 )
-"""Every backward move: what the warehouse's statement looks for."""
+"""Every backward move; the warehouse's statement looks for these."""
 
 BLANKS = " \t\r\n"
-"""A reason of nothing else is none."""
+"""A reason that consists only of these characters is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One accepted version of what a source says about a dossier's progress: what status and clock depend on."""
+    """One accepted version of what a source says about a dossier's progress: the fields for status and clock."""
 
     epoch: int
     version: int
@@ -126,23 +127,23 @@ class Version:
 
     @property
     def order(self) -> tuple[int, int]:
-        """Where it stands among its source's versions."""
+        """Its position among its source's versions."""
         return (self.epoch, self.version)
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the source takes back what it said; what it says later begins anew."""
+        """Whether the source withdraws what it said; later versions start again."""
         return self.operation is Operation.REVOKE
 
     @property
     def is_explained(self) -> bool:
-        """Whether it says of itself that it is a correction, and why."""
+        """Whether it declares itself a correction and gives a reason."""
         return self.operation is Operation.CORRECT and bool((self.status_reason or "").strip(BLANKS))
 
 
 @dataclass(frozen=True, slots=True)
 class BackwardMove:
-    """A backward move that stands unexplained, and the two versions between which it lies."""
+    """A backward move without an explanation, and the two versions between which it is."""
 
     old: Status
     new: Status
@@ -153,8 +154,8 @@ class BackwardMove:
 def standing_backward_moves(versions: Iterable[Version]) -> tuple[BackwardMove, ...]:
     """Return the unexplained backward moves among one source's accepted versions, oldest first.
 
-    An explained correction settles the moves before it too: it says that the source has looked. A version with status
-    UNKNOWN says nothing of the status; the known one before it goes on.
+    An explained correction also explains the moves before it: it shows that the source has checked. A version with
+    status UNKNOWN says nothing about the status; the known status before it remains.
     """
     standing: list[BackwardMove] = []
     before: Version | None = None

@@ -1,9 +1,9 @@
-"""Working time: how long the offices were open between two moments, and when so many hours of it are over.
+"""Working time: how long the offices were open between two moments, and when a given working time is over.
 
-A calendar says of each day when the offices are open; it is data with a version (hub.reference.holidays). All reckoning
-is in whole seconds, on a scale that counts working seconds from the calendar's first day on: the time between two
-moments is the difference of their places on it. The same arithmetic is done by hub.warehouse.working_time in
-statements; a test holds the two together.
+A calendar says for each day when the offices are open; it is data with a version (hub.reference.holidays). All
+computation is in whole seconds, on a scale that counts working seconds from the calendar's first day. The time between
+two moments is the difference between their places on that scale. hub.warehouse.working_time does the same in SQL; a
+test compares the two.
 """
 
 from bisect import bisect_left
@@ -39,7 +39,7 @@ class Hours:
         return max(0, min(second, self.rests) - self.opens) + max(0, min(second, self.closes) - self.resumes)
 
     def after(self, worked: int) -> int:
-        """Return the first second of the day by which so much of it was worked; ``0 < worked <= seconds``."""
+        """Return the first second of the day at which ``worked`` seconds were worked; ``0 < worked <= seconds``."""
         morning = self.rests - self.opens
         return self.opens + worked if worked <= morning else self.resumes + worked - morning
 
@@ -51,7 +51,7 @@ DAY_OFF = Hours(0, 0, 0, 0)
 class Calendar:
     """Working days from ``first_day`` on, one entry of ``days`` each.
 
-    Before the first day and after the last no time is worked: whoever reckons there must extend the calendar.
+    Before the first day and after the last no time is worked: to compute there, extend the calendar.
     """
 
     version: str
@@ -66,7 +66,7 @@ class Calendar:
 
     @property
     def last_day(self) -> date:
-        """The last day that the calendar knows."""
+        """The calendar's last day."""
         return self.first_day + timedelta(days=len(self.days) - 1)
 
     @property
@@ -90,7 +90,7 @@ class Calendar:
         return self._before[number] + self.days[number].before(second)
 
     def moment(self, place: int) -> datetime | None:
-        """Return the first moment by which so many seconds, at least one, were worked; None: after the last day."""
+        """Return the first moment at which ``place`` seconds (at least one) were worked; None: after the last day."""
         if place > self.total_seconds:
             return None
         number = bisect_left(self._before, place) - 1
@@ -98,7 +98,7 @@ class Calendar:
         return self.midnight(self.first_day + timedelta(days=number)) + timedelta(seconds=second)
 
     def midnight(self, day: date) -> datetime:
-        """Return the moment at which a day begins here."""
+        """Return the moment at which a local day begins."""
         return datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(seconds=self.utc_offset_s)
 
     def second_of_day(self, at: datetime) -> int:
@@ -106,7 +106,7 @@ class Calendar:
         return self._local_second(at) % _DAY_S
 
     def next_midnight(self, at: datetime) -> datetime:
-        """Return when the day after a moment's day begins here."""
+        """Return the beginning of the local day after a moment's day."""
         day = self._local_second(at) // _DAY_S + 1
         return self.midnight(_EPOCH_DAY + timedelta(days=day))
 
@@ -115,26 +115,26 @@ class Calendar:
 
 
 def working_seconds(calendar: Calendar, start: datetime, end: datetime) -> int:
-    """Return the working time between two moments, 0 when the second is not after the first."""
+    """Return the working time between two moments; 0 if the second is not after the first."""
     return max(0, calendar.place(end) - calendar.place(start))
 
 
 def due_after(calendar: Calendar, start: datetime, seconds: int) -> datetime | None:
-    """Return when so much working time after a start is over; None when the calendar ends before."""
+    """Return when a working time after a start is over; None if the calendar ends before."""
     return start if seconds <= 0 else calendar.moment(calendar.place(start) + seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarRules:
-    """What a calendar is made of.
+    """The data from which a calendar is built.
 
     Fields:
-        version: names exactly this content; another content needs another version.
-        first_day, last_day: what it covers.
+        version: identifies exactly this content; different content needs a different version.
+        first_day, last_day: the days that it covers.
         hours: of a working day.
-        yearly: (month, day) of holidays that every year has on the same day.
+        yearly: (month, day) of holidays that are on the same day every year.
         days_off: single days without work.
-        make_up_days: Saturdays and Sundays on which a day off is made up for.
+        make_up_days: Saturdays and Sundays on which people work in place of a day off.
     """
 
     version: str
@@ -148,7 +148,7 @@ class CalendarRules:
 
 
 def calendar_of(rules: CalendarRules) -> Calendar:
-    """Work out the days: Monday to Friday but for holidays, and the days that make up for some of them."""
+    """Build the days: Monday to Friday except holidays, plus the make-up days."""
     count = (rules.last_day - rules.first_day).days + 1
     days = (rules.first_day + timedelta(days=number) for number in range(count))
     return Calendar(

@@ -1,1 +1,1 @@
-"""The policy: who may speak of what, and what differs between two policies."""
+"""The policy: who may speak of what, and the differences between two policies."""

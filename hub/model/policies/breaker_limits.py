@@ -1,8 +1,8 @@
 """What the policy says of storms of poison records: its table ``[breaker]``.
 
 [breaker]
-run = 100        # so many poison records in a row stop a partition; 0: a run never does
-window = 1000    # the records of a partition that the share is counted over
+run = 100        # this many poison records in a row stop a partition; 0: never
+window = 1000    # number of latest records over which the share is counted
 share = 0.2      # this share of poison among them stops it too; 1.0: only a window of nothing but poison
 """
 
@@ -25,9 +25,9 @@ class BreakerLimits:
     """When a partition is stopped.
 
     Fields:
-        run: poison records in a row; 0: never for that.
-        window: the latest records of the partition that are looked at.
-        share: of poison among them, above 0 and at most 1.
+        run: poison records in a row; 0: never for a run.
+        window: number of the latest records of the partition that are examined.
+        share: share of poison records among them, above 0 and at most 1.
     """
 
     run: int = RUN
@@ -36,11 +36,11 @@ class BreakerLimits:
 
     @property
     def most_in_window(self) -> int:
-        """Poison records among the last ``window`` that are too many."""
+        """The number of poison records among the last ``window`` that stops the partition."""
         return max(1, math.ceil(self.window * self.share))
 
     def is_looser_than(self, other: "BreakerLimits") -> bool:
-        """Tell whether these let through more than others do: what was stopped by those may be tried again."""
+        """Tell whether these limits allow more than others: then a partition stopped by those may be tried again."""
         longest, its_longest = (limits.run or _MOST + 1 for limits in (self, other))
         return longest >= its_longest and self.most_in_window >= other.most_in_window and self != other
 
@@ -49,7 +49,7 @@ DEFAULT_LIMITS = BreakerLimits()
 
 
 def breaker_limits(table: Mapping[str, Any]) -> BreakerLimits:
-    """Read the table ``[breaker]`` of a policy, which has no problems; what it does not say has its default."""
+    """Read the table ``[breaker]`` of a policy, which has no problems; missing fields have their defaults."""
     return BreakerLimits(table.get("run", RUN), table.get("window", WINDOW), float(table.get("share", SHARE)))
 
 

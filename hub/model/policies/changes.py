@@ -1,4 +1,4 @@
-"""What differs between two policies, in rows that an operator can read one by one."""
+"""The differences between two policies, in rows that an operator can read one by one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _FIELDS = ("agency", "role", "unit_scheme", "time_zone", "valid_from", VALID_UNT
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: of which source (empty: of the whole policy), in what, and both values as text, None for none."""
+    """One difference: the source (empty: the whole policy), what differs, and both values as text, None for none."""
 
     source: str
     what: str
@@ -28,12 +28,12 @@ class Change:
     after: str | None
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         return f"{self.source or 'policy'}: {self.what}: {self.before or 'none'} -> {self.after or 'none'}"
 
 
 def policy_changes(before: Policy, after: Policy) -> tuple[Change, ...]:
-    """Return what differs, by source in the order of the new policy; equal policies whose words differ give nothing."""
+    """Return the differences, by source in the new policy's order; none if the policies differ only in wording."""
     found: list[Change] = []
     for code in [*after.sources, *(code for code in before.sources if code not in after.sources)]:
         found += _changes_of_source(code, before.sources.get(code), after.sources.get(code))
@@ -43,7 +43,7 @@ def policy_changes(before: Policy, after: Policy) -> tuple[Change, ...]:
 
 
 def rederived(changes: tuple[Change, ...]) -> dict[str, frozenset[str]]:
-    """Return the sources whose claims must be decided anew, by aspect: their rank changed, or their cut-over."""
+    """Return the sources whose claims must be decided again, by aspect: their rank or their cut-over changed."""
     by_aspect: dict[str, set[str]] = {}
     for change in changes:
         if change.what.startswith(RANK_IN):

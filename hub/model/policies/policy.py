@@ -50,7 +50,7 @@ _REQUIRED = {
     "role": 'role = "province"',
     "subjects": 'subjects = ["dossier.submitted"]',
 }
-"""Fields that every source has, with an example each."""
+"""Fields that every source must have, with an example each."""
 FIELDS = tuple(sorted((*_REQUIRED, "unit_scheme", "time_zone", "valid_from", "valid_until", "order", "authority")))
 """Fields that a source may have."""
 _SUBJECT_OF_ASPECT = {
@@ -86,12 +86,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All sources, and the digest (SHA-256, hex) and text of the file they were read from.
+    """All sources, and the digest (SHA-256, hex) and text of the file from which they were read.
 
     Fields:
-        quality: the table ``[quality]`` as it stands in the file; hub.model.policies.quality reads it.
+        quality: the table ``[quality]`` as in the file; hub.model.policies.quality reads it.
         parking_deadline_h: how many hours a parked event waits before an officer is asked.
-        breaker: when a partition stops for too many poison records.
+        breaker: when a partition stops because of too many poison records.
     """
 
     sources: Mapping[str, Source]
@@ -106,7 +106,7 @@ def load_policy(path: Path) -> Policy:
     """Read the policy file.
 
     Raises:
-        ConfigError: with every problem of the file, each naming the source it is about.
+        ConfigError: with every problem of the file; each names its source.
     """
     try:
         raw = path.read_bytes()
@@ -141,7 +141,7 @@ def parse_policy(raw: bytes, name: str = "policy") -> Policy:
 
 
 def _sources(entries: list[dict[str, Any]], name: str, problems: list[str]) -> dict[str, Source]:
-    """Return the sources that are right, by code; add what is wrong with the others to the problems."""
+    """Return the valid sources, by code; add the problems of the others to ``problems``."""
     sources: dict[str, Source] = {}
     codes: set[object] = set()
     for number, entry in enumerate(entries, 1):

@@ -30,10 +30,10 @@ class QualityRules:
 
     Fields:
         late_after: an event published longer than this after it happened is late.
-        future_tolerance: by how much a source's clock may be ahead.
+        future_tolerance: how far a source's clock may be ahead.
         ahead: an event dated further ahead is parked for an officer.
-        invented_pins: numbers of invented people pass (prefix 000 or 099, birth years to come): for tests and demos,
-            whose numbers must not be able to hit a living person.
+        invented_pins: accept numbers of invented people (prefix 000 or 099, birth years in the future). For tests and
+            demos, whose numbers must not be able to belong to a living person.
         off: flags that are not set.
     """
 
@@ -45,7 +45,7 @@ class QualityRules:
 
 
 def quality_rules(table: Mapping[str, Any]) -> QualityRules:
-    """Read the table ``[quality]`` of a policy; what it does not say has its default.
+    """Read the table ``[quality]`` of a policy; missing fields have their defaults.
 
     Raises:
         ConfigError: listing every problem of the table.

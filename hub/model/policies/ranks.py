@@ -1,4 +1,4 @@
-"""What the policy and the entities' declarations make of authority: each source's rank in each aspect."""
+"""The rank of each source in each aspect, from the policy and the entities' declarations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from hub.model.policies.policy import Policy, Source
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A source's rank in an aspect (``citizen.person``), 0 the highest."""
+    """A source's rank in an aspect (``citizen.person``); 0 is the highest."""
 
     aspect: str
     source: str
@@ -27,7 +27,7 @@ def ranks(policy: Policy) -> Iterator[Rank]:
 
 
 def rank_of(name: str, aspect: Aspect, source: Source) -> int | None:
-    """Return a source's rank in an aspect: what the policy says of it, else its role's place, else None."""
+    """Return a source's rank in an aspect: from the policy, else from its role, else None."""
     by_role = aspect.authority.index(source.role) if source.role in aspect.authority else None
     return source.authority.get(name, by_role)
 

@@ -1,1 +1,1 @@
-"""Texts: how names and letters are compared, how text from outside is shown, which name somebody meant."""
+"""Texts: how to compare names and letters, how to show text from outside, and which name somebody meant."""

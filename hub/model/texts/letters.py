@@ -1,8 +1,8 @@
-"""Letters of Vietnamese as they are compared and published: composed or not, and on which vowel the tone stands.
+"""Vietnamese letters, compared and published: composed or decomposed, with the tone mark on one vowel or another.
 
 The same word is written in composed letters (NFC) or decomposed (NFD: macOS, databases in WIN1258), and with its tone
-on one vowel or the next (hòa and hoà, thủy and thuỷ, khỏe and khoẻ). None of it is a difference. Small and capital
-letters are, and so are spaces. In SQL the same is said by ``hub.warehouse.equal_texts``.
+mark on one vowel or the next (hòa and hoà, thủy and thuỷ, khỏe and khoẻ). None of this is a difference. Small and
+capital letters are different, and so are spaces. ``hub.warehouse.equal_texts`` has the same rule in SQL.
 """
 
 import re
@@ -12,21 +12,21 @@ from unicodedata import is_normalized, normalize
 TONES = "\u0300\u0301\u0303\u0309\u0323"
 """Huyền, sắc, ngã, hỏi, nặng, as combining letters."""
 VOWELS = "aeiouyAEIOUY\u0302\u0306\u031b"
-"""Vowels, and the marks that make other vowels of them: circumflex, breve, horn."""
+"""Vowels, and the marks that turn them into other vowels: circumflex, breve, horn."""
 TONE_INSIDE = f"([{TONES}])([{VOWELS}]+)"
-"""In decomposed letters: a tone that does not stand at the end of its vowels."""
+"""In decomposed letters: a tone mark that is not at the end of its vowels."""
 TONE_AT_END = r"\2\1"
 
 _TONE_INSIDE = re.compile(TONE_INSIDE)
 
 
 def folded_letters(name: str) -> str:
-    """Return a name such that names which differ in form or place of tones only are equal; never for showing."""
+    """Return a form that is equal for names that differ only in letter form or tone position; not for display."""
     return _TONE_INSIDE.sub(TONE_AT_END, normalize("NFD", name))
 
 
 def same_letters(one: object, other: object, is_name: bool = False) -> bool:
-    """Return whether two values say the same; ``is_name``: a tone may stand on one vowel or the next."""
+    """Return whether two values are the same; ``is_name``: ignore the position of a tone mark."""
     if one == other:
         return True
     if is_name and isinstance(one, str) and isinstance(other, str):
@@ -35,9 +35,9 @@ def same_letters(one: object, other: object, is_name: bool = False) -> bool:
 
 
 def composed(value: Any) -> Any:
-    """Return a value with all texts in it, in lists and mappings too, in composed letters (NFC).
+    """Return a value with all its texts, also in lists and mappings, in composed letters (NFC).
 
-    What is composed already is returned as it is, and not copied.
+    A value that is already composed is returned without a copy.
     """
     if isinstance(value, str):
         is_composed = value.isascii() or is_normalized("NFC", value)
@@ -52,9 +52,9 @@ def composed(value: Any) -> Any:
 
 
 def compose_all(values: Any) -> None:
-    """Put every text in a mapping or list, and in those within it, into composed letters (NFC), in place.
+    """Change every text in a mapping or list, at any depth, to composed letters (NFC), in place.
 
-    Nearly all texts are composed: they are looked at and left, which costs a tenth of ``composed``.
+    Nearly all texts are already composed; checking them costs a tenth of ``composed``.
     """
     for name, value in values.items() if type(values) is dict else enumerate(values):
         kind = type(value)

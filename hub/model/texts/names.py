@@ -1,23 +1,23 @@
-"""Names of people and places, folded for comparison; never for showing.
+"""Names of people and places, folded for comparison; never for display.
 
-Vietnamese is written with the tone on one vowel or the next (Hòa and Hoà, Thủy and Thuỷ), composed or decomposed, in
-capitals or not: all of it is one name. What is left apart is what is another name: Hoa, Hòa and Hóa.
+Vietnamese is written with the tone mark on one vowel or the next (Hòa and Hoà, Thủy and Thuỷ), composed or decomposed,
+in capitals or not: these forms are one name. Different names stay different: Hoa, Hòa and Hóa.
 """
 
 import unicodedata
 
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
-"""Huyền, sắc, ngã, hỏi, nặng. Circumflex, breve and horn make other vowels and stay where they are."""
+"""Huyền, sắc, ngã, hỏi, nặng. Circumflex, breve and horn make other vowels and are not moved."""
 
 
 def folded(name: str) -> str:
-    """Return a name in the form in which equal names are equal: tones at the end of their syllable, small letters."""
+    """Return the folded form, the same for equal names: tone marks at the end of the syllable, small letters."""
     decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFC", name).casefold())
     return " ".join(_folded_syllable(syllable) for syllable in decomposed.split())
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two names differ only in how they are written."""
+    """Return whether two names differ only in their spelling."""
     return one == other or folded(one) == folded(other)
 
 

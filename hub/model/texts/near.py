@@ -1,20 +1,20 @@
-"""Near names: which of the known names did somebody mean who wrote another one?"""
+"""Near names: the known names that somebody may have meant who wrote an unknown one."""
 
 import unicodedata
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
 _LIKE = 0.6
-"""How alike two names must be, 1 being equal; difflib's own measure and default."""
+"""How similar two names must be, where 1 is equal; difflib's own measure and default."""
 _MOST = 2
 _SURE = 0.8
-"""A name that is so much alike is the one that was meant."""
+"""If a name is this similar, it is the one that was meant."""
 
 
 def near_names(given: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the known names that are nearest to one that is not known, at most two, the nearest first.
+    """Return the known names nearest to an unknown one, at most two, the nearest first.
 
-    Capitals, spaces and accents count for nothing here: names that differ in them alone are the nearest.
+    Capitals, spaces and accents are ignored: names that differ only in them are the nearest.
     """
     by_form: dict[str, str] = {}
     for name in known:
@@ -27,18 +27,18 @@ def near_names(given: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that suggests near names; empty where none is near."""
+    """Return the end of a sentence that suggests near names; empty if there are none."""
     near = near_names(given, known)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def unknown_name(what: str, given: str, known: Iterable[str]) -> str:
-    """Return that a name is not known, with a near one to write instead, or with all there are where none is near."""
+    """Return a message that a name is unknown, with near names or, if there are none, all known names."""
     names = sorted(known)
     return f"unknown {what} {given!r}" + (did_you_mean(given, names) or f"; there are {', '.join(names)}")
 
 
 def _bare(name: str) -> str:
-    """Return a name in small letters without accents, its spaces single."""
+    """Return a name in small letters, without accents, with single spaces."""
     letters = unicodedata.normalize("NFD", name.casefold().replace("đ", "d"))
     return " ".join("".join(letter for letter in letters if not unicodedata.combining(letter)).split())

@@ -1,1 +1,1 @@
-"""Administrative units over time, pure."""
+"""Administrative units over time; pure functions."""

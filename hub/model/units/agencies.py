@@ -1,8 +1,9 @@
-"""Agency codes over time: when a province goes into another, its agency's work goes to that province's agency.
+"""Agency codes over time: when a province is merged into another, its agency's work goes to that province's agency.
 
-An agency code of a province is ``Hnn``, its parts behind it (``H42.12.34``), in the older form before it
-(``000.17.22.H56``; Decision 20/2020/QD-TTg). ``Hnn`` belongs to a province by the unit's own claim and is never derived
-from the unit's code. The parts are kept only while the prefix stays: nobody says how they go on elsewhere.
+A province's agency code is ``Hnn``, with its parts after it (``H42.12.34``), or in the older form before it
+(``000.17.22.H56``; Decision 20/2020/QD-TTg). The unit's own claim says to which province ``Hnn`` belongs; it is never
+derived from the unit's code. The parts are kept only while the prefix stays, because nobody states what they become
+elsewhere.
 """
 
 import re
@@ -13,13 +14,13 @@ from datetime import date
 from hub.model.units.graph import FIRST_DAY, LAST_DAY, Unit, UnitGraph
 
 PREFIX_PATTERN = r"(?:^|\.)(H[0-9]{2})(?:\.|$)"
-"""Finds the province's part of an agency code; the same text serves Python and PostgreSQL."""
+"""Finds the province's part of an agency code; Python and PostgreSQL use the same pattern."""
 _PREFIX = re.compile(PREFIX_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
 class AgencySpan:
-    """Which prefix carries on the work of a prefix from a day until another."""
+    """The prefix that carries on the work of a prefix between two days."""
 
     prefix: str
     effective_from: date
@@ -28,13 +29,13 @@ class AgencySpan:
 
 
 def prefix_of(agency: str) -> str | None:
-    """Return the province's prefix of an agency code, None for an agency that is no province's."""
+    """Return the province's prefix of an agency code; None for an agency that is not a province's."""
     found = _PREFIX.search(agency)
     return found[1] if found else None
 
 
 def agency_spans(graph: UnitGraph) -> Iterator[AgencySpan]:
-    """Return for each prefix who carries on its work, when; prefixes that always stay are among them."""
+    """Return for each prefix which prefix carries on its work, and when; prefixes that never change are included."""
     carriers: dict[str, Unit] = {}
     for unit in graph:
         if unit.agency_code is not None:
@@ -46,14 +47,14 @@ def agency_spans(graph: UnitGraph) -> Iterator[AgencySpan]:
 
 
 def agency_on(spans: Mapping[str, list[AgencySpan]], agency: str, on: date) -> str:
-    """Return the agency that carries on the work of an agency on a day; one that is not known carries on itself."""
+    """Return the agency that carries on the work of an agency on a day; an unknown agency carries on its own."""
     prefix = prefix_of(agency)
     span = next((one for one in spans.get(prefix or "", ()) if one.effective_from <= on < one.effective_until), None)
     return agency if span is None or span.now_prefix == prefix else span.now_prefix
 
 
 def spans_by_prefix(graph: UnitGraph) -> dict[str, list[AgencySpan]]:
-    """Return the spans by prefix, as ``agency_on`` takes them."""
+    """Return the spans by prefix, in the form for ``agency_on``."""
     found: dict[str, list[AgencySpan]] = {}
     for span in agency_spans(graph):
         found.setdefault(span.prefix, []).append(span)
@@ -61,12 +62,12 @@ def spans_by_prefix(graph: UnitGraph) -> dict[str, list[AgencySpan]]:
 
 
 def _rank(graph: UnitGraph, unit: Unit) -> tuple[date, date, str, str]:
-    """The unit that has a prefix last speaks for it."""
+    """Order the units with a prefix: the one that has it last decides."""
     return (graph.end_of(unit) or LAST_DAY, unit.valid_from, unit.ref.scheme.value, unit.ref.code)
 
 
 def _spans_of(graph: UnitGraph, prefix: str, unit: Unit) -> Iterator[AgencySpan]:
-    """The prefix itself until its last unit ends, then the prefix of what that unit went into, as far as it is one."""
+    """Yield the prefix until its last unit ends, then the prefix of that unit's successor, if there is only one."""
     since, now = FIRST_DAY, prefix
     for day in graph.changes_after(unit):
         there = graph.resolve(unit.ref, unit.valid_from, day)

@@ -1,12 +1,11 @@
-"""Administrative units over time: a graph of who came after whom, with which any code resolves to any date.
+"""Administrative units over time: a graph of predecessors and successors that resolves any code to any date.
 
 A unit is (scheme, code) over one interval; intervals are half open. An edge leads from an interval that ended to those
-that took its territory over: n to m, any number of hops. What a unit itself says of its successors counts; where it
-says nothing, what others say of their predecessors does; else the next interval of the same code goes on.
+that took over its territory: n to m, any number of hops. What a unit itself says of its successors counts. If it says
+nothing, what others say of their predecessors counts; otherwise the next interval of the same code continues it.
 
-A code alone names no unit: the date at which it was said belongs to it, since codes are used again for other
-territories. Resolving gives EXACT, or AMBIGUOUS with every candidate, or UNKNOWN; a preferred successor is marked and
-never chosen.
+A code alone names no unit: it needs the date on which it was said, because codes are reused for other territories.
+Resolving gives EXACT, or AMBIGUOUS with every candidate, or UNKNOWN. A preferred successor is marked and never chosen.
 """
 
 import itertools
@@ -22,13 +21,13 @@ from hub.model.envelope import UnitScheme
 from hub.model.units.names import folded_unit_name
 
 FIRST_DAY, LAST_DAY = date.min, date.max
-"""Bounds of a span that has none."""
+"""Bounds of a span without a beginning or an end."""
 OLD_LIST_ENDED = date(2025, 7, 1)
-"""Decision 19/2025/QD-TTg: from this day no unit of the list of 2004 stands, whether its own end was said or not."""
+"""Decision 19/2025/QD-TTg: from this day on, no unit of the 2004 list exists, even if its own end was never stated."""
 
 
 class Resolution(StrEnum):
-    """How well a code tells the unit on another date; MANUAL is an officer's choice among the candidates."""
+    """How well a code determines the unit on another date; MANUAL is an officer's choice among the candidates."""
 
     EXACT = "EXACT"
     AMBIGUOUS = "AMBIGUOUS"
@@ -37,7 +36,7 @@ class Resolution(StrEnum):
 
 
 class UnitRef(NamedTuple):
-    """A code and the list it belongs to; names a unit only together with a date."""
+    """A code and the list to which it belongs; it names a unit only together with a date."""
 
     scheme: UnitScheme
     code: str
@@ -45,7 +44,7 @@ class UnitRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What a unit says of a successor or a predecessor: whether all of the older unit went there; a guess is marked."""
+    """What a unit says of a successor or a predecessor: whether the whole older unit went there; guesses are marked."""
 
     ref: UnitRef
     whole: bool = True
@@ -54,9 +53,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit over one interval in which nothing about it changed; ``valid_to`` is the first day it no longer stands.
+    """One unit over one interval in which nothing about it changed; ``valid_to`` is the first day after it.
 
-    ``successors`` and ``predecessors`` are what was said, before the graph makes sense of it.
+    ``successors`` and ``predecessors`` are as stated, before the graph interprets them.
     """
 
     ref: UnitRef
@@ -73,11 +72,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A unit that a code may stand for on a date.
+    """A unit that a code may mean on a date.
 
     Fields:
-        unit: the interval, None when nothing but the code is known of it.
-        whole: every hop took the older unit over whole.
+        unit: the interval; None if only the code is known.
+        whole: every hop took over the older unit as a whole.
         is_default: every split on the way has this as the source's preferred target: a guess.
     """
 
@@ -89,7 +88,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What became of a code: ``said`` is the unit it named when it was said; one candidate when EXACT."""
+    """What became of a code: ``said`` is the unit that it named when it was said; one candidate if EXACT."""
 
     resolution: Resolution
     said: Unit | None
@@ -97,12 +96,12 @@ class Resolved:
 
     @property
     def ref(self) -> UnitRef | None:
-        """The unit's code when it is known for sure."""
+        """The unit's code if it is certain."""
         return self.candidates[0].ref if self.resolution is Resolution.EXACT else None
 
 
 class UnitGraph:
-    """Every interval of every unit, for look-ups at any pair of dates. Immutable once built."""
+    """Every interval of every unit, for look-ups between any two dates. Immutable once built."""
 
     def __init__(self, units: Iterable[Unit]) -> None:
         by_ref: dict[UnitRef, list[Unit]] = defaultdict(list)
@@ -121,11 +120,11 @@ class UnitGraph:
         return self._by_ref.keys()
 
     def intervals(self, ref: UnitRef) -> list[Unit]:
-        """Return a code's intervals, oldest first; empty when no unit ever had it."""
+        """Return a code's intervals, oldest first; empty if no unit ever had it."""
         return list(self._by_ref.get(ref, ()))
 
     def end_of(self, unit: Unit) -> date | None:
-        """Return the first day on which the unit no longer stands, said or implied; None while it does."""
+        """Return the first day on which the unit no longer exists, stated or implied; None if it has no end."""
         return self._ends[id(unit)]
 
     def unit_on(self, ref: UnitRef, day: date) -> Unit | None:
@@ -140,15 +139,15 @@ class UnitGraph:
         return begun[-1] if begun else found[0]
 
     def named(self, name: str, day: date, level: str | None = None) -> list[Unit]:
-        """Return the units of a name that stand on a day, the type left out of the name or not, by code.
+        """Return the units with a name that exist on a day, by code; the name may include the type or not.
 
-        Names are compared folded. Several units may share a name: a name alone is never enough to place an address.
+        Names are compared folded. Several units may share a name: a name alone never determines an address.
         """
         found = self._by_name.get(folded_unit_name(name), ())
         return [unit for unit in found if self._stands(unit, day) and level in (None, unit.level)]
 
     def resolve(self, ref: UnitRef, said_on: date, on: date) -> Resolved:
-        """Return what the unit that a code named on one day is on another day, later or earlier."""
+        """Return what a unit, named by a code on one day, is on another day, later or earlier."""
         said = self.unit_on(ref, said_on)
         if said is None:
             return Resolved(Resolution.UNKNOWN, None, ())
@@ -160,7 +159,7 @@ class UnitGraph:
         return Resolved(Resolution.AMBIGUOUS if partial else _count(candidates), said, candidates)
 
     def successors(self, unit: Unit) -> tuple[Candidate, ...]:
-        """Return the units that took a unit's territory over when it ended."""
+        """Return the units that took over a unit's territory when it ended."""
         return self._after[id(unit)]
 
     def predecessors(self, unit: Unit) -> tuple[Candidate, ...]:
@@ -168,7 +167,7 @@ class UnitGraph:
         return self._befores(unit)
 
     def changes_after(self, unit: Unit) -> list[date]:
-        """Return the days on which what a unit resolves to may change, earliest first."""
+        """Return the days on which the resolution of a unit may change, earliest first."""
         days, waiting, seen = set(), [unit], {id(unit)}
         while waiting:
             one = waiting.pop()
@@ -185,7 +184,7 @@ class UnitGraph:
     def _walk(
         self, start: Unit, has_arrived: Callable[[Unit], bool], step: Callable[[Unit], tuple[Candidate, ...]]
     ) -> tuple[Candidate, ...]:
-        """Follow edges from a unit until each branch has arrived; a branch that ends before it gives nothing."""
+        """Follow edges from a unit until each branch has arrived; a branch that ends before gives nothing."""
         found: dict[UnitRef, Candidate] = {}
         waiting, seen = [Candidate(start.ref, start, True, True)], set()
         while waiting:
@@ -242,13 +241,13 @@ class UnitGraph:
             yield Candidate(edge.ref, self._standing_from(edge.ref, end), edge.whole, edge.is_default)
 
     def _standing_from(self, ref: UnitRef, day: date) -> Unit | None:
-        """The unit of a code that stands on a day, else the first that begins later."""
+        """Return the unit of a code that exists on a day, else the first that begins later."""
         found = self._by_ref.get(ref, [])
         standing = next((other for other in found if self._stands(other, day)), None)
         return standing or next((other for other in found if other.valid_from > day), None)
 
     def _claimed_successors(self) -> dict[tuple[UnitRef, date], tuple[Edge, ...]]:
-        """What units say of their predecessors, turned round: by the predecessor and the day it ended."""
+        """Return what units say of their predecessors, reversed: by the predecessor and the day on which it ended."""
         claimed: dict[tuple[UnitRef, date], list[Edge]] = defaultdict(list)
         for unit in self:
             for edge in unit.predecessors:
@@ -281,5 +280,5 @@ def _count(candidates: tuple[Candidate, ...]) -> Resolution:
 
 
 def _joined(one: Candidate, other: Candidate) -> Candidate:
-    """The same unit reached on two ways: what was split has met again."""
+    """Join a unit that was reached on two paths: a split that was merged again."""
     return Candidate(one.ref, one.unit, one.whole and other.whole, one.is_default or other.is_default)

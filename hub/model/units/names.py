@@ -1,4 +1,4 @@
-"""Names of administrative units as they can be compared: spelling as for any name, hyphens, and the type in front."""
+"""Names of administrative units for comparison: spelling as for any name, hyphens, and the type in front."""
 
 import re
 from functools import cache
@@ -10,11 +10,11 @@ _TYPES = ("thành phố", "thị trấn", "thị xã", "đặc khu", "phường"
 
 
 def folded_unit_name(name: str, without_type: bool = False) -> str:
-    """Return a unit's name such that two spellings of it are equal.
+    """Return a form of a unit's name that is equal for two spellings of it.
 
     Args:
         name: with or without the unit's type.
-        without_type: leave a leading type away, e.g. ``Phường``; a name that is nothing else keeps it.
+        without_type: remove a leading type, e.g. ``Phường``; a name that is only a type keeps it.
     """
     whole = folded(_HYPHENS.sub(" ", name))
     if without_type:
@@ -24,7 +24,7 @@ def folded_unit_name(name: str, without_type: bool = False) -> str:
 
 
 def same_unit_name(one: str, other: str) -> bool:
-    """Return whether two names differ only in spelling, or in that one of them leaves the type away."""
+    """Return whether two names differ only in spelling, or in whether they include the type."""
     first, second = folded_unit_name(one), folded_unit_name(other)
     return first == second or first == folded_unit_name(other, True) or folded_unit_name(one, True) == second
 

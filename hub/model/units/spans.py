@@ -1,7 +1,7 @@
-"""What every code stands for, whenever it was said, from when until when: the graph as a table of spans.
+"""The meaning of every code over time, as a table of spans computed from the graph.
 
-The table is a pure function of the units. It holds changes that are known and not yet in effect beside those that are,
-so it does not change with the day on which it is made.
+The table is a pure function of the units. It holds changes that are already in effect and known changes that are not
+yet, so it does not depend on the day on which it is computed.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from hub.model.units.graph import FIRST_DAY, LAST_DAY, Candidate, Resolution, Re
 
 @dataclass(frozen=True, slots=True)
 class UnitSpan:
-    """A code said between two days, and what it stands for between two others; half open, ``LAST_DAY`` is without end.
+    """A code said between two days, and its meaning between two other days; half open; ``LAST_DAY`` means no end.
 
     Fields:
-        now: the unit, when EXACT.
-        candidates: every unit it may be, when AMBIGUOUS; by code.
+        now: the unit, if EXACT.
+        candidates: every unit that it may be, by code, if AMBIGUOUS.
     """
 
     said: UnitRef
@@ -32,7 +32,7 @@ class UnitSpan:
 
 
 def unit_spans(graph: UnitGraph) -> Iterator[UnitSpan]:
-    """Return the spans of every code; those of one code cover every pair of days once."""
+    """Return the spans of every code; the spans of one code cover every pair of days exactly once."""
     for ref in graph.refs():
         units = graph.intervals(ref)
         starts = [FIRST_DAY, *(unit.valid_from for unit in units[1:]), LAST_DAY]
@@ -43,9 +43,9 @@ def unit_spans(graph: UnitGraph) -> Iterator[UnitSpan]:
 
 
 def _effects(graph: UnitGraph, unit: Unit) -> Iterator[tuple[date, date, Resolved]]:
-    """What a unit resolves to, span after span; days on which nothing about it changes are no bounds.
+    """Yield what a unit resolves to, span after span; days on which this does not change are not bounds.
 
-    Before it began it is itself: a code says nothing of what it was before, and looking ahead is what spans are for.
+    Before it began, the unit resolves to itself: a code says nothing about its past, and spans only look ahead.
     """
     since, now = FIRST_DAY, graph.resolve(unit.ref, unit.valid_from, unit.valid_from)
     for day in graph.changes_after(unit):
