@@ -129,13 +129,13 @@ def leaf_of(relation: str, row: Mapping[str, Any]) -> bytes:
 
 
 def node_of(placed_leaves: bytes) -> bytes:
-    """Return the node of a chunk: 8 bytes of place and 32 of leaf for each row, in the order of places."""
+    """Return the node of a chunk: for each row 8 bytes of place and 32 bytes of leaf, in the order of places."""
     return hashlib.sha256(b"\x01" + placed_leaves).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The consecutive rows of one batch in a chain; ``batch_leaf``: of the batch's own row."""
+    """The consecutive rows of one batch in a chain; ``batch_leaf``: the leaf of the batch's own row."""
 
     batch: int
     batch_leaf: bytes
