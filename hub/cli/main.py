@@ -23,7 +23,7 @@ EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
 _NO_SUCH_TABLE = ("42P01", "42703", "3F000")
-"""SQLSTATE of a table, a column, a schema that is not there."""
+"""SQLSTATEs for a missing table, column or schema."""
 
 _GROUPS = (
     "processes.engine",
@@ -83,7 +83,7 @@ def _before_commands(
         bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Take what stands before a command; note what is closed when the command ends."""
+    """Handle options before the command; close connections when the command ends."""
     from hub.cli.shared.context import close_warehouses
 
     context.call_on_close(close_warehouses)
@@ -119,14 +119,14 @@ def main() -> None:
 
 
 def _show_bug(error: DBAPIError, errors: Console) -> None:
-    """Show where a database refused what the program asked; its message is left out: its details hold rows (I8)."""
+    """Show where a database refused what the program asked. Its message is left out: the details contain rows (I8)."""
     state = getattr(error.orig, "sqlstate", None) or "none"
     errors.print(plain("".join(traceback.format_tb(error.__traceback__))))
     errors.print(styled("[red]bug:[/red] {}, SQLSTATE {}", type(error.orig).__name__, state))
 
 
 def _run() -> object:
-    """Run the command; where tables are missing because nobody has made them, say that instead."""
+    """Run the command; if tables are missing because nobody created them, say that instead."""
     try:
         return build_app()(standalone_mode=False)
     except ProgrammingError as error:

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def check(as_json: AsJson = False) -> None:
     """Check every schema: ids, names, labels, and compatibility of each version with all its ancestors.
 
-    Lists all problems at once; exit code 1 when there are any.
+    It lists all problems at once; exit code 1 if there are any.
 
     **Examples**
 
@@ -51,7 +51,7 @@ def check(as_json: AsJson = False) -> None:
         console = Screen(soft_wrap=True)
         for problem in problems:
             console.print(styled("[red]✗[/red] {}", problem))
-        console.print(f"{len(problems)} problems" if problems else "all schemas are well")
+        console.print(f"{len(problems)} problems" if problems else "all schemas are correct")
     if problems:
         raise typer.Exit(1)
 
@@ -77,7 +77,7 @@ def list_schemas(as_json: AsJson = False) -> None:
 
 def show(
     subject: Annotated[str, typer.Argument(help="Subject, e.g. citizen.changed.")],
-    version: Annotated[int | None, typer.Option(min=1, help="Version; the newest when not given.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Version; by default the newest.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the fields of one schema: type, longest text, class of data, Vietnamese name, meaning.
@@ -129,7 +129,7 @@ def _longest(spec: FieldSpec) -> str:
 
 
 def assign(execute: Execute = False, as_json: AsJson = False) -> None:
-    """Publish new schema files: give each an id and keep its fingerprint in `ids.json`.
+    """Publish new schema files: give each an id and store its fingerprint in `ids.json`.
 
     **Examples**
 
@@ -154,7 +154,7 @@ def push_schemas(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish the schemas to an external Schema Registry, under the ids that they have here.
+    """Publish the schemas to an external Schema Registry, with the ids that they have here.
 
     **Examples**
 
@@ -196,7 +196,7 @@ def serve_schemas(
 
 
 def find_version(catalogue: Catalogue, subject: str, number: int | None) -> SchemaVersion:
-    """Return a subject's version, the newest when no number is given.
+    """Return a subject's version; the newest if no number is given.
 
     Raises:
         ConfigError: there is no such subject or version.

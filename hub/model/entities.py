@@ -26,7 +26,7 @@ CITIZEN = Entity(
     "citizen",
     key=("pin",),
     record_topic=True,
-    show=ShowCommand("citizen", "PIN, CMND-9, social-insurance number or key", "001299000123", "Citizens."),
+    show=ShowCommand("citizen", "PIN, CMND-9, social-insurance number or key", "001299000123", "Citizens (công dân)."),
     aspects=(
         Aspect(
             "person",
@@ -83,7 +83,7 @@ DOSSIER = Entity(
     "dossier",
     key=("dossier_code",),
     record_topic=True,
-    show=ShowCommand("dossier", "dossier code or key", "H42.12.34-250701-0001", "Dossiers."),
+    show=ShowCommand("dossier", "dossier code or key", "H42.12.34-250701-0001", "Dossiers (hồ sơ TTHC)."),
     unknown=Flag.UNKNOWN_DOSSIER,
     aspects=(
         Aspect(
@@ -116,7 +116,9 @@ DOSSIER = Entity(
 PROCEDURE = Entity(
     "procedure",
     key=("procedure_code",),
-    show=ShowCommand("procedure", "procedure code or key", "1.001193", "Procedures of the catalogue."),
+    show=ShowCommand(
+        "procedure", "procedure code or key", "1.001193", "Procedures (thủ tục hành chính) of the catalogue."
+    ),
     named_by=NamedBy("procedure_code", characters=PROCEDURE_CHARACTERS),
     published_by=(
         "the portal publishes the catalogue of procedures; where there is none yet: hub procedures load FILE"

@@ -1,4 +1,4 @@
-"""What a source's events will meet in the hub: its policy, and what the warehouse knows of what they name."""
+"""What a source's events will find in the hub: its policy, and whether the warehouse knows what they refer to."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,10 +31,10 @@ MOST_NAMED = 20
 
 
 class Around:
-    """Judges a source's events by what is there of the hub, and says what could not be looked at."""
+    """Judges a source's events by the hub's policy and warehouse, and says what could not be read."""
 
     def __init__(self, declaration: Declaration, policy: Policy | None, known: dict[str, set[str]] | None) -> None:
-        """Take the policy and what the warehouse knows, by entity; None: it could not be looked at."""
+        """Take the policy, and what the warehouse knows by entity; None: it could not be read."""
         self._declaration = declaration
         self._policy = policy
         self._known = known
@@ -44,7 +44,7 @@ class Around:
         self._refused: Counter[str] = Counter()
 
     def take(self, subject: str, records: Sequence[Record]) -> None:
-        """Count the flags of some records, what the policy refuses of them, and what they name."""
+        """Count the flags of some records, the records that the policy refuses, and what the records refer to."""
         if not records:
             return
         version = load_catalogue().latest(subject)
@@ -78,17 +78,17 @@ class Around:
         return dict(self._flags.most_common())
 
     def told(self) -> dict[str, Any]:
-        """Return what the policy and the warehouse say, as lines, and what is missing there."""
+        """Return what the policy and the warehouse say, as lines, and which referenced things are missing."""
         return {"policy": list(self._of_policy()), "references": list(self._of_references()), "missing": self.missing()}
 
     def _of_policy(self) -> Iterator[str]:
         if self._policy is None:
-            yield "the policy was not looked at: HUB_POLICY is not set. The hub's policy must know this source"
+            yield "the policy was not checked: HUB_POLICY is not set. The hub's policy must know this source"
             return
         yield from (f"warning: {text}" for text in policy_warnings(self._declaration, self._policy, datetime.now(UTC)))
 
     def missing(self) -> dict[str, dict[str, int]]:
-        """Return which named things the warehouse does not know, with how many events name each."""
+        """Return the referenced things that the warehouse does not know, with how many events refer to each."""
         if self._known is None:
             return {}
         found = {}
@@ -109,36 +109,36 @@ class Around:
             says = published_by(entity_named(entity))
             if self._known is None:
                 yield (
-                    f"{stream}: {name} names a {entity}; no warehouse could be looked at. If the hub does not know it, "
-                    f"the event is parked: {says}"
+                    f"{stream}: {name} refers to a {entity}; no warehouse could be reached. If the hub does not know "
+                    f"it, the event is parked: {says}"
                 )
             elif not self._known.get(entity):
                 yield f"{stream}: {name}: the hub knows no {entity} yet, so all these events would be parked: {says}"
         for entity, codes in self.missing().items():
             some = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:MOST_NAMED])
             yield (
-                f"missing: {sum(codes.values()):,} events name {len(codes):,} times a {entity} that the hub does not "
-                f"know, and would be parked: {some}"
+                f"missing: {sum(codes.values()):,} events refer to {len(codes):,} times a {entity} that the hub does "
+                f"not know, and would be parked: {some}"
             )
 
 
 def references_of(subject: str) -> list[Reference]:
-    """Return what events of a subject name by a code that somebody else publishes."""
+    """Return what events of a subject refer to by a code that another source publishes."""
     _, aspect = SUBJECTS[subject]
     return [one for one in aspect.references if entity_named(one.entity).named_by is not None]
 
 
 def published_by(entity: Entity) -> str:
-    """Say who publishes the things of an entity, and what to do where the hub does not know them."""
+    """Say who publishes the things of an entity, and what to do if the hub does not know them."""
     subjects = " or ".join(aspect.subject for aspect in entity.aspects)
-    return entity.published_by or f"a source that the policy lets speak of {subjects} publishes it"
+    return entity.published_by or f"a source that may speak of {subjects} by the policy publishes it"
 
 
 def look_around(declaration: Declaration) -> Around:
-    """Look at the policy and the warehouse, as far as they are there.
+    """Read the policy and the warehouse, as far as they are available.
 
     Raises:
-        ConfigError: the policy does not let the source say what it would say.
+        ConfigError: the policy does not allow what the source would say.
     """
     settings = load_settings()
     policy = load_policy(settings.policy) if settings.policy else None
@@ -152,7 +152,7 @@ def look_around(declaration: Declaration) -> Around:
     try:
         known = known_things(engine)
     except (HubError, DBAPIError):
-        # away, not migrated, or not to be read by this role: then nothing can be said of it
+        # unreachable, not migrated, or not readable by this role: then nothing can be said about it
         known = None
     finally:
         engine.dispose()
@@ -160,10 +160,10 @@ def look_around(declaration: Declaration) -> Around:
 
 
 def known_things(engine: Engine) -> dict[str, set[str]]:
-    """Return the codes that the warehouse knows, by entity: of each what tells it, behind its scheme.
+    """Return the codes that the warehouse knows, by entity: each as its scheme and what identifies it.
 
     Raises:
-        HubError: the warehouse is away, or was not migrated.
+        HubError: the warehouse is unreachable, or was not migrated.
     """
     with translated_errors("reading what the hub knows"), engine.connect() as connection:
         return {
@@ -186,7 +186,7 @@ def _codes_known(aspect: Aspect, by: NamedBy) -> Select[tuple[str, ...]]:
 
 
 def _codes(frame: pl.DataFrame, reference: Reference) -> dict[str, int]:
-    """Count the codes that rows name, in the form of ``known_things``."""
+    """Count the codes that rows refer to, in the form of ``known_things``."""
     by = entity_named(reference.entity).named_by
     assert by is not None  # noqa: S101 - see references_of
     code = pl.col(reference.field).cast(pl.String())
@@ -208,4 +208,4 @@ def _outside(frame: pl.DataFrame, source: Source) -> int:
 
 
 def _no_mark(_: Phase, __: int) -> None:
-    """Nobody watches: these are bytes of our own."""
+    """Do nothing: no watcher is needed for bytes that the hub made itself."""

@@ -1,4 +1,4 @@
-"""``hub connect check``: will a declaration run, and what will come of its rows? Before anything is published."""
+"""``hub connect check``: will a declaration run, and what will its rows become? Before anything is published."""
 
 import os
 import sys
@@ -30,7 +30,9 @@ OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made
 
 def check_command(
     declaration: Declared,
-    offline: Annotated[bool, typer.Option("--offline", help="Only against the schemas; touch no source.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Check only against the schemas; do not connect to the source.")
+    ] = False,
     all_rows: Annotated[
         bool, typer.Option("--all", help="Map every row and sum up what a run would publish and reject.")
     ] = False,
@@ -39,17 +41,19 @@ def check_command(
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check a declaration against the schemas, the source and the policy, and show how one row of each stream maps.
+    """Check a declaration against the schemas, the source (hệ thống nguồn) and the policy (chính sách nguồn).
 
-    Personal values are masked. Every problem is listed at once, with exit code 2. Warnings say what of the source may
-    put changes into a wrong order (coarse times, now(), ids taken ahead), and what to do; they do not fail. Where
-    HUB_POLICY is set: whether the source is known and may speak of these subjects. Where a warehouse can be reached:
-    whether what the events name is known there (procedures, units); else what they name would be parked.
+    It shows how one row of each stream maps; personal values are masked. It lists every problem at once, with exit code
+    2. Warnings say what in the source may put changes into a wrong order (coarse times, now(), ids taken ahead), and
+    what to do; a warning is not a failure. If HUB_POLICY is set, it checks that the policy knows the source and lets it
+    speak of these subjects. If a warehouse can be reached, it checks that the hub knows what the events refer to
+    (procedures, units); if the hub does not know it, the events would be parked.
 
-    Words that no word table has are named, with near ones of the table (of the first 10,000 rows; with `--all` of all).
+    It names words that no word table has, with near words of the table (in the first 10,000 rows; with `--all` in all).
 
-    `--all` maps every row and publishes nothing: events, rejects by reason and field with up to three examples, flags,
-    references that are missing. Exit code 1 when there are rejects, or the hub would refuse events.
+    `--all` maps every row and publishes nothing. It shows events, rejects (dòng chưa ánh xạ được) by reason and field
+    with up to three examples, flags, and missing references. Exit code 1 if there are rejects, or if the hub would
+    refuse events.
 
     **Examples**
 
@@ -111,7 +115,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
 
 
 def samples_of(context: Context, looks_at_words: bool = True) -> list[Sample]:
-    """Return how the first row of each stream maps; with words that no table has, where they are looked for."""
+    """Return how the first row of each stream maps; with unknown words, if they are looked for."""
     found: list[Sample] = []
     for stream in context.declaration.streams:
         for attempt in SHORT_COMMAND.retrying():
@@ -155,7 +159,7 @@ def print_around(told: Mapping[str, Any]) -> None:
 
 
 def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
-    """Print what would come of all rows."""
+    """Print what all rows would become."""
     console = Screen(soft_wrap=True)
     for one in reports:
         rejected = sum(one.rejects.values())

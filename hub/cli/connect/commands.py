@@ -1,4 +1,4 @@
-"""Commands of the group `connect`: run a source's connector, check its declaration, show where it is."""
+"""Commands of the group `connect`: run a source's connector, check its declaration, show its positions."""
 
 import json
 import os
@@ -41,7 +41,9 @@ Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Sources: run a connector, check a declaration, show positions.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Sources (hệ thống nguồn): run a connector, check it, compare, show positions."
+    )
     group.command("run")(run_command)
     group.command("check")(check_command)
     group.command("compare")(compare_command)
@@ -51,26 +53,27 @@ def register(app: typer.Typer) -> None:
 
 
 ONCE_PATIENCE_S = 60.0
-"""``--once`` waits so long for transactions of the source that were open when it began."""
+"""How many seconds ``--once`` waits for transactions of the source that were open when it began."""
 
 
 def run_command(
     declaration: Declared,
-    once: Annotated[bool, typer.Option("--once", help="End when the source has nothing new.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End as soon as the source has nothing new.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="First forget where it was: read everything again, under a new epoch.")
+        bool, typer.Option("--again", help="First forget the position: read everything again, under a new epoch.")
     ] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --again.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Publish a source's rows as events: first all it holds, then what changes.
+    """Publish a source's (hệ thống nguồn) rows as events (sự kiện): first all that it holds, then what changes.
 
-    The position moves only after the broker has confirmed; a row that cannot become an event goes to the connector's
-    table of rejects, and the run goes on. A source or broker that is away is retried for as long as it takes.
-    It needs HUB_KAFKA_BOOTSTRAP and HUB_KEY_SECRET; HUB_DATABASE_URL only where a comparison by schedule is declared.
+    The position (vị trí đọc) moves only after the broker has confirmed. A row that cannot become an event goes to the
+    connector's table of rejects (dòng chưa ánh xạ được), and the run continues. If the source or the broker is
+    unreachable, the run retries until it answers. It needs HUB_KAFKA_BOOTSTRAP and HUB_KEY_SECRET; HUB_DATABASE_URL
+    only if a comparison by schedule is declared.
 
-    `--again` is for a mapping that was wrong (docs/mapping-was-wrong.md): what is read under the new epoch is newer
-    than all that was said before. Give it once; the epoch stays, and later runs go on where this one ended.
+    `--again` is for a mapping that was wrong (docs/mapping-was-wrong.md): what is read under the new epoch counts as
+    newer than everything said before. Give it once; the epoch stays, and later runs continue where this one ended.
 
     **Examples**
 
@@ -117,7 +120,7 @@ def _begin_again(context: Context, reason: str) -> None:
 
 
 def status_command(declaration: Declared, as_json: AsJson = False) -> int:
-    """Show what a source's connector has published, where it stands, what it waits for, and its rejects by reason.
+    """Show what a connector has published, how far it has read (vị trí đọc), what it waits for, its rejects by reason.
 
     **Examples**
 
@@ -167,7 +170,7 @@ def print_states(
     compared: LastComparison | None = None,
     reading: FullReading | None = None,
 ) -> None:
-    """Print where a source's streams stand, its epoch, and what came of its last comparison by schedule."""
+    """Print how far a source's streams are read, its epoch, and the result of its last comparison by schedule."""
     source, epoch = declaration.code, with_epoch(declaration, reading).epoch
     if as_json:
         times = [{"at": _time(state.at), "waits_since": _time(state.waits_since)} for state in states]
@@ -199,13 +202,13 @@ def print_states(
 def _time(moment: datetime | None) -> str | None:
     if moment is None:
         return None
-    # SQLite keeps no time zone; what is stored there is UTC
+    # SQLite stores no time zone; times stored there are UTC
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
 def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
-    """Yield an event that SIGINT and SIGTERM set, and the signals met; the page in hand is finished first."""
+    """Yield an event that SIGINT and SIGTERM set, and the signals received; the current page is finished first."""
     stop = threading.Event()
     signals: list[int] = []
 
@@ -229,7 +232,7 @@ def _progress(quiet: bool) -> Iterator["_Progress"]:
 
 
 class _Progress:
-    """One line that tells how far each stream is."""
+    """One line that shows how far each stream is."""
 
     def __init__(self, console: Console, is_quiet: bool) -> None:
         self._status = None if is_quiet else console.status("reading")

@@ -1,4 +1,4 @@
-"""``hub connect compare``: does the warehouse hold what the source holds? And make it so."""
+"""``hub connect compare``: does the warehouse hold what the source holds? And repair it."""
 
 import os
 import sys
@@ -24,33 +24,36 @@ SETTLE_S = 60.0
 def compare_command(
     declaration: Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")],
     stream: Annotated[
-        str | None, typer.Option("--stream", help="Only the subject of this stream, with all streams that feed it.")
+        str | None,
+        typer.Option("--stream", help="Compare only the subject of this stream, with all streams that feed it."),
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Plan to publish what is missing or differs, and to take back what is gone."),
+        typer.Option("--repair", help="Plan to publish what is missing or differs, and to withdraw what is gone."),
     ] = False,
     execute: Execute = False,
     reason: Reason = None,
     officer: Officer = None,
     allow_gone: Annotated[
         int | None,
-        typer.Option("--allow-gone", min=0, help="How many keys of a subject may be taken back; else 3, or 5 in 100."),
+        typer.Option(
+            "--allow-gone", min=0, help="How many keys of a subject may be withdrawn; default: 3, or 5 in 100."
+        ),
     ] = None,
     source_keys: Annotated[
-        bool, typer.Option("--source-keys", help="Show the source's own keys too; they may be personal.")
+        bool, typer.Option("--source-keys", help="Also show the source's own keys; they may be personal.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many keys of each kind to name.")] = 20,
     settle_s: Annotated[
-        float, typer.Option("--settle", min=0, help="Seconds to wait at most until the hub has merged its log.")
+        float, typer.Option("--settle", min=0, help="Most seconds to wait until the hub has merged its log.")
     ] = SETTLE_S,
     as_json: AsJson = False,
 ) -> int:
-    """Compare what a source holds with what the hub holds of it, key by key. Exit code 1 when they differ.
+    """Compare, key by key, what a source (hệ thống nguồn) holds with what the hub holds of it.
 
-    Finds what a polling connector cannot see: deleted and re-keyed rows, rows that left `where`, rows with old times.
-    Runs where the source and the warehouse can both be reached. What is on its way is told apart and is no difference.
-    Keys are shown by their keyed hash.
+    It finds what a polling connector cannot see: deleted and re-keyed rows, rows that left `where`, rows with old
+    times. Run it where both the source and the warehouse can be reached. Events on their way are shown separately and
+    do not count as differences. Keys are shown by their keyed hash. Exit code 1 if the two sides differ.
 
     **Examples**
 
@@ -103,7 +106,7 @@ def _progress(quiet: bool) -> Iterator["_Progress"]:
 
 
 class _Progress:
-    """One line that tells what is being done and how far it is."""
+    """One line that shows what is being done and how far it is."""
 
     def __init__(self, console: Screen, is_quiet: bool) -> None:
         self._status = None if is_quiet else console.status("comparing")

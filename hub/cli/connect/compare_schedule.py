@@ -1,4 +1,4 @@
-"""Comparisons by schedule, beside a connector that runs: in a thread of its own, so that no event waits for them."""
+"""Comparisons by schedule, next to a running connector: in a separate thread, so that no event waits for them."""
 
 import logging
 import os
@@ -29,16 +29,16 @@ _log = logging.getLogger(__name__)
 SETTLE_S = 300.0
 LOOK_EVERY_S = 1.0
 AGAIN_AFTER_S = 60.0
-"""A comparison that failed is tried again after this time, or after its interval where that is shorter."""
+"""A failed comparison is tried again after this many seconds, or after its interval if that is shorter."""
 
 
 class _StoppedError(Exception):
-    """The connector ends: leave the comparison as it is."""
+    """The connector ends: stop the comparison."""
 
 
 @contextmanager
 def compared_by_schedule(path: Path, settings: Settings, where: Endpoints, once: bool) -> Iterator[None]:
-    """Compare the source of a declaration whenever its schedule says, until the block is left."""
+    """Compare the source of a declaration whenever its schedule says so, until the ``with`` block is left."""
     declared = load_declaration(path).compare
     if declared is None or once:
         yield
@@ -58,7 +58,7 @@ def compared_by_schedule(path: Path, settings: Settings, where: Endpoints, once:
 
 
 class Schedule:
-    """Compares a source again and again; what comes of it is kept in the connector's state and logged."""
+    """Compares a source again and again; results are logged and stored in the connector's state."""
 
     def __init__(self, context: Context, declared: CompareEvery, settings: Settings, where: Endpoints) -> None:
         self._context, self._declared, self._settings, self._where = context, declared, settings, where
@@ -67,11 +67,11 @@ class Schedule:
         self._thread = threading.Thread(target=self._run, name="compare", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a comparison that runs is left at its next page."""
+        """Stop; a running comparison is abandoned at its next page."""
         self._stop.set()
         self._thread.join()
 
@@ -94,7 +94,7 @@ class Schedule:
                 wait_s = min(wait_s, AGAIN_AFTER_S)
             if datetime.now(UTC) < last.at + timedelta(seconds=wait_s):
                 return False
-        # until the first reading is over, all that it has yet to read would only be called moving
+        # until the first reading is over, all that is still unread would only be called moving
         tables = [stream.name for stream in self._context.declaration.streams if stream.kind is Kind.TABLE]
         positions = [self._context.state.position(name) for name in tables]
         return all(position is not None and position.get(PHASE) == CHANGES for position in positions)
@@ -128,7 +128,7 @@ class Schedule:
         try:
             self._store.save(LastComparison(datetime.now(UTC), 0.0, None, {}, f"{error.code}: {error.message}"))
         except HubError:
-            # the source is away: the next look finds out
+            # the source is unreachable: the next look finds out
             self._stop.wait(AGAIN_AFTER_S)
 
     def _tell(self, what: str, done: int, total: int | None) -> None:

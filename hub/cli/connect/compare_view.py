@@ -10,7 +10,7 @@ _WORDS = {
     Kind.MISSING: "missing in the hub",
     Kind.DIFFERS: "other content",
     Kind.LEFT_OVER: "left over in the hub",
-    Kind.ACCOUNTED: "published, with another outcome",
+    Kind.ACCOUNTED: "published, but with another outcome",
     Kind.MOVING: "still moving",
 }
 
@@ -57,14 +57,14 @@ def _print_doubts(console: Screen, found: Compared) -> None:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.unmapped.items()))
         told.append(f"rows that cannot become events: {reasons}")
     if not found.caught_up:
-        told.append("the hub has not merged its log in time: is a worker running? What differs may be on its way")
+        told.append("the hub has not merged its log in time: is a worker running? Differences may be on their way")
     if found.unknown and any(found.counts[kind] for kind in DIFFERENCES):
         told.append(
-            f"how far the connector has read is not known here for {', '.join(found.unknown)}: rows yet to be read "
+            f"how far the connector has read is not known here for {', '.join(found.unknown)}: rows not read yet "
             "count as differences"
         )
     if not found.says_all:
-        told.append("an outbox feeds this subject too: what no table holds is not left over")
+        told.append("an outbox also feeds this subject: what no table holds does not count as left over")
     for line in told:
         console.print(f"{found.subject}: {line}", soft_wrap=True)
 
@@ -74,18 +74,18 @@ def _print_repair(console: Screen, done: SourceCompared, subject: str, executed:
     if plan is None:
         return
     raised = f", {plan.raised:,} of them under a raised version" if plan.raised else ""
-    told = [f"{subject}: publish {plan.publish.height:,}{raised}, take back {plan.revoke.height:,}"]
+    told = [f"{subject}: publish {plan.publish.height:,}{raised}, withdraw {plan.revoke.height:,}"]
     if plan.unable:
         told.append(f"{subject}: {plan.unable:,} cannot win against what the hub has: raise the source's epoch")
     if plan.refusal:
-        told.append(f"{subject}: nothing will be taken back: {plan.refusal}")
+        told.append(f"{subject}: nothing will be withdrawn: {plan.refusal}")
     repaired = done.repaired.get(subject)
     if repaired is not None:
         told.append(
-            f"{subject}: published {repaired.published:,}, took back {repaired.revoked:,}, left alone "
+            f"{subject}: published {repaired.published:,}, withdrew {repaired.revoked:,}, skipped "
             f"{repaired.skipped:,}; {repaired.left:,} still differ"
         )
-        told += [f"{subject}: {count:,} cannot be taken back: {why}" for why, count in repaired.refused.items()]
+        told += [f"{subject}: {count:,} cannot be withdrawn: {why}" for why, count in repaired.refused.items()]
     if not executed and not plan.is_empty:
         told.append("nothing is published; add --execute and --reason")
     for line in told:

@@ -21,10 +21,10 @@ class Repair:
     """How to repair.
 
     Fields:
-        allow_gone: how many keys of a subject may be taken back; None: few.
+        allow_gone: how many keys of a subject may be withdrawn; None: few.
         by: who does it and why; None: only plan.
-        publisher: the way to the log; needed with ``by``.
-        partly: do what may be done where something may not; else nothing is.
+        publisher: publishes to the log; needed with ``by``.
+        partly: repair what may be repaired even if something may not; else nothing is repaired.
     """
 
     allow_gone: int | None = None
@@ -35,7 +35,7 @@ class Repair:
 
 @dataclass(slots=True)
 class SourceCompared:
-    """What became of a source's comparison, subject by subject."""
+    """The results of a source's comparison, subject by subject."""
 
     source: str
     found: list[Compared] = field(default_factory=list)
@@ -46,7 +46,7 @@ class SourceCompared:
 
     @property
     def mended(self) -> list[str]:
-        """Return the subjects of which a repair left nothing that differs."""
+        """Return the subjects for which a repair left no difference."""
         return [
             subject
             for subject, done in self.repaired.items()
@@ -55,11 +55,11 @@ class SourceCompared:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs, or nothing any more."""
+        """Whether nothing differs, or no longer differs after a repair."""
         return all(one.is_equal or one.subject in self.mended for one in self.found)
 
     def as_json(self, most_keys: int) -> dict[str, Any]:
-        """Return all of it as commands print it."""
+        """Return the results as commands print them."""
         subjects = []
         for one in self.found:
             plan, done = self.plans.get(one.subject), self.repaired.get(one.subject)
@@ -76,10 +76,10 @@ class SourceCompared:
 
 
 def subjects_of(context: Context, stream: str | None) -> tuple[list[str], dict[str, str]]:
-    """Return the subjects to compare, and those that cannot be compared with the reason.
+    """Return the subjects to compare, and those that cannot be compared, with the reason.
 
     Raises:
-        ConfigError: there is no stream of that name, or nothing can be compared.
+        ConfigError: there is no stream with that name, or nothing can be compared.
     """
     streams = context.declaration.streams
     if stream is not None:
@@ -103,11 +103,11 @@ def compare_source(
     subjects: Sequence[str],
     repair: Repair | None = None,
 ) -> SourceCompared:
-    """Compare some subjects of a source, repair where asked to, and keep the alerts.
+    """Compare some subjects of a source, repair them if asked to, and keep the alerts.
 
     Raises:
-        ConfigError: what may not be repaired, before anything is sent; or a declaration that does not fit.
-        RetryableError: source, broker or warehouse is away.
+        ConfigError: something may not be repaired (raised before anything is sent), or the declaration does not fit.
+        RetryableError: the source, the broker or the warehouse is unreachable.
     """
     done = SourceCompared(context.declaration.code)
     comparisons = {

@@ -1,4 +1,4 @@
-"""Where a connector stands in its source, in words; ``--json`` has the position as it is stored."""
+"""How far a connector has read its source, in words; ``--json`` has the position as it is stored."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from connectors.access.overlap import MARK
 from connectors.access.reading import AFTER, CHANGES, PHASE, SNAPSHOT
 
 NOT_SHOWN = (AFTER, "witnesses", "identity")
-"""What a position has of keys of rows, which may be a person's number, and of the relations behind a table."""
+"""Parts of a position that are not shown: keys of rows, which may be a person's number, and the table's identity."""
 
 
 def shown_position(position: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a position without keys of rows and without the relations behind its table."""
+    """Return a position without keys of rows and without the identity of its table."""
     return {name: value for name, value in position.items() if name not in NOT_SHOWN} if position else None
 
 
@@ -31,7 +31,7 @@ def position_text(position: Mapping[str, Any] | None) -> str:
 
 
 def _how_far(position: Mapping[str, Any]) -> str | None:
-    """Return how far a stream is read; None where the position is of no known form."""
+    """Return how far a stream is read; None if the position has no known form."""
     if position.get(PHASE) == SNAPSHOT:
         return "first full read under way" if AFTER in position else "first full read"
     if position.get(PHASE) != CHANGES:

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 def rejects_command(
     declaration: Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")],
     stream: Annotated[str | None, typer.Option("--stream", help="Only rejects of this stream.")] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Only rejects of this reason.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Only rejects with this reason.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show the rows that could not become events: the source's own key, and the value that failed, of each.
+    """Show the rejects (dòng chưa ánh xạ được): rows that could not become events, each with its key and failing value.
 
     For the source's side only: keys and values are looked up in the source now, and they may be personal. The hub never
-    sees them, and the connector's state keeps neither. A stream that the declaration no longer has is told as such.
+    sees them, and the connector's state stores neither. Rejects of a stream that is no longer declared are marked.
 
     **Examples**
 
@@ -52,7 +52,7 @@ def rejects_command(
 
 
 def print_rejects(source: str, shown: "list[ShownReject]") -> None:
-    """Print one line for each; nothing in it is cut, so it can be copied."""
+    """Print one line for each reject; nothing is cut off, so it can be copied."""
     console = Screen(soft_wrap=True)
     if not shown:
         console.print(plain(f"{source}: no rejects"))
@@ -67,5 +67,5 @@ def print_rejects(source: str, shown: "list[ShownReject]") -> None:
 
 
 def pairs(values: Mapping[str, str | None]) -> str:
-    """Return values by their names, as one text."""
+    """Return names with their values, as one text."""
     return ", ".join(f"{name} = {'null' if value is None else value!r}" for name, value in values.items())

@@ -36,7 +36,9 @@ _APPLICATION = "hub deadletters"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Records that could never be read: look, send again, mend, discard.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Dead letters (bản ghi bị loại, lưu kèm lý do): look, edit, send again, discard."
+    )
     group.command("list")(list_letters)
     group.command("show")(show)
     group.command("redrive")(redrive)
@@ -53,9 +55,9 @@ def show(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show all that is known of a dead letter: where it was read, what refused it, what was done with it since.
+    """Show all that is known of a dead letter (bản ghi bị loại): where it was read, what refused it, what was done.
 
-    Its bytes may hold personal data: they are shown with `--unmask --reason`, and it is noted who looked.
+    Its bytes may hold personal data: `--unmask --reason` shows them, and the hub records who looked.
 
     **Examples**
 
@@ -69,7 +71,7 @@ def show(
     from hub.operate.records.request import Unmasking
 
     if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: why the bytes are looked at"])
+        raise ConfigError(["--unmask needs --reason: say why you look at the bytes"])
     settings, places = located()
     unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     engine = warehouse(settings, places, _APPLICATION)
@@ -93,10 +95,11 @@ def redrive(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send dead letters into their topic again, as they came or as approved. Prints the plan; `--execute` sends.
+    """Send dead letters (bản ghi bị loại) to their topic again (đưa lại), as they came or as approved.
 
-    Each goes to the partition it came from, with its key, and with the header `hub.origin`. It can be cut off at any
-    time and run again: nothing is lost and nothing is sent twice. What fails again is a new letter.
+    Prints the plan; `--execute` sends. Each letter goes to the partition it came from, with its key, and with the
+    header `hub.origin`. The command may be interrupted at any time and run again: nothing is lost and nothing is sent
+    twice. A record that fails again becomes a new letter.
 
     **Examples**
 
@@ -135,7 +138,7 @@ def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json:
     console = view.console()
     view.say_plan(console, plan)
     if execute:
-        console.print(f"sent {done.sent:,}; {done.found:,} had been sent by a redrive that was cut off")
+        console.print(f"sent {done.sent:,}; {done.found:,} had been sent by an interrupted redrive")
     else:
         console.print("nothing is sent; add --execute and --reason")
 
@@ -145,18 +148,20 @@ def edit(
     value_file: Annotated[Path | None, typer.Option("--value-file", help="File with the whole new value.")] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field. Empty: null; @FILE: a file."),
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="Set a field. Empty means null; @FILE reads the value from a file."
+        ),
     ] = None,
-    rekey: Annotated[bool, typer.Option("--rekey", help="Give it the key that its fields make.")] = False,
+    rekey: Annotated[bool, typer.Option("--rekey", help="Compute its key from its fields.")] = False,
     reason: Why = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a dead letter other bytes, to be approved by another person before they can be redriven.
+    """Give a dead letter other bytes; another person must approve them before they can be redriven.
 
-    The letter stays as it came; the hashes before and after are kept. A field of the key gives the letter the key that
-    belongs to it.
+    The letter itself stays as it came; the hashes before and after are stored. If you set a field of the key, the
+    letter gets the key that belongs to it.
 
     **Examples**
 
@@ -188,10 +193,10 @@ def approve(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve the edit of a dead letter, as a second person with a credential of their own.
+    """Approve the edit of a dead letter, as a second person with your own credential.
 
-    The credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that HUB_APPROVER_CREDENTIAL_FILE
-    names. `hub operators add` lets a person approve.
+    The command asks for the credential, or takes it from HUB_APPROVER_CREDENTIAL or from the file that
+    HUB_APPROVER_CREDENTIAL_FILE names. `hub operators add` allows a person to approve.
 
     **Examples**
 
@@ -231,7 +236,7 @@ def discard(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say that nothing is to be done about dead letters. They stay, with their bytes and with who said so and why.
+    """Close dead letters without doing anything. They stay, with their bytes, and with who decided it and why.
 
     **Examples**
 

@@ -25,15 +25,19 @@ def list_letters(
     since: Since = None,
     until: Until = None,
     state: Annotated[
-        str, typer.Option("--state", help="open, edited, approved, redriven, discarded; undone: the first three; all.")
+        str,
+        typer.Option(
+            "--state", help="open, edited, approved, redriven, discarded; undone means the first three; or all."
+        ),
     ] = "undone",
     limit: Limit = 50,
     by: Annotated[
-        GroupBy | None, typer.Option("--by", help="Count them in groups instead, the largest first; no limit.")
+        GroupBy | None,
+        typer.Option("--by", help="Count them in groups instead, the largest group first, without a limit."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters, the oldest first; and how many there are for each reason.
+    """List dead letters (bản ghi bị loại, lưu kèm lý do), the oldest first; and how many there are for each reason.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Options that commands of dead letters and parked records share, and what they stand for."""
+"""Options that commands of dead letters and parked records share, and their values."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from hub.operate.dead_letters.letters import Wanted
     from hub.operate.dead_letters.redrive import By
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may stand for its topic.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These; else those chosen by options.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may be given for its topic.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Only these; without any, those that the options choose.")
+]
 Cause = Annotated[Reason | None, typer.Option("--cause", help="Only those refused for this reason.")]
-SourceCode = Annotated[str | None, typer.Option("--source", help="Only those of this source, where it could be told.")]
+SourceCode = Annotated[str | None, typer.Option("--source", help="Only those of this source, if the source is known.")]
 TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of this topic or subject.")]
 Since = Annotated[datetime | None, typer.Option("--since", help="Only those written at or after this time, UTC.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Only those written before this time, UTC.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, the oldest first.")]
-Why = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="Most letters or keys, the oldest first.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
 
 
 def wanted_of(
@@ -60,12 +62,12 @@ def by_whom(officer: str | None, reason: str | None) -> "By":
     from hub.operate.dead_letters.redrive import By
 
     if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: why it is done"])
+        raise ConfigError(["--execute needs --reason: say why you do it"])
     return By(actor(officer), reason or "")
 
 
 def bytes_of(path: Path | None) -> bytes | None:
-    """Return a file's bytes; None without a file."""
+    """Return a file's bytes; None if no file is given."""
     try:
         return None if path is None else path.read_bytes()
     except OSError as error:
@@ -73,9 +75,9 @@ def bytes_of(path: Path | None) -> bytes | None:
 
 
 def fields_of(sets: list[str]) -> dict[str, str]:
-    """Return the new values by field; ``FIELD=@FILE`` takes the value from a file, which no list of processes shows."""
+    """Return the new values by field; ``FIELD=@FILE`` reads the value from a file, so that no process list shows it."""
     if wrong := [one for one in sets if "=" not in one]:
-        raise ConfigError([f"--set number {sets.index(one) + 1}: say FIELD=VALUE" for one in wrong])
+        raise ConfigError([f"--set number {sets.index(one) + 1}: give FIELD=VALUE" for one in wrong])
     found = dict(one.split("=", 1) for one in sets)
     return {
         name: (bytes_of(Path(typed[1:])) or b"").decode().rstrip("\r\n") if typed.startswith("@") else typed

@@ -15,15 +15,22 @@ if TYPE_CHECKING:
     from hub.operate.dead_letters.parked import Queue
 
 _Subject = Annotated[str | None, typer.Option("--subject", help="Only events of this subject.")]
-_Source = Annotated[str | None, typer.Option("--source", help="Only keys of which this source said something.")]
-_WaitsFor = Annotated[str | None, typer.Option("--waits-for", help="Only what waits for this, as listed.")]
-_OlderThan = Annotated[float, typer.Option("--older-than", min=0, help="Only what has waited for so many hours.")]
+_Source = Annotated[str | None, typer.Option("--source", help="Only keys about which this source said something.")]
+_WaitsFor = Annotated[
+    str | None, typer.Option("--waits-for", help="Only records that wait for this, as `hub parked list` shows it.")
+]
+_OlderThan = Annotated[
+    float, typer.Option("--older-than", min=0, help="Only records that have waited for this many hours.")
+]
 _APPLICATION = "hub parked"
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Records that wait for what they refer to, and those behind them.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Records (bản ghi) that wait for what they refer to, and later records of their keys.",
+    )
     group.command("list")(list_)
     group.command("show")(show)
     group.command("release")(release)
@@ -36,11 +43,13 @@ def list_(
     source: _Source = None,
     waits_for: _WaitsFor = None,
     older_than: _OlderThan = 0,
-    by_reference: Annotated[bool, typer.Option("--by-reference", help="One line for each thing waited for.")] = False,
+    by_reference: Annotated[
+        bool, typer.Option("--by-reference", help="One line for each thing that records wait for.")
+    ] = False,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits for what, since when, and how many records stand behind; one line per key.
+    """List which records wait for what, since when, and how many more wait behind them; one line per key.
 
     **Examples**
 
@@ -74,7 +83,7 @@ def show(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the records of a key that wait, in the order in which they will go; personal values masked.
+    """Show the waiting records of a key, in the order of their release; personal values masked.
 
     **Examples**
 
@@ -88,7 +97,7 @@ def show(
     from hub.operate.records.request import Unmasking
 
     if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: why the values are looked at"])
+        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
     settings, places = located()
     unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     queue, records = show_queue(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
@@ -111,10 +120,10 @@ def release(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let records in without what they miss, with a flag. Prints the plan; `--execute` publishes the decisions.
+    """Release records without what they refer to, with a flag. Prints the plan; `--execute` publishes the decisions.
 
-    An ID names the whole queue of its key. The decision stands for what the source says of the key later, too, and
-    cannot be undone once the records are in.
+    An ID means the whole queue of its key. The decision (quyết định của cán bộ) also counts for what the source says of
+    the key later, and cannot be undone once the records are released.
 
     **Examples**
 
@@ -128,7 +137,7 @@ def release(
 
     wanted = ParkedWanted(subject, source, waits_for, older_than, tuple(place_of(one) for one in ids or []), limit)
     if wanted == ParkedWanted(limit=limit):
-        raise ConfigError(["say which: an ID, --waits-for, --subject, --source or --older-than"])
+        raise ConfigError(["say which records: an ID, --waits-for, --subject, --source or --older-than"])
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     with translated_errors("reading parked records"), engine.connect() as connection:
@@ -153,16 +162,18 @@ def _say_released(found: "list[Queue]", execute: bool, as_json: bool) -> None:
 
 
 def discard(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The records; those behind them stay.")],
-    approved_by: Annotated[str | None, typer.Option("--approved-by", help="The second person, who approves.")] = None,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The records; records behind them stay.")],
+    approved_by: Annotated[
+        str | None, typer.Option("--approved-by", help="The second person, who approves it.")
+    ] = None,
     reason: Why = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Reject parked records for good, as two people: they get the outcome `rejected` for the reason `DISCARDED`.
+    """Reject parked records permanently, by two people: they get the outcome `rejected` with the reason `DISCARDED`.
 
-    The second person's credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that
+    The command asks for the second person's credential, or takes it from HUB_APPROVER_CREDENTIAL or from the file that
     HUB_APPROVER_CREDENTIAL_FILE names. The records stay in the log.
 
     **Examples**
@@ -182,7 +193,7 @@ def discard(
     if execute:
         by = by_whom(officer, reason)
         if approved_by is None:
-            raise ConfigError(["--execute needs --approved-by: the second person"])
+            raise ConfigError(["--execute needs --approved-by: name the second person"])
         discard_parked(engine, wanted, by, Second(approved_by, credential_of(settings, approved_by)))
     if as_json:
         say_json({"records": [place_text(one.place) for one in found], "executed": execute})

@@ -23,7 +23,7 @@ _WIDTH = 100
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
     group = typer.Typer(
-        no_args_is_help=True, help="Partitions that stand still: a storm of poison records, a bug, another log."
+        no_args_is_help=True, help="Stopped partitions: after many poison records, a bug, or another log."
     )
     group.command("list")(list_)
     group.command("resume")(resume)
@@ -31,10 +31,10 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    with_resumed: Annotated[bool, typer.Option("--all", help="Also those that flow again.")] = False,
+    with_resumed: Annotated[bool, typer.Option("--all", help="Also those that were resumed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the partitions that stand still, where and why; exit code 1 when there are any.
+    """List the stopped partitions, where and why they stopped; exit code 1 if there are any.
 
     **Examples**
 
@@ -50,27 +50,27 @@ def list_(
     elif found:
         Screen(width=_WIDTH).print(_listed(found))
     else:
-        say("every partition flows")
+        say("no partition is stopped")
     if any(stop.is_standing for stop in found):
         raise typer.Exit(1)
 
 
 def resume(
-    partition: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="A subject may stand for its topic.")],
+    partition: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="A subject may be given for its topic.")],
     accept_poison: Annotated[
-        int, typer.Option("--accept-poison", min=0, help="So many poison records may become dead letters.")
+        int, typer.Option("--accept-poison", min=0, help="How many poison records may become dead letters.")
     ] = 0,
     reason: Why = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a stopped partition go on from its stored offset. Prints the plan; `--execute` does it.
+    """Resume a stopped partition from its stored offset. Prints the plan; `--execute` does it.
 
-    First mend the cause: update the hub or its policy, or stop the producer. Without `--accept-poison` the count of
-    poison records goes on as if there had been no stop: where they are still poison, the partition stops again at the
-    same record. `--accept-poison N` lets N of them become dead letters, which can be redriven later; after them the
-    count begins again at zero.
+    First remove the cause: update the hub or its policy, or stop the producer. Without `--accept-poison` the count of
+    poison records (bản ghi không xử lý được) continues as if there had been no stop: if they are still poison, the
+    partition stops again at the same record. `--accept-poison N` lets N of them become dead letters, which can be
+    redriven later; after them the count begins again at zero.
 
     **Examples**
 
@@ -100,13 +100,13 @@ def resume(
 
 
 def what_stops_it_again(plan: "ResumePlan") -> str:
-    """Say what an operator may rely on: when the partition stops again."""
+    """Say when the partition stops again, so that the operator can rely on it."""
     stop, accepted = plan.stop, plan.accept_poison
     if stop.cause is not StopCause.STORM:
         return "if the cause is still there, it stops again at the same place"
     if not accepted:
         return (
-            f"none is accepted, so the count goes on: it stops again at {stop.place}@{stop.poison_offset} at the "
+            f"none is accepted, so the count continues: it stops again at {stop.place}@{stop.poison_offset} at the "
             "latest, if that record is still poison"
         )
     limits = stop.limits

@@ -129,7 +129,7 @@ def _facts(letter: ShownLetter) -> list[tuple[str, str]]:
         ("on the log", _on_the_log(letter)),
         *((f"header {name}", text) for name, text in _headers(letter).items()),
         ("read by", f"{one.worker or '?'} at {one.recorded_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("source", one.source or "cannot be told"),
+        ("source", one.source or "not known"),
         ("schema id", "none" if one.schema_id is None else str(one.schema_id)),
         ("value", f"{one.value_bytes:,} bytes, sha256 {one.sha256}"),
         ("key", key_text(one.key, letter.is_masked)),
@@ -158,12 +158,12 @@ def _headers(letter: ShownLetter) -> Mapping[str, str]:
 
 
 def key_text(key: bytes | None, is_masked: bool) -> str:
-    """Return a key as text: one of the hub's own says nothing of a person, another may."""
+    """Return a key as text: the hub's own keys say nothing about a person; others may."""
     if key is None:
-        return "none kept"
+        return "none stored"
     if len(key) == KEY_BYTES:
         return str(UUID(bytes=key))
-    return f"{len(key)} bytes, none of the hub's" if is_masked else key.hex()
+    return f"{len(key)} bytes, not a key of the hub" if is_masked else key.hex()
 
 
 def _stack(stack: Sequence[Mapping[str, Any]]) -> Table:
@@ -231,7 +231,7 @@ def as_json(one: Letter) -> dict[str, Any]:
 
 
 def shown_as_json(letter: ShownLetter) -> dict[str, Any]:
-    """Return all that is known of a letter; bytes only when they were unmasked."""
+    """Return all that is known of a letter; bytes only if they were unmasked."""
     landing = letter.landing
     found = as_json(letter.letter) | {
         "masked": letter.is_masked,
@@ -278,7 +278,7 @@ def say_plan(to: Console, plan: RedrivePlan) -> None:
     for place, why in plan.left_out:
         to.print(plain(f"left out: {place_text(place)}: {why}"))
     if plan.interrupted:
-        to.print(f"{plan.interrupted:,} of a redrive that was cut off: looked for in the log first")
+        to.print(f"{plan.interrupted:,} letters of an interrupted redrive: they are searched in the log first")
     to.print(f"to send: {len(plan.letters):,}")
 
 

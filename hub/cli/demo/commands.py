@@ -1,4 +1,4 @@
-"""``hub demo``: midnight in Ninh Bình, end to end on an engine of its own."""
+"""``hub demo``: midnight in Ninh Bình, end to end on its own engine."""
 
 import signal
 import time
@@ -40,18 +40,18 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running, to look around.")] = False,
     operator: Annotated[
-        bool, typer.Option("--operator", help="With a second act: a bad mapping is found, replayed and mended.")
+        bool, typer.Option("--operator", help="With a second act: a bad mapping is found, replayed and corrected.")
     ] = False,
     data_dir: _Folder = None,
 ) -> None:
     """Play "midnight in Ninh Bình": five source databases, Kafka, the worker, the warehouse, the portal's topics.
 
-    Invented people and dossiers of three provinces travel through the reform of 1 July 2025: three old systems end, a
-    new one takes over, PostgreSQL is stopped, a worker is killed, bad records come in. At the end every record is
-    given its outcome.
+    Invented people and dossiers (hồ sơ) of three provinces go through the reform of 1 July 2025: three old systems end,
+    a new one takes over, PostgreSQL is stopped, a worker is killed, bad records arrive. At the end the demo shows the
+    outcome of every record.
 
-    Exit code 0 when the ledger is balanced and the portal shows what the warehouse holds (and, with --operator, all is
-    mended), 1 otherwise.
+    Exit code 0 if the ledger is balanced and the portal shows what the warehouse holds (and, with --operator,
+    everything is corrected), else 1.
 
     **Examples**
 
@@ -83,7 +83,7 @@ def _show(ended: Ended, folder: Path, as_json: bool) -> None:
 
 
 def _wide(console: Console) -> Console:
-    """Give a file or pipe the width the account is made for; a terminal keeps its own."""
+    """Give a file or pipe the width that the account needs; a terminal keeps its own."""
     return console if console.is_terminal else Screen(width=WIDTH)
 
 
@@ -101,7 +101,7 @@ def _tell_what_runs(console: Console, folder: Path, ended: Ended) -> None:
     console.print(styled("\n[bold]Everything still runs.[/bold] To look around:"))
     for command in ("hub ledger", "hub portal tail", "hub status"):
         console.print(f"  HUB_DATA_DIR={folder} {command}", soft_wrap=True)
-    console.print("To stop worker, share, and then the engine (the next demo does it as well):")
+    console.print("To stop the worker, share and then the engine (the next demo does the same):")
     console.print(f"  kill {processes}; hub down --data-dir {folder}", soft_wrap=True)
 
 

@@ -15,7 +15,7 @@ from hub.operate.ledger.quality import totals
 from hub.topology import subject_of
 
 WIDTH = 100
-"""Columns that the account needs and fits."""
+"""The width of the account."""
 
 _NBSP = "\N{NO-BREAK SPACE}"
 

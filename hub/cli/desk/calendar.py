@@ -1,4 +1,4 @@
-"""``hub calendar``: the working days that deadlines are reckoned by."""
+"""``hub calendar``: the working days (ngày làm việc) from which deadlines are computed."""
 
 import getpass
 from typing import Annotated, Any
@@ -15,16 +15,18 @@ from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_cal
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The calendar of working days that deadlines are reckoned by.")
+    group = typer.Typer(
+        no_args_is_help=True, help="The calendar of working days (ngày làm việc), from which deadlines are computed."
+    )
     group.command("show")(show)
     group.command("reckon")(reckon)
     app.add_typer(group, name="calendar")
 
 
 def show(as_json: AsJson = False) -> None:
-    """Show the days off of the calendar that the settings name, and how many deadlines each calendar has reckoned.
+    """Show the days off in the calendar that the settings name, and how many deadlines each calendar has computed.
 
-    Days marked with ? were not read in a published decision: look them up before relying on them.
+    A day marked with ? was not found in a published decision: look it up before you rely on it.
 
     **Examples**
 
@@ -76,12 +78,14 @@ def _days_off(off: tuple[DaysOff, ...]) -> Table:
 
 def reckon(
     execute: Execute = False,
-    reason: Annotated[str | None, typer.Option(help="Why; kept with who did it. Needed with --execute.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; stored together with who did it. Needed with --execute.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the calendar of the settings in force and reckon the deadlines of open dossiers by it.
+    """Put the calendar of the settings in force and compute the deadlines of open dossiers (hồ sơ) with it.
 
-    Dossiers that have ended keep the calendar they were judged by. Batches wait while some dossiers are reckoned.
+    Ended dossiers keep the calendar by which they were judged. Batches wait while deadlines are being computed.
 
     **Examples**
 
@@ -102,5 +106,5 @@ def reckon(
     if as_json:
         say_json({"version": days.version, "dossiers": count, "executed": execute})
     else:
-        said = "were reckoned" if execute else "would be reckoned; add --execute --reason TEXT"
+        said = "got new deadlines" if execute else "would get new deadlines; add --execute --reason TEXT"
         Screen().print(f"calendar {days.version}: {count:,} open dossiers {said}")

@@ -14,14 +14,14 @@ from hub.cli.shared.screen import say, say_json, screen
 if TYPE_CHECKING:
     from hub.operate.desk.operators import Operator
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="Code by which the person is known; never a full name.")]
-_Reason = Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="Code of the person; never a full name.")]
+_Reason = Annotated[str, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
 _APPLICATION = "hub operators"
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="People who may approve what another has prepared.")
+    group = typer.Typer(no_args_is_help=True, help="People who may approve what another person has prepared.")
     group.command("add")(add)
     group.command("list")(list_)
     group.command("unlock")(unlock)
@@ -34,18 +34,19 @@ def add(
     reason: _Reason,
     approved_by: Annotated[
         str | None,
-        typer.Option("--approved-by", help="Operator who agrees; for a new credential of one's own, oneself."),
+        typer.Option("--approved-by", help="Operator who approves it; for your own new credential, yourself."),
     ] = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a person approve edits and discards; or give one who may a new credential.
+    """Allow a person to approve edits and discards; or give an operator a new credential.
 
-    The first operator of a warehouse needs nobody. All others, and a new credential, need another operator, whose
-    credential is asked for, or taken from HUB_APPROVER_CREDENTIAL or the file that HUB_APPROVER_CREDENTIAL_FILE names.
-    Who knows their credential changes it alone: they approve it themselves. The new credential is asked for, or taken
-    from HUB_NEW_CREDENTIAL or the file that HUB_NEW_CREDENTIAL_FILE names. Only its scrypt hash is kept.
+    The first operator of a warehouse needs no approval. For every other operator, and for a new credential, another
+    operator must approve it. The command asks for that operator's credential, or takes it from HUB_APPROVER_CREDENTIAL
+    or from the file that HUB_APPROVER_CREDENTIAL_FILE names. If you know your own credential, you may change it alone
+    and approve it yourself. The command asks for the new credential, or takes it from HUB_NEW_CREDENTIAL or from the
+    file that HUB_NEW_CREDENTIAL_FILE names. Only its scrypt hash is stored.
 
     **Examples**
 
@@ -62,11 +63,11 @@ def add(
         second = Second(approved_by, credential_of(settings, approved_by)) if approved_by else None
         credential = new_credential_of(settings, name)
         add_operator(warehouse(settings, places, _APPLICATION), name, credential, actor(officer), reason, second)
-    _say(name, f"{name} may approve", f"{name} would be let approve", execute, as_json)
+    _say(name, f"{name} may approve", f"{name} would be allowed to approve", execute, as_json)
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List active, locked and disabled operators, with wrong tries of their credentials.
+    """List active, locked and disabled operators, with the wrong tries of their credentials.
 
     **Examples**
 
@@ -97,14 +98,16 @@ def list_(as_json: AsJson = False) -> None:
 def unlock(
     name: _Name,
     reason: _Reason,
-    approved_by: Annotated[str, typer.Option("--approved-by", help="Operator who agrees; not who is unlocked.")],
+    approved_by: Annotated[
+        str, typer.Option("--approved-by", help="Operator who approves it; not the one who is unlocked.")
+    ],
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a person approve again whose credential was given wrongly too often; another operator agrees.
+    """Unlock an operator whose credential was wrong too often; another operator must approve it.
 
-    Their credential stays. If they have forgotten it, `hub operators add` gives them another.
+    The credential stays the same. If it was forgotten, `hub operators add` gives a new one.
 
     **Examples**
 
@@ -118,13 +121,13 @@ def unlock(
     if execute:
         second = Second(approved_by, credential_of(settings, approved_by))
         unlock_operator(warehouse(settings, places, _APPLICATION), name, actor(officer), reason, second)
-    _say(name, f"{name} may approve again", f"{name} would be let approve again", execute, as_json)
+    _say(name, f"{name} may approve again", f"{name} would be allowed to approve again", execute, as_json)
 
 
 def disable(
     name: _Name, reason: _Reason, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
 ) -> None:
-    """Take a person's right to approve away at once; what they approved before stands. The last one stays.
+    """End a person's right to approve at once; earlier approvals stay valid. The last operator cannot be disabled.
 
     **Examples**
 
@@ -136,7 +139,7 @@ def disable(
     settings, places = located()
     if execute:
         disable_operator(warehouse(settings, places, _APPLICATION), name, actor(officer), reason)
-    _say(name, f"{name} may not approve any more", f"{name} would not be let approve any more", execute, as_json)
+    _say(name, f"{name} may not approve any more", f"{name} would not be allowed to approve any more", execute, as_json)
 
 
 def _say(name: str, done: str, planned: str, executed: bool, as_json: bool) -> None:

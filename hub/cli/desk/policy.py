@@ -25,7 +25,10 @@ _MOST_CHANGES = 60
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The policy: who may speak of what, with which authority.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="The policy (chính sách nguồn): who may speak of what, with which authority (thẩm quyền dữ liệu).",
+    )
     group.command("show")(show)
     group.command("plan")(plan)
     group.command("apply")(apply)
@@ -33,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(as_json: AsJson = False) -> None:
-    """Show the policy in force, and whether the file that the settings name is the same.
+    """Show the policy in force (chính sách đang áp dụng), and whether the file that the settings name is the same.
 
     **Examples**
 
@@ -50,18 +53,20 @@ def show(as_json: AsJson = False) -> None:
         return
     console = Screen(soft_wrap=False)
     if applied is None:
-        console.print("no policy is in force yet: the first worker that starts applies its file")
+        console.print("no policy is in force yet: the first worker to start applies its file")
         return
     by = f"applied {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC by {applied.applied_by}"
     console.print(styled("policy [bold]{}[/bold], {}", applied.policy.digest[:_DIGEST], by))
     console.print(_sources(applied.policy))
     same = applied.policy.digest == file.digest
     where = policy_path(settings)
-    console.print(f"{where} is the policy in force" if same else styled("[yellow]{} is another one[/yellow]", where))
+    console.print(
+        f"{where} is the policy in force" if same else styled("[yellow]{} is a different policy[/yellow]", where)
+    )
 
 
 def plan(file: _File, as_json: AsJson = False) -> None:
-    """Show what applying a policy file would change, counted by doing it in a transaction that is rolled back.
+    """Show what applying a policy file would change; it is counted by doing it in a transaction that is rolled back.
 
     **Examples**
 
@@ -85,9 +90,9 @@ def apply(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a policy the one in force and decide again what it changes; all of it or nothing.
+    """Put a policy (chính sách nguồn) in force and decide again what it changes; all of it or nothing.
 
-    No batch commits meanwhile. Workers that were started with the policy before stop; start them with this one.
+    No batch commits meanwhile. Workers that were started with the old policy stop; start them with the new one.
 
     **Examples**
 
@@ -101,7 +106,7 @@ def apply(
         plan(file, as_json)
         return
     if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: why the policy is changed"])
+        raise ConfigError(["--execute needs --reason: say why you change the policy"])
     policy = load_policy(file)
     settings, places = located()
     done = apply_policy(warehouse(settings, places, "hub policy apply"), policy, actor(officer), reason or "")

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from hub.operate.desk.reviews import DecisionPlan
     from hub.operate.records.questions import Question
 
-_Number = Annotated[str, typer.Argument(metavar="ID", help="C12: a conflict, R5: a review; as `hub review list` says.")]
+_Number = Annotated[str, typer.Argument(metavar="ID", help="C12: a conflict, R5: a review; see `hub review list`.")]
 _Execute = Annotated[
-    bool, typer.Option("--execute", help="Publish it; without this, only what it would do is printed.")
+    bool, typer.Option("--execute", help="Publish it; without this, the command only prints what it would do.")
 ]
 _WIDTH = 100
 
 
 class Word(StrEnum):
-    """What an officer may say, as it is typed."""
+    """What an officer may decide, as it is typed."""
 
     KEEP = "keep"
     TAKE = "take"
@@ -35,7 +35,10 @@ class Word(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Conflicts and reviews: what waits for an officer.")
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Conflicts (mâu thuẫn dữ liệu) and reviews (yêu cầu rà soát): what waits for an officer.",
+    )
     group.command("list")(list_)
     group.command("show")(show)
     group.command("decide")(decide)
@@ -45,12 +48,14 @@ def register(app: typer.Typer) -> None:
 def list_(
     kind: Annotated[ReviewKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
     aspect: Annotated[str | None, typer.Option("--aspect", help="Only of this aspect, e.g. citizen.person.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Only those that this source is part of.")] = None,
-    older_than: Annotated[float, typer.Option("--older-than", min=0, help="Only those open for so many hours.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    source: Annotated[str | None, typer.Option("--source", help="Only those in which this source takes part.")] = None,
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, help="Only those that have been open for this many hours.")
+    ] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most questions to list.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List open conflicts and reviews, the oldest first; and how many there are of each kind.
+    """List open conflicts (mâu thuẫn dữ liệu) and reviews (yêu cầu rà soát), the oldest first, and their numbers.
 
     **Examples**
 
@@ -79,11 +84,11 @@ def list_(
 def show(
     number: _Number,
     unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why they are looked at.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why you look at them; needed with --unmask.")] = None,
     officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a conflict or review with the claims it is about, side by side; personal values masked.
+    """Show a conflict or review with its claims (dữ liệu theo nguồn) next to each other; personal values masked.
 
     **Examples**
 
@@ -97,7 +102,7 @@ def show(
     from hub.operate.records.request import Unmasking
 
     if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: why the values are looked at"])
+        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
     settings, places = located()
     unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     found = show_question(warehouse(settings, places, "hub review"), number, unmasking)
@@ -118,17 +123,18 @@ def show(
 
 def decide(
     number: _Number,
-    word: Annotated[Word, typer.Argument(metavar="keep|take|wait", help="What is decided.")],
+    word: Annotated[Word, typer.Argument(metavar="keep|take|wait", help="The decision.")],
     officer: Annotated[str, typer.Option("--officer", help="Code of the officer; never a name.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, without personal data: it is kept for ever.")],
-    choose: Annotated[str | None, typer.Option("--choose", help="Code of the candidate that is taken.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")],
+    choose: Annotated[str | None, typer.Option("--choose", help="Code of the candidate to take.")] = None,
     execute: _Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide a conflict or review. Prints what it would do; `--execute` publishes the decision as an event.
+    """Decide a conflict or review (quyết định của cán bộ). Prints the effect; `--execute` publishes the decision.
 
-    `keep` leaves the record as it is, `take` takes the other, `wait` leaves the question open with the reason. The
-    decision counts for what the sources say now: what they say later is asked about again. A later one replaces it.
+    `keep` leaves the record (bản ghi chuẩn) as it is, `take` takes the other value, `wait` leaves the question open and
+    stores the reason. The decision counts for what the sources say now; if a source says something new later, the hub
+    asks again. A later decision replaces an earlier one.
 
     **Examples**
 
@@ -183,7 +189,7 @@ def _listed(questions: list["Question"]) -> Table:
 
 
 def _as_json(question: "Question") -> dict[str, Any]:
-    """Return a question without its detail, which may hold personal values."""
+    """Return a question without its detail, which may contain personal values."""
     of, noted = question.of, question.noted
     return {
         "id": question.number,

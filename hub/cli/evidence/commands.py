@@ -1,4 +1,4 @@
-"""``hub audit``: the evidence: how it stands, whether it is whole, proof of one event, search, keys, retention.
+"""``hub audit``: the evidence: its state, whether it is whole, proof of one event, search, keys, retention.
 
 The parameters of a command are its options: more than six.
 """
@@ -17,16 +17,18 @@ from hub.cli.shared.options import AsJson, Execute
 from hub.cli.shared.screen import Screen, json_text, say_json
 from hub.model.errors import ConfigError
 
-_Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept for ever, without personal data.")]
+_Reason = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
 _Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")]
 _Keys = Annotated[
-    list[str] | None, typer.Option("--key", help="Public key that is trusted: 64 hex digits or a file; repeatable.")
+    list[str] | None, typer.Option("--key", help="Public key that you trust: 64 hex digits or a file; may be repeated.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The evidence: seals, signed heads, proofs (docs/evidence.md).")
+    group = typer.Typer(
+        no_args_is_help=True, help="The evidence: seals (dấu niêm phong), signed heads, proofs (docs/evidence.md)."
+    )
     for name, command in (
         ("status", status),
         ("verify", verify),
@@ -43,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show what is sealed, signed and published; exit code 1 when evidence is late or unprotected.
+    """Show what is sealed, signed and published; exit code 1 if evidence is late or unprotected.
 
     **Examples**
 
@@ -70,7 +72,7 @@ def checker(
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("check_evidence.py"),
     as_json: AsJson = False,
 ) -> None:
-    """Write the program that checks a bundle where this package is not installed: one file; and print its SHA-256.
+    """Write the program that checks a bundle on a machine without this package: one file; and print its SHA-256.
 
     It needs Python 3.11 or newer and the package `cryptography`.
 
@@ -92,15 +94,15 @@ def verify(
     log: Annotated[str | None, typer.Option("--log", help="Only this topic, or topic/partition.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="Rows sealed on this day or later, YYYY-MM-DD.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Rows sealed on this day or before.")] = None,
-    with_bytes: Annotated[bool, typer.Option("--bytes", help="Also against the bytes of the log.")] = False,
-    no_kafka: Annotated[bool, typer.Option("--no-kafka", help="Leave out the heads as published.")] = False,
+    with_bytes: Annotated[bool, typer.Option("--bytes", help="Also compare with the bytes in the log.")] = False,
+    no_kafka: Annotated[bool, typer.Option("--no-kafka", help="Do not read the published heads.")] = False,
     key: _Keys = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify audit rows against their seals, seals against signed heads, and those against the heads as published.
+    """Verify audit rows against their seals, seals against signed heads, and stored heads against the published heads.
 
-    Names what is wrong and where: rows that were deleted, inserted, reordered or altered, seals and heads that are
-    missing or changed. Every link and head is checked; rows in the range only. Exit code 1 when something is wrong.
+    It names what is wrong and where: rows that were deleted, inserted, reordered or altered; seals and heads that are
+    missing or changed. It checks every link and head, but rows only in the range. Exit code 1 if something is wrong.
 
     **Examples**
 
@@ -127,9 +129,10 @@ def prove(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Id of the event, a UUID.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; else standard output.")] = None,
 ) -> None:
-    """Write a bundle that proves what the hub recorded of an event; `hub audit check` verifies it anywhere.
+    """Write a bundle that proves what the hub recorded about an event; `hub audit check` verifies it anywhere.
 
-    The bundle holds keys, codes and hashes, no personal value. A released event has a proof of each of its rows.
+    The bundle contains keys, codes and hashes, but no personal value. A released event has a proof for each of its
+    rows.
 
     **Examples**
 
@@ -158,7 +161,7 @@ def check(
     key: Annotated[str, typer.Option("--key", help="The hub's public key: 64 hex digits, or a file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a bundle with a public key and nothing else: no Kafka, no PostgreSQL, no setting. Exit code 1 if it fails.
+    """Check a bundle with a public key alone: no Kafka, no PostgreSQL, no setting. Exit code 1 if the check fails.
 
     **Examples**
 
@@ -188,19 +191,19 @@ def _row(content: dict[str, Any]) -> Any:
 
 
 def search(
-    entity: Annotated[str | None, typer.Option("--entity", help="With a code in --key: of which entity.")] = None,
-    key: Annotated[str | None, typer.Option("--key", help="Key of the hub, or with --entity a code.")] = None,
+    entity: Annotated[str | None, typer.Option("--entity", help="If --key is a code: the code's entity.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="A key of the hub; with --entity, a code.")] = None,
     source: Annotated[str | None, typer.Option("--source", help="Events of this source.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Actions of this officer or user.")] = None,
-    purpose: Annotated[str | None, typer.Option("--purpose", help="Actions whose reason holds this text.")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="Actions whose reason contains this text.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="From this day or time on.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Until this day or time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many events, and so many actions.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most events to show, and most actions.")] = 100,
     reason: _Reason = None,
     officer: _Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search events and people's actions by key, source, officer, purpose and time; that you searched is noted.
+    """Search events and people's actions by key, source, officer, purpose and time; the hub records your search.
 
     **Examples**
 
@@ -212,7 +215,7 @@ def search(
     from hub.cli.evidence.view import show_found
 
     if not (reason or "").strip():
-        raise ConfigError(["--reason is needed: why it is searched for"])
+        raise ConfigError(["--reason is needed: say why you search"])
     asked = {"entity": entity, "key": key, "source": source, "by": by, "purpose": purpose}
     found = searched(asked, (since, until), limit, (officer, reason or ""))
     if as_json:
@@ -222,12 +225,12 @@ def search(
 
 
 def keygen(
-    file: Annotated[Path, typer.Argument(help="New file for the private key; readable by its owner only.")],
+    file: Annotated[Path, typer.Argument(help="New file for the private key; only its owner can read it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a key that signs evidence: set HUB_SIGNING_KEY_FILE to it, and give the public key to the auditors.
+    """Create a key that signs evidence. Set HUB_SIGNING_KEY_FILE to it, and give the public key to the auditors.
 
-    A worker reads the file at each signing: replacing it is a rotation.
+    A worker reads the file at each signing: to rotate the key, replace the file.
 
     **Examples**
 
@@ -245,7 +248,7 @@ def keygen(
 
 
 def keys(as_json: AsJson = False) -> None:
-    """List the keys that heads were signed with, and which heads.
+    """List the keys that signed heads, and which heads.
 
     **Examples**
 
@@ -271,7 +274,7 @@ def retention(
 ) -> None:
     """Drop the months of the audit log that are older than HUB_AUDIT_RETENTION_MONTHS, each verified first.
 
-    A month is dropped only when all its rows are sealed, in a published head, and as they were sealed. The seals stay.
+    A month is dropped only if all its rows are sealed, covered by a published head, and unchanged. The seals stay.
 
     **Examples**
 
@@ -284,7 +287,7 @@ def retention(
     from hub.warehouse.database import translated_errors
 
     if execute and not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: why the months are dropped"])
+        raise ConfigError(["--execute needs --reason: say why you drop the months"])
     settings, places = located()
     engine = warehouse(settings, places, "hub audit")
     with counting("rows verified") as progress, translated_errors("planning"), engine.connect() as connection:
@@ -310,4 +313,4 @@ def _uuid(value: str, name: str) -> UUID:
     try:
         return UUID(value)
     except ValueError as error:
-        raise ConfigError([f"{name}: is no UUID"]) from error
+        raise ConfigError([f"{name}: is not a UUID"]) from error

@@ -1,4 +1,4 @@
-"""What ``hub audit search`` asks: codes become keys, words become times."""
+"""What ``hub audit search`` asks for: codes become keys, words become times."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -21,7 +21,7 @@ def searched(
     """Return what is found; ``who``: the officer's code, and why.
 
     Raises:
-        ConfigError: what is asked makes no sense.
+        ConfigError: the options do not fit together.
     """
     settings, places = located()
     since, until = (
@@ -53,7 +53,7 @@ def keys_asked(connection: Connection, entity: str | None, key: str | None, secr
         try:
             return (UUID(key),)
         except ValueError as error:
-            raise ConfigError(["--key: is no key of the hub; give a code together with --entity"]) from error
+            raise ConfigError(["--key: is not a key of the hub; give a code together with --entity"]) from error
     if entity not in {of.name for of in ENTITIES}:
         raise ConfigError([f"--entity: one of {', '.join(of.name for of in ENTITIES)}"])
     keys = find_keys(connection, entity_named(entity), key, secret)

@@ -1,4 +1,4 @@
-"""What ``hub audit verify`` looks at, one after the other, with progress."""
+"""What ``hub audit verify`` checks, one thing after the other, with progress."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ def verified(
         settings: of the command.
         places: of Kafka and PostgreSQL.
         wanted: whose rows are read.
-        how: whether the log's bytes are read too; whether the published heads are left out.
+        how: whether the log's bytes are read too; whether the published heads are skipped.
         keys: public keys that are trusted; None: those that the warehouse names.
     """
     with_bytes, no_kafka = how
@@ -55,7 +55,7 @@ def verified(
 
 
 def _tell(engine: Engine, found: Verification, wanted: Range) -> None:
-    """Raise the alert, or clear it when all was looked at and is whole; a user who may only read tells nobody."""
+    """Raise the alert, or clear it if everything was checked and is whole; a read-only user changes nothing."""
     try:
         with translated_errors("noting an alert"), engine.begin() as connection:
             if not found.is_whole:

@@ -37,7 +37,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 
 def show_status(found: "EvidenceStatus", problems: Sequence[str]) -> None:
-    """Print how evidence stands."""
+    """Print the state of the evidence."""
     console = _console()
     table = Table(box=None, pad_edge=False, show_header=False)
     signed = (
@@ -84,7 +84,7 @@ def show_verification(found: "Verification") -> None:
 
 
 def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
-    """Print what was checked of a bundle, and what it proves."""
+    """Print the checks of a bundle, and what it proves."""
     console = _console()
     for step in steps:
         console.print(styled("[green]holds[/green]") if step.holds else styled("[red]FAILS[/red]"), step.words)
@@ -150,7 +150,7 @@ def show_retirements(plan: Sequence["Retirement"], executed: bool) -> None:
     """Print which months are dropped, or why not."""
     console = _console()
     if not plan:
-        console.print("no month is older than what is kept")
+        console.print("no month is older than the months to keep")
         return
     for one in plan:
         state = (

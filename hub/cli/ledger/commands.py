@@ -1,4 +1,4 @@
-"""``hub ledger``: is every consumed record accounted for, and how far behind is the hub?"""
+"""``hub ledger``: does every consumed record have an outcome, and how far behind is the hub?"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub.share.report import ShareReport
 
 _Check = Annotated[
-    bool, typer.Option("--check", help="Look for everything the audit rows name, and name what is missing.")
+    bool, typer.Option("--check", help="Look for everything that the audit rows name, and show what is missing.")
 ]
 _MOST_LOSSES = 20
 
@@ -34,17 +34,19 @@ def register(app: typer.Typer) -> None:
 
 
 def ledger(
-    partitions: Annotated[bool, typer.Option("--partitions", help="One line per partition, not per topic.")] = False,
+    partitions: Annotated[
+        bool, typer.Option("--partitions", help="One line per partition instead of per topic.")
+    ] = False,
     check: _Check = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was consumed, what became of it, and how far behind the log's end the hub is.
+    """Show the ledger (sổ đối soát): what was consumed, what became of it, how far the hub is behind the log's end.
 
-    Exit code 1 when something is unaccounted for or a process is missing (`hub status`), 3 when the warehouse cannot
-    be reached. Without Kafka the ledger is shown all the same, without the lag. What share has still to publish is
-    shown by record topic, and does not change the exit code. With `--check` every audit row is counted, and the claims,
-    records, parked records and dead letters that audit rows speak of are looked for: what was removed behind the hub's
-    back is named by topic, partition and offset.
+    Exit code 1 if a record has no outcome or a process is missing (`hub status`), 3 if the warehouse cannot be reached.
+    Without Kafka the ledger is shown without the lag. What share still has to publish is shown by record topic and does
+    not change the exit code. With `--check` every audit row is counted, and the command looks for the claims, records,
+    parked records and dead letters that audit rows name. What was removed outside the hub is named by topic, partition
+    and offset.
 
     **Examples**
 
@@ -84,18 +86,18 @@ def ledger(
 
 
 def _print_share(sharing: "ShareReport") -> None:
-    """Say how far share is behind, and what an operator must know of it."""
+    """Say how far share is behind, and what an operator must know about it."""
     from hub.cli.share.view import delay_table, troubles
 
     console = screen()
     table = delay_table(sharing.delays)
-    console.print(table if table.row_count else "share is not behind: all that is merged was looked at")
+    console.print(table if table.row_count else "share is not behind: it has seen all that is merged")
     for trouble in troubles(sharing):
         console.print(trouble)
 
 
 def _conclude(away: str, exact: bool, balanced: bool, checked: bool) -> None:
-    """Say what the figures rest on, and whether they balance."""
+    """Say how the figures were counted, and whether they balance."""
     if away:
         screen().print(styled("[yellow]without lag:[/yellow] {}", away), soft_wrap=True)
     if not exact:

@@ -1,4 +1,4 @@
-"""``hub quality``: how good is what each source sends?"""
+"""``hub quality``: how good are the data that each source sends?"""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -26,11 +26,11 @@ def register(app: typer.Typer) -> None:
 
 def quality(
     since: Annotated[
-        str | None, typer.Option(help="Count events recorded from this time on; without an offset, Vietnam's.")
+        str | None, typer.Option(help="Count events recorded from this time on; a time without offset is Vietnam's.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count doubts about what each source sent, and show its open questions, what waits, and the flags that stand.
+    """Count doubts about what each source sent; show its open questions, its waiting records, and the open flags.
 
     A flag never dropped an event. Each event counts once, however often it was sent.
 
@@ -60,14 +60,14 @@ def _time(text: str | None) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError([f"--since {text!r} is no time; write it as 2025-07-01 or 2025-07-01T08:00"]) from error
+        raise ConfigError([f"--since {text!r} is not a time; write it as 2025-07-01 or 2025-07-01T08:00"]) from error
     return (time if time.tzinfo else time.replace(tzinfo=_VIETNAM)).astimezone(UTC)
 
 
 def show_quality(console: Console, found: Quality) -> None:
     """Print counts by source, then what each flag that occurs means."""
     if not found.sources and not found.standing:
-        console.print("nothing is doubted")
+        console.print("there are no doubts")
         return
     if found.sources:
         console.print(_by_source(found.sources))

@@ -1,4 +1,4 @@
-"""How the ledger looks: what became of the records, and where the hub stands in the log. Fits 100 columns."""
+"""How the ledger looks: what became of the records, and how far the hub has read the log. Fits 100 columns."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _HEADINGS = ("consumed", "applied", "super-\nseded", "dupli-\ncate", "stale", "p
 
 
 def ledger_table(rows: Sequence[LedgerRow]) -> Table:
-    """Render ledger rows, topics by their subject; a zero is a dot, so that what happened stands out."""
+    """Render ledger rows, topics by their subject; a zero is a dot, so that other numbers stand out."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("topic", no_wrap=True, overflow="fold")
     for heading in _HEADINGS:
@@ -36,7 +36,7 @@ def _name(row: LedgerRow) -> str:
 
 
 def positions_table(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd], now: datetime) -> Table:
-    """Render where the hub stands in each partition: log begin and end, stored offset, lag."""
+    """Render how far the hub has read each partition: log begin and end, stored offset, lag."""
     table = Table(box=None, pad_edge=False)
     table.add_column("topic/partition", no_wrap=True, overflow="fold")
     for heading in ("log begins", "stored", "log ends", "lag", "oldest unread"):
@@ -74,7 +74,7 @@ def _key(row: LedgerRow) -> Partition:
 
 
 def held_back(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> list[str]:
-    """Name the partitions in which an open transaction of a producer holds back what stands behind its first record."""
+    """Name the partitions in which an open transaction of a producer hides all that follows its first record."""
     waiting = [(row, ends[_key(row)]) for row in rows if _key(row) in ends and ends[_key(row)].held_back]
     return [
         f"{row.topic}/{row.partition}@{end.end}: a producer's transaction is open; {end.held_back:,} offsets from "
@@ -84,7 +84,7 @@ def held_back(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> li
 
 
 def not_on_kafka(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> list[str]:
-    """Name the event topics that the hub has read and Kafka does not have, whole or in part; none while it is away."""
+    """Name the event topics that the hub has read and Kafka lacks, in whole or in part; none while Kafka is away."""
     if not ends:
         return []
     missing = Counter(row.topic for row in rows if row.topic in merged_topics() and _key(row) not in ends)

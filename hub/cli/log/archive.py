@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 _Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only this event topic; may be repeated.")]
 _OlderThan = Annotated[
-    float, typer.Option("--older-than", metavar="DAYS", help="Only records appended longer ago.", min=0)
+    float,
+    typer.Option("--older-than", metavar="DAYS", help="Only records that were appended longer ago than this.", min=0),
 ]
-_Delete = Annotated[bool, typer.Option("--delete-archived", help="Then delete from the topics what the archive holds.")]
+_Delete = Annotated[
+    bool, typer.Option("--delete-archived", help="Afterwards delete from the topics what the archive holds.")
+]
 _DAYS = 30.0
 
 
@@ -41,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: AsJson = False) -> None:
-    """Show what would be archived of each event topic, and what could then be deleted from it; nothing is written.
+    """Show what would be archived from each event topic, and what could be deleted from it afterwards; writes nothing.
 
     **Examples**
 
@@ -66,9 +69,9 @@ def run(
 ) -> None:
     """Write old stretches of the event topics to the archive; prints the plan until `--execute`.
 
-    Each file is read back before it counts. Can be ended and repeated at any time. With `--delete-archived` the files
-    are checked once more, and records are deleted from the topics up to where the archive holds them: never beyond the
-    stored offset, nor beyond what an open replay still has to read.
+    Each file is read back before it counts. The command may be interrupted and repeated at any time. With
+    `--delete-archived` the files are checked once more, and records are deleted from the topics up to where the archive
+    holds them: never beyond the stored offset, nor beyond what an open replay still has to read.
 
     **Examples**
 
@@ -81,7 +84,7 @@ def run(
     from hub.operate.archive.run import delete_archived as delete
 
     if execute and delete_archived and not (reason or "").strip():
-        raise ConfigError(["--delete-archived needs --reason: why the records are deleted from the topics"])
+        raise ConfigError(["--delete-archived needs --reason: say why you delete records from the topics"])
     folder, stretches = _planned(older_than, topic)
     if not execute:
         plan(older_than, topic, as_json)
@@ -98,7 +101,7 @@ def run(
 
 
 def _print_done(done: "ArchiveRun", of_topics: "Sequence[Deletion]", is_deleted: bool, as_json: bool) -> None:
-    """Say what was written, and what was deleted from the topics or could be."""
+    """Print what was written, and what was deleted from the topics or could be."""
     if as_json:
         files = [asdict(of) for of in done.written]
         gone = [asdict(one) for one in of_topics] if is_deleted else []
@@ -108,7 +111,7 @@ def _print_done(done: "ArchiveRun", of_topics: "Sequence[Deletion]", is_deleted:
     records = sum(of.records for of in done.written)
     console.print(f"{len(done.written)} files written, {records:,} records, {_mib(done.written)} MiB")
     for path in done.removed:
-        console.print(f"removed what a run left that was ended: {path}", soft_wrap=True)
+        console.print(f"removed what an interrupted run left: {path}", soft_wrap=True)
     offsets = sum(one.offsets for one in of_topics)
     if is_deleted:
         console.print(f"{offsets:,} offsets deleted from {len(of_topics)} partitions")
@@ -137,7 +140,7 @@ def list_files(topic: Annotated[str | None, typer.Option("--topic")] = None, as_
 
 
 def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json: AsJson = False) -> None:
-    """Read every file of the archive and compare it with its manifest; exit code 1 when one is damaged.
+    """Read every file of the archive and compare it with its manifest; exit code 1 if one is damaged.
 
     **Examples**
 
@@ -163,7 +166,7 @@ def verify(topic: Annotated[str | None, typer.Option("--topic")] = None, as_json
 def _folder() -> Path:
     folder = load_settings().archive_dir
     if folder is None:
-        raise ConfigError(["HUB_ARCHIVE_DIR is not set: the folder of the archive"])
+        raise ConfigError(["HUB_ARCHIVE_DIR is not set: it names the folder of the archive"])
     return folder
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Where the hub stands in the log.")
+    group = typer.Typer(no_args_is_help=True, help="How far the hub has read the log: stored offsets.")
     group.command("show")(show)
     group.command("plan")(plan)
     group.command("apply")(apply)
@@ -33,10 +33,10 @@ def register(app: typer.Typer) -> None:
 def show(
     topic: Annotated[str | None, typer.Option("--topic", help="Only this topic.")] = None, as_json: AsJson = False
 ) -> None:
-    """Show each partition's stored offset beside the log's bounds and the group's offset on Kafka.
+    """Show each partition's stored offset next to the log's bounds and the group's offset on Kafka.
 
-    The stored offset, in PostgreSQL, is the truth; the group's is written afterwards for lag tools. Exit code 1 when
-    the log does not hold a stored offset.
+    The stored offset, in PostgreSQL, is the truth; the group's offset is written afterwards, for lag tools. Exit code 1
+    if the log does not hold a stored offset.
 
     **Examples**
 
@@ -98,14 +98,14 @@ def _row_json(row: "StoredOffset") -> dict[str, Any]:
 
 def plan(
     place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION", help="Which log partition.")],
-    to: Annotated[str, typer.Option("--to", help="First offset to be read afterwards: a number, begin or end.")],
+    to: Annotated[str, typer.Option("--to", help="First offset to read afterwards: a number, begin or end.")],
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Plan to move a stored offset forward, past records that must not be read; nothing moves.
+    """Plan to move a stored offset forward, past records that must not be read; moves nothing.
 
-    Says how many records would be skipped and stores the plan with a digest of them. Moving back is refused (exit
-    code 2): what was read has its rows, and `hub replay` reads it again.
+    It prints how many records would be skipped, and stores the plan with a digest of them. Moving back is refused (exit
+    code 2): what was read has its audit rows, and `hub replay` reads it again.
 
     **Examples**
 
@@ -129,10 +129,10 @@ def apply(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Do what a plan says: each skipped record is audited as rejected, SKIPPED_BY_OPERATOR, and the offset moves.
+    """Carry out a plan: each skipped record is audited as rejected, SKIPPED_BY_OPERATOR, and the offset moves.
 
-    One transaction; exit code 1 when log or stored offset are not any more what they were when it was planned.
-    Workers go on by themselves. Who did it and why is written to the table `action`.
+    All in one transaction; exit code 1 if the log or the stored offset has changed since the plan was made.
+    Workers continue by themselves. The table `action` records who did it and why.
 
     **Examples**
 
@@ -148,7 +148,7 @@ def apply(
         _print(stored_plan(engine, name), as_json, executed=False)
         return
     if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: why these records are skipped"])
+        raise ConfigError(["--execute needs --reason: say why you skip these records"])
     with Screen(stderr=True).status("reading again what is skipped, and moving"):
         done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
     _print(done, as_json, executed=True)
@@ -160,16 +160,15 @@ def accept(
     reason: Reason = None,
     officer: Officer = None,
     archived_as: Annotated[
-        str | None, typer.Option("--archived-as", help="Only move archived files to this closed log's name.")
+        str | None, typer.Option("--archived-as", help="Only move the archived files to the name of this closed log.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Accept the log of a topic that was deleted and created again, from its beginning. A plan until `--execute`.
 
-    The old log is closed: its audit rows, letters and evidence stay under the topic's name with a part of its id
-    behind it, its archived files are moved there (run this where `HUB_ARCHIVE_DIR` is set), and the new log gets
-    numbers of its own. What is sent again is a duplicate. Partitions that stood still go on; who did it and why is in
-    the table `action`.
+    The old log is closed. Its audit rows, letters and evidence stay under the topic's name followed by a part of its
+    id. Its archived files are moved there (run this where `HUB_ARCHIVE_DIR` is set). The new log gets its own numbers.
+    Events that are sent again are duplicates. Stopped partitions go on. The table `action` records who did it and why.
 
     **Examples**
 
@@ -187,7 +186,7 @@ def accept(
             raise ConfigError(["--archived-as moves files: it needs HUB_ARCHIVE_DIR and --execute"])
         name = topic_of(topic)
         if archived_as.partition(CLOSED_MARK)[0] != name or not is_closed(archived_as):
-            raise ConfigError([f"{archived_as} is no closed log of {name}: `hub ledger --partitions` shows them"])
+            raise ConfigError([f"{archived_as} is not a closed log of {name}: `hub ledger --partitions` shows them"])
         moved = move_archived(settings.archive_dir, name, None, archived_as)
         screen().print(f"{len(moved)} files moved")
         return
@@ -195,7 +194,7 @@ def accept(
     planned = plan_new_log(engine, places.bootstrap, topic)
     if execute:
         if not (reason or "").strip():
-            raise ConfigError(["--execute needs --reason: why the topic was created again"])
+            raise ConfigError(["--execute needs --reason: say why the topic was created again"])
         if settings.archive_dir is not None:
             move_archived(settings.archive_dir, planned.topic, {one.partition for one in planned.old}, planned.closed)
         accept_new_log(engine, planned, actor(officer), reason or "")
@@ -221,7 +220,7 @@ def _print_new_log(planned: "NewLog", as_json: bool, executed: bool) -> None:
     console.print(f"the old log {'is' if executed else 'would be'} closed as {planned.closed}", soft_wrap=True)
     for one in planned.old:
         begin = planned.begins.get(one.partition)
-        new = "is not there any more" if begin is None else f"is read from {begin} on"
+        new = "no longer exists" if begin is None else f"is read from {begin} on"
         console.print(f"  partition {one.partition}: the old one was read up to {one.next_offset}, the new one {new}")
     if not executed:
         console.print("nothing is done; add --execute and --reason")
@@ -230,7 +229,7 @@ def _print_new_log(planned: "NewLog", as_json: bool, executed: bool) -> None:
 def _partition(text: str) -> Partition:
     topic, _, partition = text.rpartition("/")
     if not topic or not partition.isdecimal():
-        raise ConfigError([f"{text}: a topic and a partition are wanted, like hub.citizen.changed.v1/1"])
+        raise ConfigError([f"{text}: give a topic and a partition, like hub.citizen.changed.v1/1"])
     return topic, int(partition)
 
 

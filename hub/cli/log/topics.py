@@ -30,10 +30,10 @@ def ensure(
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make topics as they are wanted: create those that are missing, add partitions, alter settings.
+    """Make topics as they are wanted: create missing ones, add partitions, alter settings.
 
-    Prints the plan; `--execute` carries it out. Can be repeated; nothing is deleted and no partition taken away. What
-    cannot be mended here (replicas, partitions of compacted topics) is named with the reason.
+    Prints the plan; `--execute` carries it out. It may be repeated; it deletes nothing and removes no partition. What
+    it cannot correct (replicas, partitions of compacted topics) is named with the reason.
 
     **Examples**
 
@@ -58,9 +58,9 @@ def ensure(
 
 
 def list_topics(as_json: AsJson = False) -> None:
-    """List the hub's topics as they are on the cluster: partitions, replicas, settings that matter.
+    """List the hub's topics as they are on the cluster: partitions, replicas, important settings.
 
-    Exit code 1 when one is missing.
+    Exit code 1 if one is missing.
 
     **Examples**
 
@@ -82,7 +82,7 @@ def list_topics(as_json: AsJson = False) -> None:
 
 
 def topics_table(wanted: tuple[Topic, ...], states: "Mapping[str, TopicState]") -> Table:
-    """Render topics; one that is missing is said to be."""
+    """Render topics; a missing topic is marked as missing."""
     table = Table(box=None, pad_edge=False)
     table.add_column("topic", overflow="fold")
     for heading in ("parts", "replicas"):

@@ -1,4 +1,4 @@
-"""``hub alerts list``: what needs an operator now, and what did."""
+"""``hub alerts list``: what needs an operator now, and what needed one before."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +28,7 @@ def list_(
     with_closed: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the open alerts, with the first thing to do about each; exit code 1 when there are any.
+    """List the open alerts, with the first thing to do about each; exit code 1 if there are any.
 
     The runbook (docs/runbook.md) has a section for each name. A worker shows the same on its page `/alerts`.
 

@@ -1,4 +1,4 @@
-"""``hub processes``: the workers, shares and connectors that run or should; and their view in ``hub status``."""
+"""``hub processes``: the workers, shares and connectors that run or should run; and their view in ``hub status``."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ def forget(
 ) -> None:
     """Forget a process that is gone and will not come back; its alert closes. A plan until `--execute`.
 
-    A process that is started again is known again.
+    If the process is started again, the hub knows it again.
 
     **Examples**
 
@@ -84,7 +84,7 @@ def _what(one: Judged, now: datetime) -> str:
 
 
 def shown(processes: Processes) -> tuple[Judged, ...]:
-    """Return the processes that an operator wants to see: all but those that ended."""
+    """Return the processes that an operator wants to see: all except those that ended in order."""
     return tuple(one for one in processes.found if one.condition is not Condition.ENDED)
 
 
@@ -98,9 +98,9 @@ def processes_json(processes: Processes) -> dict[str, Any]:
 
 
 def print_processes(console: Screen, processes: Processes) -> None:
-    """Print the processes, and what is missing among them."""
+    """Print the processes, and which kinds are missing."""
     if processes.unknown:
-        console.print(styled("[yellow]processes are not known:[/yellow] {}", processes.unknown), soft_wrap=True)
+        console.print(styled("[yellow]the processes are not known:[/yellow] {}", processes.unknown), soft_wrap=True)
         return
     found = shown(processes)
     if found:
@@ -118,7 +118,7 @@ _MEND = {
 
 
 def say_out_of_order(console: Screen, processes: Processes) -> None:
-    """Print one line for each process that somebody must look at, with what to do first."""
+    """Print one line for each process that somebody must look at, with the first thing to do."""
     for one in processes.out_of_order:
         what = f"{one.beat.role.value} {one.beat.name}: {one.condition.value}"
         alert = ALERT_OF[one.beat.role, one.condition].name

@@ -1,4 +1,4 @@
-"""Commands of the embedded engine: ``hub up``, ``hub down``; and ``hub status``, which shows the processes too."""
+"""Commands of the embedded engine: ``hub up``, ``hub down``; and ``hub status``, which also shows the processes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -36,10 +36,10 @@ def register(app: typer.Typer) -> None:
 
 
 def up(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Start the embedded Kafka and PostgreSQL, or find those that run, and wait until both answer.
+    """Start the embedded Kafka and PostgreSQL, or find running ones, and wait until both answer.
 
-    They stay when the command returns; `hub down` ends them. What HUB_KAFKA_BOOTSTRAP or HUB_DATABASE_URL places
-    elsewhere is not started. The first start fetches Kafka (44 MB, once per user) and takes longer.
+    They keep running when the command returns; `hub down` stops them. If HUB_KAFKA_BOOTSTRAP or HUB_DATABASE_URL names
+    another server, that one is not started. The first start downloads Kafka (44 MB, once per user) and takes longer.
 
     **Examples**
 
@@ -85,8 +85,8 @@ def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show where Kafka and PostgreSQL are, and every worker, share and connector: since when, what, how far behind.
 
-    Exit code 3 when a server does not answer, 1 when a process is gone, stands still or is far behind, or an alert is
-    open that cannot wait. A process that ended in order is not missed.
+    Exit code 3 if a server does not answer; 1 if a process is gone, makes no progress or is far behind, or if an alert
+    is open that cannot wait. A process that ended in order does not count as gone.
 
     **Examples**
 
@@ -109,7 +109,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if not shown.is_anything_running:
         raise UnreachableError("nothing is running; start it with `hub up`")
     if silent:
-        raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts what does not run")
+        raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts the missing ones")
     if processes.out_of_order or processes.pages:
         raise typer.Exit(1)
 
@@ -145,7 +145,7 @@ def status_object(status: EngineStatus) -> dict[str, object]:
 
 @contextmanager
 def progress_lines() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows what is being done, on standard error: one moving line on a terminal, else lines."""
+    """Yield a function that shows progress on standard error: one changing line on a terminal, else one line each."""
     console = Screen(stderr=True)
     if not console.is_terminal:
         said: set[str] = set()

@@ -14,9 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def config(as_json: AsJson = False) -> None:
-    """Show every setting: its variable, its value now, what it is for.
+    """Show every setting: its variable, its value now, its purpose.
 
-    Secrets are not shown; exit code 2 when one is wrong.
+    Secrets are not shown; exit code 2 if a setting is wrong.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Commands that make and run the way in: ``hub db migrate``, ``hub worker``."""
+"""Commands that create and run the way in: ``hub db migrate``, ``hub worker``."""
 
 from dataclasses import asdict
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def db_migrate(as_json: AsJson = False) -> None:
-    """Create or complete the warehouse's tables; nothing is ever dropped.
+    """Create or complete the warehouse's tables; it never drops anything.
 
     **Examples**
 
@@ -45,8 +45,8 @@ def db_migrate(as_json: AsJson = False) -> None:
 def worker() -> None:
     """Run one worker: consume the event topics and reconcile them into the warehouse, until it is stopped.
 
-    Any number of workers may run; they share the partitions. A worker whose Kafka or PostgreSQL is away waits for it.
-    `/health` on its web port (HUB_WEB_PORT) says how it is.
+    Any number of workers may run; they share the partitions. If Kafka or PostgreSQL is unreachable, a worker waits for
+    it. `/health` on its web port (HUB_WEB_PORT) shows its state.
 
     **Examples**
 

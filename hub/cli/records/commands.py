@@ -1,6 +1,6 @@
-"""``hub <entity> show``: everything the hub holds of one thing, and what it held.
+"""``hub <entity> show``: everything the hub holds of one thing, and what it held before.
 
-One command per entity from one function, whose parameters are the command's options: more than six.
+One function makes one command per entity. Its parameters are the command's options: more than six.
 """
 
 import sys
@@ -19,15 +19,17 @@ from hub.model.errors import ConfigError
 from hub.operate.records.typed_key import written_key
 
 EXIT_INCOMPLETE = 3
-"""The log could not be reached, and the state that was asked for hangs on it."""
+"""The log could not be reached, and the requested state depends on it."""
 
 
-_HELP = """Show one {what} on one screen: who claims what, who holds the record and by which rule, what is disputed.
+_HELP = """Show one {what} on one screen: the claims (dữ liệu theo nguồn), who holds the record, by which rule,
+conflicts.
 
-Personal and sensitive values are masked. With `--unmask` they are shown, and who asked and why is written to the table
-`action` before anything is printed. A past state is folded from the events in the log: `--as-of` asks what held then
-(valid time), `--known-at` what the hub knew then (record time); both can be given. A day means all of it, in Vietnam.
-Exit code 1 when the hub knows no such thing, 3 when a past state is asked for and the log cannot be reached.
+The record is the golden record (bản ghi chuẩn); a conflict (mâu thuẫn dữ liệu) is a field in which sources disagree.
+Personal and sensitive values are masked. `--unmask` shows them; before it prints, the hub writes to the table `action`
+who asked and why. A past state is computed from the events in the log: `--as-of` shows what was true then (valid time),
+`--known-at` what the hub knew then (record time); both may be given. A day means the whole day, in Vietnam.
+Exit code 1 if the hub knows no such thing; 3 if the requested past state needs the log and Kafka is unreachable.
 
 **Examples**
 
@@ -71,11 +73,13 @@ def _command(entity: Entity, command: ShowCommand) -> Callable[..., None]:
         who: Annotated[
             str, typer.Argument(metavar=command.group.upper(), help=f"{command.code}; - reads it from standard input.")
         ],
-        as_of: Annotated[str | None, typer.Option("--as-of", help="What held on this day or at this time.")] = None,
+        as_of: Annotated[str | None, typer.Option("--as-of", help="What was true on this day or at this time.")] = None,
         known_at: Annotated[str | None, typer.Option("--known-at", help="What the hub knew then.")] = None,
-        history: Annotated[bool, typer.Option("--history", help="Every event of it, read from the log.")] = False,
+        history: Annotated[bool, typer.Option("--history", help="Also every event of it, read from the log.")] = False,
         unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
-        reason: Annotated[str | None, typer.Option("--reason", help="Why they are looked at.")] = None,
+        reason: Annotated[
+            str | None, typer.Option("--reason", help="Why you look at them; needed with --unmask.")
+        ] = None,
         officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
         as_json: AsJson = False,
     ) -> None:
@@ -102,7 +106,7 @@ def _show(
     from hub.operate.records.times import time_of
 
     if asker.unmask and not (asker.reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: why the values are looked at"])
+        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
     as_of, known_at = times
     limits = Limits(
         None if as_of is None else time_of(as_of, "--as-of"),

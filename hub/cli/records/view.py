@@ -1,4 +1,4 @@
-"""How one thing looks on a terminal: claims side by side, disputes, what stands beside, history; in 100 columns."""
+"""How one thing looks on a terminal: claims, conflicts, other facts, history; in 100 columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -21,10 +21,10 @@ from hub.operate.records.thing import Shown
 from hub.operate.records.times import ZONE_NAME, local
 
 WIDTH = 100
-"""Columns that the screen needs and fits."""
+"""The width of the screen."""
 
 _BESIDE_THE_RECORD = 2
-"""So many other claims stand beside the record's in one table; more go into another."""
+"""How many other claims are next to the record's claim in one table; more go into another table."""
 
 _DIFFERS = "≠ "
 _DIGEST = 8
@@ -40,7 +40,10 @@ def render(answer: Answer) -> RenderableType:
         key = side.key
         parts += [plain(""), *_side(side)]
     if not shown.sides:
-        parts += [plain(""), plain("nobody claims anything of it" + (" yet" if not shown.limits.are_set else " there"))]
+        parts += [
+            plain(""),
+            plain("no source says anything about it" + (" yet" if not shown.limits.are_set else " there")),
+        ]
     parts += _beside(shown)
     if shown.events:
         parts += [plain(""), *_history(shown)]
@@ -101,7 +104,7 @@ def _source(claim: Claim, side: Side) -> Text:
         return Text.assemble((claim.source, "bold green"), " holds")
     if not claim.is_standing:
         return plain(
-            f"{claim.source} took it back" if claim.speaker.rank is not None else f"{claim.source}: no authority"
+            f"{claim.source} withdrew it" if claim.speaker.rank is not None else f"{claim.source}: no authority"
         )
     return plain(claim.source, style="bold")
 
@@ -137,7 +140,7 @@ def _value(claim: Claim, name: str) -> Text:
 
 
 def brief(value: Any) -> str:
-    """Return a value as one text; lists and records without what is null in them."""
+    """Return a value as one text; empty parts of lists and records are left out."""
     if isinstance(value, dict):
         return ", ".join(f"{name}={brief(part)}" for name, part in value.items() if part is not None)
     if isinstance(value, list):
@@ -228,7 +231,7 @@ def _parked(beside: Beside) -> list[tuple[str, ...]]:
 
 
 def _told(row: Mapping[str, Any], own: UUID | None) -> str:
-    """One line about a row; a thing with one key need not be told it again."""
+    """Return one line about a row; the key of a thing with only one key is left out."""
     told = {name: value for name, value in row.items() if value is not None and (own is None or value != own)}
     return ", ".join(f"{name.replace('_', ' ')} {brief(value)}" for name, value in told.items())
 

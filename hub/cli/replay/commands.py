@@ -1,4 +1,4 @@
-"""Commands of replays up to a shadow that is ready: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..."""
+"""Commands of replays up to a ready shadow: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
     group = typer.Typer(
-        no_args_is_help=True, help="Read retained events again into a shadow, compare it, make it live, and go back."
+        no_args_is_help=True,
+        help="Read stored events again (phát lại) into a shadow, compare it, make it live, go back.",
     )
     for command in (plan, list_, show, run, pause, resume, cancel):
         group.command(command.__name__.rstrip("_"))(command)
@@ -57,11 +58,11 @@ def plan(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a replay would read, withdraw and cost, and store the plan; nothing else is changed.
+    """Show what a replay (phát lại) would read, withdraw and cost, and store the plan; nothing else changes.
 
-    Source, province, key and subject are the scope: what the warehouse says within it is withdrawn in the shadow, and
-    then the selected events are read, so that it says what they say and nothing else. Time and offsets leave events
-    out. Without any filter everything is rebuilt from the first event.
+    Source, province, key and subject are the scope: in the shadow (bản dựng song song), everything that the warehouse
+    says within the scope is withdrawn. Then the selected events are read, so that the shadow says what they say and
+    nothing else. Time and offsets leave events out. Without any filter everything is rebuilt from the first event.
 
     **Examples**
 
@@ -71,7 +72,7 @@ def plan(
     - `hub replay plan --offsets citizen.changed/0@1200-  --reason "test records at the beginning" --json`
     """
     if not reason.strip():
-        raise ConfigError(["--reason: say why the replay is planned; it is kept with it"])
+        raise ConfigError(["--reason: say why you plan the replay; it is stored with it"])
     settings, places = located()
     filters = filters_of((source, province, subject), (entity, key), (since, until), offsets, places.key_secret)
     _plan(warehouse(settings, places, "hub replay plan"), filters, publish, rate, (reason, officer), as_json)
@@ -93,7 +94,7 @@ def _plan(
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List the replays there are, the latest first: what they select, where they stand.
+    """List the replays, the latest first: what they select, and their states.
 
     **Examples**
 
@@ -146,10 +147,10 @@ def run(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a planned replay into its shadow, or go on with one that was interrupted; then catch up with the worker.
+    """Run a planned replay into its shadow, or continue an interrupted one; then catch up with the worker.
 
     The live warehouse is not changed, nothing is published, no consumer group is touched. Ctrl-C and kill lose nothing:
-    the next run goes on where the shadow stands.
+    the next run continues where the shadow is.
 
     **Examples**
 
@@ -187,7 +188,7 @@ def run(
 
 
 def pause(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
-    """Ask the process that runs a replay to wait after its batch, at once and without --execute.
+    """Ask the process that runs a replay to pause after its batch; this happens at once and without --execute.
 
     **Examples**
 
@@ -197,7 +198,7 @@ def pause(number: Number, reason: Reason = None, officer: Officer = None, as_jso
 
 
 def resume(number: Number, reason: Reason = None, officer: Officer = None, as_json: AsJson = False) -> None:
-    """Let a replay that was paused go on; if its process has ended, `hub replay run` goes on.
+    """Let a paused replay continue; if its process has ended, `hub replay run` continues it.
 
     **Examples**
 
@@ -225,7 +226,7 @@ def cancel(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a replay and drop its shadow; the live warehouse is as it was.
+    """Stop a replay and drop its shadow; the live warehouse stays as it was.
 
     **Examples**
 

@@ -53,19 +53,19 @@ def acting(name: str, reason: str | None, officer: str | None) -> "Action":
     from hub.operate.actions import Action, actor
 
     if not (reason or "").strip():
-        raise ConfigError([f"--execute needs --reason: {name} is kept with who did it and why"])
+        raise ConfigError([f"--execute needs --reason: the hub records who did {name}, and why"])
     return Action(actor(officer), name, reason or "")
 
 
 def say_how(as_json: bool, nothing: str, command: str) -> None:
-    """Say, beneath what a command would do, that it has not done it, and what does."""
+    """Say, below what a command would do, that it has not been done, and which command does it."""
     if not as_json:
         Screen().print(f"{nothing}; `hub replay {command} --execute --reason TEXT` does it")
 
 
 @contextmanager
 def watched(what: str, quiet: bool) -> Iterator[Callable[["Reading"], None]]:
-    """Let this process read a long log, and show how far it is on stderr, with the time left, where somebody looks."""
+    """Let this process read a long log; show progress and the time left on stderr, if it is a terminal."""
     serve_evenly()
     columns = (
         TextColumn("{task.description}"),

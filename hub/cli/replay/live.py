@@ -25,7 +25,9 @@ def register(group: typer.Typer) -> None:
 def diff(
     number: Number,
     samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason, is audited.")] = False,
+    unmask: Annotated[
+        bool, typer.Option("--unmask", help="Show personal values; needs --reason, and is recorded.")
+    ] = False,
     reason: Reason = None,
     officer: Officer = None,
     as_json: AsJson = False,
@@ -43,7 +45,7 @@ def diff(
     from hub.operate.replay.diff import diff as compare
 
     if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: who looked at personal values, and why, is kept"])
+        raise ConfigError(["--unmask needs --reason: the hub records who looked at personal values, and why"])
     with ground_of() as ground:
         if unmask:
             with ground.live.begin() as connection:
@@ -63,10 +65,10 @@ def switch(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a replay's shadow live, in one transaction; the worker waits for a moment and goes on.
+    """Make a replay's shadow live, in one transaction; the worker waits a moment, then continues.
 
-    Refused when the live warehouse has gone where the shadow has not: another policy, other tables, more events than
-    can be caught up with.
+    It is refused if the live warehouse has moved away from the shadow: another policy, other tables, or more events
+    than can be caught up with.
 
     **Examples**
 
@@ -85,7 +87,7 @@ def undo(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the state of before a switch live again, with all events that came since.
+    """Make the state before a switch live again, with all events that came since.
 
     **Examples**
 
@@ -130,7 +132,7 @@ def drop(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Drop a replay's shadow; after a switch that is the state of before, and there is no undo any more.
+    """Drop a replay's shadow; after a switch the shadow is the earlier state, and then undo is no longer possible.
 
     **Examples**
 
@@ -158,10 +160,10 @@ def verify(
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild the warehouse from the first event beside the live one and compare, row for row; exit code 1 if unequal.
+    """Rebuild the warehouse from the first event and compare it with the live one, row by row; exit code 1 if unequal.
 
-    The rebuilt warehouse is dropped; the live one goes on and is not changed. It takes as long as a rebuild, and as
-    much room.
+    The rebuilt warehouse is dropped; the live one continues and is not changed. It takes as long as a rebuild, and as
+    much disk space.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""Options that choose what a replay reads, and the filters that they stand for."""
+"""Options that choose what a replay reads, and the filters that they make."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,9 +28,12 @@ Until = Annotated[
 ]
 Offsets = Annotated[list[str] | None, typer.Option("--offsets", help="SUBJECT/PARTITION@FROM-TO; may be repeated.")]
 Publish = Annotated[
-    bool, typer.Option("--publish", help="Once live, publish the records that differ. Unset: nothing is published.")
+    bool,
+    typer.Option(
+        "--publish", help="Publish the records that differ, once the replay is live. Without it nothing is published."
+    ),
 ]
-Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Most events a second. Unset: no cap.")]
+Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Most events per second. Without it there is no cap.")]
 
 
 def filters_of(
@@ -80,7 +83,7 @@ def _keys(entity: str | None, keys: list[str], secret: str) -> tuple[Any, ...]:
 
 
 def _moment(text: str | None, option: str, is_end: bool) -> datetime | None:
-    """Return the time that a day or a time names; of a day its beginning, or for an end that of the next one."""
+    """Return the time that a day or a time means; for a day its start, or for an end the start of the next day."""
     from hub.operate.records.times import ZONE, time_of
 
     if text is None:

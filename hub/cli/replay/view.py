@@ -1,4 +1,4 @@
-"""How plans, replays, differences and verifications look at a terminal; fits 100 columns."""
+"""How plans, replays, differences and verifications look on a terminal; fits 100 columns."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hub.operate.replay.verify import Verified
 
 _PROVENANCE = frozenset({"source_epoch", "source_version", "revoked", "occurred_at", "operation", "unit_scheme"})
-"""Of a row that is added or removed these are left to ``--json``."""
+"""Fields of an added or removed row that only ``--json`` shows."""
 _MOST_FIELDS = 4
 _MOST_CHARACTERS = 96
 _MEGABYTE = 1_000_000
@@ -43,7 +43,7 @@ def print_plan(console: Console, planned: "Planned") -> None:
     _print_pairs(console, rows)
     if selection.is_narrowed:
         console.print(
-            styled("[yellow]what the scope says by events that are left out is gone in the replayed state[/yellow]")
+            styled("[yellow]what the scope says by omitted events will be missing in the replayed state[/yellow]")
         )
     console.print(f"nothing is read yet; `hub replay run {planned.id} --execute --reason TEXT` does it")
 

@@ -35,16 +35,16 @@ def register(app: typer.Typer) -> None:
 
 def share(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Publish what there is and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Publish what is due, then end.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="With --once: print how many records were published.")
+        bool, typer.Option("--json", help="With --once: print the number of published records.")
     ] = False,
 ) -> None:
-    """Follow the audit log and publish golden records (and dead letters) to their topics, until stopped.
+    """Follow the audit log and publish golden records (bản ghi chuẩn) and dead letters to their topics, until stopped.
 
-    A second instance waits for its turn. Tables that are not there yet are waited for, and brokers and a database that
-    are away; the log and `hub share status` say what is waited for, and since when. A record that cannot be published
-    is set aside (`hub share set-aside`), and all others go on.
+    A second instance waits until the first one ends. If the tables do not exist yet, or a broker or the database is
+    unreachable, share waits; the log and `hub share status` show what it waits for, and since when. A record that
+    cannot be published is set aside (`hub share set-aside`), and all others continue.
 
     **Examples**
 
@@ -70,7 +70,7 @@ def share(
 
 
 def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:
-    """Wait for the warehouse's tables; what runs once says that they are missing instead."""
+    """Wait for the warehouse's tables; with ``once``, raise an error if they are missing."""
     from hub.warehouse.setup.await_tables import wait_until_migrated  # heavy: the migrations
 
     looking = open_database(places.database_url, settings.database_schema, "hub share")
@@ -82,14 +82,14 @@ def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:
 
 def portal_tail(
     records: Annotated[str, typer.Argument(metavar="NAME", help=f"Which records: {share_desk.PUBLISHED}.")] = "citizen",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
-    limit: Annotated[int, typer.Option(help="Stop after so many records; 0: no limit.", min=0)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more records.")] = False,
+    limit: Annotated[int, typer.Option(help="Stop after this many records; 0: no limit.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Consume golden records from the beginning of their compacted topic. Personal fields are masked.
+    """Read golden records (bản ghi chuẩn) from the beginning of their compacted topic. Personal fields are masked.
 
-    Each says when it was published and which row of the audit log changed it last (docs/consume.md). With --follow
-    a topic that is not there yet is waited for.
+    Each shows when it was published and which row of the audit log changed it last (docs/consume.md). With --follow
+    the command waits for a topic that does not exist yet.
 
     **Examples**
 
@@ -115,7 +115,7 @@ def portal_tail(
 
 def _show(console: Console, record: PortalRecord) -> None:
     console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key.hex, record.topic, record.partition, record.offset))
-    console.print(f"    published {record.published_at or 'at a time not noted'}; {_change(record)}")
+    console.print(f"    published {record.published_at or 'at an unknown time'}; {_change(record)}")
     if record.fields is None:
         console.print("    gone")
         return
@@ -127,7 +127,7 @@ def _show(console: Console, record: PortalRecord) -> None:
 
 
 def _change(record: PortalRecord) -> str:
-    return f"changed by {record.position}" if record.position else "no change noted"
+    return f"changed by {record.position}" if record.position else "last change unknown"
 
 
 def _brief(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``hub share status``, ``set-aside``, ``republish``: how share is, what it could not publish, what it does again."""
+"""``hub share status``, ``set-aside``, ``republish``: share's state, what it could not publish, what it repeats."""
 
 import asyncio
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def register(group: typer.Typer) -> None:
 def status(as_json: AsJson = False) -> None:
     """Show whether share runs, what it waits for and since when, and how far it is behind.
 
-    Exit code 1 when none publishes, when records are set aside, or when a topic was created again.
+    Exit code 1 if no share runs, if records are set aside, or if a topic was created again.
 
     **Examples**
 
@@ -62,14 +62,14 @@ def status(as_json: AsJson = False) -> None:
 
 
 def set_aside(
-    with_closed: Annotated[bool, typer.Option("--all", help="Also those that were published after all.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the oldest first.")] = 100,
+    with_closed: Annotated[bool, typer.Option("--all", help="Also those that were published later.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most records to list, the oldest first.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List the records that could not be published: key, reason, since when. All others were.
+    """List the records that could not be published: key, reason, since when. All other records were published.
 
-    The portal has the state of before, or none. Share tries each again when its key changes and when share starts.
-    Exit code 1 when there are any.
+    The portal has the earlier state of these records, or none. Share tries each again when its key changes and when
+    share starts. Exit code 1 if there are any.
 
     **Examples**
 
@@ -100,18 +100,18 @@ def republish(
     ],
     keys: Annotated[
         list[str] | None,
-        typer.Option("--keys", help="Only this key: its hash, or the number or code; may be repeated."),
+        typer.Option("--keys", help="Only this key: its hash, its number or its code; may be repeated."),
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Leave the work to a running share.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait: leave the work to a running share.")] = False,
     reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish again what a topic should hold, from the warehouse's records of now; for a topic that was created again.
+    """Publish again what a topic should hold, from the warehouse's present records; for a topic that was created again.
 
-    Prints the plan. `--execute` keeps the request on record and waits until it is done: by the share that runs, or by
-    this command when none does. What is cut off goes on where it was, by any share or by the same command.
+    Prints the plan. `--execute` stores the request and waits until it is done: by the running share, or by
+    this command if no share runs. After an interruption any share, or the same command, continues it.
 
     **Examples**
 
@@ -125,7 +125,7 @@ def republish(
     from hub.operate.share_republish import REPUBLISH, ask_again, plan_again
 
     if execute and not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: why it is published again"])
+        raise ConfigError(["--execute needs --reason: say why you publish it again"])
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     wanted = None if keys is None else [_key_of(name, key, places.key_secret) for key in keys]
@@ -143,13 +143,13 @@ def republish(
     elif not execute:
         screen().print("nothing is published; add --execute and --reason")
     elif no_wait:
-        screen().print("asked; `hub share` publishes it, `hub share status` says how far it is")
+        screen().print("requested; `hub share` publishes it, `hub share status` shows how far it is")
     else:
         screen().print(f"{done:,} records published again")
 
 
 def _key_of(name: str, text: str, secret: str) -> UUID:
-    """Return a key by its hash, or by the number or code that it is the hash of."""
+    """Return a key by its hash, or by the number or code from which the hash is made."""
     from hub.model.entities import ENTITIES
     from hub.operate.records.typed_key import keys_meant, typed_hash
 
@@ -158,12 +158,12 @@ def _key_of(name: str, text: str, secret: str) -> UUID:
         return key
     entity = next((one for one in ENTITIES if one.name == name), None)
     if entity is None:
-        raise ConfigError([f"--keys: {name} takes keys as their hash"])
+        raise ConfigError([f"--keys: give keys of {name} as their hash"])
     return keys_meant(entity, text, secret)[0]
 
 
 def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: int) -> int:
-    """Wait until a request is done, sharing meanwhile if nobody does; return how many records it was."""
+    """Wait until a request is done, and share meanwhile if nobody else does; return how many records it was."""
     from hub.share.share import Share
 
     working = open_database(places.database_url, settings.database_schema, _APPLICATION, role=WORKER)
@@ -175,7 +175,7 @@ def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: i
 async def _shared_until_done(
     sharing: "Share", engine: Engine, number: int, progress: Callable[[int, int], None]
 ) -> int:
-    """Let a share of this process run, which waits while another one publishes, until the request is finished."""
+    """Run a share in this process until the request is finished; it waits while another share publishes."""
     running = asyncio.create_task(sharing.run())
     try:
         while True:

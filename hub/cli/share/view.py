@@ -1,4 +1,4 @@
-"""How share, what it set aside and what it is asked for look. Fits 100 columns."""
+"""How the views of share look: its state, what it set aside, what it is asked for. Fits 100 columns."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from hub.topology import shared_topics
 
 
 def delay_table(delays: Sequence[Delay]) -> Table:
-    """Render what share has still to publish, by what it publishes; what is not behind is left out."""
+    """Render what share still has to publish, by topic; topics without a delay are left out."""
     table = Table(box=None, pad_edge=False)
     table.add_column("share behind", no_wrap=True, overflow="fold")
     table.add_column("rows", justify="right")
@@ -29,10 +29,10 @@ def delay_table(delays: Sequence[Delay]) -> Table:
 
 
 def told(report: ShareReport) -> Iterator[RenderableType]:
-    """Yield what there is to say of share, part by part."""
+    """Yield what there is to say about share, part by part."""
     yield from _shares(report)
     table = delay_table(report.delays)
-    yield table if table.row_count else "share is not behind: all that is merged was looked at"
+    yield table if table.row_count else "share is not behind: it has seen all that is merged"
     yield from troubles(report)
     yield from (plain(str(one)) for one in report.added)
     for one in report.requests:
@@ -41,7 +41,7 @@ def told(report: ShareReport) -> Iterator[RenderableType]:
 
 
 def troubles(report: ShareReport) -> Iterator[RenderableType]:
-    """Yield what an operator must know: topics made anew, records set aside."""
+    """Yield what an operator must know: topics that were created again, records set aside."""
     for topic, detail in report.anew.items():
         yield styled("[red]{}[/red]: {}", topic, detail)
     for topic, count in report.set_aside.items():
@@ -81,7 +81,7 @@ def aside_table(asides: Sequence[Aside]) -> Table:
 
 
 def aside_as_json(one: Aside) -> dict[str, Any]:
-    """Return one record that is set aside as JSON can have it."""
+    """Return one record that is set aside as JSON values."""
     return {
         "topic": one.topic,
         "item": one.item,
@@ -97,7 +97,7 @@ def aside_as_json(one: Aside) -> dict[str, Any]:
 
 
 def plan_told(plan: RepublishPlan) -> Iterator[RenderableType]:
-    """Yield what a plan to publish again says."""
+    """Yield the lines of a plan to publish again."""
     if plan.is_anew:
         yield styled("[red]{}[/red] was created again: it lacks what was published before", plan.topic)
     some = "" if plan.keys is None else f" of {len(plan.keys):,} keys asked for"
@@ -107,7 +107,7 @@ def plan_told(plan: RepublishPlan) -> Iterator[RenderableType]:
 
 
 def plan_as_json(plan: RepublishPlan) -> dict[str, Any]:
-    """Return a plan as JSON can have it."""
+    """Return a plan as JSON values."""
     return {
         "name": plan.name,
         "topic": plan.topic,

@@ -11,7 +11,7 @@ from hub.warehouse.database import open_database
 
 
 def located() -> tuple[Settings, Endpoints]:
-    """Return the settings and where Kafka and PostgreSQL are.
+    """Return the settings, and the addresses of Kafka and PostgreSQL.
 
     Raises:
         ConfigError, UnreachableError: see ``hub.config`` and ``hub.embedded.locate``.
@@ -37,5 +37,5 @@ def close_warehouses() -> None:
 
 
 def policy_path(settings: Settings) -> Path:
-    """Return the policy file: the one that is set, else the demo's."""
+    """Return the policy file: the one in the settings, else the demo's."""
     return settings.policy or Path(hub.demo.__file__).parent / "policy.toml"

@@ -14,21 +14,21 @@ def credential_of(settings: Settings, name: str) -> str:
     """Return the credential of an operator who approves.
 
     Args:
-        settings: HUB_APPROVER_CREDENTIAL, or the file that HUB_APPROVER_CREDENTIAL_FILE names, goes first.
-        name: whose, for the question.
+        settings: HUB_APPROVER_CREDENTIAL, or the file that HUB_APPROVER_CREDENTIAL_FILE names, has priority.
+        name: the operator's name, for the question.
 
     Raises:
-        ConfigError: none is given and nobody can be asked.
+        ConfigError: none is given and there is no terminal to ask at.
     """
     given = (settings.approver_credential, settings.approver_credential_file)
     return _given(given, "HUB_APPROVER_CREDENTIAL") or _typed(f"credential of {name}", "HUB_APPROVER_CREDENTIAL")
 
 
 def new_credential_of(settings: Settings, name: str) -> str:
-    """Return the credential that an operator is to have from now on; typed twice.
+    """Return the new credential of an operator; it is typed twice.
 
     Raises:
-        ConfigError: none is given and nobody can be asked.
+        ConfigError: none is given and there is no terminal to ask at.
     """
     given = (settings.new_credential, settings.new_credential_file)
     return _given(given, "HUB_NEW_CREDENTIAL") or _typed(f"new credential of {name}", "HUB_NEW_CREDENTIAL", twice=True)

@@ -1,4 +1,4 @@
-"""Progress of what takes longer than a second, on standard error: a bar on a terminal, nothing elsewhere."""
+"""Progress of work that takes longer than a second, on standard error: a bar on a terminal, nothing elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from hub.cli.shared.screen import Screen
 
 @contextmanager
 def progress_bar(what: str, every_s: float = 0.1) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that is told how much is done, of how much; it may be called as often as one likes."""
+    """Yield a function that takes how much is done and how much there is; it may be called as often as needed."""
     console = Screen(stderr=True)
     if not console.is_terminal:
         yield lambda done, of: None

@@ -1,4 +1,4 @@
-"""The one place through which commands print: strings are text, and nothing in them steers the terminal.
+"""The one place through which commands print: strings are text, and nothing in them controls the terminal.
 
 Only ``styled`` reads markup, and only in its template. JSON has its own escapes and stays JSON. No other module of
 ``hub.cli`` opens a console or prints (tests/unit/cli/test_screen.py).
@@ -25,7 +25,7 @@ WIDTH = 100
 
 
 class _Value:
-    """A value in a template: formatted, made visible, and no markup."""
+    """A value in a template: formatted, made visible, not read as markup."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -37,7 +37,7 @@ class _Value:
 
 
 def styled(template: str, *values: object) -> Text:
-    """Return a text with styles: markup counts in the template alone, values are shown as they are.
+    """Return a text with styles: markup is read only in the template; values are shown as they are.
 
     Args:
         template: with rich's markup, and ``{}`` or ``{:,}`` for each value.
@@ -47,31 +47,31 @@ def styled(template: str, *values: object) -> Text:
 
 
 def plain(value: object, style: str = "") -> Text:
-    """Return a value as one line of text of one style."""
+    """Return a value as one line of text in one style."""
     return Text(visible(str(value)), style=style)
 
 
 def stacked(lines: Iterable[Text]) -> Text:
-    """Return texts as the lines of one."""
+    """Return one text with the given texts as its lines."""
     return Text("\n").join(lines)
 
 
 class Screen(Console):
-    """A console on which strings are text: no markup, no smileys, nothing that steers."""
+    """A console on which strings are text: no markup, no emoji, no control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Render a string; what steers is shown, before its width is measured."""
+        """Render a string; control characters are made visible before its width is measured."""
         return super().render_str(visible(text, lines=True), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; what does not fit the width is not cut off."""
+        """Print; a text that is wider than the console is not cut off."""
         super().print(*objects, **{"crop": False, **options})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render anything; only the console's own control codes stay as they are. A table breaks at spaces alone."""
+        """Render anything; only the console's own control codes stay. A table breaks lines only at spaces."""
         if isinstance(renderable, Table):
             options = _fitted(self, renderable, options or self.options)
         for segment in super().render(renderable, options):
@@ -81,8 +81,8 @@ class Screen(Console):
 def _fitted(console: Console, table: Table, options: ConsoleOptions) -> ConsoleOptions:
     """Give a table's columns widths at which no word is broken: a key, an id or a place can be copied whole.
 
-    Columns with more than one word give way first. Where the longest words alone need more than the width, the table
-    is wider. Columns whose width or share is declared keep it.
+    Columns with more than one word become narrower first. If the longest words alone need more than the width, the
+    table is wider. Columns with a declared width or share keep it.
     """
     if any(column.ratio or column.width for column in table.columns) or not table.columns:
         return options
@@ -108,7 +108,7 @@ def _range(console: Console, column: Column, options: ConsoleOptions) -> tuple[i
 
 
 def _shared(ranges: list[tuple[int, int]], room: int) -> list[int]:
-    """Return widths within their ranges that fill the room, or the least ones if even they need more."""
+    """Return widths within their ranges that fill the room, or the least widths if even these need more."""
     widths = [least for least, _ in ranges]
     left = room - sum(widths)
     while left > 0 and (growing := [at for at, (_, most) in enumerate(ranges) if widths[at] < most]):
@@ -134,7 +134,7 @@ def say(text: str, error: bool = False) -> None:
 
 
 def json_text(value: object, default: Callable[[Any], Any] | None = None, indent: int | None = None) -> str:
-    """Return JSON in which nothing steers: what JSON would leave raw has JSON's own escapes."""
+    """Return JSON without control characters: characters that JSON leaves raw get JSON's own escapes."""
     text = json.dumps(value, ensure_ascii=False, default=default, indent=indent)
     return STEERS.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
@@ -146,7 +146,7 @@ def say_json(value: object, default: Callable[[Any], Any] | None = None, indent:
 
 
 def show_bugs_visibly() -> None:
-    """Let the traceback of a bug steer no terminal."""
+    """Print the traceback of a bug without characters that control the terminal."""
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         say("".join(traceback.format_exception(kind, error, trace)).rstrip("\n"), error=True)

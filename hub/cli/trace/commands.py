@@ -23,19 +23,20 @@ def trace(
             help="A code or number, a key, an event id, TOPIC/PARTITION[@OFFSET]; - reads it from standard input.",
         ),
     ],
-    entity: Annotated[str | None, typer.Option("--entity", help="Look among this entity only, e.g. citizen.")] = None,
-    last: Annotated[int, typer.Option("--last", help="Show the last so many events; 0: all.", min=0)] = 20,
+    entity: Annotated[str | None, typer.Option("--entity", help="Search only this entity, e.g. citizen.")] = None,
+    last: Annotated[int, typer.Option("--last", help="How many of the last events to show; 0: all.", min=0)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show every hop of a dossier, a person or an event, with times and delays, on one screen.
+    """Show every hop of a dossier (hồ sơ), a person or an event, with times and delays, on one screen.
 
-    At the source, on the log, decided (and parked and released before), what it opened or closed, on the portal's
-    topic, and which replays read it. No value of an event is shown, and what was typed is not repeated. Exit code 1
-    when the hub has read no event of it. Without Kafka the times on the log and on the portal are missing. Of a place
-    whose record could not be read, or was not read yet, it says what is known: a partition that an alert names is one.
+    The hops are: at the source, on the log, decided (and before that parked and released), what it opened or closed, on
+    the portal's topic, and which replays read it. No value of an event is shown, and your input is not repeated. Exit
+    code 1 if the hub has read no event of it. Without Kafka the times on the log and on the portal are missing. For a
+    place whose record could not be read, or was not read yet, it shows what is known; you may also give a partition
+    that an alert names.
 
     A place on the portal's topics, or the header `hub.position` of a record there, leads to the thing or the event; so
-    does the copy of a dead letter. Of a single event the headers are shown: of its record on the log, and of what was
+    does the copy of a dead letter. For a single event it shows the headers: of its record on the log, and of what was
     published.
 
     **Examples**

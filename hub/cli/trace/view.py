@@ -22,7 +22,7 @@ _GOOD = {Outcome.APPLIED: "green", Outcome.DEAD_LETTERED: "red", Outcome.REJECTE
 
 
 def trace_view(trace: Trace, last: int) -> RenderableType:
-    """Render the last so many events of a trace, under what it is about; 0: all."""
+    """Render the last events of a trace, under the thing it is about; ``last`` 0: all events."""
     shown = trace.passages[-last:] if last else trace.passages
     left_out = len(trace.passages) - len(shown)
     sources = {passage.event.source for passage in trace.passages if passage.event.source}
@@ -110,7 +110,7 @@ def _time(at: datetime | None) -> str:
 
 
 def _after(before: datetime | None, at: datetime | None) -> str | None:
-    """Return how long after another time something was; None when one of them is not known."""
+    """Return how much time passed between two times; None if one of them is not known."""
     if before is None or at is None:
         return None
     seconds = (at - before).total_seconds()
@@ -118,7 +118,7 @@ def _after(before: datetime | None, at: datetime | None) -> str | None:
 
 
 def _details(passage: Passage) -> list[Text]:
-    """Say of one event what Kafka says: when its record was appended, its headers, and those of what was published."""
+    """Return what Kafka says of one event: when its record was appended, its headers, and those of the publication."""
     lines = []
     if passage.appended_at is not None:
         lines.append(plain(f"on the log since {_moment(passage.appended_at)} UTC, by Kafka's time"))
@@ -149,7 +149,7 @@ def _moment(at: datetime | None) -> str:
 
 
 def story_view(story: PlaceStory) -> RenderableType:
-    """Render what is known of a place of the log, and which commands say more."""
+    """Render what is known of a place in the log, and which commands show more."""
     place = story.place
     lines = [styled("[bold]{}/{}@{}[/bold]", place.topic, place.partition, place.offset)]
     if story.outcome is not None:

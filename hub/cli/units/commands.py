@@ -1,6 +1,6 @@
 """Commands of administrative units: ``hub units``: load them, look them up over time, count residents, recode.
 
-What reads and writes units needs polars, which is slow to import: each command imports it when it runs.
+Reading and writing units needs polars, which is slow to import: each command imports it when it runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,20 +25,20 @@ from hub.warehouse.database import translated_errors
 if TYPE_CHECKING:
     from hub.operate.units.recode import Job
 
-_Code = Annotated[str, typer.Argument(help="Code of the unit; leading zeros count.")]
+_Code = Annotated[str, typer.Argument(help="Code of the unit, with leading zeros.")]
 _Scheme = Annotated[str, typer.Option("--scheme", help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025.")]
 _On = Annotated[
-    datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="Day that is asked for; default today.")
+    datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="The day to answer for; default today.")
 ]
 _SaidOn = Annotated[
     datetime | None,
-    typer.Option("--said-on", formats=["%Y-%m-%d"], help="Day on which the code was said; default today."),
+    typer.Option("--said-on", formats=["%Y-%m-%d"], help="Day on which the code was used; default today."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    units = typer.Typer(no_args_is_help=True, help="Administrative units over time.")
+    units = typer.Typer(no_args_is_help=True, help="Administrative units (đơn vị hành chính) over time.")
     for name, command in (
         ("load", load),
         ("show", show),
@@ -53,13 +53,13 @@ def register(app: typer.Typer) -> None:
 
 
 def load(as_json: AsJson = False) -> None:
-    """Publish the country's administrative units, old and new, as `admin_unit.changed` events.
+    """Publish the country's administrative units (đơn vị hành chính), old and new, as `admin_unit.changed` events.
 
-    Sources and licence: `hub/reference/README.md`. Safe to repeat: the same events again are duplicates.
+    Sources and licence: `hub/reference/README.md`. Safe to repeat: the same events are duplicates.
 
     **Examples**
 
-    `hub units load` — publish them and say how many
+    `hub units load` — publish them and print how many
     """
     from hub.operate.units.load import load_units
 
@@ -71,7 +71,7 @@ def load(as_json: AsJson = False) -> None:
 
 
 def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJson = False) -> None:
-    """Show a code's units over time, and what came before and after the one it names on a day.
+    """Show a code's units (đơn vị hành chính) over time, and what came before and after the unit of a day.
 
     **Examples**
 
@@ -90,7 +90,7 @@ def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJ
 def successors(
     code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
-    """Show the units that took a unit's territory over by a day, over as many changes as there were.
+    """Show the units that took over a unit's territory by a day, over all changes in between (sáp nhập, chia tách).
 
     **Examples**
 
@@ -108,7 +108,7 @@ def successors(
 def predecessors(
     code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
-    """Show the units whose territory a unit took over, as they stood on a day before; default the last one before.
+    """Show the units whose territory a unit took over, as they were on an earlier day; default: the day before.
 
     **Examples**
 
@@ -128,12 +128,12 @@ def resolve(
     scheme: _Scheme = "GSO_2004",
     said_on: _SaidOn = None,
     on: _On = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name that was said with the code, to be checked.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name that was used with the code; it is checked.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Resolve a code, said on one day, to the unit it is on another: EXACT, AMBIGUOUS with candidates, or UNKNOWN.
+    """Resolve a code of one day to the unit of another day (chuyển đổi mã): EXACT, AMBIGUOUS with candidates, UNKNOWN.
 
-    A preferred successor of a split unit is a guess of the table's maker: it is marked and never chosen.
+    If a unit was split, a preferred successor is only a guess of the table's author: it is marked and never chosen.
 
     **Examples**
 
@@ -155,9 +155,9 @@ def residents(
     kind: Annotated[str, typer.Option("--kind", help="Kind of residence.")] = "PERMANENT",
     as_json: AsJson = False,
 ) -> None:
-    """Count the residents that a unit of today had on a day, over its predecessors before the day it began.
+    """Count the residents (cư trú) that a unit of today had on a day; before it began, those of its predecessors.
 
-    Who lived in a unit that was split may live here or elsewhere: these are told apart and not counted.
+    People who lived in a unit that was split may live here or elsewhere: they are shown separately and not counted.
 
     **Examples**
 
@@ -172,17 +172,17 @@ def residents(
 
 def recode(
     effective: Annotated[
-        datetime, typer.Option("--effective", formats=["%Y-%m-%d"], help="Day by which units have changed.")
+        datetime, typer.Option("--effective", formats=["%Y-%m-%d"], help="Day on which the units have changed.")
     ],
     execute: Execute = False,
     reason: Reason = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
-    """Append a RECODE row to each residence whose unit became another for sure by a day. Never a move: claims stay.
+    """Recode residences (chuyển đổi mã đơn vị hành chính): append a RECODE row if the unit surely became another.
 
-    Without `--execute` it counts what it would do. Residences in units that were split are left to the reviews. Safe to
-    repeat. Residences recoded are published again.
+    This is never a move of a person; claims stay. Without `--execute` it counts what it would do. Residences in units
+    that were split are left to the reviews (yêu cầu rà soát). Safe to repeat. Recoded residences are published again.
 
     **Examples**
 
@@ -199,7 +199,7 @@ def recode(
         _print(plan, plan_view, as_json)
         return
     if not reason:
-        raise ConfigError(["--reason: say why residences are recoded"])
+        raise ConfigError(["--reason: say why you recode residences"])
     appended = _recode(Job(day, actor(officer), reason, plan.to_recode), quiet=as_json)
     if as_json:
         say_json(plan.as_json() | {"appended": appended})

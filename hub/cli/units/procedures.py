@@ -15,8 +15,8 @@ from hub.model.policies.policy import load_policy
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The catalogue of administrative procedures.")
-    # without a callback a group of one command would be that command
+    group = typer.Typer(no_args_is_help=True, help="The catalogue of administrative procedures (thủ tục hành chính).")
+    # without a callback, a group with one command would become that command
     group.callback()(lambda: None)
     group.command("load")(load)
     app.add_typer(group, name="procedures")
@@ -25,22 +25,24 @@ def register(app: typer.Typer) -> None:
 def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The catalogue: a CSV, or the portal's answer in JSON.")],
     source: Annotated[
-        str | None, typer.Option("--source", help="Who publishes it; else the one source that the policy lets.")
+        str | None,
+        typer.Option("--source", help="The source that publishes it; by default the only one that the policy allows."),
     ] = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Publish the catalogue of procedures from a file, for a hub that has no portal yet that publishes it.
+    """Publish the catalogue of procedures (thủ tục hành chính) from a file, if no portal publishes it to this hub yet.
 
-    Dossiers name procedures; until the hub knows those, all submissions wait (parked). The policy must have a source
-    that may speak of `procedure.changed`. What it said already is not sent again, so a file can be loaded twice. A file
-    says all that the source says of a procedure: a field that the file lacks becomes empty.
+    Dossiers (hồ sơ) refer to procedures; until the hub knows these, all submissions wait (parked). The policy must have
+    a source that may speak of `procedure.changed`. What it has already said is not sent again, so a file may be loaded
+    twice.
+    A file says everything that the source says of a procedure: a field that the file lacks becomes empty.
 
-    **JSON**: the answer of the national portal's service `LayThuTuc` or `LayDanhSachTTHC`, as it came:
+    **JSON**: the answer of the national portal's service `LayThuTuc` or `LayDanhSachTTHC`, unchanged:
     `{"result": [{"MATTHC": ..., "TENTTHC": ...}]}`, or a list of such answers. What the hub has no field for is
     left empty and listed.
 
-    **CSV** in UTF-8. The first line names the columns. Needed: `procedure_code`, `name`. Optional:
+    **CSV** in UTF-8. The first line names the columns. Required: `procedure_code`, `name`. Optional:
     `procedure_code_base`, `field_code`, `field_name`, `level` (MINISTRY, PROVINCE, COMMUNE), `executing_agency`,
     `executing_agency_name`, `online_level` and `old_online_level` (INFO, PARTIAL, FULL), `requirements`,
     `decision_number`, `decision_date`, `state` (PUBLISHED, AMENDED, REPEALED), `valid_from`, `valid_to`,
@@ -69,7 +71,7 @@ def load(
         say_json(plan.as_json() | {"left_empty": left_empty, "published": published, "executed": execute})
         return
     console = Screen(soft_wrap=True)
-    counts = f"{plan.rows:,} procedures: {plan.new:,} new, {plan.changed:,} changed, {plan.same:,} as they are"
+    counts = f"{plan.rows:,} procedures: {plan.new:,} new, {plan.changed:,} changed, {plan.same:,} unchanged"
     console.print(plain(f"{speaker.code}: {counts}"))
     for one in found.left_empty:
         told = f"left empty: {one.field} of {one.procedures:,} procedures, e.g. {one.example}: {one.why}"

@@ -42,7 +42,7 @@ def answer_view(answer: Answer, console: Console) -> None:
 
 
 def residents_view(found: Residents, console: Console) -> None:
-    """Print residents by the unit that was said, and who may be one."""
+    """Print residents by the unit that was named, and how many may be residents."""
     table = Table("unit said", box=None, pad_edge=False)
     table.add_column("residents", justify="right")
     table.add_column("perhaps", justify="right")
@@ -67,9 +67,9 @@ def plan_view(plan: RecodePlan, console: Console) -> None:
     table = Table("residences", "", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     for words, count in (
-        (f"whose unit became another by {plan.effective}", plan.to_recode),
+        (f"whose unit has become another one by {plan.effective}", plan.to_recode),
         ("with such a row already", plan.done),
-        ("whose code is what it was", plan.same),
+        ("whose code is unchanged", plan.same),
         ("in a unit that was split: an officer decides", plan.ambiguous),
         ("whose unit is not known", plan.unknown),
         ("that ended before", plan.ended),

@@ -117,7 +117,7 @@ def test_policy_that_is_not_set_is_said_not_to_be_looked_at(run: Run, monkeypatc
     monkeypatch.delenv("HUB_POLICY")
     code, told = run("connect", "check", "FILE", "--json")
     assert code == 0
-    assert "not looked at: HUB_POLICY" in told["policy"][0]
+    assert "not checked: HUB_POLICY" in told["policy"][0]
 
 
 def test_warehouse_that_nobody_migrated_is_said_not_to_be_looked_at(
@@ -126,7 +126,7 @@ def test_warehouse_that_nobody_migrated_is_said_not_to_be_looked_at(
     monkeypatch.setenv("HUB_DATABASE_URL", database_url)
     code, told = run("connect", "check", "FILE", "--json")
     assert code == 0
-    assert "no warehouse could be looked at" in told["references"][0]
+    assert "no warehouse could be reached" in told["references"][0]
 
 
 def test_view_is_read_by_time_and_check_says_what_a_run_would_say(run: Run) -> None:

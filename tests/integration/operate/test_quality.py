@@ -130,7 +130,7 @@ def test_command_prints_tables_or_one_json_object_and_refuses_what_is_no_time(
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
     run = partial(CliRunner().invoke, build_app())
-    assert run(["quality"]).stdout == "nothing is doubted\n"
+    assert run(["quality"]).stdout == "there are no doubts\n"
     whole.send("citizen.changed", PERSON)
     assert json.loads(run(["quality", "--json"]).stdout)["sources"][0]["flags"]["PIN_MISMATCH"] == 1
     assert json.loads(run(["quality", "--json", "--since", "2100-01-01"]).stdout) == {"sources": [], "standing": {}}

@@ -128,7 +128,7 @@ def test_screen_says_rule_versions_times_conflicts_and_what_stands_beside() -> N
         "2025-06-01 07:00:00",
         "conflict open C12 birth_year: namdinh.motcua against dancu, since 2025-06-01 07:00",
         "conflict closed full_name: namdinh.motcua against dancu, since 2025-06-01 07:00 until 2025-06-04 07:00",
-        "ninhbinh.dungchung took it back",
+        "ninhbinh.dungchung withdrew it",
         "NAME_NOT_NFC",
         "R4 CONFLICT",
         "PIN_REPLACED",
@@ -156,7 +156,7 @@ def test_past_state_says_both_times_and_that_nobody_claimed_anything() -> None:
     text = one_line(screen(of))
     assert "what held at 2025-06-01 07:00:00 (valid time)" in text
     assert "as the hub knew it at 2025-06-01 08:00:00 (record time)" in text
-    assert "nobody claims anything of it there" in text
+    assert "no source says anything about it there" in text
 
 
 @pytest.mark.parametrize(

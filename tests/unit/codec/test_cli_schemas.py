@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_check_ends_with_0_when_all_is_well() -> None:
-    assert run("check") == (0, "all schemas are well\n")
+    assert run("check") == (0, "all schemas are correct\n")
     assert run("check", "--json") == (0, "[]\n")
 
 
