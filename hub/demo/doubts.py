@@ -19,7 +19,7 @@ from hub.demo.watch import count_parked, wait_until
 from hub.model.decisions import ReviewKind, Verdict
 from hub.operate.desk.reviews import Given, decide, plan_decision
 from hub.operate.log.publish import publish
-from hub.operate.records.questions import Wanted, open_questions
+from hub.operate.records.questions import QuestionFilter, open_questions
 from hub.warehouse.tables.core import conflict, source
 from hub.warehouse.tables.entities import aspect_tables, whole_claim
 
@@ -66,7 +66,7 @@ def raise_doubts(stage: Stage, story: Story) -> None:
 def _asked(stage: Stage, kind: ReviewKind) -> list[str]:
     stage.check()
     with stage.warehouse() as connection:
-        return [question.number for question in open_questions(connection, Wanted(kind=kind))]
+        return [question.number for question in open_questions(connection, QuestionFilter(kind=kind))]
 
 
 def _count_parked(stage: Stage) -> int:

@@ -13,7 +13,7 @@ from hub.model.refusals import GroupBy
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from hub.operate.dead_letters.letters import Wanted
+    from hub.operate.dead_letters.letters import LetterFilter
 
 _APPLICATION = "hub deadletters"
 
@@ -68,7 +68,7 @@ def list_letters(
     console.print(view.counted(counts))
 
 
-def _say_groups(engine: "Engine", wanted: "Wanted", by: GroupBy, as_json: bool) -> None:
+def _say_groups(engine: "Engine", wanted: "LetterFilter", by: GroupBy, as_json: bool) -> None:
     from hub.cli.dead_letters import view
     from hub.operate.dead_letters.groups import group_letters
     from hub.warehouse.database import translated_errors

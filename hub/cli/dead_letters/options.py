@@ -10,7 +10,7 @@ from hub.model.errors import ConfigError
 from hub.model.outcomes import Reason
 
 if TYPE_CHECKING:
-    from hub.operate.dead_letters.letters import Wanted
+    from hub.operate.dead_letters.letters import LetterFilter
     from hub.operate.dead_letters.redrive import By
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may be given for its topic.")]
@@ -31,16 +31,16 @@ def wanted_of(
     limit: int,
     state: str,
     ids: list[str] | None = None,
-) -> "Wanted":
+) -> "LetterFilter":
     """Return which letters the options choose; ``chosen``: reason, source, topic, since, until."""
     from hub.log.places import place_of
-    from hub.operate.dead_letters.letters import UNDONE, State, Wanted
+    from hub.operate.dead_letters.letters import UNDONE, LetterFilter, State
 
     cause, source, topic, since, until = chosen
     words = {"undone": UNDONE, "all": (), **{one.value: (one,) for one in State}}
     if state not in words:
         raise ConfigError([f"--state {state}: none of {', '.join(words)}"])
-    return Wanted(
+    return LetterFilter(
         cause=cause and cause.value,
         source=source,
         topic=topic,

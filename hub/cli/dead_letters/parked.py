@@ -58,11 +58,11 @@ def list_(
     - `hub parked list --subject dossier.submitted --older-than 72 --limit 500 --json`
     """
     from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse
-    from hub.operate.dead_letters.parked import ParkedWanted, count_parked, read_awaited, read_queues
+    from hub.operate.dead_letters.parked import ParkedFilter, count_parked, read_awaited, read_queues
     from hub.warehouse.database import translated_errors
 
     settings, places = located()
-    wanted = ParkedWanted(subject, source, waits_for, older_than, (), limit)
+    wanted = ParkedFilter(subject, source, waits_for, older_than, (), limit)
     with translated_errors("reading parked records"), warehouse(settings, places, _APPLICATION).connect() as connection:
         found: list[Any] = read_awaited(connection, limit) if by_reference else read_queues(connection, wanted)
         records, keys = count_parked(connection)
@@ -131,12 +131,12 @@ def release(
     - `hub parked release --waits-for procedure:1.001193 --reason "not in the catalogue, decree 5/2026" --execute`
     """
     from hub.log.places import place_of  # heavy: the warehouse and the producer
-    from hub.operate.dead_letters.parked import ParkedWanted, read_queues
+    from hub.operate.dead_letters.parked import ParkedFilter, read_queues
     from hub.operate.dead_letters.parked_release import release_queues
     from hub.warehouse.database import translated_errors
 
-    wanted = ParkedWanted(subject, source, waits_for, older_than, tuple(place_of(one) for one in ids or []), limit)
-    if wanted == ParkedWanted(limit=limit):
+    wanted = ParkedFilter(subject, source, waits_for, older_than, tuple(place_of(one) for one in ids or []), limit)
+    if wanted == ParkedFilter(limit=limit):
         raise ConfigError(["say which records: an ID, --waits-for, --subject, --source or --older-than"])
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)

@@ -63,13 +63,17 @@ def list_(
     - `hub review list --kind CONFLICT --aspect citizen.person --source hanam.motcua`
     - `hub review list --older-than 72 --limit 200 --json`
     """
-    from hub.operate.records.questions import Wanted, open_counts, open_questions  # heavy: the merge's statements
+    from hub.operate.records.questions import (  # heavy: the merge's statements
+        QuestionFilter,
+        open_counts,
+        open_questions,
+    )
     from hub.warehouse.database import translated_errors
 
     settings, places = located()
     engine = warehouse(settings, places, "hub review")
     with translated_errors("reading reviews"), engine.connect() as connection:
-        found = open_questions(connection, Wanted(kind, aspect, source, older_than, limit))
+        found = open_questions(connection, QuestionFilter(kind, aspect, source, older_than, limit))
         counts = open_counts(connection)
     if as_json:
         say_json({"open": counts, "questions": [_as_json(one) for one in found]})

@@ -9,7 +9,7 @@ from hub.cli.shared.context import located, warehouse
 from hub.model.entities import ENTITIES, entity_named
 from hub.model.errors import ConfigError
 from hub.operate.actions import actor
-from hub.operate.evidence.search import Found, Wanted, search
+from hub.operate.evidence.search import EvidenceFilter, EvidenceFound, search
 from hub.operate.records.find import find_keys
 from hub.operate.records.times import time_of
 from hub.warehouse.database import translated_errors
@@ -17,7 +17,7 @@ from hub.warehouse.database import translated_errors
 
 def searched(
     asked: Mapping[str, str | None], times: tuple[str | None, str | None], limit: int, who: tuple[str | None, str]
-) -> Found:
+) -> EvidenceFound:
     """Return what is found; ``who``: the officer's code, and why.
 
     Raises:
@@ -32,7 +32,7 @@ def searched(
         warehouse(settings, places, "hub audit").begin() as connection,
     ):
         keys = keys_asked(connection, asked["entity"], asked["key"], places.key_secret)
-        wanted = Wanted(keys, asked["source"], asked["by"], asked["purpose"], since, until, limit)
+        wanted = EvidenceFilter(keys, asked["source"], asked["by"], asked["purpose"], since, until, limit)
         return search(connection, wanted, actor(who[0]), who[1])
 
 

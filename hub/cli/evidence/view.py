@@ -14,7 +14,7 @@ from hub.topology import subject_of
 if TYPE_CHECKING:
     from hub.operate.evidence.check import Step
     from hub.operate.evidence.retention import Retirement
-    from hub.operate.evidence.search import Found
+    from hub.operate.evidence.search import EvidenceFound
     from hub.operate.evidence.status import EvidenceStatus, KnownKey
     from hub.operate.evidence.verify import Verification
 
@@ -108,7 +108,7 @@ def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
         )
 
 
-def show_found(found: "Found") -> None:
+def show_found(found: "EvidenceFound") -> None:
     """Print the events and actions of a search."""
     console = _console()
     if found.events:

@@ -24,7 +24,7 @@ def declared_problems(subject: str, number: int, schema: Mapping[str, Any]) -> l
     return [Problem(subject, number, Rule.KEY, message, name) for name, message in found]
 
 
-Found = Iterator[tuple[str, str]]
+DeclarationProblems = Iterator[tuple[str, str]]
 """Field, message."""
 
 
@@ -39,21 +39,21 @@ def _looked_up(aspect: Aspect) -> tuple[str, ...]:
     )
 
 
-def _missing(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> Found:
+def _missing(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
     others = (*aspect.not_compared, *aspect.names, *(one.field for one in aspect.same_as), *aspect.described)
     for name in dict.fromkeys((*_looked_up(aspect), *others)):
         if name not in fields:
             yield name, "is named by the entity's declaration but is missing"
 
 
-def _apart(entity: Entity, aspect: Aspect, fields: Mapping[str, FieldSpec]) -> Found:
+def _apart(entity: Entity, aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
     """Sensitive fields stand in a table of their own, where nothing is looked up."""
     for name in dict.fromkeys((*entity.key, *_looked_up(aspect))):
         if name in fields and fields[name].data_class is DataClass.SENSITIVE:
             yield name, "is SENSITIVE and stands apart from the claim, so the declaration cannot look it up"
 
 
-def _named(entity: Entity, fields: Mapping[str, FieldSpec]) -> Found:
+def _named(entity: Entity, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
     by = entity.named_by
     if by is not None and by.code in fields and fields[by.code].data_class not in _SAID_ALOUD:
         yield by.code, "names the thing in lists of parked records, so it must be PUBLIC or INTERNAL"

@@ -71,7 +71,7 @@ def problems_of(subject: str, number: int, schema: Mapping[str, Any]) -> list[Pr
     return [Problem(subject, number, rule, message, field) for rule, field, message in found]
 
 
-Found = Iterator[tuple[Rule, str, str]]
+RuleProblems = Iterator[tuple[Rule, str, str]]
 """Rule, field, message."""
 
 
@@ -87,7 +87,7 @@ def _parse_avro_text(text: str) -> avro.schema.Schema:
         return avro.schema.parse(text)
 
 
-def _parse_problems(schema: Mapping[str, Any]) -> Found:
+def _parse_problems(schema: Mapping[str, Any]) -> RuleProblems:
     try:
         fastavro.parse_schema(dict(schema))
     except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, KeyError, TypeError) as error:
@@ -117,7 +117,7 @@ def _types(field: Mapping[str, Any]) -> Iterator[Any]:
             yield branch.get("items")
 
 
-def _name_problems(subject: str, schema: Mapping[str, Any]) -> Found:
+def _name_problems(subject: str, schema: Mapping[str, Any]) -> RuleProblems:
     full = f"{schema.get('namespace')}.{schema.get('name')}"
     if full != f"hub.{subject}":
         yield Rule.NAME, "", f"is named {full}, not hub.{subject}"
@@ -129,7 +129,7 @@ def _name_problems(subject: str, schema: Mapping[str, Any]) -> Found:
             yield Rule.NAME, path, f"is not in snake_case of at most {_MAX_NAME} characters"
 
 
-def _label_problems(path: str, field: Mapping[str, Any]) -> Found:
+def _label_problems(path: str, field: Mapping[str, Any]) -> RuleProblems:
     for label in ("doc", "vn_name"):
         text = field.get(label)
         if not isinstance(text, str) or not text.strip() or "\n" in text:
@@ -138,7 +138,7 @@ def _label_problems(path: str, field: Mapping[str, Any]) -> Found:
         yield Rule.LABEL, path, f"has no data_class out of {', '.join(DataClass)}"
 
 
-def _optional_problems(path: str, field: Mapping[str, Any]) -> Found:
+def _optional_problems(path: str, field: Mapping[str, Any]) -> RuleProblems:
     avro_type = field.get("type")
     if isinstance(avro_type, list):
         if avro_type[:1] != ["null"]:
@@ -149,7 +149,7 @@ def _optional_problems(path: str, field: Mapping[str, Any]) -> Found:
         yield Rule.OPTIONAL, path, "has a default but is not nullable"
 
 
-def _enum_problems(schema: Mapping[str, Any]) -> Found:
+def _enum_problems(schema: Mapping[str, Any]) -> RuleProblems:
     for path, field in _walk(schema):
         for avro_type in _types(field):
             if not isinstance(avro_type, dict) or avro_type.get("type") != "enum":
@@ -160,13 +160,13 @@ def _enum_problems(schema: Mapping[str, Any]) -> Found:
                 yield Rule.ENUM, path, "has no default symbol, so none could ever be added"
 
 
-def _symbol_problems(schema: Mapping[str, Any]) -> Found:
+def _symbol_problems(schema: Mapping[str, Any]) -> RuleProblems:
     for path, field in _walk(schema):
         for said in (field, *(one for one in _types(field) if isinstance(one, dict) and one.get("type") == "enum")):
             yield from ((Rule.LABEL, where, message) for where, message in problems_of_symbols(path, said))
 
 
-def _money_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
+def _money_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> RuleProblems:
     for spec in fields:
         path = f"{prefix}{spec.name}"
         is_number = spec.kind in (FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE)
@@ -179,7 +179,7 @@ def _money_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
         yield from _money_problems(spec.items, f"{path}.")
 
 
-def _class_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
+def _class_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> RuleProblems:
     for spec in fields:
         closed = max((_CLASS_ORDER.index(item.data_class) for item in spec.items), default=0)
         if closed > _CLASS_ORDER.index(spec.data_class):
@@ -187,7 +187,7 @@ def _class_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
         yield from _class_problems(spec.items, f"{prefix}{spec.name}.")
 
 
-def _length_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> Found:
+def _length_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> RuleProblems:
     for spec in fields:
         length: object = spec.max_length
         if length is not None and spec.kind is not FieldKind.STRING:
@@ -213,7 +213,7 @@ def _without_length(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterator
         yield from _without_length(spec.items, f"{prefix}{spec.name}.")
 
 
-def _envelope_problems(fields: tuple[FieldSpec, ...]) -> Found:
+def _envelope_problems(fields: tuple[FieldSpec, ...]) -> RuleProblems:
     names = tuple(spec.name for spec in fields[: len(ENVELOPE_FIELDS)])
     if names != ENVELOPE_FIELDS:
         yield Rule.ENVELOPE, "", "does not begin with the fields of the envelope in their order"
@@ -226,7 +226,7 @@ def _envelope_problems(fields: tuple[FieldSpec, ...]) -> Found:
             yield Rule.ENVELOPE, spec.name, "has other symbols than the envelope"
 
 
-def _key_problems(subject: str, fields: tuple[FieldSpec, ...]) -> Found:
+def _key_problems(subject: str, fields: tuple[FieldSpec, ...]) -> RuleProblems:
     if subject not in SUBJECTS:
         return
     specs = {spec.name: spec for spec in fields}
@@ -238,7 +238,7 @@ def _key_problems(subject: str, fields: tuple[FieldSpec, ...]) -> Found:
             yield Rule.KEY, name, "is part of the key and must be text"
 
 
-def _list_problems(fields: tuple[FieldSpec, ...]) -> Found:
+def _list_problems(fields: tuple[FieldSpec, ...]) -> RuleProblems:
     """Block decoders fail on enums and on lists inside lists, so lists hold records of plain values."""
     for spec in fields:
         if spec.kind is FieldKind.JSON and not spec.is_array:

@@ -22,7 +22,7 @@ from hub.model.entities import key_fields_of
 from hub.model.errors import ConfigError, PoisonError
 from hub.operate.actions import Action, note
 from hub.operate.approval import Second, check_second
-from hub.operate.dead_letters.letters import UNDONE, Letter, State, Wanted, at, letter_at, read_letters
+from hub.operate.dead_letters.letters import UNDONE, Letter, LetterFilter, State, at, letter_at, read_letters
 from hub.operate.dead_letters.redrive import By, set_states
 from hub.operate.dead_letters.story import Edit, edits_of
 from hub.topology import MAX_RECORD_BYTES, subject_of
@@ -149,7 +149,7 @@ def approve_edit(engine: Engine, place: Place, second: Second, purpose: str) -> 
     return replace(waiting, approved_by=second.name)
 
 
-def plan_discard(engine: Engine, wanted: Wanted) -> list[Letter]:
+def plan_discard(engine: Engine, wanted: LetterFilter) -> list[Letter]:
     """Return the letters that would be discarded."""
     with translated_errors("reading dead letters"), engine.connect() as connection:
         return [one for one in read_letters(connection, wanted) if one.state in UNDONE]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from hub.log.places import Place
 from hub.model.refusals import GroupBy
-from hub.operate.dead_letters.letters import State, Wanted, chosen_letters, state_of
+from hub.operate.dead_letters.letters import LetterFilter, State, chosen_letters, state_of
 from hub.topology import subject_of
 from hub.warehouse.tables.core import dead_letter, log_partition, source
 
@@ -38,7 +38,7 @@ class LetterGroup:
     example: Place
 
 
-def group_letters(connection: Connection, wanted: Wanted, by: GroupBy) -> list[LetterGroup]:
+def group_letters(connection: Connection, wanted: LetterFilter, by: GroupBy) -> list[LetterGroup]:
     """Count letters in groups, without the limit; the largest group comes first."""
     name = _COLUMNS[by]
     columns: list[ColumnElement[Any]] = [

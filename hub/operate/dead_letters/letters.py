@@ -35,7 +35,7 @@ UNDONE = (State.OPEN, State.EDITED, State.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LetterFilter:
     """Which letters; None or empty: all.
 
     Fields:
@@ -93,7 +93,7 @@ class Letter:
     value: bytes | None = field(default=None, repr=False)
 
 
-def read_letters(connection: Connection, wanted: Wanted, with_bytes: bool = False) -> list[Letter]:
+def read_letters(connection: Connection, wanted: LetterFilter, with_bytes: bool = False) -> list[Letter]:
     """Return letters, the oldest first.
 
     Args:
@@ -126,13 +126,13 @@ def letter_at(connection: Connection, place: Place) -> Letter:
     Raises:
         ConfigError: there is none.
     """
-    found = read_letters(connection, Wanted(places=(place,), states=()), with_bytes=True)
+    found = read_letters(connection, LetterFilter(places=(place,), states=()), with_bytes=True)
     if not found:
         raise ConfigError([f"{place_text(place)}: there is no dead letter; see `hub deadletters list`"])
     return found[0]
 
 
-def letter_counts(connection: Connection, wanted: Wanted) -> list[tuple[str, State, int]]:
+def letter_counts(connection: Connection, wanted: LetterFilter) -> list[tuple[str, State, int]]:
     """Count letters by reason and state, without the limit."""
     found = chosen_letters(select(dead_letter.c.reason, state_of().label("state")), wanted).subquery()
     query = select(found.c.reason, found.c.state, func.count()).group_by(found.c.reason, found.c.state)
@@ -142,7 +142,7 @@ def letter_counts(connection: Connection, wanted: Wanted) -> list[tuple[str, Sta
 def undone_counts_by_partition(connection: Connection) -> dict[Partition, int]:
     """Count letters that nobody has handled, by topic and partition."""
     query = select(log_partition.c.topic, log_partition.c.partition, func.count())
-    counted = chosen_letters(query, Wanted()).group_by(log_partition.c.topic, log_partition.c.partition)
+    counted = chosen_letters(query, LetterFilter()).group_by(log_partition.c.topic, log_partition.c.partition)
     return {(topic, partition): count for topic, partition, count in connection.execute(counted)}
 
 
@@ -160,7 +160,7 @@ def among(table: Any, places: Sequence[Place]) -> ColumnElement[bool]:
 _BYTES = ("record_key", "record_value")
 
 
-def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
+def _all_of(wanted: LetterFilter, with_bytes: bool) -> Select[Any]:
     came_from = redrive.alias("came_from")
     found = chosen_letters(
         select(
@@ -188,7 +188,7 @@ def _all_of(wanted: Wanted, with_bytes: bool) -> Select[Any]:
     )
 
 
-def chosen_letters(query: Select[Any], wanted: Wanted) -> Select[Any]:
+def chosen_letters(query: Select[Any], wanted: LetterFilter) -> Select[Any]:
     """Add to a query of letters the joins for choosing, and the conditions of ``wanted``; no limit."""
     here = and_(audit.c.log == dead_letter.c.log, audit.c.log_offset == dead_letter.c.log_offset)
     let_go = and_(release.c.log == dead_letter.c.log, release.c.log_offset == dead_letter.c.log_offset)

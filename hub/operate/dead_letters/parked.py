@@ -20,7 +20,7 @@ from hub.warehouse.tables.core import log_partition, parked, source
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedWanted:
+class ParkedFilter:
     """Which keys' records; None or empty: all.
 
     Fields:
@@ -92,7 +92,7 @@ class ParkedRecord:
     fields: Mapping[str, Any] | None = field(repr=False)
 
 
-def read_queues(connection: Connection, wanted: ParkedWanted) -> list[Queue]:
+def read_queues(connection: Connection, wanted: ParkedFilter) -> list[Queue]:
     """Return the waiting records by key, the oldest first."""
     rows: Any = connection.execute(_queues(wanted))
     return [
@@ -133,7 +133,7 @@ def queue_at(connection: Connection, place: Place) -> Queue:
     Raises:
         ConfigError: no record is parked there.
     """
-    found = read_queues(connection, ParkedWanted(places=(place,)))
+    found = read_queues(connection, ParkedFilter(places=(place,)))
     if not found:
         raise ConfigError([f"{place_text(place)}: no record is parked there; see `hub parked list`"])
     return found[0]
@@ -176,7 +176,7 @@ def show_queue(
     return queue, records
 
 
-def _queues(wanted: ParkedWanted) -> Select[Any]:
+def _queues(wanted: ParkedFilter) -> Select[Any]:
     grouped = (
         select(
             parked.c.subject,

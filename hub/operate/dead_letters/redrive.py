@@ -24,7 +24,7 @@ from hub.log.clients import log_writer
 from hub.log.places import Place, place_text
 from hub.model.errors import ConfigError
 from hub.operate.actions import Action, note
-from hub.operate.dead_letters.letters import Letter, State, Wanted, among, at, read_letters
+from hub.operate.dead_letters.letters import Letter, LetterFilter, State, among, at, read_letters
 from hub.operate.dead_letters.redrive_log import Sought, copies_since, ends_of, origin_header, send_all
 from hub.topology import MAX_SHARED_BYTES, is_closed
 from hub.warehouse.database import translated_errors
@@ -60,7 +60,7 @@ class Returning:
 class RedrivePlan:
     """What a redrive would send, what it leaves out and why, and how many intents an earlier redrive left unmarked."""
 
-    wanted: Wanted
+    wanted: LetterFilter
     letters: tuple[Letter, ...]
     left_out: tuple[tuple[Place, str], ...]
     interrupted: int
@@ -82,7 +82,7 @@ class By:
     purpose: str
 
 
-def plan_redrive(engine: Engine, wanted: Wanted) -> RedrivePlan:
+def plan_redrive(engine: Engine, wanted: LetterFilter) -> RedrivePlan:
     """Return what a redrive of some letters would do now.
 
     A letter that came back from a redrive is sent again only if it is named or was edited.
@@ -291,7 +291,7 @@ def _finish_interrupted(
     youngest_s = min(float(row.age_s) for row in intents.values())
     time.sleep(max(0.0, settle_s - youngest_s))
     with translated_errors("reading interrupted redrives"), engine.connect() as connection:
-        wanted = Wanted(places=tuple(intents), states=(), limit=len(intents))
+        wanted = LetterFilter(places=tuple(intents), states=(), limit=len(intents))
         letters = read_letters(connection, wanted, with_bytes=True)
         returning = [_returning(connection, one) for one in letters]
     firsts = {origin: int(row.end_offset) for origin, row in intents.items()}

@@ -20,7 +20,7 @@ SEARCH = "audit.search"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EvidenceFilter:
     """What is searched for; None: any. ``keys``: of one thing; ``officer`` and ``purpose``: of actions only."""
 
     keys: Sequence[UUID] = field(default=())
@@ -33,14 +33,14 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class EvidenceFound:
     """Events and actions, the newest first, at most ``limit`` of each."""
 
     events: list[dict[str, Any]]
     actions: list[dict[str, Any]]
 
 
-def search(connection: Connection, wanted: Wanted, by: str, why: str) -> Found:
+def search(connection: Connection, wanted: EvidenceFilter, by: str, why: str) -> EvidenceFound:
     """Return what was found; the same transaction records who searched for what.
 
     Raises:
@@ -60,10 +60,10 @@ def search(connection: Connection, wanted: Wanted, by: str, why: str) -> Found:
     parameters = sought(wanted.keys) if wanted.keys else {}
     events = [] if of_people else connection.execute(_events(wanted), parameters).mappings().all()
     actions = [] if wanted.source else connection.execute(_actions(wanted)).mappings().all()
-    return Found([dict(row) for row in events], [dict(row) for row in actions])
+    return EvidenceFound([dict(row) for row in events], [dict(row) for row in actions])
 
 
-def _events(wanted: Wanted) -> Select[Any]:
+def _events(wanted: EvidenceFilter) -> Select[Any]:
     rows = (rows_naming(audit.c.key) if wanted.keys else select(audit)).subquery("found")
     query = (
         select(
@@ -87,7 +87,7 @@ def _events(wanted: Wanted) -> Select[Any]:
     return _in_time(query, rows.c.recorded_at, wanted)
 
 
-def _actions(wanted: Wanted) -> Select[Any]:
+def _actions(wanted: EvidenceFilter) -> Select[Any]:
     names = ("id", "at", "actor", "action", "purpose", "entity", "key")
     query = select(*(action.c[name] for name in names)).order_by(action.c.id.desc()).limit(wanted.limit)
     if wanted.keys:
@@ -99,7 +99,7 @@ def _actions(wanted: Wanted) -> Select[Any]:
     return _in_time(query, action.c.at, wanted)
 
 
-def _in_time(query: Select[Any], moment: Any, wanted: Wanted) -> Select[Any]:
+def _in_time(query: Select[Any], moment: Any, wanted: EvidenceFilter) -> Select[Any]:
     if wanted.since is not None:
         query = query.where(moment >= wanted.since)
     return query if wanted.until is None else query.where(moment < wanted.until)

@@ -64,7 +64,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class QuestionFilter:
     """Which questions to list; None: all. ``older_than_h``: those that have been open for at least this many hours."""
 
     kind: ReviewKind | None = None
@@ -74,7 +74,7 @@ class Wanted:
     limit: int = 50
 
 
-def open_questions(connection: Connection, wanted: Wanted) -> list[Question]:
+def open_questions(connection: Connection, wanted: QuestionFilter) -> list[Question]:
     """Return what waits for an officer, the oldest first."""
     rows = _all_rows().subquery("question")
     query = select(rows).where(rows.c.is_open).order_by(rows.c.opened_at, rows.c.number).limit(wanted.limit)

@@ -31,7 +31,7 @@ class NoKeyError(NoSuchThingError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TracedKey:
     """What was meant: the thing's key, its events, and the one event if a single one was asked for."""
 
     entity: Entity
@@ -40,7 +40,7 @@ class Found:
     only: Place | None = None
 
 
-def find(connection: Connection, who: str, secret: str, entity: str | None = None) -> Found:
+def find(connection: Connection, who: str, secret: str, entity: str | None = None) -> TracedKey:
     """Return the thing that a text means, with all its events.
 
     Args:
@@ -65,7 +65,7 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
         for key in keys:
             events = events_on(connection, topics, [key])
             if events:
-                return Found(_entity_of(events[0].place.topic), key, tuple(events))
+                return TracedKey(_entity_of(events[0].place.topic), key, tuple(events))
     with suppress(ValueError):
         return _of_event(connection, UUID(text))
     raise NoSuchThingError("the hub has read no event of it: no such code, number, key or event id")
@@ -90,7 +90,7 @@ def _entity_of(topic: str) -> Entity:
     return SUBJECTS[subject_of(topic)][0]
 
 
-def _of_event(connection: Connection, event_id: UUID) -> Found:
+def _of_event(connection: Connection, event_id: UUID) -> TracedKey:
     row = connection.execute(places_of_event(), sought([event_id])).first()
     if row is None:
         raise NoSuchThingError("the hub has read no event of it: no such key or event id")
@@ -109,7 +109,7 @@ def places_of_event() -> Select[str, int, int]:
     )
 
 
-def _at(connection: Connection, place: Place) -> Found:
+def _at(connection: Connection, place: Place) -> TracedKey:
     row = connection.execute(
         select(audit.c.key)
         .join_from(audit, log_partition, log_partition.c.id == audit.c.log)
@@ -122,4 +122,4 @@ def _at(connection: Connection, place: Place) -> Found:
     if row is None or row.key is None:
         raise NoKeyError(f"no event is known at {place.topic}/{place.partition}@{place.offset}")
     events = tuple(events_on(connection, [place.topic], [row.key]))
-    return Found(_entity_of(place.topic), row.key, events, place)
+    return TracedKey(_entity_of(place.topic), row.key, events, place)

@@ -22,7 +22,7 @@ from hub.operate.log.read_back import LogValues, read_values
 from hub.operate.log.record import LogRecord
 from hub.operate.records.history import Event
 from hub.operate.records.questions import CONFLICT, REVIEW
-from hub.operate.trace.find import Found, find
+from hub.operate.trace.find import TracedKey, find
 from hub.operate.trace.portal import Published, publications
 from hub.operate.trace.shared import shared_record
 from hub.topology import CLOSED_MARK, record_topics
@@ -133,7 +133,7 @@ class _Log:
 
 
 def _of_the_log(
-    log: _Log, found: Found, events: Sequence[Event], stored: _Stored, notes: list[str]
+    log: _Log, found: TracedKey, events: Sequence[Event], stored: _Stored, notes: list[str]
 ) -> tuple[LogValues, list[Published]]:
     topic = record_topics().get(found.entity.name)
     times = [event.recorded_at - _CLOCKS_DIFFER_BY for event in events if event.outcome in _CHANGING]
@@ -169,7 +169,7 @@ def _passage(event: Event, read: LogValues, stored: _Stored, published: Sequence
     )
 
 
-def _stored(connection: Connection, found: Found, events: Sequence[Event]) -> _Stored:
+def _stored(connection: Connection, found: TracedKey, events: Sequence[Event]) -> _Stored:
     canonical = connection.execute(
         select(same_key.c.canonical).where(same_key.c.entity == found.entity.name, same_key.c.key == found.key)
     ).scalar_one_or_none()

@@ -46,24 +46,24 @@ _BITS = 8 * HASH_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PackedNames:
     """Sorted hashes of the names in rows."""
 
     hashes: bytes
     slack: int
 
 
-def found_of(names: pl.Series) -> Found:
+def pack_names(names: pl.Series) -> PackedNames:
     """Return the hashes of keys and event ids (Binary of 16 bytes, nulls left out)."""
     hashes = _hashes(names.drop_nulls()).unique().sort()
     count = len(hashes)
     if not count:
-        return Found(b"", 0)
+        return PackedNames(b"", 0)
     frame = pl.DataFrame({"hash": hashes}).with_row_index("at")
     expected = (pl.col("hash").cast(pl.Int64) * count) // 2**_BITS
     slack = frame.select((pl.col("at").cast(pl.Int64) - expected).abs().max()).item()
     packed: bytes = hashes.to_arrow().buffers()[1].to_pybytes()[: HASH_BYTES * count]
-    return Found(packed, int(slack))
+    return PackedNames(packed, int(slack))
 
 
 def _hashes(names: pl.Series) -> pl.Series:
@@ -129,7 +129,7 @@ def make_stretches(connection: Connection) -> int:
         while end - first >= LEAST_PLACES:
             until = min(end, first + MOST_PLACES)
             named = connection.execute(_names_in(), {"log": log, "first": first, "end": until}).scalar_one()
-            found = found_of(_uuids(bytes(named)))
+            found = pack_names(_uuids(bytes(named)))
             values = {"log": log, "first_place": first, "end_place": until, "hashes": found.hashes}
             connection.execute(insert(audit_found).values(**values, slack=found.slack))
             first, made = until, made + 1

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
-from hub.operate.dead_letters.parked import ParkedWanted, read_queues
+from hub.operate.dead_letters.parked import ParkedFilter, read_queues
 from hub.operate.ledger.balance import read_ledger
-from hub.operate.records.questions import Question, Wanted, open_questions
+from hub.operate.records.questions import Question, QuestionFilter, open_questions
 from hub.reconcile.parking.dated_ahead import settle_alert
 from hub.warehouse.alerts import read_alerts
 from tests.support.whole_world import DAY, Whole
@@ -35,7 +35,7 @@ def names(whole: Whole) -> list[str]:
 
 def questions(whole: Whole) -> list[Question]:
     with whole.engine.connect() as connection:
-        return open_questions(connection, Wanted(kind=ReviewKind.TIME_IN_FUTURE))
+        return open_questions(connection, QuestionFilter(kind=ReviewKind.TIME_IN_FUTURE))
 
 
 def decided(whole: Whole, verdict: Verdict) -> None:
@@ -70,7 +70,7 @@ def test_corrected_event_becomes_the_record(whole: Whole, wrong: dict[str, Any],
     assert whole.release() == 0
     assert [one.of.field for one in questions(whole)] == [str(wrong["source_version"])]
     with whole.engine.connect() as connection:
-        (queue,) = read_queues(connection, ParkedWanted())
+        (queue,) = read_queues(connection, ParkedFilter())
         assert all(row.balanced for row in read_ledger(connection))
     assert queue.waits_for == (f"officer:TIME_IN_FUTURE:{wrong['source_version']}",)
 

@@ -14,7 +14,7 @@ from hub.model.stop_causes import StopCause
 from hub.operate.archive.closing import move_archived
 from hub.operate.archive.plan import plan_archive
 from hub.operate.archive.run import run_archive
-from hub.operate.dead_letters.letters import Wanted, read_letters
+from hub.operate.dead_letters.letters import LetterFilter, read_letters
 from hub.operate.dead_letters.partitions import list_stops
 from hub.operate.dead_letters.redrive import plan_redrive
 from hub.operate.evidence.seal import seal_all
@@ -120,9 +120,9 @@ def test_topic_made_anew_while_the_worker_was_away_stops_and_is_read_from_its_be
     assert (said.actor, said.purpose, said.detail["old_id"]) == ("H42-017", "the disk was lost", str(old_id))
 
     with ground.database.connect() as connection:
-        (letter,) = read_letters(connection, Wanted(topic=SUBJECT))
+        (letter,) = read_letters(connection, LetterFilter(topic=SUBJECT))
     assert letter.place.topic == closed
-    ((_, why),) = plan_redrive(ground.database, Wanted(topic=SUBJECT)).left_out
+    ((_, why),) = plan_redrive(ground.database, LetterFilter(topic=SUBJECT)).left_out
     assert "its log was closed" in why
     sealed(ground)
     with ground.database.connect() as connection:

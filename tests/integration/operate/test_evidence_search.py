@@ -18,7 +18,7 @@ from hub.operate.actions import Action, note
 from hub.operate.evidence.check import check_bundle
 from hub.operate.evidence.keys import SigningKey, make_key
 from hub.operate.evidence.prove import NotProvableError, prove
-from hub.operate.evidence.search import Wanted, search
+from hub.operate.evidence.search import EvidenceFilter, search
 from hub.warehouse.batch import Accepted
 from hub.warehouse.evidence import find as evidence_find
 from hub.warehouse.evidence.find import make_stretches, rows_naming, sought
@@ -100,15 +100,15 @@ def test_search_finds_by_key_source_officer_and_purpose_and_is_noted(world: Worl
     world.commit([Said(1, "population", 1), Said(1, "province_b", 1), Said(2, "population", 1)])
     with world.engine.begin() as connection:
         note(connection, Action("H42-017", "unmask", "Complaint 12/2026", "citizen", key_of(1)))
-        of_key = search(connection, Wanted([key_of(1)]), "auditor", "audit 1")
+        of_key = search(connection, EvidenceFilter([key_of(1)]), "auditor", "audit 1")
         assert [row["source"] for row in of_key.events] == ["province_b", "population"]
         assert {row["action"] for row in of_key.actions} == {"unmask", "audit.search"}
-        of_source = search(connection, Wanted(source="population"), "auditor", "audit 2")
+        of_source = search(connection, EvidenceFilter(source="population"), "auditor", "audit 2")
         assert ([row["log_offset"] for row in of_source.events], of_source.actions) == ([2, 0], [])
-        of_purpose = search(connection, Wanted(purpose="complaint", officer="H42-017"), "auditor", "audit 3")
+        of_purpose = search(connection, EvidenceFilter(purpose="complaint", officer="H42-017"), "auditor", "audit 3")
         assert ([row["action"] for row in of_purpose.actions], of_purpose.events) == (["unmask"], [])
         now = connection.execute(text("SELECT now()")).scalar_one()
-        later = Wanted(source="population", since=now + timedelta(hours=1))
+        later = EvidenceFilter(source="population", since=now + timedelta(hours=1))
         assert search(connection, later, "auditor", "audit 4").events == []
         noted = connection.execute(text("SELECT count(*) FROM action WHERE action = 'audit.search'")).scalar_one()
     assert noted == 4

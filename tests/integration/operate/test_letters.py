@@ -23,7 +23,7 @@ from hub.operate.dead_letters.edit import (
     plan_edit,
 )
 from hub.operate.dead_letters.groups import group_letters
-from hub.operate.dead_letters.letters import Letter, State, Wanted, letter_counts, read_letters
+from hub.operate.dead_letters.letters import Letter, LetterFilter, State, letter_counts, read_letters
 from hub.operate.dead_letters.redrive import By, plan_redrive
 from hub.operate.dead_letters.show import show_letter
 from hub.operate.desk.operators import add_operator
@@ -57,7 +57,7 @@ def letters(whole: Whole) -> Whole:
 
 def read(whole: Whole, **wanted: Any) -> list[Letter]:
     with whole.engine.connect() as connection:
-        return read_letters(connection, Wanted(**wanted), with_bytes=True)
+        return read_letters(connection, LetterFilter(**wanted), with_bytes=True)
 
 
 def at(offset: int) -> Place:
@@ -87,12 +87,12 @@ def test_letters_are_found_by_reason_source_topic_time_and_state(letters: Whole)
     assert [one.place for one in read(letters, places=(at(3),))] == [at(3)]
     assert read(letters, states=(State.REDRIVEN,)) == []
     with letters.engine.connect() as connection:
-        assert ("NOT_DECODABLE", State.OPEN, 2) in letter_counts(connection, Wanted())
+        assert ("NOT_DECODABLE", State.OPEN, 2) in letter_counts(connection, LetterFilter())
 
 
 def test_letters_are_grouped_by_what_is_asked_for_the_most_first(letters: Whole) -> None:
     with letters.engine.connect() as connection:
-        groups = group_letters(connection, Wanted(limit=1), GroupBy.REASON)
+        groups = group_letters(connection, LetterFilter(limit=1), GroupBy.REASON)
         assert [(one.name, one.count) for one in groups] == [
             ("NOT_DECODABLE", 2),
             ("INVALID_VALUE", 1),
@@ -102,12 +102,12 @@ def test_letters_are_grouped_by_what_is_asked_for_the_most_first(letters: Whole)
         first = groups[0]
         assert (first.states, first.subjects, first.example) == ({State.OPEN: 2}, (CITIZEN,), at(2))
         assert groups[1].sources == ("dancu",)
-        by_source = group_letters(connection, Wanted(), GroupBy.SOURCE)
+        by_source = group_letters(connection, LetterFilter(), GroupBy.SOURCE)
         assert [(one.name, one.count, one.reasons) for one in by_source] == [
             (None, 3, ("NOT_DECODABLE", "TOMBSTONE")),
             ("dancu", 2, ("INVALID_VALUE", "KEY_MISMATCH")),
         ]
-        (by_topic,) = group_letters(connection, Wanted(cause="NOT_DECODABLE"), GroupBy.TOPIC)
+        (by_topic,) = group_letters(connection, LetterFilter(cause="NOT_DECODABLE"), GroupBy.TOPIC)
         assert (by_topic.name, by_topic.count) == (CITIZEN, 2)
     shown = text_of(view.grouped(groups, GroupBy.REASON)).splitlines()
     assert shown[0].split()[:2] == ["count", "reason"]
@@ -160,7 +160,11 @@ def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: W
     assert read(letters)[0].state is State.OPEN
     edit_letter(engine, plan, BY)
     assert read(letters)[0].state is State.EDITED
-    assert plan_redrive(engine, Wanted(places=(at(1),))).left_out[0][1].startswith("its edit waits for a second person")
+    assert (
+        plan_redrive(engine, LetterFilter(places=(at(1),)))
+        .left_out[0][1]
+        .startswith("its edit waits for a second person")
+    )
 
     add_operator(engine, "H42-017", WORD, "root", "on duty")
     add_operator(engine, "H42-009", WORD, "chief", "on duty", Second("H42-017", WORD))
@@ -177,7 +181,7 @@ def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: W
     assert (edit.before_sha256, edit.after_sha256) == (plan.before_sha256, plan.after_sha256)
     assert (edit.edited_by, edit.approved_by, edit.fields) == ("H42-017", "H42-009", ("birth_month",))
     assert "H42-009" in text_of(view.shown(shown))
-    assert len(plan_redrive(engine, Wanted(places=(at(1),))).letters) == 1
+    assert len(plan_redrive(engine, LetterFilter(places=(at(1),))).letters) == 1
 
     edit_letter(engine, plan_edit(engine, SECRET, at(1), Change(sets={"birth_month": ""})), By("H42-009", "better"))
     assert read(letters)[0].state is State.EDITED
@@ -209,13 +213,13 @@ def test_edits_that_cannot_be_are_refused_without_a_value_in_the_message(letters
 
 
 def test_discarded_letter_stays_with_who_and_why_and_can_not_be_redriven(letters: Whole) -> None:
-    wanted = Wanted(cause="NOT_DECODABLE")
+    wanted = LetterFilter(cause="NOT_DECODABLE")
     assert discard_letters(letters.engine, plan_discard(letters.engine, wanted), BY) == 2
     assert plan_discard(letters.engine, wanted) == []
     assert [one.place.offset for one in read(letters)] == [1, 4, 5]
     (one,) = read(letters, places=(at(2),), states=())
     assert (one.state, one.changed_by, one.purpose) == (State.DISCARDED, "H42-017", "case 7")
-    plan = plan_redrive(letters.engine, Wanted(places=(at(2), at(5)), states=()))
+    plan = plan_redrive(letters.engine, LetterFilter(places=(at(2), at(5)), states=()))
     assert [why for _, why in plan.left_out] == [
         "it is discarded already",
         "its bytes are not stored: edit it, or discard it",

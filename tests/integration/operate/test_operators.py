@@ -10,7 +10,7 @@ from hub.model.errors import ConfigError
 from hub.operate import approval
 from hub.operate.approval import MOST_TRIES, NotApprovedError, Second, check_second, is_same_person
 from hub.operate.dead_letters.edit import Change, approve_edit, edit_letter, plan_edit
-from hub.operate.dead_letters.letters import Wanted
+from hub.operate.dead_letters.letters import LetterFilter
 from hub.operate.dead_letters.redrive import By, intend, plan_redrive
 from hub.operate.desk.operators import Operator, add_operator, disable_operator, list_operators, unlock_operator
 from hub.warehouse.alerts import read_alerts
@@ -205,7 +205,7 @@ def test_redrive_names_the_approval_it_relied_on(desk: Whole, monkeypatch: pytes
     edited(desk, "H42-017")
     approve_edit(desk.engine, LETTER, Second("H42-009", WORD), "seen")
     monkeypatch.setattr("hub.operate.dead_letters.redrive.ends_of", lambda bootstrap, places: dict.fromkeys(places, 7))
-    plan = plan_redrive(desk.engine, Wanted(places=(LETTER,)))
+    plan = plan_redrive(desk.engine, LetterFilter(places=(LETTER,)))
     where: Any = type("Endpoints", (), {"bootstrap": "nowhere:1"})
     intend(desk.engine, where, plan.letters, By("H42-017", "mended"))
     (approval,) = desk.rows("SELECT id, actor FROM action WHERE action = 'deadletters.approve'")

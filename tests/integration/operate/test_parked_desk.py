@@ -12,7 +12,7 @@ from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate.approval import NotApprovedError, Second
 from hub.operate.dead_letters import parked_release
-from hub.operate.dead_letters.parked import ParkedWanted, Queue, count_parked, read_awaited, read_queues, show_queue
+from hub.operate.dead_letters.parked import ParkedFilter, Queue, count_parked, read_awaited, read_queues, show_queue
 from hub.operate.dead_letters.parked_release import discard_parked, plan_discard, release_queues
 from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
@@ -46,7 +46,7 @@ def waiting(whole: Whole) -> Whole:
 
 def queues(whole: Whole, **wanted: Any) -> list[Queue]:
     with whole.engine.connect() as connection:
-        return read_queues(connection, ParkedWanted(**wanted))
+        return read_queues(connection, ParkedFilter(**wanted))
 
 
 def at(offset: int) -> Place:

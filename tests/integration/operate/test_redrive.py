@@ -19,7 +19,7 @@ from hub.model.errors import ConfigError, UnreachableError
 from hub.model.outcomes import Outcome
 from hub.operate.dead_letters import redrive as letter_redrive
 from hub.operate.dead_letters import redrive_log
-from hub.operate.dead_letters.letters import Letter, State, Wanted, read_letters
+from hub.operate.dead_letters.letters import Letter, LetterFilter, State, read_letters
 from hub.operate.dead_letters.redrive import By, Redriven, plan_redrive, redrive_letters
 from hub.operate.dead_letters.story import landing_of
 from hub.reconcile.ledger.check import LedgerCheck, LedgerTurn
@@ -62,7 +62,7 @@ def ground(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def open_letters(ground: Ground) -> list[Letter]:
     with ground.database.connect() as connection:
-        return [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.origin is None]
+        return [one for one in read_letters(connection, LetterFilter(limit=500), with_bytes=True) if one.origin is None]
 
 
 def places_of(ground: Ground) -> Endpoints:
@@ -70,7 +70,7 @@ def places_of(ground: Ground) -> Endpoints:
 
 
 def finish(ground: Ground, letters: list[Letter]) -> Redriven:
-    wanted = Wanted(places=tuple(one.place for one in letters))
+    wanted = LetterFilter(places=tuple(one.place for one in letters))
     plan = plan_redrive(ground.database, wanted)
     return redrive_letters(ground.database, places_of(ground), plan, BY, settle_s=SETTLE_S)
 
@@ -137,18 +137,22 @@ def test_redrive_killed_at_any_step_loses_nothing_and_sends_nothing_twice(ground
 
     ground.consume()
     with ground.database.connect() as connection:
-        again = [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.origin is not None]
+        again = [
+            one for one in read_letters(connection, LetterFilter(limit=500), with_bytes=True) if one.origin is not None
+        ]
         landings = [landing_of(connection, one.place) for one in originals]
     assert sorted(place_text(one.origin) for one in again if one.origin) == sorted(found)
     assert {one.attempt for one in again} == {1}
     assert {landing.outcome for landing in landings if landing} == {Outcome.DEAD_LETTERED}
     assert {one.same for one in again} == {2}
-    left_out = dict(plan_redrive(ground.database, Wanted(limit=500)).left_out)
+    left_out = dict(plan_redrive(ground.database, LetterFilter(limit=500)).left_out)
     assert {left_out[one.place] for one in again} == {"it came back from redrive 1: name it to send it again"}
     assert finish(ground, again[:1]).sent == 1
     ground.consume()
     with ground.database.connect() as connection:
-        (third,) = [one for one in read_letters(connection, Wanted(limit=500), with_bytes=True) if one.attempt == 2]
+        (third,) = [
+            one for one in read_letters(connection, LetterFilter(limit=500), with_bytes=True) if one.attempt == 2
+        ]
     assert third.origin == again[0].place
     assert all(row.balanced for row in ground.ledger())
 
@@ -168,7 +172,7 @@ def test_redrive_that_the_broker_did_not_confirm_looks_before_it_sends(
         with pytest.raises(UnreachableError):
             finish(ground, letters)
     ground.consume()
-    plan = plan_redrive(ground.database, Wanted(cause="NOT_DECODABLE", limit=500))
+    plan = plan_redrive(ground.database, LetterFilter(cause="NOT_DECODABLE", limit=500))
     came_back = {place_text(one.place) for one in plan.letters}
     assert (len(came_back), plan.interrupted) == (3, 3)
     told: list[int] = []
@@ -181,8 +185,8 @@ def test_redrive_that_the_broker_did_not_confirm_looks_before_it_sends(
 
 def test_one_redrive_runs_at_a_time_and_a_letter_changed_since_the_plan_is_left(ground: Ground) -> None:
     with ground.database.connect() as connection:
-        (one, *_) = read_letters(connection, Wanted(limit=1))
-    plan = plan_redrive(ground.database, Wanted(places=(one.place,)))
+        (one, *_) = read_letters(connection, LetterFilter(limit=1))
+    plan = plan_redrive(ground.database, LetterFilter(places=(one.place,)))
     assert one.state is State.OPEN
     is_refused = pytest.raises(ConfigError, match="another redrive is running")
     with session_lock(ground.database, Lock.REDRIVE), is_refused:
@@ -199,7 +203,7 @@ def test_redrive_and_ledger_check_run_at_the_same_time(ground: Ground) -> None:
     send(ground.bootstrap, [Outgoing(whole.topic, whole.key, (whole.value or b"")[:-4])])
     ground.consume()
     (mine,) = (one for one in open_letters(ground) if one.key == whole.key)
-    plan = plan_redrive(ground.database, Wanted(places=(mine.place,)))
+    plan = plan_redrive(ground.database, LetterFilter(places=(mine.place,)))
     turns: list[LedgerTurn | None] = []
 
     def check(count: int) -> None:

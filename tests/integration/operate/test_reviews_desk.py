@@ -10,7 +10,7 @@ from sqlalchemy import text
 from hub.model.decisions import SUBJECT, Decision, ReviewKind, Verdict
 from hub.model.errors import ConfigError
 from hub.operate.desk.reviews import DecisionPlan, Given, plan_decision, show_question
-from hub.operate.records.questions import Question, Wanted, open_counts, open_questions, question_of
+from hub.operate.records.questions import Question, QuestionFilter, open_counts, open_questions, question_of
 from hub.operate.records.request import Unmasking
 from hub.warehouse.batch import Accepted
 from hub.warehouse.fingerprint import TableState, warehouse_state
@@ -23,9 +23,9 @@ NPD = Said(1, "population", 1, full_name="A")
 PROVINCE = Said(1, "province_b", 1, full_name="B")
 
 
-def questions(world: World, wanted: Wanted | None = None) -> list[Question]:
+def questions(world: World, wanted: QuestionFilter | None = None) -> list[Question]:
     with world.engine.connect() as connection:
-        return open_questions(connection, wanted or Wanted())
+        return open_questions(connection, wanted or QuestionFilter())
 
 
 def counts(world: World) -> dict[str, int]:
@@ -59,13 +59,16 @@ def test_conflict_is_listed_with_both_sources_and_filtered(world: World) -> None
     assert (one.of.kind, one.of.aspect, one.of.field) == (ReviewKind.CONFLICT, "citizen.person", "full_name")
     assert (one.of.source, one.held_by, one.is_open, one.noted) == ("province_b", "population", True, None)
     assert counts(world) == {"CONFLICT": 1}
-    assert len(questions(world, Wanted(source="population", aspect="citizen.person", kind=ReviewKind.CONFLICT))) == 1
+    assert (
+        len(questions(world, QuestionFilter(source="population", aspect="citizen.person", kind=ReviewKind.CONFLICT)))
+        == 1
+    )
     for none in (
-        Wanted(kind=ReviewKind.AMBIGUOUS_UNIT),
-        Wanted(source="civil"),
-        Wanted(aspect="citizen.residence"),
-        Wanted(older_than_h=1),
-        Wanted(limit=0),
+        QuestionFilter(kind=ReviewKind.AMBIGUOUS_UNIT),
+        QuestionFilter(source="civil"),
+        QuestionFilter(aspect="citizen.residence"),
+        QuestionFilter(older_than_h=1),
+        QuestionFilter(limit=0),
     ):
         assert questions(world, none) == []
 
@@ -203,6 +206,6 @@ def test_age_counts_from_when_it_was_opened(world: World) -> None:
     world.commit([NPD, PROVINCE])
     with world.engine.begin() as connection:
         connection.execute(text("UPDATE conflict SET opened_at = now() - interval '3 hours'"))
-    assert len(questions(world, Wanted(older_than_h=2.5))) == 1
-    assert questions(world, Wanted(older_than_h=3.5)) == []
+    assert len(questions(world, QuestionFilter(older_than_h=2.5))) == 1
+    assert questions(world, QuestionFilter(older_than_h=3.5)) == []
     assert questions(world)[0].opened_at < datetime.now(UTC)

@@ -7,7 +7,7 @@ import pytest
 from hub.model.decisions import SUBJECT, ReviewKind, Verdict
 from hub.model.errors import ConfigError
 from hub.operate.desk.reviews import Given, plan_decision
-from hub.operate.records.questions import Question, Wanted, open_counts, open_questions
+from hub.operate.records.questions import Question, QuestionFilter, open_counts, open_questions
 from hub.warehouse.batch import Accepted
 from hub.warehouse.fingerprint import warehouse_state
 from tests.support.decided import frame_of, hash_of
@@ -19,7 +19,7 @@ NEXT = Said(1, "population", 6, full_name="D")
 
 def questions(world: World) -> list[Question]:
     with world.engine.connect() as connection:
-        return open_questions(connection, Wanted(kind=ReviewKind.VERSION_REUSED))
+        return open_questions(connection, QuestionFilter(kind=ReviewKind.VERSION_REUSED))
 
 
 def detail(world: World) -> dict[str, Any]:
