@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, func, inspect, select
 
 from hub.log.reader import log_reader
 from hub.model.errors import ConfigError
+from hub.model.replay_state import ReplayState
 from hub.operate.archive.files import read_manifests
 from hub.operate.archive.reader import archived_until
-from hub.operate.replay.store import ReplayState
 from hub.reconcile.ledger.accounts import Account, read_accounts
 from hub.topology import CLOSED_MARK, is_closed
 from hub.warehouse.database import translated_errors

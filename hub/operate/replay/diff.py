@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, Table, and
 
 from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
+from hub.model.replay_state import ReplayState
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.run import behind_live
-from hub.operate.replay.store import ReplayState, check_state, replay_numbered
+from hub.operate.replay.store import check_state, replay_numbered
 from hub.warehouse.database import translated_errors
 from hub.warehouse.tables.core import source
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables

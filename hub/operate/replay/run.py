@@ -12,6 +12,7 @@ from hub.intake.checks.check import SourceRules
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Preparer
 from hub.model.errors import ConfigError
+from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
 from hub.operate.replay.discarded import drop_discarded, read_discarded
 from hub.operate.replay.ground import Ground
@@ -24,7 +25,6 @@ from hub.operate.replay.shadow import add_new_partitions, drop_schema, fill_shad
 from hub.operate.replay.store import (
     Asked,
     Replay,
-    ReplayState,
     check_state,
     hold_replay,
     places_of,

@@ -7,10 +7,11 @@ is copied if the replay has a scope, and then the scope is withdrawn; the shadow
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select, text, update
 from sqlalchemy.schema import CreateSchema, DropSchema
 
+from hub.model.replay_state import ReplayState
 from hub.operate.replay.filters import PlannedRange
 from hub.operate.replay.ground import Ground, in_live
 from hub.operate.replay.plan import live_places
-from hub.operate.replay.store import Replay, ReplayState, set_state
+from hub.operate.replay.store import Replay, set_state
 from hub.operate.replay.withdraw import withdraw_scope
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.reconcile.shared.stage import ensure_stages

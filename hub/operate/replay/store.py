@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from hub.model.errors import ConfigError, HubError
+from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
 from hub.operate.replay.filters import Selection
 from hub.warehouse.database import translated_errors
@@ -19,25 +20,6 @@ from hub.warehouse.tables.replays import replay, replay_position
 
 PREFIX = "replay_"
 """Prefix of a shadow's schema; the replay's number follows."""
-
-
-class ReplayState(StrEnum):
-    """The state of a replay.
-
-    PLANNED: only the plan exists. FILLING: the shadow is being created; an interrupted one is created again.
-    RUNNING: events are being read, or were when the process ended. READY: the shadow has read what the live warehouse
-    had at the last look. SWITCHED: the replayed state is live, and the shadow holds the earlier state. UNDONE: the
-    earlier state is live again. CANCELLED, DROPPED: the shadow is gone.
-    """
-
-    PLANNED = "PLANNED"
-    FILLING = "FILLING"
-    RUNNING = "RUNNING"
-    READY = "READY"
-    SWITCHED = "SWITCHED"
-    UNDONE = "UNDONE"
-    CANCELLED = "CANCELLED"
-    DROPPED = "DROPPED"
 
 
 class Asked(StrEnum):

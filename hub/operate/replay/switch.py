@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from hub.model.errors import ConfigError, HubError
+from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.left import account_for_parked, note_left, take_withdrawn
@@ -18,7 +19,7 @@ from hub.operate.replay.pipeline import Progress
 from hub.operate.replay.publish import note_differing, take_differing
 from hub.operate.replay.rate import RateCap
 from hub.operate.replay.run import behind_live, catch_up, check_ground, checked
-from hub.operate.replay.store import Replay, ReplayState, check_state, hold_replay, set_state
+from hub.operate.replay.store import Replay, check_state, hold_replay, set_state
 from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.retry import BUSY_TABLES, SHORT_COMMAND

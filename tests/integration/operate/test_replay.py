@@ -11,6 +11,7 @@ from hub.codec.decode import MASK
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.log.places import Place
 from hub.model.errors import ConfigError
+from hub.model.replay_state import ReplayState
 from hub.operate.approval import Second
 from hub.operate.dead_letters.parked_release import discard_parked
 from hub.operate.dead_letters.redrive import By
@@ -19,7 +20,7 @@ from hub.operate.replay.diff import diff
 from hub.operate.replay.filters import Filters
 from hub.operate.replay.pipeline import CancelledError, Progress
 from hub.operate.replay.run import run_replay
-from hub.operate.replay.store import Asked, ReplayState, ask, places_of, replay_numbered
+from hub.operate.replay.store import Asked, ask, places_of, replay_numbered
 from tests.conftest import RunningEngine
 from tests.support.event_set import FIRST_DAY, Outgoing, pin_of
 from tests.support.replay_world import ReplayWorld, by, open_replay_world

@@ -13,10 +13,11 @@ from hub.intake.decode.decoder import GuardedDecoder
 from hub.model.entities import CITIZEN
 from hub.model.errors import ConfigError, HubError
 from hub.model.policies.policy import parse_policy
+from hub.model.replay_state import ReplayState
 from hub.operate.ledger.balance import read_ledger
 from hub.operate.replay.filters import Filters
 from hub.operate.replay.run import drop_replay
-from hub.operate.replay.store import ReplayState, replay_numbered
+from hub.operate.replay.store import replay_numbered
 from hub.operate.replay.switch import Switched, switch, undo
 from hub.operate.replay.verify import verify
 from hub.reconcile.ledger.check import LedgerCheck
