@@ -29,6 +29,8 @@ class UnitField:
 
     code: str
     """Field that holds the unit's code; its scheme is the envelope's ``unit_scheme``."""
+    resolution: str = "unit_resolution"
+    """Field of the published record that says how well today's unit is known; each unit of an aspect has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,13 @@ class SameAs:
     field: str
     kind: str
     member: str | None = None
+
+
+class Derived(StrEnum):
+    """What rules of their own derive from an entity's claims: shown beside them and published in its record."""
+
+    HANDLING = "handling"
+    """A dossier's deadline, the agency that handles it today, linked dossiers (hub.reconcile.rules.dossiers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,7 @@ class Entity:
         key: data fields that identify it, in every subject of its aspects.
         aspects: its sides.
         record_topic: whether its golden records are published (topic ``hub.<name>.record.v1``).
+        derived: what rules derive from its claims beyond what all entities have.
         show: the command that shows one thing; None: there is none.
         named_by: how events of other entities name it; None: by its key, which then is one field.
         published_by: who publishes its things and how to load them; shown when an unknown one is named.
@@ -164,6 +174,7 @@ class Entity:
     key: tuple[str, ...]
     aspects: tuple[Aspect, ...] = field(default=())
     record_topic: bool = False
+    derived: tuple[Derived, ...] = ()
     show: ShowCommand | None = ShowCommand()
     named_by: NamedBy | None = None
     published_by: str = ""
@@ -193,6 +204,8 @@ def declaration_problems(entities: Sequence[Entity]) -> Iterator[str]:
         if by is not None and not {by.code, by.scheme or by.code} <= set(entity.key):
             yield f"entity {entity.name}: named_by: its code and scheme must be key fields: {', '.join(entity.key)}"
         for aspect in entity.aspects:
+            for name in _repeated([unit.resolution for unit in aspect.units]):
+                yield f"{entity.name}.{aspect.name}: units: give each field a resolution of its own, not {name}"
             if aspect.same_as and len(entity.key) > 1:
                 yield f"{entity.name}.{aspect.name}: same_as: the entity's key must be one field"
             for reference in aspect.references:

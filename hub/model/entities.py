@@ -8,6 +8,7 @@ declarations. To add an entity, add its schema under ``schemas/`` and a declarat
 from hub.model.declaration import (
     Alias,
     Aspect,
+    Derived,
     Entity,
     NamedBy,
     Reference,
@@ -83,6 +84,7 @@ DOSSIER = Entity(
     "dossier",
     key=("dossier_code",),
     record_topic=True,
+    derived=(Derived.HANDLING,),
     show=ShowCommand("dossier", "dossier code or key", "H42.12.34-250701-0001", "Dossiers (hồ sơ TTHC)."),
     unknown=Flag.UNKNOWN_DOSSIER,
     aspects=(

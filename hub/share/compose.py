@@ -14,8 +14,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Uuid, and_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
-from hub.model.declaration import Aspect, Entity
-from hub.model.entities import DOSSIER
+from hub.model.declaration import Aspect, Derived, Entity, UnitField
 from hub.model.texts.letters import compose_all
 from hub.reconcile.rules.units.claimed_unit import resolution_of
 from hub.share.dossier_fields import dossier_fields
@@ -24,6 +23,8 @@ from hub.warehouse.tables.core import source
 from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_claim
 from hub.warehouse.tables.units import today
 
+_FIELDS = {Derived.HANDLING: dossier_fields}
+"""What adds the fields of a record that are derived from several claims."""
 _HEADER = ("occurred_at", "source_epoch", "source_version", "operation", "unit_scheme")
 
 
@@ -71,8 +72,8 @@ class Composer:
                 self._add(records, aspect, dict(row) | {"key": key})
         for key, record in records.items():
             record |= own.get(key, {})
-        if self.entity is DOSSIER:
-            for key, more in dossier_fields(connection, records, held.get("progress", {})).items():
+        for derived in self.entity.derived:
+            for key, more in _FIELDS[derived](connection, records, held).items():
                 records[key] |= more
                 claims[key].append(more)
         for key, record in records.items():
@@ -103,8 +104,8 @@ def _identity_of(aspect: Aspect, row: RowMapping) -> object:
     now = [row[f"{unit.code}_now"] for unit in aspect.units]
     parts = [str(row[name]) for name in aspect.part]
     version = (row["source"], row["source_epoch"], row["source_version"], row["content_hash"])
-    # Look it up only if it exists: ``get`` on a missing column of a row costs as much as encoding a few fields.
-    return (aspect.name, *parts, *version, *now, row["unit_resolution"] if aspect.units else None)
+    resolutions = [row[unit.resolution] for unit in aspect.units] or [None]
+    return (aspect.name, *parts, *version, *now, *resolutions)
 
 
 def _revision(claims: Sequence[object]) -> int:
@@ -131,7 +132,7 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     ]
     columns += [whole.c[field.name] for field in tables.data]
     for unit in tables.aspect.units:
-        columns += resolved_unit(tables, unit.code)
+        columns += resolved_unit(tables, unit)
     same = and_(*(claim.c[name] == record.c[name] for name in tables.identity), claim.c.source == record.c.source)
     keys = func.any(bindparam("keys", type_=ARRAY(Uuid)))
     return (
@@ -143,13 +144,12 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
     )
 
 
-def resolved_unit(tables: AspectTables, code: str) -> list[Any]:
-    """Return columns ``<code>_now`` and ``unit_resolution``: today's unit of a claim, if the code alone determines it.
+def resolved_unit(tables: AspectTables, unit: UnitField) -> list[Any]:
+    """Return columns ``<code>_now`` and ``<resolution>``: today's unit of a claim, if the code alone determines it.
 
     EXACT: the code, on the day it was said, means one unit today. AMBIGUOUS: it may be several units; a review is open,
     and none of the candidates is applied. MANUAL: an officer chose one of them. UNKNOWN: there is no such unit, or
     nobody stated what became of it.
     """
-    unit = next(unit for unit in tables.aspect.units if unit.code == code)
     now, resolution = resolution_of(tables, tables.claim, unit, today())
-    return [now.label(f"{code}_now"), resolution.label("unit_resolution")]
+    return [now.label(f"{unit.code}_now"), resolution.label(unit.resolution)]

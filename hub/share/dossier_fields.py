@@ -33,15 +33,16 @@ _DEADLINE = (
 
 
 def dossier_fields(
-    connection: Connection, records: Mapping[UUID, Mapping[str, Any]], progress_keys: Mapping[UUID, UUID]
+    connection: Connection, records: Mapping[UUID, Mapping[str, Any]], held: Mapping[str, Mapping[UUID, UUID]]
 ) -> dict[UUID, dict[str, Any]]:
     """Return the additional fields of some records.
 
     Args:
         connection: of the warehouse.
         records: dossiers' records by the key under which they are published, with their aspects.
-        progress_keys: for records with a progress: the key of the claim that holds it.
+        held: by aspect, for records that have it: the key of the claim that holds it.
     """
+    progress_keys = held.get("progress", {})
     agencies = {key: agency for key, record in records.items() if (agency := handling_agency(record)) is not None}
     now = agencies_now(connection, set(agencies.values()))
     found: dict[UUID, dict[str, Any]] = {}

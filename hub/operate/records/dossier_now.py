@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, Uuid, and_, bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.codec.catalogue import load_catalogue
+from hub.codec.decode import masked
 from hub.reconcile.rules.dossiers.links import linked_dossiers
 from hub.reconcile.rules.dossiers.versions import progress_tables, submission_tables
 from hub.share.dossier_fields import agencies_now, handling_agency
@@ -41,6 +43,16 @@ def dossier_rows(connection: Connection, keys: Collection[UUID], at: datetime) -
         LINKED: tuple(_linked(connection, keys)),
     }
     return {title: rows for title, rows in found.items() if rows}
+
+
+def masked_dossier_row(row: Row) -> Row:
+    """Return a row of ``dossier_rows`` with the reasons of extensions masked, as the schema's data class asks."""
+    extensions = row.get("extensions")
+    if not isinstance(extensions, dict) or not extensions.get("stated"):
+        return row
+    schema = load_catalogue().latest(progress_tables().aspect.subject).schema
+    stated = masked({"due_history": extensions["stated"]}, schema)["due_history"]
+    return {**row, "extensions": extensions | {"stated": stated}}
 
 
 def _deadlines(connection: Connection, keys: Collection[UUID], at: datetime) -> Iterator[Row]:

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 from hub.model.decisions import SUBJECT as DECISION
-from hub.model.declaration import Entity
-from hub.model.entities import DOSSIER, ENTITIES
+from hub.model.declaration import Derived, Entity
+from hub.model.entities import ENTITIES
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.store import Replay
 from hub.reconcile.shared.republish import job_place
@@ -41,6 +41,8 @@ from hub.warehouse.tables.units import unit_now
 _AT_ONCE = 2_000
 _NOT_SHOWN = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 """Columns that are in no published record."""
+_TABLES = {Derived.HANDLING: (dossier_deadline,)}
+"""Tables, by key, of what is derived from claims and stands in a record."""
 _NOTED = (0, 0)
 """The place where the shadow keeps what is to be published: no log partition has this number."""
 
@@ -99,8 +101,7 @@ def _keys_that_may_differ(entity: Entity, shadow: str) -> Select[UUID]:
     ]
     found.append(_keys_of_rows(same_key, "key", shadow))
     found.append(_keys_of_rows(aspect_tables(DECISION).claim, "subject_key", shadow))
-    if entity is DOSSIER:
-        found.append(_keys_of_rows(dossier_deadline, "key", shadow))
+    found += [_keys_of_rows(table, "key", shadow) for derived in entity.derived for table in _TABLES[derived]]
     found += [_keys_in_units(tables, unit.code, shadow) for tables in aspects for unit in tables.aspect.units]
     each = union(*found).subquery()
     return select(each.c[0]).order_by(each.c[0])

@@ -14,6 +14,7 @@ from hub.model.declaration import Aspect, Entity
 from hub.model.entities import ENTITIES
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
+from hub.share.compose import field_of
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 from tests.support.schema_folder import copy_of_schemas, edit_schema, optional_field, publish_next
 
@@ -141,13 +142,12 @@ _HEADER = 6
 @pytest.mark.parametrize(("entity", "aspect"), ASPECTS, ids=[aspect.name for _, aspect in ASPECTS])
 def test_golden_record_has_the_data_fields_of_each_aspect(entity: Entity, aspect: Aspect) -> None:
     record = CATALOGUE.latest(f"{entity.name}.record")
-    name = "residences" if aspect.part else aspect.name
-    said = record.field(name).items[_HEADER:]
+    said = record.field(field_of(aspect)).items[_HEADER:]
     expected = [spec for spec in CATALOGUE.latest(aspect.subject).data_fields if spec.name not in entity.key]
     assert [shape(spec) for spec in said[: len(expected)]] == [shape(spec) for spec in expected]
     assert all(spec.nullable for spec in said[: len(expected)])
     resolved = [spec.name for spec in said[len(expected) :]]
-    assert resolved == (["commune_code_now", "unit_resolution"] if aspect.units else [])
+    assert resolved == [name for unit in aspect.units for name in (f"{unit.code}_now", unit.resolution)]
 
 
 def shape(spec: FieldSpec) -> tuple[Any, ...]:

@@ -6,15 +6,17 @@ import polars as pl
 import pytest
 
 from hub.intake.checks.derived import hashed_key, named_key
-from hub.model.declaration import Aspect, Entity, NamedBy, Reference, Role, SameAs, declaration_problems
+from hub.model.declaration import Aspect, Entity, NamedBy, Reference, Role, SameAs, UnitField, declaration_problems
 from hub.model.entities import ENTITIES, entity_named, named_by_key
 from hub.model.flags import Flag
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
 
 
-def vehicle(*references: Reference, same_as: tuple[SameAs, ...] = ()) -> Entity:
-    aspect = Aspect("registration", "vehicle.changed", (Role.PROVINCE,), references=references, same_as=same_as)
+def vehicle(*references: Reference, same_as: tuple[SameAs, ...] = (), units: tuple[UnitField, ...] = ()) -> Entity:
+    aspect = Aspect(
+        "registration", "vehicle.changed", (Role.PROVINCE,), references=references, same_as=same_as, units=units
+    )
     return Entity("vehicle", key=("plate",), aspects=(aspect,))
 
 
@@ -40,6 +42,7 @@ def test_the_projects_own_declarations_hold_together() -> None:
             "entity model: named_by: .* must be key fields: code",
         ),
         ((Entity("a", ("b", "c"), vehicle(same_as=(SameAs("d", "D"),)).aspects),), "same_as: .* must be one field"),
+        ((vehicle(units=(UnitField("home"), UnitField("work"))),), "units: give each field a resolution of its own"),
     ],
 )
 def test_wrong_declaration_is_named_with_what_to_do(entities: tuple[Entity, ...], problem: str) -> None:
