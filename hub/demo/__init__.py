@@ -1,6 +1,6 @@
-"""The demo "midnight in Ninh Bình": invented people and dossiers, five source databases, faults, and an account of all.
+"""The demo "midnight in Ninh Bình": invented people and dossiers, five source databases, faults, and a full account.
 
-``policy.toml`` beside this module declares its sources; it is the hub's policy where none is set.
+``policy.toml`` in this folder declares its sources; it is the hub's policy if none is set.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The demo from beginning to end: before midnight, an outage, midnight, a killed worker, and the account at the end."""
+"""The demo from start to end: before midnight, an outage, midnight, a killed worker, and the final account."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from hub.demo.watch import Watch, is_drained, wait_until
 from hub.operate.units.load import load_units
 
 _DOWN_S = 3.0
-"""How long PostgreSQL stays away."""
+"""How many seconds PostgreSQL stays stopped."""
 _DRAIN_LIMIT_S = 240.0
 _SOURCES_BEFORE = ("dancu", "hanam", "namdinh", "ninhbinh")
 _SOURCES_AFTER = ("dungchung", "dancu-2025", "hanam", "namdinh", "ninhbinh")
@@ -28,7 +28,7 @@ _REPEATED = 200
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the demo is to run; ``operator``: with the operator's act after midnight's."""
+    """How the demo is to run; ``operator``: with the operator's act after midnight."""
 
     scale: float
     keep: bool
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The report, and the processes left running (``keep``)."""
+    """The report, and the processes that were left running (``keep``)."""
 
     report: Report
     kept: tuple[int, ...]
@@ -47,12 +47,12 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
     """Play the whole demo and return its account.
 
     Args:
-        settings: with the demo's own data folder; what is in it is wiped.
+        settings: with the demo's own data folder; its content is deleted.
         options: scale and what to keep.
-        say: takes short lines of progress.
+        say: receives short lines of progress.
 
     Raises:
-        HubError: a part did not do what it should; the message says which and where its log is.
+        HubError: a part did not do what it should; the message says which one, and where its log is.
     """
     began = time.monotonic()
     with Stage(settings, say) as stage, ThreadPoolExecutor(max_workers=1) as threads:
@@ -80,7 +80,7 @@ def run_demo(settings: Settings, options: Options, say: Say) -> Ended:
 
 
 def wait_for_drain(stage: Stage) -> None:
-    """Wait until every record has its outcome, looking that worker and share still run."""
+    """Wait until every record has its outcome; check meanwhile that worker and share still run."""
 
     def drained() -> bool:
         stage.check()
@@ -90,7 +90,7 @@ def wait_for_drain(stage: Stage) -> None:
 
 
 def _before_midnight(stage: Stage, story: Story, watch: Watch) -> Outage:
-    """Fill the sources, run their connectors, and take PostgreSQL away in the middle."""
+    """Fill the sources, run their connectors, and stop PostgreSQL in the middle."""
     stage.say(f"30 June 2025: {len(story.people):,} people, {len(story.dossiers):,} dossiers go into five databases")
     with ThreadPoolExecutor(max_workers=1) as threads:
         units = threads.submit(load_units, stage.where)
@@ -103,7 +103,7 @@ def _before_midnight(stage: Stage, story: Story, watch: Watch) -> Outage:
     watch.wait_for(so_far + len(story.people) // 3, _DRAIN_LIMIT_S)
     before, since = watch.read_now(), time.monotonic()
     stage.engine.stop_postgres(immediate=True)
-    stage.say(f"PostgreSQL is gone (immediate stop), for {_DOWN_S:.0f} s at least")
+    stage.say(f"PostgreSQL is stopped (immediate mode) for at least {_DOWN_S:.0f} s")
     time.sleep(_DOWN_S)
     stage.engine.start_postgres()
     up = time.monotonic()
@@ -114,7 +114,7 @@ def _before_midnight(stage: Stage, story: Story, watch: Watch) -> Outage:
 
 
 def _midnight(stage: Stage, story: Story, watch: Watch, worker: Child) -> tuple[Child, Outage]:
-    """Let the new system take over, send what is late, broken or repeated, and kill the worker meanwhile."""
+    """Let the new system take over; send late, broken and repeated records; kill the worker meanwhile."""
     stage.say("1 July 2025, 00:00: the new shared system of Ninh Bình takes over")
     rows = stage.load(story, "after")
     _forget_position(stage.urls["hanam"])
@@ -134,6 +134,6 @@ def _midnight(stage: Stage, story: Story, watch: Watch, worker: Child) -> tuple[
 
 
 def _forget_position(url: str) -> None:
-    """Lose a connector's position, as when its last acknowledgement was lost: it will send everything again."""
+    """Delete a connector's position, as if its last acknowledgement was lost: it will send everything again."""
     with psycopg.connect(libpq_url(url)) as connection:
         connection.execute("DROP SCHEMA hub_connector CASCADE")

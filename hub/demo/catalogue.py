@@ -14,7 +14,7 @@ SOURCE, AGENCY = "dvcqg", "G22"
 
 
 def load_catalogue_of_procedures(where: Endpoints) -> int:
-    """Publish every procedure and return how many; the same again are duplicates."""
+    """Publish every procedure and return how many; if repeated, the same events are duplicates."""
     return publish(where, SUBJECT, _events())
 
 

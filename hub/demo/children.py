@@ -1,6 +1,6 @@
-"""The hub's own commands as child processes of the demo, each ended with it whatever happens.
+"""The hub's own commands as child processes of the demo; each is stopped with the demo, whatever happens.
 
-A demo that was itself killed leaves its children's names behind; the next demo on the same folder ends them.
+A killed demo leaves a file with its children's process ids; the next demo on the same folder stops them.
 """
 
 import json
@@ -39,10 +39,10 @@ class Child:
         self.ref = reference(process.pid)
 
     def wait(self, limit_s: float) -> None:
-        """Wait until it ended by itself, in success.
+        """Wait until it has ended by itself, with success.
 
         Raises:
-            ChildFailedError: it failed, or still runs after the limit.
+            ChildFailedError: it failed, or is still running after the limit.
         """
         try:
             code = self._process.wait(limit_s)
@@ -52,19 +52,19 @@ class Child:
             raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
 
     def check(self) -> None:
-        """Raise ``ChildFailedError`` if it has ended in failure, or at all though it was to stay."""
+        """Raise ``ChildFailedError`` if it has failed, or has ended although it should stay."""
         code = self._process.poll()
         if code is not None and (code != 0 or self.stays):
             raise ChildFailedError(f"{self.name} ended with code {code}:\n{self.log_tail()}")
 
     def kill(self) -> None:
-        """End it by SIGKILL, as a crash would."""
+        """Kill it with SIGKILL, like a crash."""
         self.is_killed = True
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end, and kill it when it does not."""
+        """Ask it to end, and kill it if it does not."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -92,7 +92,7 @@ class Children:
         Args:
             name: for people and for its log file.
             arguments: of the command line.
-            stays: it is not to end by itself.
+            stays: it must not end by itself.
         """
         log = self._folder / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ class Children:
             more: settings for this command alone.
 
         Raises:
-            ChildFailedError: it ended in failure, or not at all.
+            ChildFailedError: it failed, or did not end in time.
         """
         command = [sys.executable, "-m", "hub.cli", *arguments, "--json"]
         environment = {**self._environment, **(more or {})}
@@ -138,7 +138,7 @@ class Children:
                 child.check()
 
     def stop_all(self) -> None:
-        """End whatever still runs, newest first."""
+        """Stop whatever is still running, the newest first."""
         for child in reversed(self._running):
             child.stop()
         self._running.clear()
@@ -146,7 +146,7 @@ class Children:
 
 
 def stop_left_over(folder: Path) -> None:
-    """End the children that a killed demo left running."""
+    """Stop the children that a killed demo left running."""
     try:
         left: Iterable[tuple[int, float]] = json.loads(_record(folder).read_text())
     except (FileNotFoundError, ValueError):

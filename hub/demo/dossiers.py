@@ -1,4 +1,4 @@
-"""Invented dossiers across the midnight: filed in June with old systems, finished in July with the new shared one."""
+"""Invented dossiers across midnight: filed in June in old systems, finished in July in the new shared system."""
 
 import random
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from hub.demo.people import MIDNIGHT, Person
 from hub.demo.procedures import PROCEDURES, Procedure
 
 DOSSIERS = 6_000
-"""At scale 1."""
+"""The number at scale 1."""
 
 AGENCIES = {"35": "H25", "36": "H40", "37": "H42"}
-"""Agency code (Decision 20/2020/QD-TTg) of the three provinces by their old unit code; H42 goes on after midnight."""
+"""Agency codes (Decision 20/2020/QD-TTg) of the three provinces by old unit code; H42 continues after midnight."""
 
 _OLD_SHARES: dict[str | None, int] = {"35": 25, "36": 40, "37": 25}
 _NEW_SHARE = 10
-"""Of 100 dossiers, how many are filed after midnight with the new shared system."""
+"""How many of 100 dossiers are filed after midnight in the new shared system."""
 
 LATE_DAY = timedelta(days=3)
-"""How long after midnight the story goes on."""
+"""How long the story continues after midnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Dossier:
     """A dossier with all its steps.
 
     Fields:
-        province: old unit code of the system it was filed with; None: filed with the new shared system.
+        province: old unit code of the system in which it was filed; None: filed in the new shared system.
         channel: DIRECT, ONLINE or POSTAL.
         steps: in order; those from midnight on belong to the new shared system.
     """
@@ -57,17 +57,17 @@ class Dossier:
 
     @property
     def steps_before_midnight(self) -> tuple[Step, ...]:
-        """The steps the old system recorded."""
+        """Return the steps that the old system recorded."""
         return tuple(step for step in self.steps if step.at < MIDNIGHT)
 
     @property
     def steps_after_midnight(self) -> tuple[Step, ...]:
-        """The steps the new shared system recorded."""
+        """Return the steps that the new shared system recorded."""
         return tuple(step for step in self.steps if step.at >= MIDNIGHT)
 
 
 def make_dossiers(seed: int, count: int, people: Sequence[Person]) -> list[Dossier]:
-    """Return ``count`` dossiers with 4 to 8 steps each, the same for the same arguments."""
+    """Return ``count`` dossiers with 4 to 8 steps each; the same arguments give the same dossiers."""
     rng = random.Random(seed + 1)
     shares = {**_OLD_SHARES, None: _NEW_SHARE}
     adults = [person for person in people if person.birth_year <= 2006]
@@ -121,7 +121,7 @@ def _steps(rng: random.Random, submitted: datetime) -> tuple[Step, ...]:
 
 
 def _path(rng: random.Random) -> list[int]:
-    """A walk over the portal's status codes, by its allowed moves, of 4 to 8 steps."""
+    """Return a path of 4 to 8 steps over the portal's status codes, by its allowed moves."""
     path = [1, 2]
     path += [4] * rng.randint(1, 2)
     detour = rng.random()

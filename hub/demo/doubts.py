@@ -1,7 +1,7 @@
-"""What officers meet after midnight: deaths, replaced numbers, one person under two, filings ahead of their procedure.
+"""What officers meet after midnight: deaths, replaced numbers, one person with two numbers, filings too early.
 
-Each is a handful of events straight to the topics, from sources of the policy, under an epoch that comes after the
-connectors' own; so it holds whatever the connectors send at the same time.
+Each is a few events sent directly to the topics, from sources of the policy, with a higher epoch than the
+connectors' own. So they win, whatever the connectors send at the same time.
 """
 
 import uuid
@@ -24,10 +24,10 @@ from hub.warehouse.tables.core import conflict, source
 from hub.warehouse.tables.entities import aspect_tables, whole_claim
 
 DEAD, REPLACED, TWICE, FILED_EARLY, BACKWARD, CORRECTED, INSPECTED = 25, 5, 5, 40, 10, 100, 5
-"""How many of each there are, at any scale: people, dossiers, conflicts (half of them at most), inspections."""
+"""How many of each there are, at any scale: people, dossiers, conflicts (at most half of them), inspections."""
 
 UNLISTED = "1.990101"
-"""A procedure that is filed before the catalogue has it."""
+"""A procedure that is used in filings before the catalogue contains it."""
 
 _ONE_PERSON = ReviewKind.POSSIBLE_DUPLICATE_PERSON
 _DECIDED = (Verdict.TAKE, Verdict.KEEP)
@@ -36,7 +36,7 @@ _LATER = MIDNIGHT + timedelta(days=2)
 
 
 def raise_doubts(stage: Stage, story: Story) -> None:
-    """Send them all, and wait until the filings without a procedure are parked before the procedure comes."""
+    """Send all of them, and check that the filings without a procedure are parked before the procedure arrives."""
     cast = story.people[2 : 2 + DEAD + REPLACED + 2 * TWICE]
     dead, replaced, twice = cast[:DEAD], cast[DEAD : DEAD + REPLACED], cast[DEAD + REPLACED :]
     publish(stage.where, "dossier.submitted", _early_filings())
@@ -45,7 +45,7 @@ def raise_doubts(stage: Stage, story: Story) -> None:
     publish(stage.where, "inspection.changed", _inspections())
     publish(stage.where, "dossier.progressed", _backward_moves())
     stage.say(
-        f"{DEAD} people die, {REPLACED} numbers are replaced, {TWICE} people stand under two numbers, "
+        f"{DEAD} people die, {REPLACED} numbers are replaced, {TWICE} people have two numbers, "
         f"{BACKWARD} dossiers go backward, {2 * FILED_EARLY} filings wait for a procedure"
     )
     wait_until(lambda: _count_parked(stage) == 2 * FILED_EARLY, _WAIT_S, "filings without a procedure are not parked")
@@ -124,7 +124,7 @@ def _replacements(people: Sequence[Person]) -> Iterator[dict[str, Any]]:
 
 
 def _under_two_numbers(people: Sequence[Person]) -> Iterator[dict[str, Any]]:
-    """Two numbers with one old identity card: an officer is asked whether they are one person."""
+    """Yield two numbers with one old identity card: an officer is asked whether they are one person."""
     for number, person in enumerate(people):
         yield _said_of(person, cmnd9=f"99900{number // 2:04d}")
 
@@ -165,7 +165,7 @@ def _backward_moves() -> Iterator[dict[str, Any]]:
 
 
 def _corrections(connection: Connection) -> Iterator[dict[str, Any]]:
-    """Let Nam Định say of some people what the holder of their record says, so that their conflicts close."""
+    """Let Nam Định repeat for some people what the holder of their record says, so that their conflicts close."""
     tables = aspect_tables("citizen.changed")
     held, record = whole_claim(tables), tables.record
     asked = (

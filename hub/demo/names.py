@@ -1,4 +1,4 @@
-"""Vietnamese names to draw invented people from: family names by frequency, middle and given names by gender."""
+"""Vietnamese names for invented people: family names by frequency, middle and given names by gender."""
 
 FAMILY_NAMES = {
     "Nguyễn": 384,
@@ -24,7 +24,7 @@ FAMILY_NAMES = {
     "Tống": 4,
     "An": 2,
 }
-"""Family name: weight. Đinh, Lã, Tống and An are commoner in Ninh Bình than in the country."""
+"""Family name: weight. Đinh, Lã, Tống and An are more common in Ninh Bình than in the rest of the country."""
 
 MIDDLE_NAMES = {
     "male": ("Văn", "Đức", "Hữu", "Quang", "Minh", "Công", "Đình", "Xuân", "Ngọc", "Thành", "Quốc", "Trọng", "Duy"),

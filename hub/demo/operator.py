@@ -1,8 +1,8 @@
-"""The operator's act: a province's mapping goes wrong, and one person at the desk finds it, mends it, and proves it.
+"""The operator's act: a province's mapping goes wrong; an operator finds it, corrects it, and proves it.
 
-All of it by the commands that an operator has. A new release of Nam Định's connector reads 03/12/1980 as the 12th of
-March: nothing fails, only the conflicts rise. What the province said after the release is taken back by a replay; the
-mended connector sends it again; a dead letter of the first act is mended under two pairs of eyes and redriven.
+Everything uses the commands that an operator has. A new release of Nam Định's connector reads 03/12/1980 as the 12th of
+March: nothing fails, only conflicts increase. A replay withdraws what the province said after the release; the
+corrected connector sends it again. A dead letter of the first act is edited, approved by a second person, and redriven.
 """
 
 import secrets
@@ -37,11 +37,11 @@ class OperatorReport:
     """What the act showed.
 
     Fields:
-        conflicts_before, conflicts_wrong, conflicts_switched, conflicts_after: open ones with Nam Định: before the bad
-            release, after it, once the replay was live, and once the mended connector had sent again.
-        suspects: the fields most often in conflict after the bad release, with how often.
+        conflicts_before, conflicts_wrong, conflicts_switched, conflicts_after: open conflicts with Nam Định: before the
+            bad release, after it, when the replay was live, and when the corrected connector had sent everything again.
+        suspects: the fields most often in conflict after the bad release, with their counts.
         replay: its number; ``rows`` it changed, added or removed; ``published``: records that differed.
-        redriven: dead letters mended, approved and sent again.
+        redriven: dead letters that were edited, approved and sent again.
         is_ledger_whole: whether ``hub ledger --check`` found everything that the audit log names.
     """
 
@@ -58,18 +58,18 @@ class OperatorReport:
 
     @property
     def is_mended(self) -> bool:
-        """Whether the province's word stands as before, the letter came through, and nothing is unaccounted for."""
+        """Whether the province's claims are as before, the letter came through, and every record has an outcome."""
         found = self.conflicts_wrong > self.conflicts_before
         back = self.conflicts_switched == self.conflicts_after == self.conflicts_before
         return found and back and self.redriven == 1 and self.is_ledger_whole
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON can have it."""
+        """Return the report as JSON values."""
         return {**asdict(self), "mended": self.is_mended}
 
 
 def play_operator(stage: Stage, story: Story, wait_for_drain: Callable[[Stage], None]) -> OperatorReport:
-    """Play the act on a drained warehouse.
+    """Play the act on a warehouse that has merged everything.
 
     Raises:
         HubError: a command did not do what it should.
@@ -86,7 +86,7 @@ def play_operator(stage: Stage, story: Story, wait_for_drain: Callable[[Stage], 
     number, rows, published = _replay(stage, right_until)
     wait_for_drain(stage)
     switched = _conflicts(stage)
-    stage.say("the connector's mapping is mended; Nam Định sends its people again")
+    stage.say("the connector's mapping is corrected; Nam Định sends its people again")
     _send_people_again(stage, 3, declaration("namdinh"))
     redriven = _mend_letter(stage, story)
     wait_for_drain(stage)
@@ -112,7 +112,7 @@ def _conflicts(stage: Stage) -> Counter[str]:
 
 
 def _with_bad_mapping(stage: Stage) -> Path:
-    """Write the declaration as the bad release has it: month before day."""
+    """Write the declaration of the bad release: month before day."""
     right = declaration("namdinh")
     wrong = stage.settings.data_dir / f"{right.stem}.toml"
     wrong.write_text(right.read_text("utf-8").replace(_DAY_FIRST, _MONTH_FIRST), "utf-8")
@@ -140,7 +140,7 @@ def _replay(stage: Stage, right_until: datetime) -> tuple[int, int, int]:
 
 
 def _mend_letter(stage: Stage, story: Story) -> int:
-    """Mend the letter whose birth month is 13, have it approved by a second person, and send it again."""
+    """Correct the letter with birth month 13, have a second person approve it, and send it again."""
     letters = stage.ask("deadletters", "list", "--cause", "INVALID_VALUE")["letters"]
     letter = next(one["letter"] for one in letters if one["state"] == "open" and "birth_month" in one["detail"])
     month = story.people[0].birth_month or _MENDED_MONTH

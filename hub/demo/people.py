@@ -1,7 +1,7 @@
 """Invented people, from a seed: the same seed and scale give the same people.
 
-No living person can hold one of their numbers: a personal number begins with the code of a place of birth registration,
-and ``000`` and ``099`` are neither a province nor a country. Gender and year of birth agree with digits 4 to 6.
+No living person can have one of their numbers: a personal number begins with the code of a place of birth registration,
+and ``000`` and ``099`` are neither a province nor a country. Gender and year of birth match digits 4 to 6.
 """
 
 import random
@@ -14,18 +14,18 @@ from hub.demo.names import FAMILY_NAMES, GIVEN_NAMES, MIDDLE_NAMES, STREETS
 from hub.reference.units import CommuneFate, commune_fates
 
 IMPOSSIBLE_PREFIXES = ("000", "099")
-"""Place codes that no personal number begins with."""
+"""Place codes with which no personal number begins."""
 
 MIDNIGHT = datetime(2025, 6, 30, 17, tzinfo=UTC)
 """2025-07-01T00:00+07:00: the old units end, the new shared system takes over."""
 
 CITIZENS = 30_000
-"""At scale 1."""
+"""The number at scale 1."""
 
 _T = TypeVar("_T")
 
 _HOME_SHARES = {"35": 25, "36": 45, "37": 25, "01": 5}
-"""Old province code: weight. A few live in Hà Nội, where most of the split communes are."""
+"""Old province code: weight. A few people live in Hà Nội, where most of the split communes are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Person:
 
     @property
     def full_name(self) -> str:
-        """Family, middle and given name."""
+        """Return family, middle and given name."""
         return f"{self.family} {self.middle} {self.given}"
 
 
 def make_people(seed: int, count: int) -> list[Person]:
-    """Return ``count`` people with different numbers, the same for the same arguments."""
+    """Return ``count`` people with different numbers; the same arguments give the same people."""
     rng = random.Random(seed)
     families = rng.choices(list(FAMILY_NAMES), list(FAMILY_NAMES.values()), k=count)
     provinces = rng.choices(list(_HOME_SHARES), list(_HOME_SHARES.values()), k=count)
@@ -71,10 +71,10 @@ def make_people(seed: int, count: int) -> list[Person]:
 
 
 def make_pin(number: int, serial: int, gender: str, birth_year: int) -> str:
-    """Return a number that no living person holds.
+    """Return a number that no living person has.
 
     Args:
-        number: which person of the run; every 1,000,000 take the other impossible prefix.
+        number: which person of the run; after every 1,000,000 the other impossible prefix is used.
         serial: the last six digits.
         gender: ``male`` or ``female``.
         birth_year: 1900 to 2099.

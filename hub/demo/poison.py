@@ -1,6 +1,6 @@
-"""Records that must not stop anything: broken bytes, values outside their rules, sources speaking out of turn, repeats.
+"""Records that must not stop anything: broken bytes, invalid values, sources that may not speak, repeats.
 
-Each goes straight to an event topic, between good neighbours, and each has the reason it must be audited with.
+Each is sent directly to an event topic, between good records, and each has the reason with which it must be audited.
 """
 
 import random
@@ -36,7 +36,7 @@ class BadRecord:
 
 
 def bad_records(person: Person, other: Person, secret: str) -> Iterator[BadRecord]:
-    """Return one record for each way to be bad, about ``person``; ``other`` is whose key a wrongly keyed one bears."""
+    """Return one record for each way to be bad, about ``person``; a wrong key is the key of ``other``."""
     encoder = Encoder(_SUBJECT, secret)
 
     def event(**changed: Any) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ def send_bad_records(where: Endpoints, person: Person, other: Person) -> int:
 
 
 def send_again(where: Endpoints, subject: str, count: int) -> int:
-    """Send the first ``count`` records of partition 0 once more, byte for byte; return how many there were."""
+    """Send the first ``count`` records of partition 0 again, byte for byte; return how many there were."""
     partition = TopicPartition(event_topic(subject), 0)
     with log_reader(where.bootstrap) as source:
         source.assign([partition])
@@ -84,7 +84,7 @@ def send_again(where: Endpoints, subject: str, count: int) -> int:
 
 
 def _event(person: Person) -> dict[str, Any]:
-    """The person's first event as the population database's connector would send it, but for the place."""
+    """Return the person's first event as the population database's connector would send it, except for the place."""
     return {
         **_envelope("dancu", "G01", person.registered_at),
         "pin": person.pin,

@@ -1,6 +1,6 @@
-"""Hold the portal's topics against the warehouse: the last value of every key, field by field, and no key too many.
+"""Compare the portal's topics with the warehouse: the last value of every key, field by field, and no extra key.
 
-This reads both sides by itself, with a plain Avro reader and plain selects, so that a fault of ``share`` shows.
+It reads both sides itself, with a plain Avro reader and plain selects, so that a fault of ``share`` shows.
 """
 
 import io
@@ -31,7 +31,7 @@ _LIMIT_S = 60.0
 _AGAIN_S = 0.5
 
 RecordPart = tuple[UUID, str, str]
-"""Key, aspect, and the value of the aspect's part, e.g. PERMANENT; empty where the aspect has none."""
+"""Key, aspect, and the value of the aspect's part, e.g. PERMANENT; empty if the aspect has no parts."""
 Content = tuple[str, Any, list[Any]]
 """Source, time at the source, and the data fields in the schema's order."""
 
@@ -43,7 +43,7 @@ class Shown:
     Fields:
         records: keys with a golden record in the warehouse.
         on_portal: keys whose last value on the topic is a record.
-        differing: keys that are on one side alone, or differ in any field.
+        differing: keys that are on one side only, or differ in any field.
     """
 
     entity: str
@@ -53,7 +53,7 @@ class Shown:
 
 
 def wait_until_equal(stage: Stage) -> tuple[Shown, ...]:
-    """Wait until share has caught up, and compare; again while something differs, until the time is over.
+    """Wait until share has caught up, and compare; repeat while anything differs, until the time limit.
 
     Returns what the last comparison found.
     """
@@ -104,7 +104,7 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
 
 
 def _held(entity: Entity, connection: Connection) -> Iterator[tuple[RecordPart, Content]]:
-    """Yield what the warehouse holds; of several keys of one thing, what the one of highest authority says."""
+    """Yield what the warehouse holds; of several keys of one thing, what the key with the highest authority says."""
     for shape in _shapes(entity):
         whole, record = whole_claim(shape.tables), shape.tables.record
         claim, same_key, authority = shape.tables.claim, tables.same_key, tables.authority
@@ -122,7 +122,7 @@ def _held(entity: Entity, connection: Connection) -> Iterator[tuple[RecordPart, 
             .where(~claim.c.revoked)
             .order_by(authority.c.rank.desc(), claim.c.occurred_at, tables.source.c.code.desc(), key == claim.c.key)
         )
-        # Of one place the last row stands.
+        # If a place has several rows, the last one counts.
         for found, source, occurred_at, *values in rows:
             yield shape.record_part(found, values), shape.content(source, occurred_at, values)
 
@@ -141,7 +141,7 @@ def _published(entity: Entity, value: bytes) -> Iterator[tuple[RecordPart, Conte
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How an aspect is compared: its data fields, which of them are lists, and which is its part."""
+    """How an aspect is compared: its data fields, which of them are lists, and which one is its part."""
 
     name: str
     tables: AspectTables
@@ -153,7 +153,7 @@ class _Shape:
         return key, self.name, "" if self.part is None else str(values[self.part])
 
     def content(self, source: str, occurred_at: Any, values: list[Any]) -> Content:
-        """Lists lose the empty fields of their items: JSON and Avro write absence differently."""
+        """Remove the empty fields from the items of lists: JSON and Avro write absent values differently."""
         for place in self.lists:
             if values[place] is not None:
                 values[place] = [
@@ -167,7 +167,7 @@ def _shapes(entity: Entity) -> tuple[_Shape, ...]:
     found = []
     for aspect in entity.aspects:
         of_aspect = aspect_tables(aspect.subject)
-        # The entity's key stands once, beside the aspects; the record's key is made of it.
+        # The entity's key is compared once, apart from the aspects: the record's key is made from it.
         compared = [spec for spec in of_aspect.data if spec.name not in entity.key]
         fields = tuple(spec.name for spec in compared)
         lists = tuple(place for place, spec in enumerate(compared) if spec.kind is FieldKind.JSON)

@@ -1,6 +1,6 @@
-"""A small catalogue of administrative procedures, of the kind the national portal publishes.
+"""A small catalogue of administrative procedures, of the kind that the national portal publishes.
 
-Names and fields are those of common procedures; codes have the right shape but are not the official catalogue's.
+Names and fields are those of common procedures; codes have the right form but are not those of the official catalogue.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Procedure:
-    """A procedure: who decides it (``level``), in how many working days, for what fee."""
+    """A procedure: which level decides it, in how many working days, for what fee."""
 
     code: str
     name: str

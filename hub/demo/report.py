@@ -24,7 +24,7 @@ from hub.warehouse.tables.entities import aspect_tables
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Something taken away, and how long until records were consumed again."""
+    """Something that was stopped, and how long it took until records were consumed again."""
 
     what: str
     seconds: float
@@ -36,12 +36,12 @@ class Report:
 
     Fields:
         ends: the log's end offset by (topic, partition): what there was to consume.
-        conflicts: open ones by aspect, one per field; ``conflicts_closed`` closed by themselves or by an officer.
+        conflicts: open ones by aspect, one per field; ``conflicts_closed``: closed by themselves or by an officer.
         reviews: open ones by kind.
-        quality: flagged events by source, and standing flags, e.g. payments to the dead.
+        quality: flagged events by source, and open flags, e.g. payments to dead people.
         decided: questions that an officer has decided.
         released: records that were parked and then released.
-        reasons: records by outcome and reason, for rejected and dead-lettered ones.
+        reasons: number of rejected and dead-lettered records by outcome and reason.
         set_aside: rows that the connectors could not map, kept in their sources.
         busy_s: from the first record consumed to the last, outages included; ``events_per_s`` is over that time.
         operator: what the operator's act showed, if it was played.
@@ -78,22 +78,22 @@ class Report:
 
     @property
     def records(self) -> int:
-        """Golden records of the published entities."""
+        """Return the number of golden records of the published entities."""
         return sum(shown.records for shown in self.portal)
 
     @property
     def portal_records(self) -> int:
-        """Records on the portal's topics."""
+        """Return the number of records on the portal's topics."""
         return sum(shown.on_portal for shown in self.portal)
 
     @property
     def consumed(self) -> int:
-        """Records consumed in all."""
+        """Return the total number of records consumed."""
         return sum(row.consumed for row in self.ledger)
 
     @property
     def events_per_s(self) -> float:
-        """Records consumed per second while there was something to consume."""
+        """Return the records consumed per second while there was something to consume."""
         return self.consumed / self.busy_s
 
 
@@ -122,7 +122,7 @@ def fetch_report(
 
 
 def report_object(report: Report) -> dict[str, Any]:
-    """Return the report as what ``--json`` prints."""
+    """Return the report as ``--json`` prints it."""
     return {
         "balanced": report.is_balanced,
         "ledger": [row.as_json() for row in report.ledger],

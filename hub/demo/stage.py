@@ -1,4 +1,4 @@
-"""The stage of the demo: an engine of its own, warehouse, topics, source databases, and the hub's commands on them."""
+"""The stage of the demo: its own engine, warehouse, topics, source databases, and the hub's commands on them."""
 
 import shlex
 import shutil
@@ -28,7 +28,7 @@ from hub.warehouse.setup.migrate import migrate
 Say = Callable[[str], None]
 
 SOURCES = {"dancu": dancu, "hanam": hanam, "namdinh": namdinh, "ninhbinh": ninhbinh, "dungchung": dungchung}
-"""Source database: module with its rows."""
+"""Source database: the module with its rows."""
 
 _MARK = ".hub-demo"
 _CONNECTOR_LIMIT_S = 180.0
@@ -36,17 +36,17 @@ _SCHEMA_WAIT_S = "1"
 
 
 def declaration(name: str) -> Path:
-    """Return where the declaration of a demo's source lies."""
+    """Return the path of the declaration of a demo's source."""
     return Path(__file__).with_name("sources") / f"{name}.toml"
 
 
 class Stage:
-    """All that runs for one demo. A context manager: whatever it started ends with it, unless told to keep it."""
+    """Everything that runs for one demo. A context manager: it stops at its end, unless told to keep it."""
 
     def __init__(self, settings: Settings, say: Say) -> None:
         if settings.kafka_bootstrap or settings.database_url:
             raise ConfigError(
-                ["hub demo runs on an engine of its own: unset HUB_KAFKA_BOOTSTRAP and HUB_DATABASE_URL for it"]
+                ["hub demo runs on its own engine: unset HUB_KAFKA_BOOTSTRAP and HUB_DATABASE_URL for it"]
             )
         self.settings = settings
         self.say = say
@@ -68,14 +68,14 @@ class Stage:
 
     @property
     def where(self) -> Endpoints:
-        """Where the engine is; only after ``set_up``."""
+        """Return where the engine is; only after ``set_up``."""
         if self._where is None:
             raise ConfigError(["the demo's engine is not up yet"])
         return self._where
 
     @property
     def schema(self) -> str:
-        """The warehouse's schema."""
+        """Return the warehouse's schema."""
         return self.settings.database_schema
 
     def keep(self) -> None:
@@ -83,7 +83,7 @@ class Stage:
         self._is_kept = True
 
     def set_up(self) -> None:
-        """Clear what an earlier demo left, and start engine, warehouse, topics and empty source databases."""
+        """Delete what an earlier demo left; start engine, warehouse, topics and empty source databases."""
         self._clear()
         self._where = self.engine.up(self.say)
         engine = open_database(self.where.database_url, self.schema, "hub demo")
@@ -104,7 +104,7 @@ class Stage:
         return self._children.start(name, *arguments, stays=stays)
 
     def ask(self, *arguments: str, more: Mapping[str, str] | None = None) -> Any:
-        """Say the command, run ``hub <arguments> --json`` and return what it prints; see ``Children.ask``."""
+        """Print the command, run ``hub <arguments> --json`` and return what it prints; see ``Children.ask``."""
         if self._children is None:
             raise ConfigError(["the demo's engine is not up yet"])
         self.say(f"$ hub {shlex.join(arguments)}")
@@ -116,7 +116,7 @@ class Stage:
             self._children.check()
 
     def run_connectors(self, names: Iterable[str]) -> list[Child]:
-        """Start the connectors of these declarations, each until it has read all its source holds."""
+        """Start the connectors of these declarations; each runs until it has read all that its source holds."""
         return [self.run_connector(declaration(name)) for name in names]
 
     def run_connector(self, path: Path) -> Child:
@@ -124,7 +124,7 @@ class Stage:
         return self.start(f"connect-{path.stem}", "connect", "run", str(path), "--once")
 
     def wait_for(self, children: Iterable[Child]) -> None:
-        """Wait until these have ended in success."""
+        """Wait until these have ended with success."""
         for child in children:
             child.wait(_CONNECTOR_LIMIT_S)
 
@@ -164,7 +164,7 @@ class Stage:
     def _clear(self) -> None:
         folder = self.settings.data_dir
         if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
-            raise ConfigError([f"{folder} is not a demo's folder: the demo would wipe it; choose another --data-dir"])
+            raise ConfigError([f"{folder} is not a demo's folder, the demo would delete it; choose another --data-dir"])
         if folder.exists():
             stop_left_over(folder / "logs" / "demo")
             self.engine.down(self.say)

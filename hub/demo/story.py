@@ -1,6 +1,6 @@
-"""What happens in the demo, decided before it starts: the people, the dossiers, and which of them go wrong how.
+"""What happens in the demo, decided before it starts: the people, the dossiers, and what goes wrong with which.
 
-Everything follows from the seed and the scale, so that two runs of the same arguments have the same events.
+Everything follows from the seed and the scale, so two runs with the same arguments have the same events.
 """
 
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ _LATE_EVERY, _OVERTIME_EVERY, _OVERTAKEN_EVERY = 25, 40, 15
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The cast and the mishaps.
+    """The people, the dossiers, and what goes wrong.
 
     Fields:
         late: codes of dossiers whose last step before midnight reaches the old system's database only after midnight.
         overtime: codes of dossiers on which an officer works in the old system after midnight.
-        overtaken: codes of dossiers whose third step reaches the database after later ones, out of order.
+        overtaken: codes of dossiers whose third step reaches the database after later steps, out of order.
     """
 
     people: tuple[Person, ...]
@@ -34,11 +34,11 @@ class Story:
     overtaken: frozenset[str]
 
     def of_province(self, province: str) -> tuple[Dossier, ...]:
-        """Return the dossiers filed with the old system of that province."""
+        """Return the dossiers filed in the old system of that province."""
         return tuple(dossier for dossier in self.dossiers if dossier.province == province)
 
     def recorded_before(self, dossier: Dossier) -> tuple[Step, ...]:
-        """Return the steps that stand in the old system at midnight, in order."""
+        """Return the steps that are in the old system at midnight, in order."""
         steps = list(dossier.steps_before_midnight)
         if dossier.code in self.late:
             steps.pop()

@@ -1,4 +1,4 @@
-"""Watch the hub from outside while the demo runs: what it consumed, what the log holds, how far share has come."""
+"""Watch the hub from outside while the demo runs: what it consumed, what the log holds, how far share is."""
 
 import threading
 import time
@@ -20,15 +20,15 @@ _EVERY_S = 0.1
 
 
 class StuckError(HubError):
-    """The hub did not get where it should in the time it was given."""
+    """The hub did not reach a state within the time limit."""
 
     code = "STUCK"
 
 
 class Watch:
-    """Reads the count of consumed records ten times a second, whether or not the database is there.
+    """Reads the number of consumed records ten times a second, whether or not the database is running.
 
-    ``check`` is called while something is waited for; it raises when there is no use in waiting.
+    ``check`` is called during waits; it raises if waiting makes no sense any more.
     """
 
     def __init__(self, where: Endpoints, schema: str, check: Callable[[], None] = lambda: None) -> None:
@@ -51,7 +51,7 @@ class Watch:
 
     @property
     def consumed(self) -> int:
-        """The last count read."""
+        """Return the last count read."""
         return self._samples[-1][1] if self._samples else 0
 
     def read_now(self) -> int:
@@ -65,14 +65,14 @@ class Watch:
         self._wait(lambda: self.consumed >= count, limit_s, f"fewer than {count} records consumed")
 
     def wait_for_growth(self, since: float, more_than: int, limit_s: float) -> float:
-        """Wait until a sample taken after ``since`` shows more than that, and return its time (monotonic clock)."""
+        """Wait until a sample taken after ``since`` is larger than ``more_than``; return its time (monotonic clock)."""
         found: list[float] = []
 
         def grown() -> bool:
             found.extend(at for at, count in self._samples[-50:] if at >= since and count > more_than)
             return bool(found)
 
-        self._wait(grown, limit_s, "the worker did not go on")
+        self._wait(grown, limit_s, "the worker did not continue")
         return found[0]
 
     def span_s(self) -> float:
@@ -111,14 +111,14 @@ def log_ends(where: Endpoints) -> dict[Partition, int]:
 
 
 def next_offsets(where: Endpoints, schema: str) -> dict[Partition, int]:
-    """Return where the hub stands in each partition."""
+    """Return up to which offset the hub has read each partition."""
     statement = sql.SQL("SELECT topic, partition, next_offset FROM {}.log_partition").format(sql.Identifier(schema))
     with psycopg.connect(libpq_url(where.database_url)) as connection:
         return {(topic, partition): offset for topic, partition, offset in connection.execute(statement)}
 
 
 def is_drained(where: Endpoints, schema: str) -> bool:
-    """Tell whether every record in the log has been consumed, and none waits for another."""
+    """Tell whether every record in the log has been consumed, and none is parked."""
     stored = next_offsets(where, schema)
     is_read = all(stored.get(partition, 0) >= end for partition, end in log_ends(where).items())
     return is_read and count_parked(where, schema) == 0
@@ -133,10 +133,10 @@ def count_parked(where: Endpoints, schema: str) -> int:
 
 
 def wait_until(is_so: Callable[[], bool], limit_s: float, otherwise: str) -> None:
-    """Look again and again until it is so.
+    """Call ``is_so`` again and again until it is true.
 
     Raises:
-        StuckError: with ``otherwise``, after the limit.
+        StuckError: with the text ``otherwise``, after the limit.
     """
     deadline = time.monotonic() + limit_s
     while not is_so():

@@ -1,7 +1,7 @@
-"""The account PostgreSQL runs under: ours, or an unprivileged one when we are root, which PostgreSQL refuses to be.
+"""The account PostgreSQL runs under: ours, or an unprivileged one if we are root, because PostgreSQL refuses root.
 
-The unprivileged account may be unable to reach the programs or the data, when they lie below a folder that only root
-may enter. The folders above are not ours to open, so the account is then lent the right to pass them
+The unprivileged account may be unable to reach the programs or the data, if they are below a folder that only root
+may enter. We may not open those folders to others. So the account gets the capability to pass them
 (``CAP_DAC_OVERRIDE``) and nothing more.
 """
 
@@ -47,17 +47,17 @@ class Account:
 
 
 def own_folder(folder: Path) -> None:
-    """Make the folder if it is missing, private to the account that PostgreSQL runs under."""
+    """Create the folder if it is missing; only the account that PostgreSQL runs under may enter it."""
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         os.chown(folder, *_unprivileged_ids())
 
 
 def account_for(program: Path, folder: Path) -> Account:
-    """Choose the account that can run ``program`` on ``folder`` and is not root.
+    """Choose an account that can run ``program`` on ``folder`` and is not root.
 
     Raises:
-        EngineError: none can; the message says what to do.
+        EngineError: there is none; the message says what to do.
     """
     if os.geteuid() != 0:
         return Account()
@@ -71,7 +71,7 @@ def account_for(program: Path, folder: Path) -> Account:
             prefix=(
                 *(setpriv, "--reuid", str(uid), "--regid", str(gid), "--clear-groups"),
                 *(f"--inh-caps={_CAPABILITIES}", f"--ambient-caps={_CAPABILITIES}"),
-                # Without it access(2), by which PostgreSQL looks for its programs, leaves capabilities out.
+                # Without it, access(2), with which PostgreSQL looks for its programs, ignores capabilities.
                 *("--securebits", "+no_setuid_fixup"),
             )
         )

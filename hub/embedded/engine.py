@@ -1,7 +1,8 @@
 """Start, find and stop the embedded Kafka and PostgreSQL of one data folder.
 
-The servers outlive the command that started them and are found again by the state file. Commands on one folder exclude
-each other by a file lock. Whatever was killed, and when, the next ``up`` brings the engine back with its data.
+The servers outlive the command that started them; later commands find them by the state file. A file lock allows only
+one command at a time on a folder. Whatever was killed, and whenever, the next ``up`` brings the engine back with its
+data.
 """
 
 import fcntl
@@ -37,7 +38,7 @@ _START_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """One server as it is now; ``pid`` and ``is_running`` say nothing of an external server."""
+    """One server as it is now; ``pid`` and ``is_running`` have no meaning for an external server."""
 
     name: str
     is_embedded: bool
@@ -61,12 +62,12 @@ class EngineStatus:
 
     @property
     def is_anything_running(self) -> bool:
-        """Whether any part of ours runs, or every part is external."""
+        """Whether any part of ours is running, or every part is external."""
         return any(part.is_running for part in self.parts) or not any(part.is_embedded for part in self.parts)
 
 
 class Engine:
-    """The embedded engine of one data folder; parts placed elsewhere by the settings are left alone."""
+    """The embedded engine of one data folder; it does not touch parts that the settings place elsewhere."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -75,13 +76,13 @@ class Engine:
 
     @property
     def data_dir(self) -> Path:
-        """The folder that holds everything of this engine."""
+        """Return the folder that holds everything of this engine."""
         return self._data_dir
 
     def up(self, progress: Progress = lambda _: None) -> Endpoints:
-        """Start what does not run, wait until everything answers, and return where it is.
+        """Start what is not running, wait until everything answers, and return where it is.
 
-        Blocks; repeatable; two callers at a time take turns. ``progress`` is called from several threads.
+        Blocks; may be repeated; two callers wait for each other. ``progress`` is called from several threads.
         """
         names = embedded_parts(self._settings)
         if names:
@@ -91,7 +92,7 @@ class Engine:
         return endpoints(self._settings)
 
     def down(self, progress: Progress = lambda _: None) -> tuple[str, ...]:
-        """Stop every server of this data folder cleanly and return the names of those that ran."""
+        """Stop every server of this data folder cleanly and return the names of those that were running."""
         if not self._data_dir.is_dir():
             return ()
         stopped: list[str] = []
@@ -119,15 +120,15 @@ class Engine:
         )
 
     def start_postgres(self) -> None:
-        """Start PostgreSQL if it does not run; it listens where it did before."""
+        """Start PostgreSQL if it is not running; it listens where it did before."""
         self._start_one(POSTGRES)
 
     def start_kafka(self) -> None:
-        """Start Kafka if it does not run; it listens where it did before."""
+        """Start Kafka if it is not running; it listens where it did before."""
         self._start_one(KAFKA)
 
     def stop_postgres(self, immediate: bool = False) -> None:
-        """Stop PostgreSQL alone, cleanly or (``immediate``) as in a crash."""
+        """Stop PostgreSQL alone, cleanly or (``immediate``) like a crash."""
         self._stop_one(POSTGRES, hard=immediate)
 
     def stop_kafka(self, kill: bool = False) -> None:
@@ -135,16 +136,16 @@ class Engine:
         self._stop_one(KAFKA, hard=kill)
 
     def create_database(self, name: str) -> str:
-        """Create a further database on the hub's server, unless it exists, and return its URL."""
+        """Create another database on the hub's server, unless it exists, and return its URL."""
         return self._on_server(name, postgres.create_database)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database made by ``create_database``, ending the connections to it; a missing one is fine."""
+        """Drop a database made by ``create_database``, ending the connections to it; it need not exist."""
         self._on_server(name, postgres.drop_database)
 
     def _on_server(self, name: str, action: Callable[[str, str], None]) -> str:
         if not postgres.is_database_name(name):
-            raise ConfigError([f"{name!r} is no database name: small letters, digits and _ only, 63 at most"])
+            raise ConfigError([f"{name!r} is not a database name: use small letters, digits and _ only, at most 63"])
         main = endpoints(self._settings).database_url
         try:
             action(main.replace("+psycopg", "", 1), name)
@@ -255,7 +256,7 @@ class Engine:
             while not _lock(descriptor):
                 if time.monotonic() > deadline:
                     raise EngineError(
-                        f"another command has been starting or stopping the engine in {self._data_dir} for long"
+                        f"another command has been starting or stopping the engine in {self._data_dir} for too long"
                     )
                 time.sleep(_LOOK_EVERY_S)
             yield

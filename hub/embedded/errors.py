@@ -4,7 +4,7 @@ from hub.model.errors import HubError
 
 
 class DownloadError(HubError):
-    """The jars of Kafka could not be fetched, or are not the ones pinned."""
+    """Kafka's jars could not be downloaded, or are not the pinned ones."""
 
     code = "DOWNLOAD"
 

@@ -1,7 +1,7 @@
-"""The jars of Kafka: fetched once per user, each verified against the SHA-256 pinned in ``kafka_jars.sha256``.
+"""Kafka's jars: downloaded once per user, each verified against the SHA-256 pinned in ``kafka_jars.sha256``.
 
-A verified set is stamped with size and modification time of each file, so that later starts only look at the folder. A
-file that changed since is hashed again, and fetched again when it is not the pinned one.
+A verified set gets a stamp with the size and modification time of each file, so that later starts only look at the
+folder. A file that has changed since is hashed again, and downloaded again if it is not the pinned one.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ _TIMEOUT_S = 30
 _TELL_EVERY = 10
 
 Fetch = Callable[["Jar", Path], Path]
-"""Fetch one jar into a folder and return where it lies; raises OSError, RuntimeError or ValueError."""
+"""Download one jar into a folder and return its path; raises OSError, RuntimeError or ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Name of the jar's file."""
+        """Return the name of the jar's file."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def pinned_jars() -> tuple[Jar, ...]:
-    """Return the jars of Kafka as the package pins them."""
+    """Return Kafka's jars as the package pins them."""
     text = resources.files("hub.embedded").joinpath("kafka_jars.sha256").read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     return tuple(_jar(sha256, coordinate) for sha256, coordinate in rows)
@@ -61,16 +61,16 @@ def _jar(sha256: str, coordinate: str) -> Jar:
 
 
 def class_path(settings: Settings, progress: Callable[[str], None], fetch: Fetch | None = None) -> tuple[Path, ...]:
-    """Return Kafka's class path: the jars of ``HUB_KAFKA_HOME``, or those of the user's cache, fetched where missing.
+    """Return Kafka's class path: the jars of ``HUB_KAFKA_HOME``, or the user's cache, after downloading missing ones.
 
     Args:
         settings: ``kafka_home`` and ``cache_dir`` are read.
-        progress: told what takes time.
-        fetch: how one jar is fetched; Maven Central by jgo unless a test says otherwise.
+        progress: receives a text about slow work.
+        fetch: downloads one jar; by default jgo from Maven Central; tests replace it.
 
     Raises:
         ConfigError: ``HUB_KAFKA_HOME`` is not an unpacked Kafka.
-        DownloadError: a jar could not be fetched, or is not the pinned one.
+        DownloadError: a jar could not be downloaded, or is not the pinned one.
     """
     if settings.kafka_home is not None:
         return _jars_of_home(settings.kafka_home)
@@ -165,14 +165,14 @@ def _failed(jar: Jar, folder: Path, error: Exception) -> str:
     return (
         f"{jar.file_name} could not be fetched from Maven Central ({type(error).__name__}: {str(error)[:160]}). "
         f"Check the network and the proxy (HTTPS_PROXY) and run the command again; "
-        f"what is already in {folder} is kept. "
+        f"the files already in {folder} stay. "
         "Without a network, unpack Kafka and name its folder in HUB_KAFKA_HOME."
     )
 
 
 def _mismatch(jar: Jar, folder: Path) -> str:
     return (
-        f"{jar.file_name} as fetched is not the file pinned by its checksum: the download broke off or something "
-        f"between here and Maven Central changes it. Run the command again; if it stays, delete {folder}, "
+        f"{jar.file_name} as fetched is not the file pinned by its checksum: the download was cut off, or something "
+        f"between here and Maven Central changes it. Run the command again; if the error stays, delete {folder}, "
         "check the proxy (HTTPS_PROXY), or unpack Kafka and name its folder in HUB_KAFKA_HOME."
     )

@@ -1,4 +1,4 @@
-"""Apache Kafka as one process, broker and controller in one (KRaft): configuration, storage, health."""
+"""Apache Kafka as one process, broker and controller together (KRaft): configuration, storage, health."""
 
 import base64
 import secrets
@@ -58,13 +58,14 @@ def configuration(broker_port: int, controller_port: int, log_dir: Path) -> Mapp
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
-        # Tests and the demo let members of a group die; the default keeps their partitions for 6 to 45 seconds.
+        # Tests and the demo kill members of a group; with the default their partitions stay assigned for 6 to 45
+        # seconds.
         "group.min.session.timeout.ms": "1000",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "num.recovery.threads.per.data.dir": "2",
         "log.retention.check.interval.ms": "300000",
-        # A killed broker is let in again when its old session has run out.
+        # A killed broker can register again when its old session has expired.
         "broker.heartbeat.interval.ms": "500",
         "broker.session.timeout.ms": "3000",
     }
@@ -77,7 +78,7 @@ def render_properties(values: Mapping[str, str]) -> str:
 
 
 class KafkaServer:
-    """The port ``Server`` for Kafka; its log lies in ``folder``."""
+    """The port ``Server`` for Kafka; its log is in ``folder``."""
 
     name = "kafka"
     port_count = 2
@@ -93,7 +94,7 @@ class KafkaServer:
         self._class_path: tuple[Path, ...] = ()
 
     def prepare(self, progress: Progress) -> None:
-        """Get the jars, and format the storage under a temporary name, renamed when it is whole."""
+        """Get the jars, and format the storage under a temporary name; rename it when it is complete."""
         self._class_path = class_path(self._settings, progress)
         for folder in (self._folder, self._folder / "tmp", self._logs):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -118,7 +119,7 @@ class KafkaServer:
         partial.rename(self._log_dir)
 
     def launch(self, ports: Sequence[int]) -> Launch:
-        """Render server.properties and say how to start the broker."""
+        """Render server.properties and return how to start the broker."""
         values = configuration(ports[0], ports[1], self._log_dir)
         self._properties.write_text(render_properties(values), "utf-8")
         return Launch([*self._java("kafka.Kafka"), str(self._properties)], self._logs / "kafka.out")
@@ -128,7 +129,7 @@ class KafkaServer:
         return find_by_argument(str(self._properties))
 
     def answers(self, ports: Sequence[int]) -> bool:
-        """Ask for the cluster's metadata; true when the broker is among the brokers."""
+        """Ask for the cluster's metadata; true if the broker is among the brokers."""
         return broker_answers(self.url(ports))
 
     def url(self, ports: Sequence[int]) -> str:
@@ -157,9 +158,9 @@ class KafkaServer:
 
 
 def broker_answers(bootstrap: str) -> bool:
-    """Tell whether a broker of the list gives metadata that names at least one broker.
+    """Tell whether a broker of the list returns metadata that names at least one broker.
 
-    The request is written out here because clients wait and try again by themselves, and log each try.
+    The request is written here by hand, because clients wait and retry by themselves, and log each try.
     """
     return any(_brokers_known_to(address) > 0 for address in bootstrap.split(","))
 

@@ -15,7 +15,7 @@ POSTGRES = "postgres"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """All that a process needs to reach the hub's servers."""
+    """Everything that a process needs to reach the hub's servers."""
 
     bootstrap: str
     database_url: str = field(repr=False)
@@ -23,12 +23,12 @@ class Endpoints:
 
 
 def data_folder(settings: Settings) -> Path:
-    """Return the engine's folder as an absolute path: its servers do not share our working folder."""
+    """Return the engine's folder as an absolute path: its servers have a different working folder."""
     return settings.data_dir.expanduser().resolve()
 
 
 def embedded_parts(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the servers that the engine is to run: those the settings do not place elsewhere."""
+    """Return the names of the servers that the engine must run: those that the settings do not place elsewhere."""
     wanted = {POSTGRES: settings.database_url is None, KAFKA: settings.kafka_bootstrap is None}
     return tuple(name for name, is_embedded in wanted.items() if is_embedded)
 
@@ -36,11 +36,11 @@ def embedded_parts(settings: Settings) -> tuple[str, ...]:
 def endpoints(settings: Settings) -> Endpoints:
     """Return the endpoints.
 
-    A part of a running engine that is down just now (stopped on purpose, or restarting) is still located: it comes back
-    at the same address.
+    A part of a running engine that is down at the moment (stopped on purpose, or restarting) is still located: it comes
+    back at the same address.
 
     Raises:
-        UnreachableError: a part is neither set nor run by an engine that is up.
+        UnreachableError: a part is neither set nor run by a started engine.
         ConfigError: the servers are elsewhere and no key secret is set.
     """
     data_dir = data_folder(settings)
@@ -62,7 +62,7 @@ def endpoints(settings: Settings) -> Endpoints:
 def kafka_endpoints(settings: Settings) -> Endpoints:
     """Return the endpoints for a process that needs no warehouse, such as a connector at its source.
 
-    ``HUB_KAFKA_BOOTSTRAP`` and ``HUB_KEY_SECRET`` are enough; ``database_url`` is empty then, unless it is set too.
+    ``HUB_KAFKA_BOOTSTRAP`` and ``HUB_KEY_SECRET`` are enough; then ``database_url`` is empty, unless it is set too.
 
     Raises:
         UnreachableError, ConfigError: see ``endpoints``.
@@ -81,7 +81,7 @@ def kafka_endpoints(settings: Settings) -> Endpoints:
 
 
 def with_password(url: str, password: str) -> str:
-    """Return the URL with a password beside its user."""
+    """Return the URL with a password after its user."""
     split = urlsplit(url)
     return split._replace(netloc=f"{split.username}:{password}@{split.hostname}:{split.port}").geturl()
 

@@ -1,6 +1,6 @@
-"""Free ports on loopback, outside the range from which the system picks the ports of outgoing connections.
+"""Free ports on loopback, outside the range from which the system picks ports for outgoing connections.
 
-A port of that range may be taken by any client while its server is stopped, and a client that tries again may connect
+Any client may take a port of that range while its server is stopped, and a client that retries may even connect
 to itself.
 """
 
@@ -37,7 +37,7 @@ def accepts(port: int, timeout_s: float = 0.5) -> bool:
 
 
 def choose(count: int, preferred: Sequence[int] = (), patience_s: float = _PATIENCE_S) -> tuple[int, ...]:
-    """Return ``count`` free ports: the preferred ones if these become free, so that clients find the server again.
+    """Return ``count`` free ports: the preferred ones if they become free, so that clients find the server again.
 
     Blocks up to ``patience_s`` for them: the threads of a killed server may hold its ports a moment longer.
     """

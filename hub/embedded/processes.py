@@ -1,4 +1,4 @@
-"""Child processes that outlive their parent: started in a session of their own, known by pid and start time."""
+"""Child processes that outlive their parent: each in its own session, identified by pid and start time."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ _START_TIME_SLACK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start a server: command, log file, variables beside those inherited, its account (None: ours)."""
+    """How to start a server: command, log file, variables besides the inherited ones, its account (None: ours)."""
 
     command: Sequence[str]
     log: Path
@@ -27,7 +27,7 @@ class Launch:
 
 
 def start(launch: Launch) -> ProcessRef:
-    """Start a process that neither our end nor a Ctrl-C at our terminal ends; its output goes to its log file."""
+    """Start a process that survives our end and a Ctrl-C at our terminal; its output goes to its log file."""
     uid, gid = launch.account or (None, None)
     launch.log.parent.mkdir(parents=True, exist_ok=True)
     with launch.log.open("ab") as log:
@@ -44,13 +44,13 @@ def start(launch: Launch) -> ProcessRef:
             extra_groups=None if uid is None else [],
         )
     ref = reference(process.pid)
-    # The process is meant to outlive this object, which would otherwise warn that it still runs.
+    # The process must outlive this object, which would otherwise warn that it is still running.
     process.returncode = 0
     return ref
 
 
 def reference(pid: int) -> ProcessRef:
-    """Return the reference of a running process; one that is gone already gets a start time that matches nothing."""
+    """Return the reference of a running process; for one that is already gone, a start time that matches nothing."""
     try:
         return ProcessRef(pid, psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
@@ -58,15 +58,15 @@ def reference(pid: int) -> ProcessRef:
 
 
 def is_running(ref: ProcessRef | None) -> bool:
-    """Tell whether the very process is still there; a zombie, or another process with its pid, is not it."""
+    """Tell whether this very process still runs; a zombie, or another process with its pid, does not count."""
     return _find(ref) is not None
 
 
 def stop(ref: ProcessRef | None, first: signal.Signals, limit_s: float) -> bool:
-    """Ask the process to end with ``first`` and kill it after ``limit_s``; tell whether it ended by itself.
+    """Ask the process to end with signal ``first`` and kill it after ``limit_s``; tell whether it ended by itself.
 
     Raises:
-        EngineError: it is there even after SIGKILL, or belongs to someone else.
+        EngineError: it still runs after SIGKILL, or belongs to another user.
     """
     process = _find(ref)
     if process is None or ref is None:
@@ -89,7 +89,7 @@ def stop(ref: ProcessRef | None, first: signal.Signals, limit_s: float) -> bool:
 
 
 def find_by_argument(argument: str) -> ProcessRef | None:
-    """Find a process that has ``argument`` on its command line, for a server whose state was never written."""
+    """Find a process with ``argument`` on its command line, for a server whose state was never written."""
     for process in psutil.process_iter(["cmdline", "status", "create_time"]):
         if argument in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE:
             return ProcessRef(process.pid, process.info["create_time"])

@@ -1,4 +1,4 @@
-"""The port that the engine drives: one server, prepared once, launched on given ports, asked whether it answers."""
+"""The port that the engine uses: one server, prepared once, started on given ports, asked whether it answers."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from hub.embedded.processes import Launch
 from hub.embedded.state import ProcessRef
 
 Progress = Callable[[str], None]
-"""Told, in a few words, what is being done now."""
+"""Receives, in a few words, what is being done now."""
 
 
 class Server(Protocol):
@@ -17,21 +17,21 @@ class Server(Protocol):
     name: str
     port_count: int
     polite_signal: signal.Signals
-    """Ends it cleanly."""
+    """Stops it cleanly."""
     rude_signal: signal.Signals
-    """Ends it at once; it recovers at its next start."""
+    """Stops it at once; it recovers at its next start."""
 
     def prepare(self, progress: Progress) -> None:
-        """Make what must exist before the first start. Repeatable; killed half way, the next call begins anew."""
+        """Create what must exist before the first start. Repeatable; after a kill, the next call starts over."""
 
     def launch(self, ports: Sequence[int]) -> Launch:
-        """Render the configuration for these ports and say how to start the server."""
+        """Render the configuration for these ports and return how to start the server."""
 
     def leftover(self) -> ProcessRef | None:
-        """Find a server that runs on our data without being remembered, and clear what a killed one left behind."""
+        """Find a server that runs on our data but is not in the state file, and remove what a killed one left."""
 
     def answers(self, ports: Sequence[int]) -> bool:
-        """Ask the server something only a healthy one can answer; blocks a few seconds at most."""
+        """Ask the server something that only a healthy one can answer; blocks a few seconds at most."""
 
     def url(self, ports: Sequence[int]) -> str:
         """Return the address for clients, without secrets."""

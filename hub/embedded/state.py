@@ -1,6 +1,6 @@
 """What the engine remembers between commands: which processes it started, where they listen, and its own secrets.
 
-``engine.json`` is replaced atomically; ``secrets.json`` is written once and readable by its owner only.
+``engine.json`` is replaced atomically; ``secrets.json`` is written once, and only its owner can read it.
 """
 
 import json
@@ -18,7 +18,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class ProcessRef:
-    """A process and when it was started: a pid alone may have been given to another process since."""
+    """A process and its start time: the pid alone may have been given to another process since."""
 
     pid: int
     started_at: float
@@ -33,13 +33,13 @@ class PartState:
     process: ProcessRef | None = None
 
     def stopped(self) -> "PartState":
-        """Return the same part with no process."""
+        """Return the same part without a process."""
         return replace(self, process=None)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """The engine as last left: whether it is meant to be up, and its parts by name."""
+    """The engine's last state: whether it should be up, and its parts by name."""
 
     is_up: bool = False
     parts: Mapping[str, PartState] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class EngineSecrets:
 
 
 def load_state(data_dir: Path) -> EngineState:
-    """Read the state; a missing, unreadable or foreign file counts as nothing remembered."""
+    """Read the state; if the file is missing, unreadable or foreign, nothing is remembered."""
     try:
         stored = json.loads((data_dir / _STATE_FILE).read_text("utf-8"))
         if stored["format"] != _FORMAT:
@@ -83,7 +83,7 @@ def load_secrets(data_dir: Path) -> EngineSecrets | None:
 
 
 def load_or_make_secrets(data_dir: Path) -> EngineSecrets:
-    """Return the secrets of the data folder, making them at the first call."""
+    """Return the secrets of the data folder; creates them at the first call."""
     found = load_secrets(data_dir)
     if found is not None:
         return found

@@ -1,5 +1,5 @@
 """The five source databases of the demo: table shapes (``.sql``), declarations (``.toml``) and their rows.
 
-Each database has a module with ``before(story)``, what stands in it at midnight, and ``after(story)``, what comes
+Each database has a module with ``before(story)``, its rows at midnight, and ``after(story)``, the rows that come
 later.
 """

@@ -1,4 +1,4 @@
-"""Rows of the population database: people, residences, identity cards; and its re-coding after midnight."""
+"""Rows of the population database: people, residences, identity cards; and its recoding after midnight."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ UPDATE cu_tru SET
 FROM chuyen_doi_ma
 WHERE ma_xa = ma_xa_cu AND bo_ma = '2004' AND so_dinh_danh LIKE '%7'
 """
-"""The first night's share of the re-coding: one person in ten, only communes that went into one new one."""
+"""The first night's share of the recoding: one person in ten, only communes that went into one new commune."""
 
 _PERSON = (
     *("so_dinh_danh", "ho", "chu_dem", "ten", "ngay_sinh", "gioi_tinh", "que_quan", "quoc_tich", "tinh_trang"),
@@ -35,7 +35,7 @@ _CARD = (
 
 
 def before(story: Story) -> list[Rows]:
-    """Return what stands in the population database at midnight."""
+    """Return the rows of the population database at midnight."""
     return [
         Rows("cong_dan", _PERSON, map(_person, story.people)),
         Rows("cu_tru", _RESIDENCE, _residences(story)),

@@ -17,7 +17,7 @@ _CHANNEL = {"DIRECT": "1", "ONLINE": "2", "POSTAL": "3"}
 _OUTBOX = ("loai_su_kien", "phien_ban", "noi_dung", "xay_ra_luc")
 _CARDS_EVERY = 40
 TOO_EARLY = timedelta(minutes=30)
-"""How long before midnight the system's first trial step lies: it speaks before its start, and is rejected."""
+"""How long before midnight the system's first trial step is: it speaks before its start, and is rejected."""
 
 
 def before(story: Story) -> list[Rows]:
@@ -26,7 +26,7 @@ def before(story: Story) -> list[Rows]:
 
 
 def after(story: Story) -> list[Rows]:
-    """Return what is written from midnight on, dossiers of the three old systems going on under their codes."""
+    """Return what is written from midnight on; dossiers of the three old systems continue under their codes."""
     return [Rows("su_kien_di", _OUTBOX, _events(story))]
 
 

@@ -34,7 +34,7 @@ _STEP = (
 
 
 def before(story: Story) -> list[Rows]:
-    """Return what stands in the database at midnight."""
+    """Return the rows of the database at midnight."""
     dossiers = story.of_province(PROVINCE)
     return [
         Rows("ho_so", _DOSSIER, map(_dossier, dossiers)),

@@ -19,11 +19,11 @@ _CHANNEL = {"DIRECT": "TT", "ONLINE": "TR", "POSTAL": "BC"}
 _OUTBOX = ("loai", "phien_ban", "thao_tac", "noi_dung", "tao_luc")
 
 _PEOPLE_EVERY, _CARDS_EVERY = 10, 10
-"""One citizen in so many is known to the province's system, or has a health card linked there."""
+"""One citizen in this many is known to the province's system, or has a health card linked there."""
 
 
 def before(story: Story) -> list[Rows]:
-    """Return what stands in the database at midnight."""
+    """Return the rows of the database at midnight."""
     dossiers = story.of_province(PROVINCE)
     current = (
         (item.code, item.procedure.code, item.applicant.full_name, _STATUS[story.recorded_before(item)[-1].status], at)
@@ -84,7 +84,7 @@ def _steps(dossiers: Iterable[Dossier], recorded: Callable[[Dossier], Iterable[S
 
 
 def _citizen(number: int, person: Person) -> tuple[Any, ...]:
-    """One in eight is known under another name, one in eight with another birth year."""
+    """Return a citizen; one in eight has another name, one in eight another birth year."""
     name = f"{person.family} {person.given}" if number % 8 == 1 else person.full_name
     born = f"{person.birth_year + 1}" if number % 8 == 5 else birth_text(person)
     body = {

@@ -9,7 +9,7 @@ from hub.demo.story import Story
 
 PROVINCE = "37"
 UNCATALOGUED_EVERY = 500
-"""One dossier in so many is of a service without a code: its connector cannot map the row and puts it aside."""
+"""One dossier in this many is for a service without a code: its connector cannot map the row and sets it aside."""
 
 _STATUS = {
     1: "receiving",
@@ -33,7 +33,7 @@ _ACTION = (
 
 
 def before(story: Story) -> list[Rows]:
-    """Return what stands in the database at midnight."""
+    """Return the rows of the database at midnight."""
     dossiers = story.of_province(PROVINCE)
     return [
         Rows("dossier", _DOSSIER, map(_dossier, range(len(dossiers)), dossiers)),
