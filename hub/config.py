@@ -1,6 +1,6 @@
-"""Settings: one frozen value, read from ``HUB_*`` variables by the command line and passed down.
+"""Settings: one frozen value, read from ``HUB_*`` variables by the command line and passed to all others.
 
-Nothing else reads the environment. There are no default secrets: the embedded engine makes its own and keeps them in
+Nothing else reads the environment. There are no default secrets: the embedded engine creates its own and keeps them in
 its folder.
 """
 
@@ -17,7 +17,7 @@ from hub.model.processes import Limits
 
 
 class Settings(BaseSettings):
-    """The configuration table of the README; each field's variable is ``HUB_`` and its name in capitals."""
+    """The settings in the README's table; each field's variable is ``HUB_`` and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="HUB_", env_ignore_empty=True, frozen=True, extra="forbid")
 
@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=Path(".hub"), description="Folder of the embedded engine: data, logs, secrets.")
     cache_dir: Path = Field(
-        default=Path(os.path.expanduser("~/.cache/hub")), description="Where downloaded Kafka jars are kept, per user."
+        default=Path(os.path.expanduser("~/.cache/hub")), description="Folder of downloaded Kafka jars, per user."
     )
     kafka_home: Path | None = Field(
         default=None, description="An unpacked Kafka whose jars are used instead of a download."
@@ -53,17 +53,20 @@ class Settings(BaseSettings):
         default=None, description="Calendar of working days (TOML), for deadlines. Unset: the hub's own."
     )
     archive_dir: Path | None = Field(
-        default=None, description="Folder of the archive: stretches of the event topics as Parquet files."
+        default=None, description="Folder of the archive: ranges of the event topics as Parquet files."
     )
     partitions: int = Field(default=4, ge=1, le=1000, description="Partitions of each event topic when it is created.")
     replication: int = Field(default=1, ge=1, le=10, description="Brokers that keep each topic when it is created.")
     consumer_group: str = Field(default="hub.intake", min_length=1, description="Consumer group that the workers join.")
-    batch_rows: int = Field(default=36_000, ge=1, le=1_000_000, description="Most records in one batch.")
+    batch_rows: int = Field(default=36_000, ge=1, le=1_000_000, description="Maximum number of records in one batch.")
     batch_target_s: float = Field(
-        default=2.0, gt=0, le=60, description="Batches shrink until one's transaction lasts no longer than this."
+        default=2.0, gt=0, le=60, description="Batches get smaller until a transaction lasts no longer than this."
     )
     lanes: int = Field(
-        default=2, ge=1, le=16, description="Batches of what is far behind that one worker has on their way at a time."
+        default=2,
+        ge=1,
+        le=16,
+        description="Batches of partitions that are far behind, committed at the same time by one worker.",
     )
     poll_ms: int = Field(
         default=200, ge=1, le=60_000, description="Longest wait for a batch to begin, in milliseconds."
@@ -79,13 +82,13 @@ class Settings(BaseSettings):
         default=10.0,
         ge=1,
         le=300,
-        description="How long a killed worker's partitions wait for it before others take them.",
+        description="How long the group waits for a killed worker before others get its partitions.",
     )
     signing_key_file: Path | None = Field(
-        default=None, description="Ed25519 key that signs evidence, PEM. Unset: one of the worker's own, in its folder."
+        default=None, description="Ed25519 key that signs evidence, PEM. Unset: the worker creates one in its folder."
     )
     signing_key: str | None = Field(
-        default=None, repr=False, description="The same key itself, 32 bytes in base64; the file goes before it."
+        default=None, repr=False, description="The same key, 32 bytes in base64; the file takes precedence."
     )
     evidence_every_s: float = Field(
         default=60.0, ge=0.1, le=3600, description="How often the audit log's chains are signed and published."
@@ -97,13 +100,13 @@ class Settings(BaseSettings):
         default=24, ge=1, le=1200, description="Months of the audit log that `hub audit retention` keeps."
     )
     gone_after_s: float = Field(
-        default=20.0, ge=5, le=3600, description="A process without a heartbeat for so long is gone: an alert opens."
+        default=20.0, ge=5, le=3600, description="A process without a heartbeat for this long is gone: an alert opens."
     )
     behind_after_s: float = Field(
-        default=300.0, ge=1, description="Share or a connector that is so far behind opens an alert."
+        default=300.0, ge=1, description="Share or a connector that is this far behind opens an alert."
     )
     log_level: Literal["INFO", "DEBUG"] = Field(
-        default="INFO", description="INFO: what an operator needs. DEBUG: what the libraries say, too."
+        default="INFO", description="INFO: what an operator needs. DEBUG: also the libraries' messages."
     )
     web_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's health page on loopback; 0: a free one."
@@ -125,7 +128,7 @@ class Settings(BaseSettings):
 
 
 STILL_S = 120.0
-"""A process whose main loop has not turned for so long stands still; no step of a loop may take so long."""
+"""A process whose main loop makes no progress for this long stands still; no step of a loop may take so long."""
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -137,7 +140,7 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Build the settings from the environment.
 
     Args:
-        overrides: values of command-line options; those that are None leave the environment's value.
+        overrides: values of command-line options; None keeps the environment's value.
 
     Raises:
         ConfigError: with every wrong variable at once.

@@ -1,4 +1,4 @@
-"""The only retry policies (tenacity): frozen values, retrying an allow-list of errors with backoff and jitter."""
+"""The only retry policies (tenacity): frozen values that retry a fixed list of errors with backoff and jitter."""
 
 import logging
 from collections.abc import Callable
@@ -16,8 +16,8 @@ class RetryPolicy:
     """How often and how long to retry a ``RetryableError``.
 
     Fields:
-        first_s, most_s: bounds of the exponential wait between tries; up to ``first_s`` of jitter is added to it.
-        give_up_after_s: total time after which the last error is raised; None: never given up.
+        first_s, most_s: bounds of the exponential wait between tries; up to ``first_s`` of jitter is added.
+        give_up_after_s: total time after which the last error is raised; None: retry forever.
     """
 
     first_s: float
@@ -62,20 +62,20 @@ class RetryPolicy:
 
 
 ENVIRONMENT = RetryPolicy(first_s=0.2, most_s=15.0, give_up_after_s=None)
-"""A worker or connector whose broker or database is away: for ever."""
+"""For a worker or connector whose broker or database is unreachable: forever."""
 
 SHORT_COMMAND = RetryPolicy(first_s=0.2, most_s=1.0, give_up_after_s=5.0)
-"""A short command: a few seconds, then exit code 3."""
+"""For a short command: a few seconds, then exit code 3."""
 
 BUSY_TABLES = RetryPolicy(first_s=0.05, most_s=0.5, give_up_after_s=10.0)
-"""Tables that others are reading, while whoever writes them is held back."""
+"""For writing tables that others are reading, while their writers are held back."""
 
 FIRST_ANSWER_MS = 8_000
 """How long a short command's Kafka client waits for the first answer of a broker."""
 
 
 def log_retry(state: tenacity.RetryCallState) -> None:
-    """Log one retry: which error, which try, how long until the next."""
+    """Log one retry: the error, the number of the try, the time until the next."""
     error = state.outcome.exception() if state.outcome else None
     wait_s = state.next_action.sleep if state.next_action else 0.0
     _log.warning("try %d failed (%s); next in %.1f s", state.attempt_number, error, wait_s)

@@ -1,4 +1,4 @@
-"""What a long-running process waits for, and since when: the log says it at once, every minute, and when it ends."""
+"""What a long-running process waits for, and since when; logged at once, every minute, and when the wait ends."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from tenacity import RetryCallState
 
 _log = logging.getLogger(__name__)
 AGAIN_S = 60.0
-"""How often the log says that the wait for the same thing goes on."""
+"""How often the log repeats that the same wait continues."""
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Waiting:
     """One wait at a time.
 
     Fields:
-        clock: seconds that only go forward; injected by tests.
+        clock: seconds that only increase; injected by tests.
         why: what is waited for; empty while nothing is.
         since: since when.
     """
@@ -31,11 +31,11 @@ class Waiting:
 
     @property
     def seconds(self) -> float:
-        """How long the wait has lasted; 0 while there is none."""
+        """Duration of the wait in seconds; 0 while there is none."""
         return self.clock() - self._began if self.why else 0.0
 
     def waits(self, why: str) -> None:
-        """Note the wait; another reason goes on from when the waiting began."""
+        """Note the wait; a new reason does not restart its duration."""
         now = self.clock()
         if not self.why:
             self.since, self._began = datetime.now(UTC), now

@@ -1,1 +1,1 @@
-"""Room `codec`; see docs/architecture.md."""
+"""Schemas and values: the catalogue, encoding, decoding, the schema registry; see docs/architecture.md."""

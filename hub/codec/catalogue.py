@@ -1,7 +1,7 @@
 """The catalogue: every version of every schema, by subject and by its 4-byte id.
 
-Reads ``schemas/<subject>/v<number>.avsc`` and ``schemas/ids.json``. A published file is never edited: ``ids.json``
-keeps the fingerprint it was published with, and loading compares (I6).
+Reads ``schemas/<subject>/v<number>.avsc`` and ``schemas/ids.json``. A published file must never be edited: ``ids.json``
+holds the fingerprint with which it was published, and loading compares the two (I6).
 """
 
 import hashlib
@@ -45,9 +45,9 @@ class SchemaVersion:
     Fields:
         subject: e.g. ``citizen.changed``.
         number: 1, 2, ...
-        schema_id: the 4-byte id that stands before every datum written with it.
+        schema_id: the 4-byte id before every datum written with it.
         schema: the parsed JSON of the Avro schema.
-        fields: all fields in order, the envelope first; each knows the version that introduced it.
+        fields: all fields in order, the envelope first; each has the version that introduced it.
     """
 
     subject: str
@@ -62,7 +62,7 @@ class SchemaVersion:
         return tuple(spec for spec in self.fields if spec.name not in ENVELOPE_FIELDS)
 
     def field(self, name: str) -> FieldSpec:
-        """Return the field of that name; ``KeyError`` when there is none."""
+        """Return the field of that name; ``KeyError`` if there is none."""
         for spec in self.fields:
             if spec.name == name:
                 return spec
@@ -88,21 +88,21 @@ class Catalogue:
         return tuple(self._by_subject)
 
     def by_id(self, schema_id: int) -> SchemaVersion | None:
-        """Return the version with that id, or None when it was never published."""
+        """Return the version with that id, or None if it was never published."""
         return self._by_id.get(schema_id)
 
     def versions(self, subject: str) -> tuple[SchemaVersion, ...]:
-        """Return a subject's versions, oldest first; ``KeyError`` when there is no such subject."""
+        """Return a subject's versions, oldest first; ``KeyError`` if there is no such subject."""
         return self._by_subject[subject]
 
     def latest(self, subject: str) -> SchemaVersion:
-        """Return the newest version: the one to write with, and to read every older one as."""
+        """Return the newest version: write with it, and read every older version as it."""
         return self._by_subject[subject][-1]
 
 
 @cache
 def schemas_folder() -> Path:
-    """Return where the schemas are: inside an installed package, or beside it in a checkout."""
+    """Return the folder of the schemas: inside an installed package, or next to it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "_schemas"
     return inside if inside.is_dir() else package.parent / "schemas"
@@ -118,7 +118,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
 
 def reload_catalogue() -> Catalogue:
-    """Read the catalogue anew: a version may have been published since the process read it."""
+    """Read the catalogue again: a version may have been published since the process read it."""
     _load.cache_clear()
     return load_catalogue()
 
@@ -152,21 +152,21 @@ def _load(folder: Path) -> Catalogue:
 
 
 def fingerprint(schema: Mapping[str, Any]) -> str:
-    """Return the SHA-256, hex, of everything a schema file says; only its layout may change without changing it."""
+    """Return the SHA-256, hex, of a schema file's content; changes of layout alone do not change it."""
     text = json.dumps(schema, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedId:
-    """What ``ids.json`` keeps of a published version."""
+    """What ``ids.json`` holds about a published version."""
 
     schema_id: int
     fingerprint: str
 
 
 def read_files(folder: Path, problems: list[str]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return every schema file of a folder by (subject, number); what cannot be read is added to ``problems``."""
+    """Return every schema file of a folder by (subject, number); add unreadable ones to ``problems``."""
     files: dict[tuple[str, int], dict[str, Any]] = {}
     for path in sorted(folder.glob("*/*")):
         where = f"{path.parent.name}/{path.name}"
@@ -189,7 +189,7 @@ def read_files(folder: Path, problems: list[str]) -> dict[tuple[str, int], dict[
 
 
 def read_ids(folder: Path, problems: list[str]) -> dict[tuple[str, int], PublishedId]:
-    """Return the published ids of a folder by (subject, number); what cannot be read is added to ``problems``."""
+    """Return the published ids of a folder by (subject, number); add unreadable ones to ``problems``."""
     try:
         document = json.loads((folder / IDS_FILE).read_text(encoding="utf-8"))
         return {

@@ -1,8 +1,7 @@
-"""Encode one field at a time: a value in, the bytes of its place in an Avro datum out.
+"""Encode one field at a time: from a value to its bytes in an Avro datum.
 
-A datum is its fields' bytes one after another, so a page of events can be encoded column by column and joined, which
-costs a fraction of encoding row by row. The bytes are those that ``Encoder.encode`` writes, and the checks are its
-checks.
+A datum consists of its fields' bytes in order. So a page of events can be encoded column by column and joined, which is
+much faster than row by row. The bytes and the checks are the same as in ``Encoder.encode``.
 """
 
 import io
@@ -19,7 +18,7 @@ from hub.codec.encode import check_of
 from hub.codec.fields import FieldKind, FieldSpec
 
 Cell = Callable[[Any], bytes]
-"""Returns the bytes of a value that is not None; raises ``ValueError`` saying what is wrong with it."""
+"""Returns the bytes of a value that is not None; raises ``ValueError`` with the problem."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -29,9 +28,9 @@ _SMALL = tuple(bytes((number,)) for number in range(128))
 
 
 def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
-    """Return the encoder of each field; a nullable field's writes its branch before the value.
+    """Return the encoder of each field; for a nullable field it writes the union's branch before the value.
 
-    A list or record that uses a type defined elsewhere in the schema has none.
+    A list or record that uses a type defined elsewhere in the schema has no encoder.
     """
     fields = {field["name"]: field for field in version.schema["fields"]}
     cells = {}
@@ -44,19 +43,19 @@ def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
 
 
 def branch_of(version: SchemaVersion, name: str) -> bytes:
-    """Return what stands before a field's value that is not null: nothing where null is not allowed."""
+    """Return the bytes before a field's value that is not null: empty if null is not allowed."""
     avro = next(field["type"] for field in version.schema["fields"] if field["name"] == name)
     return long_bytes(1 - avro.index("null")) if isinstance(avro, list) else b""
 
 
 def null_of(version: SchemaVersion, name: str) -> bytes | None:
-    """Return the bytes of null in a field; None where null is not allowed."""
+    """Return the bytes of null in a field; None if null is not allowed."""
     avro = next(field["type"] for field in version.schema["fields"] if field["name"] == name)
     return long_bytes(avro.index("null")) if isinstance(avro, list) else None
 
 
 def long_bytes(value: int) -> bytes:
-    """Return a whole number as Avro writes it: zigzag, seven bits a byte, lowest first."""
+    """Return a whole number in Avro's form: zigzag, seven bits a byte, lowest first."""
     rest = value << 1 if value >= 0 else (-value << 1) - 1
     if rest < 1 << 7:
         return _SMALL[rest]
@@ -79,7 +78,7 @@ def long_bytes(value: int) -> bytes:
 
 
 def text_bytes(branch: bytes) -> Callable[[str], bytes]:
-    """Return what encodes checked text: branch, length, UTF-8."""
+    """Return the function that encodes checked text: branch, length, UTF-8."""
     heads = [branch + long_bytes(size) for size in range(_SHORT_TEXT)]
 
     def encoded(value: str) -> bytes:
@@ -115,7 +114,7 @@ def _symbol(spec: FieldSpec, branch: bytes) -> Cell:
 
 
 def _nested(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
-    """Leave lists and records to fastavro: a record of one field has the bytes of that field."""
+    """Encode lists and records with fastavro: a record with one field has the bytes of that field."""
     alone = fastavro.parse_schema({"type": "record", "name": "Alone", "fields": [dict(field)]})
     check = check_of(spec)
 

@@ -1,7 +1,7 @@
-"""The content hash: tells a repeated event (duplicate) from a version number used twice with other content.
+"""The content hash distinguishes a repeated event (duplicate) from a version number that was used for other content.
 
-Covers when it occurred, what the source did, the unit scheme and every data field; not the event's id, nor when or by
-whom it was carried, so that a connector which reads its source again makes no conflict.
+It covers the time of occurrence, the operation, the unit scheme and every data field. It does not cover the event's id,
+nor when and by whom it was sent, so a connector that reads its source again causes no conflict.
 """
 
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ _ENVELOPE_PART = ("occurred_at", "operation", "unit_scheme")
 
 
 def content_hash(version: SchemaVersion) -> pl.Expr:
-    """Return the expression of the content hash: Int64, never null, stable between processes and machines.
+    """Return the expression of the content hash: Int64, never null, the same in every process and on every machine.
 
-    Fields that a later schema version introduced count only in rows where one of them is not null: an added optional
+    Fields that a later schema version introduced count only in rows where one of them is not null. So an added optional
     field never changes the hash of content that does not use it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Decode one framed value, record by record: for consumers and screens, not for the way in (that is ``hub.intake``)."""
+"""Decode single framed values, for consumers and screens; ``hub.intake`` decodes whole batches."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from hub.model.outcomes import Reason
 
 
 def decode(value: bytes) -> tuple[SchemaVersion, dict[str, Any]]:
-    """Return the schema version a value was written with, and its fields.
+    """Return the schema version with which a value was written, and its fields.
 
     Raises:
         PoisonError: BAD_MAGIC, UNKNOWN_SCHEMA_ID or NOT_DECODABLE.

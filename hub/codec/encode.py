@@ -1,7 +1,7 @@
-"""Encode events and golden records: a mapping of field values in, framed Avro bytes out.
+"""Encode events and golden records: from field values to framed Avro bytes.
 
-Every value is checked against its field before it is written, so that nothing a reader would refuse leaves a producer.
-Errors name the field and what is wrong with it, never its value (I8).
+Every value is checked against its field before it is written, so a producer never sends a value that a reader would
+refuse. Errors name the field and the problem, never the value (I8).
 """
 
 import io
@@ -23,7 +23,7 @@ from hub.model.outcomes import Reason
 from hub.topology import HEAD_SUBJECT
 
 Check = Callable[[Any], Any]
-"""Returns the value as it is written; raises ``ValueError`` saying what is wrong with it."""
+"""Returns the value in the form in which it is written; raises ``ValueError`` with the problem."""
 
 _UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _INT_LIMIT, _LONG_LIMIT = 2**31, 2**63
@@ -31,7 +31,7 @@ _UUID_BYTES = 16
 
 
 class Encoder:
-    """Encodes one subject with its newest schema. Not bound to a thread; keeps no state between calls."""
+    """Encodes one subject with its newest schema. Usable from any thread; keeps no state between calls."""
 
     def __init__(self, subject: str, secret: str, catalogue: Catalogue | None = None) -> None:
         self.version: SchemaVersion = (catalogue or load_catalogue()).latest(subject)
@@ -69,7 +69,7 @@ class Encoder:
         """Return the 16-byte Kafka key of an event: the keyed hash of its entity's key fields.
 
         Raises:
-            PoisonError: INVALID_VALUE when a key field is missing, empty or no text.
+            PoisonError: INVALID_VALUE if a key field is missing, empty or not text.
         """
         if self._is_record:
             return EntityKey(self._check_uuid(event.get("key")))
@@ -83,7 +83,7 @@ class Encoder:
         return self.key_of(parts)
 
     def key_of(self, parts: Sequence[str]) -> EntityKey:
-        """Return the Kafka key of an event by the values of ``key_names``, which are text and not empty."""
+        """Return the Kafka key of an event from the values of ``key_names``, which are texts and not empty."""
         return entity_key(self._secret, self._entity, parts)
 
     def _check_uuid(self, value: Any) -> bytes:
@@ -96,7 +96,7 @@ class Encoder:
 def _nested_records(avro: Any) -> list[tuple[str, str]]:
     """Return the fields that hold a record or null, and the record's name.
 
-    A value that names its branch is written at once; else the writer tries it, field by field, before it writes it.
+    A value that names its branch is written directly; otherwise the writer first tries it field by field.
     """
     unions = (
         (field["name"], branch)
@@ -115,7 +115,7 @@ def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
 
     def check(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise ValueError("is no mapping of fields")
+            raise ValueError("is not a mapping of fields")
         if not names.issuperset(value):
             unknown = sorted(str(name) for name in value if name not in names)
             raise ValueError(f"{', '.join(unknown)}: no such field")
@@ -125,7 +125,7 @@ def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
             if given is None:
                 if not nullable:
                     raise ValueError(f"{name} is required")
-                datum[name] = None  # given, it is written sooner than looked for
+                datum[name] = None  # a given field is written faster than a missing one, which must be looked up
                 continue
             try:
                 datum[name] = check_value(given)
@@ -137,7 +137,7 @@ def _record_check(fields: tuple[FieldSpec, ...]) -> Check:
 
 
 def check_of(spec: FieldSpec) -> Check:
-    """Return the check of one field's values that are not None."""
+    """Return the check of one field's values; None is handled elsewhere."""
     if spec.kind is FieldKind.JSON:
         check_item = _record_check(spec.items)
         return _list_check(check_item) if spec.is_array else check_item
@@ -153,7 +153,7 @@ def check_of(spec: FieldSpec) -> Check:
 def _list_check(check_item: Check) -> Check:
     def check(value: Any) -> list[Any]:
         if not isinstance(value, list | tuple):
-            raise ValueError("is no list")
+            raise ValueError("is not a list")
         items = []
         for position, item in enumerate(value):
             try:
@@ -176,13 +176,13 @@ def _one_of(symbols: frozenset[str]) -> Check:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("is no text")
+        raise ValueError("is not a text")
     if "\0" in value:
         raise ValueError("holds a zero character")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("is no valid Unicode") from None
+        raise ValueError("is not valid Unicode") from None
     return value
 
 
@@ -199,7 +199,7 @@ def _text_of_at_most(length: int) -> Check:
 def _whole(limit: int) -> Check:
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("is no whole number")
+            raise ValueError("is not a whole number")
         if not -limit <= value < limit:
             raise ValueError("is too large")
         return value
@@ -215,19 +215,19 @@ def _boolean(value: Any) -> bool:
 
 def _double(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError("is no number")
+        raise ValueError("is not a number")
     return float(value)
 
 
 def _timestamp(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("is no time with its offset")
+        raise ValueError("is not a time with its offset")
     return value
 
 
 def _date(value: Any) -> date:
     if not isinstance(value, date) or isinstance(value, datetime):
-        raise ValueError("is no date")
+        raise ValueError("is not a date")
     return value
 
 
@@ -235,7 +235,7 @@ def _time_text(value: Any) -> str:
     if isinstance(value, datetime):
         return _timestamp(value).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if not isinstance(value, str) or not _UTC_TIME.fullmatch(value):
-        raise ValueError("is no RFC 3339 time ending in Z")
+        raise ValueError("is not an RFC 3339 time ending in Z")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The fields of a schema as the hub sees them: kind, nullability, class of data, version that introduced them."""
+"""The fields of a schema as the hub uses them: kind, nullability, data class, and the version that introduced them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class DataClass(StrEnum):
-    """How far a field's values may travel; masking everywhere reads it. Ordered from open to closed."""
+    """How openly a field's values may be shown; all masking uses it. Ordered from open to closed."""
 
     PUBLIC = "PUBLIC"
     INTERNAL = "INTERNAL"
@@ -16,7 +16,7 @@ class DataClass(StrEnum):
 
 
 class FieldKind(StrEnum):
-    """What a field holds, in the few kinds that the hub handles column by column."""
+    """The kind of a field's values: the few kinds that the hub handles column by column."""
 
     STRING = "string"
     INT = "int"
@@ -39,13 +39,13 @@ class FieldSpec:
 
     Fields:
         since: number of the schema version that introduced it.
-        symbols: the symbols of an ENUM; the closed list of a STRING inside a list, when it has one.
-        symbol_names: what each symbol is called in Vietnamese, in their order; empty where the schema does not say.
-        symbol_codes: the national portal's number of each symbol, in their order; None where it has none.
+        symbols: the symbols of an ENUM; for a STRING inside a list: its closed list, if it has one.
+        symbol_names: Vietnamese name of each symbol, in order; empty if the schema has none.
+        symbol_codes: the national portal's number of each symbol, in order; None for a symbol without one.
         text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
-        max_length: characters that a STRING may have at most; None where the schema does not say.
+        max_length: maximum number of characters of a STRING; None if the schema has no limit.
         items: the fields of the record, or of the array's records, of a JSON.
-        is_array: a JSON is an array and not a single record.
+        is_array: whether a JSON is an array, not a single record.
     """
 
     name: str
@@ -65,7 +65,7 @@ class FieldSpec:
 
 
 class UnsupportedTypeError(ValueError):
-    """A schema uses an Avro type that the hub does not carry; the message names it."""
+    """A schema uses an Avro type that the hub does not support; the message names it."""
 
 
 _PLAIN = {
@@ -84,10 +84,10 @@ def fields_of(schema: Mapping[str, Any], since: Mapping[str, int] | None = None)
 
     Args:
         schema: the parsed JSON of an Avro record.
-        since: the version that introduced each top-level field; 1 where it is silent.
+        since: the version that introduced each top-level field; 1 for fields that it does not have.
 
     Raises:
-        UnsupportedTypeError: naming the first field whose type the hub does not carry.
+        UnsupportedTypeError: naming the first field whose type the hub does not support.
     """
     return _fields(schema, since or {}, {})
 
@@ -113,7 +113,7 @@ def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, A
     if kind is FieldKind.JSON:
         record = avro["items"] if avro["type"] == "array" else avro
         if not isinstance(record, dict) or record.get("type") != "record":
-            raise UnsupportedTypeError(f"{field['name']}: a list of something else than records")
+            raise UnsupportedTypeError(f"{field['name']}: a list of values that are not records")
         items = _fields(record, {}, named, namespace)
     said = avro if kind is FieldKind.ENUM else field
     symbols = tuple(said.get("symbols", said.get("allowed", ())))

@@ -1,4 +1,4 @@
-"""The polars type of each kind of field, the same on the block path, the row path and in the staging tables."""
+"""The polars type of each kind of field; the block path, the row path and the staging tables use the same."""
 
 import polars as pl
 
@@ -19,5 +19,5 @@ _DTYPES: dict[FieldKind, pl.DataType] = {
 
 
 def dtype_of(spec: FieldSpec) -> pl.DataType:
-    """Return the type of the column that holds a field; a JSON is its canonical compact text."""
+    """Return the type of a field's column; a JSON is its canonical compact text."""
     return _DTYPES[spec.kind]

@@ -14,7 +14,7 @@ _HEADER = struct.Struct(">BI")
 
 
 def header(schema_id: int) -> bytes:
-    """Return the five bytes that stand before every datum written with that schema."""
+    """Return the five bytes before every datum written with that schema."""
     return _HEADER.pack(MAGIC, schema_id)
 
 
@@ -27,8 +27,8 @@ def unframe(value: bytes | None) -> tuple[int, bytes]:
     """Return the schema id and the datum of a value.
 
     Raises:
-        PoisonError: TOMBSTONE for None, EMPTY for no bytes, BAD_MAGIC for another first byte, NOT_DECODABLE for a
-            cut header.
+        PoisonError: TOMBSTONE for None, EMPTY for no bytes, BAD_MAGIC for a wrong first byte, NOT_DECODABLE for a
+            truncated header.
     """
     if value is None:
         raise PoisonError(Reason.TOMBSTONE, "no value")

@@ -1,1 +1,1 @@
-"""The Schema Registry's side of the schemas: names, API, push to another registry."""
+"""The schemas for a Schema Registry: names, API, push to another registry."""

@@ -1,7 +1,7 @@
-"""The read side of the Schema Registry API, so that any standard deserialiser decodes the hub's topics.
+"""The read side of the Schema Registry API, so that any standard deserialiser can decode the hub's topics.
 
-Subjects follow TopicNameStrategy (``<topic>-value``). Nothing can be registered here: schemas are files, published with
-the code. A client that registers what is already there gets its id, as serialisers do by default.
+Subjects follow TopicNameStrategy (``<topic>-value``). Nothing can be registered here: schemas are files that are
+published with the code. A client that registers an existing schema gets its id, which serialisers do by default.
 """
 
 import json
@@ -22,7 +22,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def registry_app(catalogue: Catalogue) -> web.Application:
-    """Return the application; it holds no state but the catalogue and needs no clean-up."""
+    """Return the application; it holds no state except the catalogue and needs no clean-up."""
     api = _Api(catalogue)
     app = web.Application(middlewares=[_json_errors])
     subject, version = "/subjects/{subject}", "/subjects/{subject}/versions/{version}"
@@ -148,7 +148,7 @@ def _full(version: SchemaVersion) -> dict[str, Any]:
 
 
 async def _schema_in(request: web.Request) -> Mapping[str, Any]:
-    """Return the schema of a request's body; clients send it as JSON text inside JSON."""
+    """Return the schema in a request's body; clients send it as JSON text inside JSON."""
     try:
         body = json.loads(await request.text())
         if body.get("schemaType", "AVRO") != "AVRO":
@@ -163,7 +163,7 @@ async def _schema_in(request: web.Request) -> Mapping[str, Any]:
 
 
 def _same_schema(versions: tuple[SchemaVersion, ...], schema: Mapping[str, Any]) -> SchemaVersion | None:
-    """Return the version that is this schema; failing that, the newest that reads and writes the same bytes."""
+    """Return the version with exactly this schema; otherwise the newest that reads and writes the same bytes."""
     exact = fingerprint(schema)
     form = _canonical_form(schema)
     alike = [version for version in versions if _canonical_form(version.schema) == form]

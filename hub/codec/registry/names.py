@@ -1,4 +1,4 @@
-"""How the hub's schemas look to a Schema Registry: subject names, schema text, media type."""
+"""The hub's schemas in the terms of a Schema Registry: subject names, schema text, media type."""
 
 import json
 
@@ -8,7 +8,7 @@ from hub.topology import event_topic
 COMPATIBILITY = "FULL_TRANSITIVE"
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 SUBJECT_SUFFIX = "-value"
-"""TopicNameStrategy: the values of a topic are the subject ``<topic>-value``."""
+"""TopicNameStrategy: the subject of a topic's values is ``<topic>-value``."""
 
 
 def registry_subject(subject: str) -> str:
@@ -17,5 +17,5 @@ def registry_subject(subject: str) -> str:
 
 
 def schema_text(version: SchemaVersion) -> str:
-    """Return a schema as registries keep it: one line of JSON."""
+    """Return a schema in the form of registries: one line of JSON."""
     return json.dumps(version.schema, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,8 @@
-"""Publish the hub's schemas to an external Schema Registry, under the ids they have here.
+"""Publish the hub's schemas to an external Schema Registry, under the hub's own ids.
 
-A registry keeps a given id only in IMPORT mode; each subject is switched to it before its versions and back afterwards,
-and is set to FULL_TRANSITIVE. Versions that are there with the same id are left alone; one with another id is an error.
+A registry accepts a given id only in IMPORT mode. Each subject is switched to it before its versions and back
+afterwards, and is set to FULL_TRANSITIVE. Versions that exist with the same id are skipped; a version with a different
+id is an error.
 """
 
 import json
@@ -18,14 +19,14 @@ from hub.model.errors import ConfigError, HubError, UnreachableError
 
 
 class RegistryRefusedError(HubError):
-    """The registry answered, and said no."""
+    """The registry answered with a refusal."""
 
     code = "REGISTRY_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One version to be published."""
+    """One version to publish."""
 
     version: SchemaVersion
     subject: str
@@ -34,7 +35,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class RemoteRegistry:
-    """A Schema Registry reached over HTTP(S). Calls block, at most ``timeout_s`` each, and are never retried here."""
+    """A Schema Registry reached over HTTP(S). Calls block, for at most ``timeout_s`` each, and are not retried here."""
 
     url: str = field(repr=False)
     timeout_s: float = 10.0
@@ -47,8 +48,8 @@ class RemoteRegistry:
         """Return the status and the JSON of an answer.
 
         Raises:
-            UnreachableError: no connection, no answer in time, or an answer that is no registry's.
-            RegistryRefusedError: any error but 404 and 409.
+            UnreachableError: no connection, no answer in time, or an answer that is not from a registry.
+            RegistryRefusedError: any error except 404 and 409.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": CONTENT_TYPE, "Accept": f"{CONTENT_TYPE}, application/json"}
@@ -70,7 +71,7 @@ def plan_push(catalogue: Catalogue, registry: RemoteRegistry) -> tuple[Push, ...
     """Return what the registry lacks, oldest versions first; changes nothing.
 
     Raises:
-        RegistryRefusedError: it holds one of the versions under another id.
+        RegistryRefusedError: it holds one of the versions under a different id.
     """
     missing = []
     for subject in catalogue.subjects:
@@ -86,7 +87,7 @@ def plan_push(catalogue: Catalogue, registry: RemoteRegistry) -> tuple[Push, ...
 
 
 def push(registry: RemoteRegistry, planned: tuple[Push, ...]) -> Iterator[Push]:
-    """Publish what was planned, yielding each version after the registry took it; may be run again after a failure."""
+    """Publish the planned versions; yield each after the registry accepted it. Can be repeated after a failure."""
     for name in dict.fromkeys(item.subject for item in planned):
         registry.call("PUT", f"/mode/{name}?force=true", {"mode": "IMPORT"})
         try:

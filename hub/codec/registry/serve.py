@@ -12,10 +12,10 @@ from hub.model.errors import ConfigError
 
 
 def serve(catalogue: Catalogue, host: str, port: int, on_ready: Callable[[str], None]) -> None:
-    """Block until SIGINT or SIGTERM; ``on_ready`` gets the address once connections are taken.
+    """Block until SIGINT or SIGTERM; ``on_ready`` gets the address once the server accepts connections.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: the server cannot listen on the address.
     """
     asyncio.run(_serve(catalogue, host, port, on_ready))
 

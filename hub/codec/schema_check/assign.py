@@ -1,4 +1,4 @@
-"""Publish new schema files: give each an id and keep its fingerprint, so that a later edit is noticed."""
+"""Publish new schema files: give each an id and store its fingerprint, so that a later edit is noticed."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def plan_assignments(folder: Path) -> tuple[Assignment, ...]:
 
 
 def write_assignments(folder: Path, assignments: Sequence[Assignment]) -> None:
-    """Add assignments to ``ids.json``; what is already there stays as it is."""
+    """Add assignments to ``ids.json``; existing entries do not change."""
     path = folder / IDS_FILE
     ids = read_ids(folder, []) if path.exists() else {}
     ids |= {(new.subject, new.number): PublishedId(new.schema_id, new.fingerprint) for new in assignments}

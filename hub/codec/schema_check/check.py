@@ -1,6 +1,6 @@
 """Check a folder of schemas: ids, naming rules, and compatibility of every version with every ancestor (I6).
 
-All problems are found in one run. The rules of one file are in ``hub.codec.schema_check.rules``, those between versions
+One run finds all problems. The rules for one file are in ``hub.codec.schema_check.rules``, the rules between versions
 in ``hub.codec.schema_check.compatibility``.
 """
 
@@ -19,15 +19,15 @@ from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 
 _MAX_ID = 2**31 - 1
 LAST_ID_WITHOUT_LENGTHS = 1017
-"""Event schemas that were published under this id or a smaller one have texts without ``max_length``."""
+"""Event schemas with this id or a smaller one may have texts without ``max_length``."""
 LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1029
-"""Schemas that were published under this id or a smaller one have symbols without ``vn_names``."""
+"""Schemas with this id or a smaller one may have symbols without ``vn_names``."""
 
 Files = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
 def check_folder(folder: Path) -> tuple[Problem, ...]:
-    """Return every problem of a schemas folder, ordered by subject, version and field; empty when all is well."""
+    """Return every problem of a schemas folder, ordered by subject, version and field; empty if there is none."""
     unreadable: list[str] = []
     files = read_files(folder, unreadable)
     ids = read_ids(folder, unreadable)
@@ -88,7 +88,7 @@ def _numbering_problems(files: Files) -> list[Problem]:
 
 
 def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
-    """Every text of an event says how long it may be: a text without end fits into no index."""
+    """Find texts of events without a maximum length: a text without a limit fits into no index."""
     return [
         Problem(subject, number, Rule.LENGTH, "is a text without max_length", path)
         for (subject, number), schema in files.items()
@@ -98,7 +98,7 @@ def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -
 
 
 def _symbol_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
-    """Every symbol says what it is called, unless the list of symbols is one from before symbols had names."""
+    """Find symbols without a name, except in lists of symbols that are older than this rule."""
     before: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
     found = []
     for (subject, number), schema in sorted(files.items()):
@@ -122,9 +122,9 @@ def _is_older(
 
 
 def _envelope_drift(files: Files) -> list[Problem]:
-    """The envelope must read the same in every event file; those that differ from most are named.
+    """Find event files whose envelope differs from that of most files.
 
-    How long its texts may be, and what its symbols are called, are rules of their own.
+    Maximum lengths and names of symbols are not compared: they have their own rules.
     """
     forms = {
         key: json.dumps(

@@ -1,9 +1,9 @@
 """Compatibility of two versions of a schema, both ways (FULL), and the stricter rules of the hub (I6).
 
-``avro.compatibility`` says whether a reader can resolve a writer. It does not look at logical types (a timestamp may
-become money), takes bytes for text, loses messages where several problems meet, and lets an optional field vanish, or a
-symbol of an enum that has a default. A replay into the newest schema would feel each of these. Hence the second set of
-rules: the newest version holds every field that any ancestor had, as it was, in the same order.
+``avro.compatibility`` says whether a reader can resolve a writer. It does not examine logical types (a timestamp may
+become money), accepts bytes for text, loses messages if several problems meet, and lets an optional field disappear, or
+a symbol of an enum with a default. Each of these would harm a replay into the newest schema. Hence the second set of
+rules: the newest version holds every field of every ancestor, unchanged and in the same order.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ Numbered = tuple[int, Mapping[str, Any]]
 
 
 def problems_between(subject: str, ancestor: Numbered, version: Numbered) -> list[Problem]:
-    """Return why a version does not fit one of its ancestors; empty when it does."""
+    """Return why a version is not compatible with one of its ancestors; empty if it is."""
     (old_number, old), (number, new) = ancestor, version
     try:
         found = [
@@ -36,7 +36,7 @@ def problems_between(subject: str, ancestor: Numbered, version: Numbered) -> lis
 
 
 def avro_messages(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return what Avro's own resolution rules hold against two schemas, each as reader of the other."""
+    """Return the problems by Avro's own resolution rules, with each schema as reader of the other."""
     messages = []
     parsed_old, parsed_new = parse_avro(old), parse_avro(new)
     for role, reader, writer in (("old", parsed_old, parsed_new), ("new", parsed_new, parsed_old)):
@@ -61,7 +61,7 @@ def _field_problems(
             continue
         yield from _changes(path, spec, now[name])
         if frozen_lists and [item.name for item in spec.items] != [item.name for item in now[name].items]:
-            # The text of a list is part of the content hash: another key in it would make old content look new.
+            # The text of a list is part of the content hash: a new key in it would make old content look new.
             yield path, "the fields of its items changed; add a further list instead"
         elif spec.items and now[name].items:
             items = spec.items, now[name].items

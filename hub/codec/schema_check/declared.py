@@ -1,4 +1,4 @@
-"""What an entity's declaration asks of its schemas: the newest version has each field it names, fit for its use."""
+"""Check schemas against the entities' declarations: the newest version has each declared field, in a usable form."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _SAID_ALOUD = (DataClass.PUBLIC, DataClass.INTERNAL)
 
 
 def declared_problems(subject: str, number: int, schema: Mapping[str, Any]) -> list[Problem]:
-    """Return what the newest version of a subject lacks of what the declaration of its entity names."""
+    """Return the declared fields that the newest version of a subject lacks, or has in a wrong form."""
     if subject not in SUBJECTS:
         return []
     try:
@@ -29,7 +29,7 @@ DeclarationProblems = Iterator[tuple[str, str]]
 
 
 def _looked_up(aspect: Aspect) -> tuple[str, ...]:
-    """Return the fields that an aspect's claims are found or followed by."""
+    """Return the fields by which an aspect's claims are searched or tracked."""
     return (
         *(unit.code for unit in aspect.units),
         *(name for index in aspect.indexes for name in index),
@@ -47,7 +47,7 @@ def _missing(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProb
 
 
 def _apart(entity: Entity, aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
-    """Sensitive fields stand in a table of their own, where nothing is looked up."""
+    """Find sensitive fields that are looked up: they are stored in a separate table without indexes."""
     for name in dict.fromkeys((*entity.key, *_looked_up(aspect))):
         if name in fields and fields[name].data_class is DataClass.SENSITIVE:
             yield name, "is SENSITIVE and stands apart from the claim, so the declaration cannot look it up"

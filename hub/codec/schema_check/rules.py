@@ -1,4 +1,4 @@
-"""The rules that every schema file keeps by itself: names, labels, envelope, optional fields, keys, money, lists."""
+"""The rules for a single schema file: names, labels, envelope, optional fields, keys, money, lists."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from hub.topology import HEAD_SUBJECT
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MAX_NAME = 63
-"""Longest identifier of PostgreSQL; fields become columns."""
+"""Maximum length of a PostgreSQL identifier; fields become columns."""
 _MONEY = re.compile(r"(^|_)(vnd|amount|fee|money|price)(_|$)")
 _ENVELOPE_KINDS: dict[str, tuple[FieldKind, bool]] = {
     "event_id": (FieldKind.UUID, False),
@@ -44,7 +44,7 @@ _CLASS_ORDER = tuple(DataClass)
 
 
 def is_record(subject: str) -> bool:
-    """Tell whether a subject is a golden record, or a head of evidence: neither has an envelope."""
+    """Tell whether a subject is a golden record or a head of evidence: neither has an envelope."""
     return subject.endswith(".record") or subject == HEAD_SUBJECT
 
 
@@ -76,7 +76,7 @@ RuleProblems = Iterator[tuple[Rule, str, str]]
 
 
 def parse_avro(schema: Mapping[str, Any]) -> avro.schema.Schema:
-    """Parse with Apache avro, which warns of logical types it does not know, such as a uuid in a fixed."""
+    """Parse with Apache avro, which warns about logical types that it does not know, such as a uuid in a fixed."""
     return _parse_avro_text(json.dumps(schema))
 
 
@@ -99,7 +99,7 @@ def _parse_problems(schema: Mapping[str, Any]) -> RuleProblems:
 
 
 def _walk(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every field with its path, those of nested records included."""
+    """Yield every field with its path, including those of nested records."""
     for field in schema["fields"]:
         path = f"{prefix}{field.get('name', '?')}"
         yield path, field
@@ -191,14 +191,14 @@ def _length_problems(fields: tuple[FieldSpec, ...], prefix: str = "") -> RulePro
     for spec in fields:
         length: object = spec.max_length
         if length is not None and spec.kind is not FieldKind.STRING:
-            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length and is no text"
+            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length and is not a text"
         elif length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):
-            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length that is no whole number above zero"
+            yield Rule.LENGTH, f"{prefix}{spec.name}", "has a max_length that is not a whole number above zero"
         yield from _length_problems(spec.items, f"{prefix}{spec.name}.")
 
 
 def texts_without_length(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the paths of the texts, those inside lists among them, that have no ``max_length``."""
+    """Return the paths of the texts without ``max_length``, including texts inside lists."""
     try:
         fields = fields_of(schema)
     except (UnsupportedTypeError, KeyError, TypeError, ValueError):

@@ -1,6 +1,6 @@
-"""The rules of symbols: each has a name in Vietnamese and, where the national portal has one, the portal's number.
+"""The rules for symbols: each has a Vietnamese name and, if the national portal has one, the portal's number.
 
-An enum carries both beside its symbols, a text with a closed list beside ``allowed``: ``vn_names`` and ``src_codes``,
+An enum has both next to its symbols, a text with a closed list next to ``allowed``: ``vn_names`` and ``src_codes``,
 each an object by symbol.
 """
 
@@ -14,7 +14,7 @@ _LISTS = ("symbols", "allowed")
 
 
 def lists_without_names(schema: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return path and symbols of each list of symbols of which one has no name."""
+    """Return path and symbols of each list of symbols in which a symbol has no name."""
     try:
         fields = fields_of(schema)
     except (UnsupportedTypeError, KeyError, TypeError, ValueError, AttributeError):
@@ -30,12 +30,12 @@ def _nameless(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterator[tuple
 
 
 def problems_of_symbols(path: str, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (path, message) for what an enum, or a field with a closed list, says of no symbol or in no usable form."""
+    """Yield (path, message) for names and numbers that belong to no symbol or have a wrong form."""
     known = next((set(said[name]) for name in _LISTS if isinstance(said.get(name), list)), set())
     for label, kind, form in ((NAMES, str, "a text of one line"), (CODES, int, "a whole number")):
         given = said.get(label, {})
         if not isinstance(given, dict):
-            yield path, f"has {label} that are no object by symbol"
+            yield path, f"has {label} that are not an object by symbol"
             continue
         for symbol, value in given.items():
             is_blank = isinstance(value, str) and (not value.strip() or "\n" in value)
@@ -49,7 +49,7 @@ def problems_of_symbols(path: str, said: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def without_names(field: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a field without what its symbols are called."""
+    """Return a field without the names and numbers of its symbols."""
     avro = field.get("type")
     if not isinstance(avro, dict):
         return dict(field)

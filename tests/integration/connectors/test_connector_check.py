@@ -187,5 +187,5 @@ def test_catalogue_from_a_file_is_planned_then_published(
     with pytest.raises(ConfigError, match="unknown column 'colour'"):
         run("procedures", "load", str(file))
     file.write_text("procedure_code,name,valid_from\n1.1,A,01/07/2025\n")
-    with pytest.raises(ConfigError, match="line 2: valid_from: is no date"):
+    with pytest.raises(ConfigError, match="line 2: valid_from: is not a date"):
         run("procedures", "load", str(file))

@@ -106,12 +106,12 @@ def test_i8_encode_names_the_wrong_field_and_never_its_value(field: str, value: 
 @pytest.mark.parametrize(
     ("fees", "detail"),
     [
-        ({"name": "x"}, "fees is no list"),
-        (["x"], "fees [0]: is no mapping"),
+        ({"name": "x"}, "fees is not a list"),
+        (["x"], "fees [0]: is not a mapping"),
         ([{"amount_vnd": 1}], "fees [0]: name is required"),
-        ([{"name": "x", "amount_vnd": 1}, {"name": "x", "amount_vnd": 0.5}], "fees [1]: amount_vnd is no whole"),
+        ([{"name": "x", "amount_vnd": 1}, {"name": "x", "amount_vnd": 0.5}], "fees [1]: amount_vnd is not a whole"),
         ([{"name": "x", "amount_vnd": 1, "kind": "TAX"}], "fees [0]: kind is none of"),
-        ([{"name": "x", "amount_vnd": 1, "paid_at": "01/07/2025"}], "fees [0]: paid_at is no RFC 3339"),
+        ([{"name": "x", "amount_vnd": 1, "paid_at": "01/07/2025"}], "fees [0]: paid_at is not an RFC 3339"),
         ([{"name": "x", "amount_vnd": 1, "colour": "red"}], "fees [0]: colour: no such field"),
     ],
 )
