@@ -7,6 +7,7 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
+from hub.cli.shared.options import json_option
 from hub.cli.shared.screen import Screen, say, say_json, styled
 from hub.codec.catalogue import Catalogue, FieldSpec, SchemaVersion, load_catalogue, schemas_folder
 from hub.codec.registry.push import RemoteRegistry, plan_push, push
@@ -15,7 +16,7 @@ from hub.codec.schema_check.check import check_folder
 from hub.codec.schema_check.problems import Problem
 from hub.model.errors import ConfigError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
+AsJson = Annotated[bool, json_option("Print one JSON value.")]
 Execute = Annotated[bool, typer.Option("--execute", help="Do it; without this option only the plan is printed.")]
 
 

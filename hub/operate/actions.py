@@ -16,6 +16,14 @@ UNMASK = "unmask"
 
 
 @dataclass(frozen=True, slots=True)
+class By:
+    """Who does something, and why, without personal data."""
+
+    actor: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """What somebody did. It contains no personal values.
 

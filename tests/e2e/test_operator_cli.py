@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.records.view import WIDTH
+from hub.cli.shared.screen import WIDTH
 from tests.e2e.grounds import PARTITIONS, Field
 from tests.e2e.hub_process import HUB, clean_environment, run_hub, wait_until
 from tests.support.event_set import pin_of

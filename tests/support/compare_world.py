@@ -17,12 +17,13 @@ from connectors.testing import QUICK
 from hub.embedded.locate import Endpoints
 from hub.intake.prepare import Polled
 from hub.model.compared import Record
+from hub.operate.actions import By
 from hub.operate.compare.caught_up import Tell
 from hub.operate.compare.claims import ClaimsOf
 from hub.operate.compare.comparison import Comparing
 from hub.operate.compare.found import Compared
 from hub.operate.compare.opening import Ways, open_comparison
-from hub.operate.compare.repair import By, Repaired, Repairing, RepairPlan, plan_repair
+from hub.operate.compare.repair import Repaired, Repairing, RepairPlan, plan_repair
 from hub.topology import subject_of
 from hub.warehouse.tables.core import dead_letter
 from tests.support.whole_world import SECRET, Whole

@@ -29,7 +29,7 @@ from hub.cli.connect.check import OFFLINE_SECRET, check_command
 from hub.cli.connect.compare import compare_command
 from hub.cli.connect.position_text import position_text, shown_position
 from hub.cli.connect.rejects import rejects_command
-from hub.cli.shared.options import AsJson
+from hub.cli.shared.options import AsJson, reason_option
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.config import load_settings
 from hub.embedded.locate import kafka_endpoints
@@ -62,7 +62,7 @@ def run_command(
     again: Annotated[
         bool, typer.Option("--again", help="First forget the position: read everything again, under a new epoch.")
     ] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --again.")] = None,
+    reason: Annotated[str | None, reason_option("--again")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Publish a source's (hệ thống nguồn) rows as events (sự kiện): first all that it holds, then what changes.

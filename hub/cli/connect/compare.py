@@ -11,9 +11,8 @@ import typer
 
 from connectors.declared.load import load_declaration
 from connectors.opening import open_context
-from hub.cli.dead_letters.options import by_whom
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json
 from hub.model.errors import ConfigError
 from hub.retry import SHORT_COMMAND
@@ -68,16 +67,15 @@ def compare_command(
     from hub.cli.connect.one_compare import Repair, compare_source, subjects_of
     from hub.operate.compare.caught_up import CatchUp
     from hub.operate.compare.opening import Ways
-    from hub.operate.compare.repair import By
 
     if execute and not repair:
         raise ConfigError(["--execute needs --repair: a comparison by itself changes nothing"])
     settings, places = located()
     context = open_context(load_declaration(declaration), places.key_secret, os.environ)
     subjects, left = subjects_of(context, stream)
-    said = by_whom(officer, reason) if execute else None
+    said = Asker(officer, reason).by() if execute else None
     publisher = KafkaPublisher(places.bootstrap, f"hub-compare-{context.declaration.code}") if said else None
-    wanted = Repair(allow_gone, By(said.actor, said.purpose) if said else None, publisher) if repair else None
+    wanted = Repair(allow_gone, said, publisher) if repair else None
     engine = warehouse(settings, places, "hub connect compare")
     try:
         with _progress(quiet=as_json) as tell:

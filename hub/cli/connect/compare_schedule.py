@@ -21,9 +21,9 @@ from hub.cli.shared.context import warehouse
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError, HubError
+from hub.operate.actions import By
 from hub.operate.compare.caught_up import CatchUp
 from hub.operate.compare.opening import Ways
-from hub.operate.compare.repair import By
 
 _log = logging.getLogger(__name__)
 SETTLE_S = 300.0

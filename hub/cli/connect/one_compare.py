@@ -10,9 +10,10 @@ from connectors.streams.comparing import ComparedStreams, cannot_compare, compar
 from connectors.streams.sql import Context
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
+from hub.operate.actions import By
 from hub.operate.compare.found import Compared
 from hub.operate.compare.opening import Ways, open_comparison
-from hub.operate.compare.repair import By, Publisher, Repaired, Repairing, RepairPlan, plan_repair
+from hub.operate.compare.repair import Publisher, Repaired, Repairing, RepairPlan, plan_repair
 from hub.operate.compare.report import keep_alerts
 
 

@@ -11,22 +11,19 @@ from hub.cli.dead_letters.options import (
     Cause,
     Id,
     Ids,
+    LetterChoice,
     Limit,
     Since,
     SourceCode,
     TopicName,
     Until,
-    Why,
-    by_whom,
     bytes_of,
     fields_of,
-    wanted_of,
 )
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.credential import credential_of
-from hub.cli.shared.options import AsJson, Execute, Officer
-from hub.cli.shared.screen import say_json
-from hub.model.errors import ConfigError
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask
+from hub.cli.shared.screen import say_json, screen
 
 if TYPE_CHECKING:
     from hub.operate.dead_letters.redrive import Redriven, RedrivePlan
@@ -50,8 +47,8 @@ def register(app: typer.Typer) -> None:
 
 def show(
     place: Id,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show its bytes and personal values.")] = False,
-    reason: Why = None,
+    unmask: Unmask = False,
+    reason: ReasonToUnmask = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -66,20 +63,16 @@ def show(
     """
     from hub.cli.dead_letters import view  # heavy: the warehouse and the codec
     from hub.log.places import place_of
-    from hub.operate.actions import actor
     from hub.operate.dead_letters.show import show_letter
-    from hub.operate.records.request import Unmasking
 
-    if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: say why you look at the bytes"])
+    unmasking = Asker(officer, reason).unmasking(unmask)
     settings, places = located()
-    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     engine = warehouse(settings, places, _APPLICATION)
     found = show_letter(engine, place_of(place), unmasking, places.bootstrap)
     if as_json:
         say_json(view.shown_as_json(found))
     else:
-        view.console().print(view.shown(found))
+        screen().print(view.shown(found))
 
 
 def redrive(
@@ -90,7 +83,7 @@ def redrive(
     since: Since = None,
     until: Until = None,
     limit: Limit = 1000,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -114,12 +107,12 @@ def redrive(
         redrive_letters,
     )
 
-    wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
+    wanted = LetterChoice(cause, source, topic, since, until, limit).filter(ids=ids)
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     plan, done = plan_redrive(engine, wanted), Redriven(0, 0)
     if execute:
-        by, of = by_whom(officer, reason), len(plan.letters) + plan.interrupted
+        by, of = Asker(officer, reason).by(), len(plan.letters) + plan.interrupted
         with progress_bar("redriven") as tell:
             done = redrive_letters(engine, places, plan, by, lambda count: tell(count, of))
     _say_redriven(plan, done, execute, as_json)
@@ -135,7 +128,7 @@ def _say_redriven(plan: "RedrivePlan", done: "Redriven", execute: bool, as_json:
         told = {"letters": letters, "left_out": left_out, "interrupted": plan.interrupted}
         say_json(told | {"executed": execute, "sent": done.sent, "found": done.found})
         return
-    console = view.console()
+    console = screen()
     view.say_plan(console, plan)
     if execute:
         console.print(f"sent {done.sent:,}; {done.found:,} had been sent by an interrupted redrive")
@@ -153,7 +146,7 @@ def edit(
         ),
     ] = None,
     rekey: Annotated[bool, typer.Option("--rekey", help="Compute its key from its fields.")] = False,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -176,11 +169,11 @@ def edit(
     engine = warehouse(settings, places, _APPLICATION)
     change = Change(bytes_of(value_file), fields_of(sets or []), rekey)
     plan = plan_edit(engine, places.key_secret, place_of(place), change)
-    number = edit_letter(engine, plan, by_whom(officer, reason)) if execute else None
+    number = edit_letter(engine, plan, Asker(officer, reason).by()) if execute else None
     if as_json:
         say_json(view.edit_plan_as_json(plan) | {"executed": execute, "edit": number})
         return
-    console = view.console()
+    console = screen()
     view.say_edit(console, plan)
     approve_it = f"hub deadletters approve {place} --approved-by NAME"
     console.print(f"kept; another person approves it: {approve_it}" if execute else "nothing is kept; add --execute")
@@ -189,7 +182,7 @@ def edit(
 def approve(
     place: Id,
     approved_by: Annotated[str, typer.Option("--approved-by", help="Who approves; not who edited it.")],
-    reason: Why = None,
+    reason: Reason = None,
     execute: Execute = False,
     as_json: AsJson = False,
 ) -> None:
@@ -212,13 +205,13 @@ def approve(
     engine = warehouse(settings, places, _APPLICATION)
     found = edit_to_approve(engine, place_of(place))
     if execute:
-        purpose = by_whom(approved_by, reason).purpose
+        purpose = Asker(approved_by, reason).why()
         second = Second(approved_by, credential_of(settings, approved_by))
         found = approve_edit(engine, place_of(place), second, purpose)
     if as_json:
         say_json(view.edit_as_json(found) | {"executed": execute})
         return
-    console = view.console()
+    console = screen()
     console.print(view.edits([found]))
     console.print("approved; it can be redriven" if execute else "nothing is approved; add --execute and --reason")
 
@@ -231,7 +224,7 @@ def discard(
     since: Since = None,
     until: Until = None,
     limit: Limit = 1000,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -248,18 +241,18 @@ def discard(
     from hub.operate.dead_letters.edit import discard_letters, plan_discard
     from hub.operate.dead_letters.letters import State
 
-    wanted = wanted_of((cause, source, topic, since, until), limit, "undone", ids)
+    wanted = LetterChoice(cause, source, topic, since, until, limit).filter(ids=ids)
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     found = plan_discard(engine, wanted)
     if execute:
-        discard_letters(engine, found, by_whom(officer, reason))
+        discard_letters(engine, found, Asker(officer, reason).by())
         found = [replace(one, state=State.DISCARDED) for one in found]
     if as_json:
         letters = [place_text(one.place) for one in found]
         say_json({"letters": letters, "state": found[0].state.value if found else None, "executed": execute})
         return
-    console = view.console()
+    console = screen()
     if found:
         console.print(view.listed(found))
     console.print(f"discarded {len(found):,}" if execute else f"{len(found):,} would be; add --execute and --reason")

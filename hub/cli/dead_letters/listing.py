@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.dead_letters.options import Cause, Limit, Since, SourceCode, TopicName, Until, wanted_of
+from hub.cli.dead_letters.options import Cause, LetterChoice, Limit, Since, SourceCode, TopicName, Until
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson
-from hub.cli.shared.screen import say_json
+from hub.cli.shared.screen import say_json, screen
 from hub.model.refusals import GroupBy
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_letters(
     from hub.operate.dead_letters.letters import letter_counts, read_letters
     from hub.warehouse.database import translated_errors
 
-    wanted = wanted_of((cause, source, topic, since, until), limit, state)
+    wanted = LetterChoice(cause, source, topic, since, until, limit).filter(state)
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     if by is not None:
@@ -62,7 +62,7 @@ def list_letters(
         told = [{"reason": reason, "state": state.value, "count": count} for reason, state, count in counts]
         say_json({"counts": told, "letters": [view.as_json(one) for one in found]})
         return
-    console = view.console()
+    console = screen()
     if found:
         console.print(view.listed(found))
     console.print(view.counted(counts))
@@ -78,5 +78,5 @@ def _say_groups(engine: "Engine", wanted: "LetterFilter", by: GroupBy, as_json: 
     if as_json:
         say_json({"by": by.value, "groups": [view.group_as_json(one) for one in groups]})
         return
-    console = view.console()
+    console = screen()
     console.print(view.grouped(groups, by) if groups else "no dead letters")

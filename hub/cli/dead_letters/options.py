@@ -1,5 +1,6 @@
 """Options that commands of dead letters and parked records share, and their values."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,6 @@ from hub.model.outcomes import Reason
 
 if TYPE_CHECKING:
     from hub.operate.dead_letters.letters import LetterFilter
-    from hub.operate.dead_letters.redrive import By
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET; a subject may be given for its topic.")]
 Ids = Annotated[
@@ -23,47 +23,37 @@ TopicName = Annotated[str | None, typer.Option("--topic", help="Only those of th
 Since = Annotated[datetime | None, typer.Option("--since", help="Only those written at or after this time, UTC.")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Only those written before this time, UTC.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Most letters or keys, the oldest first.")]
-Why = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
 
 
-def wanted_of(
-    chosen: tuple[Reason | None, str | None, str | None, datetime | None, datetime | None],
-    limit: int,
-    state: str,
-    ids: list[str] | None = None,
-) -> "LetterFilter":
-    """Return which letters the options choose; ``chosen``: reason, source, topic, since, until."""
-    from hub.log.places import place_of
-    from hub.operate.dead_letters.letters import UNDONE, LetterFilter, State
+@dataclass(frozen=True, slots=True)
+class LetterChoice:
+    """Which letters the options choose."""
 
-    cause, source, topic, since, until = chosen
-    words = {"undone": UNDONE, "all": (), **{one.value: (one,) for one in State}}
-    if state not in words:
-        raise ConfigError([f"--state {state}: none of {', '.join(words)}"])
-    return LetterFilter(
-        cause=cause and cause.value,
-        source=source,
-        topic=topic,
-        since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC),
-        states=words[state],
-        places=tuple(place_of(one) for one in ids or []),
-        limit=limit,
-    )
+    cause: Reason | None
+    source: str | None
+    topic: str | None
+    since: datetime | None
+    until: datetime | None
+    limit: int
 
+    def filter(self, state: str = "undone", ids: list[str] | None = None) -> "LetterFilter":
+        """Return the filter for letters in a state (``--state``), and only those of some ids if any are given."""
+        from hub.log.places import place_of
+        from hub.operate.dead_letters.letters import UNDONE, LetterFilter, State
 
-def by_whom(officer: str | None, reason: str | None) -> "By":
-    """Return who does it and why.
-
-    Raises:
-        ConfigError: no reason is given.
-    """
-    from hub.operate.actions import actor
-    from hub.operate.dead_letters.redrive import By
-
-    if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: say why you do it"])
-    return By(actor(officer), reason or "")
+        words = {"undone": UNDONE, "all": (), **{one.value: (one,) for one in State}}
+        if state not in words:
+            raise ConfigError([f"--state {state}: none of {', '.join(words)}"])
+        return LetterFilter(
+            cause=self.cause and self.cause.value,
+            source=self.source,
+            topic=self.topic,
+            since=self.since and self.since.replace(tzinfo=UTC),
+            until=self.until and self.until.replace(tzinfo=UTC),
+            states=words[state],
+            places=tuple(place_of(one) for one in ids or []),
+            limit=self.limit,
+        )
 
 
 def bytes_of(path: Path | None) -> bytes | None:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli.dead_letters.options import Id, Ids, Limit, Why, by_whom
+from hub.cli.dead_letters.options import Id, Ids, Limit
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.credential import credential_of
-from hub.cli.shared.options import AsJson, Execute, Officer
-from hub.cli.shared.screen import say_json
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask
+from hub.cli.shared.screen import say_json, screen
 from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def list_(
         rows = [view.awaited_as_json(one) if by_reference else view.as_json(one) for one in found]
         say_json({"records": records, "keys": keys, "parked": rows})
         return
-    console = view.console()
+    console = screen()
     if found:
         console.print(view.awaited(found) if by_reference else view.listed(found))
     console.print(f"parked: {records:,} records of {keys:,} keys" if records else "nothing is parked")
@@ -78,8 +78,8 @@ def list_(
 
 def show(
     place: Id,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
-    reason: Why = None,
+    unmask: Unmask = False,
+    reason: ReasonToUnmask = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,20 +92,16 @@ def show(
     """
     from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the codec
     from hub.log.places import place_of
-    from hub.operate.actions import actor
     from hub.operate.dead_letters.parked import show_queue
-    from hub.operate.records.request import Unmasking
 
-    if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
+    unmasking = Asker(officer, reason).unmasking(unmask)
     settings, places = located()
-    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     queue, records = show_queue(warehouse(settings, places, _APPLICATION), place_of(place), unmasking)
     if as_json:
         told = [view.record_as_json(one) for one in records]
         say_json(view.as_json(queue) | {"queue": told, "masked": not unmask})
     else:
-        view.console().print(view.shown(queue, records))
+        screen().print(view.shown(queue, records))
 
 
 def release(
@@ -115,7 +111,7 @@ def release(
     waits_for: _WaitsFor = None,
     older_than: _OlderThan = 0,
     limit: Limit = 50,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -143,7 +139,7 @@ def release(
     with translated_errors("reading parked records"), engine.connect() as connection:
         found = read_queues(connection, wanted)
     if execute and found:
-        release_queues(engine, places, found, by_whom(officer, reason))
+        release_queues(engine, places, found, Asker(officer, reason).by())
     _say_released(found, execute, as_json)
 
 
@@ -153,7 +149,7 @@ def _say_released(found: "list[Queue]", execute: bool, as_json: bool) -> None:
     if as_json:
         say_json({"parked": [view.as_json(one) for one in found], "executed": execute})
         return
-    console = view.console()
+    console = screen()
     if found:
         console.print(view.listed(found))
     count = sum(queue.records for queue in found)
@@ -166,7 +162,7 @@ def discard(
     approved_by: Annotated[
         str | None, typer.Option("--approved-by", help="The second person, who approves it.")
     ] = None,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -181,7 +177,6 @@ def discard(
     - `hub parked discard dossier.submitted/0/17`
     - `hub parked discard dossier.submitted/0/17 --reason "test data" --officer H42-017 --approved-by H42-009 --execute`
     """
-    from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse and the merge
     from hub.log.places import place_of, place_text
     from hub.operate.approval import Second
     from hub.operate.dead_letters.parked_release import discard_parked, plan_discard
@@ -191,14 +186,14 @@ def discard(
     wanted = [place_of(one) for one in ids]
     found = plan_discard(engine, wanted)
     if execute:
-        by = by_whom(officer, reason)
+        by = Asker(officer, reason).by()
         if approved_by is None:
             raise ConfigError(["--execute needs --approved-by: name the second person"])
         discard_parked(engine, wanted, by, Second(approved_by, credential_of(settings, approved_by)))
     if as_json:
         say_json({"records": [place_text(one.place) for one in found], "executed": execute})
         return
-    console = view.console()
+    console = screen()
     for one in found:
         console.print(f"{place_text(one.place)}: waits for {one.waits_for or 'an earlier record'}")
     nothing = "nothing is discarded; add --execute, --reason and --approved-by"

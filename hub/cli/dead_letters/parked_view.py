@@ -4,19 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
-from hub.cli.shared.screen import Screen, plain, styled
+from hub.cli.shared.screen import plain, styled
 from hub.log.places import place_text
 from hub.operate.dead_letters.parked import Awaited, ParkedRecord, Queue
-
-WIDTH = 100
-
-
-def console() -> Console:
-    """Return a console of the width that every terminal has."""
-    return Screen(width=WIDTH)
 
 
 def listed(queues: Sequence[Queue]) -> Table:

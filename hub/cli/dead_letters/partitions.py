@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hub.cli.dead_letters.options import Why, by_whom
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer
-from hub.cli.shared.screen import Screen, plain, say, say_json
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
+from hub.cli.shared.screen import plain, say, say_json, screen
 from hub.model.stop_causes import StopCause
 from hub.topology import subject_of
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from hub.warehouse.stops import Stop
 
 _APPLICATION = "hub partitions"
-_WIDTH = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +46,7 @@ def list_(
     if as_json:
         say_json({"partitions": [_as_json(stop) for stop in found]})
     elif found:
-        Screen(width=_WIDTH).print(_listed(found))
+        screen().print(_listed(found))
     else:
         say("no partition is stopped")
     if any(stop.is_standing for stop in found):
@@ -60,7 +58,7 @@ def resume(
     accept_poison: Annotated[
         int, typer.Option("--accept-poison", min=0, help="How many poison records may become dead letters.")
     ] = 0,
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -84,13 +82,13 @@ def resume(
     engine = warehouse(settings, places, _APPLICATION)
     plan = plan_resume(engine, partition_of(partition), accept_poison)
     if execute:
-        by = by_whom(officer, reason)
+        by = Asker(officer, reason).by()
         resume_partition(engine, plan, by.actor, by.purpose)
     if as_json:
         told = {"next_offset": plan.next_offset, "accept_poison": accept_poison, "executed": execute}
         say_json(_as_json(plan.stop) | told)
         return
-    console = Screen(width=_WIDTH)
+    console = screen()
     console.print(_listed([plan.stop]))
     accepted = f", {accept_poison:,} poison records accepted" if accept_poison else ""
     console.print(f"{'goes' if execute else 'would go'} on from {plan.next_offset}{accepted}")

@@ -8,7 +8,7 @@ from uuid import UUID
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from hub.cli.shared.screen import Screen, plain, styled
+from hub.cli.shared.screen import plain, styled
 from hub.log.places import place_text
 from hub.model.keys import KEY_BYTES
 from hub.model.refusals import GroupBy
@@ -20,14 +20,8 @@ from hub.operate.dead_letters.show import ShownLetter
 from hub.operate.dead_letters.story import Edit
 from hub.topology import subject_of
 
-WIDTH = 100
 _BYTES_PER_LINE = 16
 _SHORT = 12
-
-
-def console() -> Console:
-    """Return a console of the width that every terminal has."""
-    return Screen(width=WIDTH)
 
 
 def short_place(letter: Letter) -> str:

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hub.cli.demo.view import WIDTH, render
-from hub.cli.shared.screen import Screen, say_json, styled
+from hub.cli.demo.view import render
+from hub.cli.shared.options import json_option
+from hub.cli.shared.screen import WIDTH, Screen, say_json, styled
 from hub.config import load_settings
 from hub.demo.acts import Ended, Options, run_demo
 from hub.demo.report import report_object
@@ -37,7 +38,7 @@ def demo(
     scale: Annotated[
         float, typer.Option(min=0.005, max=100.0, help="1: 30,000 citizens and 6,000 dossiers; 0.02: a small try.")
     ] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; progress goes to stderr.")] = False,
+    as_json: Annotated[bool, json_option("Print one JSON object; progress goes to stderr.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the system running, to look around.")] = False,
     operator: Annotated[
         bool, typer.Option("--operator", help="With a second act: a bad mapping is found, replayed and corrected.")

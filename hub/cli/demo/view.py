@@ -14,9 +14,6 @@ from hub.operate.ledger.balance import totals_by_topic
 from hub.operate.ledger.quality import totals
 from hub.topology import subject_of
 
-WIDTH = 100
-"""The width of the account."""
-
 _NBSP = "\N{NO-BREAK SPACE}"
 
 _HEADS = {

@@ -1,15 +1,13 @@
 """``hub calendar``: the working days (ngày làm việc) from which deadlines are computed."""
 
-import getpass
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, styled
-from hub.model.errors import ConfigError
 from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_calendar_file
 
 
@@ -78,9 +76,8 @@ def _days_off(off: tuple[DaysOff, ...]) -> Table:
 
 def reckon(
     execute: Execute = False,
-    reason: Annotated[
-        str | None, typer.Option(help="Why; stored together with who did it. Needed with --execute.")
-    ] = None,
+    reason: Reason = None,
+    officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the calendar of the settings in force and compute the deadlines of open dossiers (hồ sơ) with it.
@@ -97,10 +94,9 @@ def reckon(
     settings, places = located()
     days = load_calendar(settings.calendar)
     engine = warehouse(settings, places, "hub calendar reckon")
-    if execute and not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason"])
     if execute:
-        count = working_days.reckon(engine, days, getpass.getuser(), reason or "")
+        by = Asker(officer, reason).by()
+        count = working_days.reckon(engine, days, by.actor, by.purpose)
     else:
         count = working_days.plan_reckoning(engine, days)
     if as_json:

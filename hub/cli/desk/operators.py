@@ -8,14 +8,13 @@ from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.credential import credential_of, new_credential_of
-from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.options import AsJson, Execute, Officer, ReasonAlways
 from hub.cli.shared.screen import say, say_json, screen
 
 if TYPE_CHECKING:
     from hub.operate.desk.operators import Operator
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Code of the person; never a full name.")]
-_Reason = Annotated[str, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
 _APPLICATION = "hub operators"
 
 
@@ -31,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def add(
     name: _Name,
-    reason: _Reason,
+    reason: ReasonAlways,
     approved_by: Annotated[
         str | None,
         typer.Option("--approved-by", help="Operator who approves it; for your own new credential, yourself."),
@@ -97,7 +96,7 @@ def list_(as_json: AsJson = False) -> None:
 
 def unlock(
     name: _Name,
-    reason: _Reason,
+    reason: ReasonAlways,
     approved_by: Annotated[
         str, typer.Option("--approved-by", help="Operator who approves it; not the one who is unlocked.")
     ],
@@ -125,7 +124,7 @@ def unlock(
 
 
 def disable(
-    name: _Name, reason: _Reason, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
+    name: _Name, reason: ReasonAlways, officer: Officer = None, execute: Execute = False, as_json: AsJson = False
 ) -> None:
     """End a person's right to approve at once; earlier approvals stay valid. The last operator cannot be disabled.
 

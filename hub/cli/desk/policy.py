@@ -8,9 +8,8 @@ import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located, policy_path, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, styled
-from hub.model.errors import ConfigError
 from hub.model.policies.policy import EventOrder, Policy, Source, load_policy
 from hub.model.policies.ranks import policy_problems, ranks
 
@@ -99,17 +98,15 @@ def apply(
     - `hub policy apply policy.toml`
     - `hub policy apply policy.toml --execute --reason "decree 12/2026" --officer H42-017`
     """
-    from hub.operate.actions import actor  # heavy: the merge
     from hub.operate.desk.policy import apply_policy
 
     if not execute:
         plan(file, as_json)
         return
-    if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: say why you change the policy"])
+    by = Asker(officer, reason).by()
     policy = load_policy(file)
     settings, places = located()
-    done = apply_policy(warehouse(settings, places, "hub policy apply"), policy, actor(officer), reason or "")
+    done = apply_policy(warehouse(settings, places, "hub policy apply"), policy, by.actor, by.purpose)
     _print(done, as_json)
 
 

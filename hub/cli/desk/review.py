@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson
-from hub.cli.shared.screen import Screen, plain, say_json, styled
+from hub.cli.shared.options import AsJson, Asker, Officer, OfficerAlways, ReasonAlways, ReasonToUnmask, Unmask
+from hub.cli.shared.screen import plain, say_json, screen, styled
 from hub.model.decisions import ReviewKind, Verdict
-from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from hub.operate.desk.reviews import DecisionPlan
@@ -22,7 +21,6 @@ _Number = Annotated[str, typer.Argument(metavar="ID", help="C12: a conflict, R5:
 _Execute = Annotated[
     bool, typer.Option("--execute", help="Publish it; without this, the command only prints what it would do.")
 ]
-_WIDTH = 100
 
 
 class Word(StrEnum):
@@ -78,7 +76,7 @@ def list_(
     if as_json:
         say_json({"open": counts, "questions": [_as_json(one) for one in found]})
         return
-    console = Screen(width=_WIDTH)
+    console = screen()
     if found:
         console.print(_listed(found))
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -87,9 +85,9 @@ def list_(
 
 def show(
     number: _Number,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why you look at them; needed with --unmask.")] = None,
-    officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
+    unmask: Unmask = False,
+    reason: ReasonToUnmask = None,
+    officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a conflict or review with its claims (dữ liệu theo nguồn) next to each other; personal values masked.
@@ -100,22 +98,18 @@ def show(
     - `hub review show R5 --unmask --reason "complaint 12/2025" --officer H42-017`
     """
     from hub.cli.records.view import brief, render  # heavy: the codec and the log's client
-    from hub.operate.actions import actor
     from hub.operate.desk.reviews import candidates, show_question
     from hub.operate.records.as_json import as_json as json_of
-    from hub.operate.records.request import Unmasking
 
-    if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
+    unmasking = Asker(officer, reason).unmasking(unmask)
     settings, places = located()
-    unmasking = Unmasking(actor(officer), reason or "") if unmask else None
     found = show_question(warehouse(settings, places, "hub review"), number, unmasking)
     question = found.question
     if as_json:
         claims = json_of(found.answer) if found.answer else None
         say_json({**_as_json(question), "claims": claims})
         return
-    console = Screen(width=_WIDTH)
+    console = screen()
     _say(console, question)
     if choices := candidates(question):
         console.print(f"candidates: {', '.join(choices)}")
@@ -128,8 +122,8 @@ def show(
 def decide(
     number: _Number,
     word: Annotated[Word, typer.Argument(metavar="keep|take|wait", help="The decision.")],
-    officer: Annotated[str, typer.Option("--officer", help="Code of the officer; never a name.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")],
+    officer: OfficerAlways,
+    reason: ReasonAlways,
     choose: Annotated[str | None, typer.Option("--choose", help="Code of the candidate to take.")] = None,
     execute: _Execute = False,
     as_json: AsJson = False,
@@ -157,7 +151,7 @@ def decide(
     if as_json:
         say_json(_plan_as_json(plan, execute))
         return
-    console = Screen(width=_WIDTH)
+    console = screen()
     _say(console, plan.question)
     console.print(f"{word.value}: {plan.effect}")
     console.print("published; the worker merges it" if execute else "nothing is published; add --execute")

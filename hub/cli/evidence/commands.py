@@ -13,12 +13,10 @@ from uuid import UUID
 import typer
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, reason_option
 from hub.cli.shared.screen import Screen, json_text, say_json
 from hub.model.errors import ConfigError
 
-_Reason = Annotated[str | None, typer.Option("--reason", help="Why, without personal data: it is stored for ever.")]
-_Officer = Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")]
 _Keys = Annotated[
     list[str] | None, typer.Option("--key", help="Public key that you trust: 64 hex digits or a file; may be repeated.")
 ]
@@ -116,7 +114,7 @@ def verify(
 
     settings, places = located()
     wanted = Range(log, _day(since, "--since"), _day(until, "--until"))
-    found = verified(settings, places, wanted, (with_bytes, no_kafka), key)
+    found = verified(settings, places, wanted, key, with_bytes=with_bytes, with_heads=not no_kafka)
     if as_json:
         say_json(found.as_json())
     else:
@@ -199,8 +197,8 @@ def search(
     since: Annotated[str | None, typer.Option("--since", help="From this day or time on.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="Until this day or time.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Most events to show, and most actions.")] = 100,
-    reason: _Reason = None,
-    officer: _Officer = None,
+    reason: Annotated[str | None, reason_option("every search")] = None,
+    officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
     """Search events and people's actions by key, source, officer, purpose and time; the hub records your search.
@@ -211,13 +209,12 @@ def search(
     - `hub audit search --entity citizen --key 001299000123 --reason "complaint 12/2026" --officer H42-017`
     - `hub audit search --by H42-017 --since 2026-11-01 --reason "inspection of the desk" --json`
     """
-    from hub.cli.evidence.search import searched  # heavy: the codec
+    from hub.cli.evidence.search import SearchChoice, searched  # heavy: the codec
     from hub.cli.evidence.view import show_found
 
-    if not (reason or "").strip():
-        raise ConfigError(["--reason is needed: say why you search"])
-    asked = {"entity": entity, "key": key, "source": source, "by": by, "purpose": purpose}
-    found = searched(asked, (since, until), limit, (officer, reason or ""))
+    asker = Asker(officer, reason)
+    asker.why("a search")
+    found = searched(SearchChoice(entity, key, source, by, purpose, since, until, limit), asker)
     if as_json:
         say_json({"events": found.events, "actions": found.actions}, default=str)
     else:
@@ -270,7 +267,7 @@ def keys(as_json: AsJson = False) -> None:
 
 
 def retention(
-    execute: Execute = False, reason: _Reason = None, officer: _Officer = None, as_json: AsJson = False
+    execute: Execute = False, reason: Reason = None, officer: Officer = None, as_json: AsJson = False
 ) -> None:
     """Drop the months of the audit log that are older than HUB_AUDIT_RETENTION_MONTHS, each verified first.
 
@@ -282,17 +279,15 @@ def retention(
     - `hub audit retention --execute --reason "retention 2026-11"`
     """
     from hub.cli.evidence.view import counting, show_retirements
-    from hub.operate.actions import actor
     from hub.operate.evidence.retention import plan_retirement, retire
     from hub.warehouse.database import translated_errors
 
-    if execute and not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: say why you drop the months"])
+    by_whom = Asker(officer, reason).by() if execute else None
     settings, places = located()
     engine = warehouse(settings, places, "hub audit")
     with counting("rows verified") as progress, translated_errors("planning"), engine.connect() as connection:
         plan = plan_retirement(connection, settings.audit_retention_months, progress)
-    dropped = retire(engine, plan, actor(officer), reason or "") if execute else 0
+    dropped = retire(engine, plan, by_whom.actor, by_whom.purpose) if by_whom else 0
     if as_json:
         months = [{"partition": one.month.name, "rows": one.rows, "problems": one.problems} for one in plan]
         say_json({"months": months, "executed": execute, "rows_dropped": dropped})

@@ -1,42 +1,50 @@
 """What ``hub audit search`` asks for: codes become keys, words become times."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.options import Asker
 from hub.model.entities import ENTITIES, entity_named
 from hub.model.errors import ConfigError
-from hub.operate.actions import actor
 from hub.operate.evidence.search import EvidenceFilter, EvidenceFound, search
 from hub.operate.records.find import find_keys
 from hub.operate.records.times import time_of
 from hub.warehouse.database import translated_errors
 
 
-def searched(
-    asked: Mapping[str, str | None], times: tuple[str | None, str | None], limit: int, who: tuple[str | None, str]
-) -> EvidenceFound:
-    """Return what is found; ``who``: the officer's code, and why.
+@dataclass(frozen=True, slots=True)
+class SearchChoice:
+    """What the options ask for."""
+
+    entity: str | None
+    key: str | None
+    source: str | None
+    officer: str | None
+    purpose: str | None
+    since: str | None
+    until: str | None
+    limit: int
+
+
+def searched(choice: SearchChoice, asker: Asker) -> EvidenceFound:
+    """Return what is found; who searched and why is recorded.
 
     Raises:
         ConfigError: the options do not fit together.
     """
     settings, places = located()
-    since, until = (
-        None if value is None else time_of(value, option) for value, option in zip(times, _TIMES, strict=True)
-    )
+    since = None if choice.since is None else time_of(choice.since, "--since")
+    until = None if choice.until is None else time_of(choice.until, "--until")
     with (
         translated_errors("searching the evidence"),
         warehouse(settings, places, "hub audit").begin() as connection,
     ):
-        keys = keys_asked(connection, asked["entity"], asked["key"], places.key_secret)
-        wanted = EvidenceFilter(keys, asked["source"], asked["by"], asked["purpose"], since, until, limit)
-        return search(connection, wanted, actor(who[0]), who[1])
-
-
-_TIMES = ("--since", "--until")
+        keys = keys_asked(connection, choice.entity, choice.key, places.key_secret)
+        wanted = EvidenceFilter(keys, choice.source, choice.officer, choice.purpose, since, until, choice.limit)
+        return search(connection, wanted, asker.actor, asker.why("a search"))
 
 
 def keys_asked(connection: Connection, entity: str | None, key: str | None, secret: str) -> tuple[UUID, ...]:

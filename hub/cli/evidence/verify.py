@@ -26,7 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 def verified(
-    settings: Settings, places: Endpoints, wanted: Range, how: tuple[bool, bool], keys: Sequence[str] | None
+    settings: Settings,
+    places: Endpoints,
+    wanted: Range,
+    keys: Sequence[str] | None,
+    *,
+    with_bytes: bool,
+    with_heads: bool,
 ) -> Verification:
     """Return what a verification found.
 
@@ -34,12 +40,12 @@ def verified(
         settings: of the command.
         places: of Kafka and PostgreSQL.
         wanted: whose rows are read.
-        how: whether the log's bytes are read too; whether the published heads are skipped.
         keys: public keys that are trusted; None: those that the warehouse names.
+        with_bytes: read the log's bytes too.
+        with_heads: read the published heads.
     """
-    with_bytes, no_kafka = how
     trusted = {read_public_key(key) for key in keys} if keys else None
-    published = None if no_kafka else published_heads(places.bootstrap)
+    published = published_heads(places.bootstrap) if with_heads else None
     engine = warehouse(settings, places, "hub audit")
     with translated_errors("verifying the evidence"), engine.connect() as connection:
         heads, links = verify_heads(stored := stored_heads(connection), published, trusted)
@@ -49,7 +55,7 @@ def verified(
         found.heads, found.published = len(stored), None if published is None else len(published)
         if with_bytes:
             with counting("records read") as progress:
-                _add_bytes(connection, settings, places, (found, wanted.chain), progress)
+                _add_bytes(connection, settings, places, found, wanted.chain, progress)
     _tell(engine, found, wanted)
     return found
 
@@ -73,10 +79,10 @@ def _add_bytes(
     connection: Connection,
     settings: Settings,
     places: Endpoints,
-    into: tuple[Verification, str | None],
+    found: Verification,
+    chain: str | None,
     progress: Callable[[int], None],
 ) -> None:
-    found, chain = into
     with (
         GuardedDecoder(settings.decode_timeout_s, settings.decode_memory_mb) as decoder,
         closing(

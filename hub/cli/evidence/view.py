@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hub.cli.shared.screen import Screen, plain, stacked, styled
+from hub.cli.shared.screen import Screen, plain, screen, stacked, styled
 from hub.topology import subject_of
 
 if TYPE_CHECKING:
@@ -18,12 +17,7 @@ if TYPE_CHECKING:
     from hub.operate.evidence.status import EvidenceStatus, KnownKey
     from hub.operate.evidence.verify import Verification
 
-_WIDTH = 100
 _MOST_SHOWN = 50
-
-
-def _console() -> Console:
-    return Screen(width=_WIDTH)
 
 
 @contextmanager
@@ -38,7 +32,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 def show_status(found: "EvidenceStatus", problems: Sequence[str]) -> None:
     """Print the state of the evidence."""
-    console = _console()
+    console = screen()
     table = Table(box=None, pad_edge=False, show_header=False)
     signed = (
         f"{found.head:,} at {found.signed_at:%Y-%m-%d %H:%M:%S} UTC by key {found.key_id}" if found.head else "none"
@@ -58,7 +52,7 @@ def show_status(found: "EvidenceStatus", problems: Sequence[str]) -> None:
 
 def show_verification(found: "Verification") -> None:
     """Print what a verification found."""
-    console = _console()
+    console = screen()
     published = "not read" if found.published is None else f"{found.published:,} published"
     console.print(f"{found.heads:,} heads ({published}), {found.seals:,} seals, {found.rows:,} rows verified")
     if found.records is not None:
@@ -85,7 +79,7 @@ def show_verification(found: "Verification") -> None:
 
 def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
     """Print the checks of a bundle, and what it proves."""
-    console = _console()
+    console = screen()
     for step in steps:
         console.print(styled("[green]holds[/green]") if step.holds else styled("[red]FAILS[/red]"), step.words)
     if not all(step.holds for step in steps):
@@ -110,7 +104,7 @@ def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
 
 def show_found(found: "EvidenceFound") -> None:
     """Print the events and actions of a search."""
-    console = _console()
+    console = screen()
     if found.events:
         table = Table(box=None, pad_edge=False, title="events", title_justify="left")
         for heading in ("event, place", "key, outcome", "recorded (UTC)", "source"):
@@ -136,7 +130,7 @@ def show_found(found: "EvidenceFound") -> None:
 
 def show_keys(found: Sequence["KnownKey"]) -> None:
     """Print the keys that signed heads, two lines each: a public key is as long as most terminals are wide."""
-    console = _console()
+    console = screen()
     for one in found:
         heads = f"{one.first_head:,}" if one.first_head == one.last_head else f"{one.first_head:,}-{one.last_head:,}"
         used = f"{one.first_used_at:%Y-%m-%d %H:%M}"
@@ -148,7 +142,7 @@ def show_keys(found: Sequence["KnownKey"]) -> None:
 
 def show_retirements(plan: Sequence["Retirement"], executed: bool) -> None:
     """Print which months are dropped, or why not."""
-    console = _console()
+    console = screen()
     if not plan:
         console.print("no month is older than the months to keep")
         return

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, reason_option
 from hub.cli.shared.progress import progress_bar
 from hub.cli.shared.screen import Screen, say_json, screen, styled
 from hub.config import load_settings
@@ -63,7 +63,7 @@ def run(
     topic: _Topics = None,
     execute: Execute = False,
     delete_archived: _Delete = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why; needed with --delete-archived.")] = None,
+    reason: Annotated[str | None, reason_option("--delete-archived")] = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,12 +79,10 @@ def run(
     - `hub archive run --older-than 90 --execute`
     - `hub archive run --execute --delete-archived --reason "quarterly clean-up" --officer H42-017`
     """
-    from hub.operate.actions import Action, actor  # heavy: the warehouse
     from hub.operate.archive.run import DELETE, deletions, run_archive
     from hub.operate.archive.run import delete_archived as delete
 
-    if execute and delete_archived and not (reason or "").strip():
-        raise ConfigError(["--delete-archived needs --reason: say why you delete records from the topics"])
+    why = Asker(officer, reason).action(DELETE, "--delete-archived") if execute and delete_archived else None
     folder, stretches = _planned(older_than, topic)
     if not execute:
         plan(older_than, topic, as_json)
@@ -93,9 +91,8 @@ def run(
     with progress_bar("offsets archived") as progress:
         done = run_archive(places.bootstrap, folder, stretches, progress)
     of_topics = deletions(folder, stretches)
-    if delete_archived:
+    if why is not None:
         engine = warehouse(settings, places, "hub archive")
-        why = Action(actor(officer), DELETE, reason or "")
         of_topics = delete(engine, places.bootstrap, folder, stretches, why)
     _print_done(done, of_topics, delete_archived, as_json)
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, screen, styled
 from hub.log.places import Partition
 from hub.model.errors import ConfigError
@@ -139,7 +139,6 @@ def apply(
     - `hub offsets apply 5f0e7c4a8f7c`
     - `hub offsets apply 5f0e7c4a8f7c --execute --reason "range lost, incident 12" --officer H42-017`
     """
-    from hub.operate.actions import actor  # heavy: the merge
     from hub.operate.log.offset_moves import apply_move, stored_plan
 
     settings, places = located()
@@ -147,10 +146,10 @@ def apply(
     if not execute:
         _print(stored_plan(engine, name), as_json, executed=False)
         return
-    if not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: say why you skip these records"])
+    asker = Asker(officer, reason)
+    asker.why()
     with Screen(stderr=True).status("reading again what is skipped, and moving"):
-        done = apply_move(engine, places.bootstrap, name, actor(officer), reason or "")
+        done = apply_move(engine, places.bootstrap, name, asker.actor, asker.why())
     _print(done, as_json, executed=True)
 
 
@@ -176,7 +175,6 @@ def accept(
     - `hub offsets accept inspection.changed --execute --reason "disk lost, incident 12" --officer H42-017`
     """
     from hub.log.places import topic_of
-    from hub.operate.actions import actor  # heavy: the merge
     from hub.operate.archive.closing import move_archived
     from hub.operate.log.new_log import accept_new_log, plan_new_log
 
@@ -193,11 +191,10 @@ def accept(
     engine = warehouse(settings, places, "hub offsets accept")
     planned = plan_new_log(engine, places.bootstrap, topic)
     if execute:
-        if not (reason or "").strip():
-            raise ConfigError(["--execute needs --reason: say why the topic was created again"])
+        by = Asker(officer, reason).by()
         if settings.archive_dir is not None:
             move_archived(settings.archive_dir, planned.topic, {one.partition for one in planned.old}, planned.closed)
-        accept_new_log(engine, planned, actor(officer), reason or "")
+        accept_new_log(engine, planned, by.actor, by.purpose)
     _print_new_log(planned, as_json, execute)
 
 

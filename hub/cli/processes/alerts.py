@@ -7,14 +7,12 @@ from rich.table import Table
 
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson
-from hub.cli.shared.screen import Screen, plain, say, say_json
+from hub.cli.shared.screen import plain, say, say_json, screen
 from hub.config import limits_of
 from hub.model.alerts import alert_named
 
 if TYPE_CHECKING:
     from hub.warehouse.alerts import Raised
-
-_WIDTH = 100
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +44,7 @@ def list_(
     if as_json:
         say_json({"alerts": [alert_as_json(one) for one in found]})
     elif found:
-        console = Screen(width=_WIDTH)
+        console = screen()
         console.print(_listed(found))
         for one in found:
             if one.closed_at is None and (known := alert_named(one.name)):

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from hub.cli.dead_letters.options import Why, by_whom
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, plain, say_json, styled
 from hub.config import limits_of
 from hub.model.processes import Condition, Judged, Role
@@ -27,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def forget(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `hub status` shows it.")],
-    reason: Why = None,
+    reason: Reason = None,
     officer: Officer = None,
     execute: Execute = False,
     as_json: AsJson = False,
@@ -42,7 +41,7 @@ def forget(
     - `hub processes forget worker-2:117 --execute --reason "the machine was taken away"`
     """
     settings, places = located()
-    by = by_whom(officer, reason) if execute else None
+    by = Asker(officer, reason).by() if execute else None
     engine = warehouse(settings, places, _APPLICATION)
     gone = forget_process(engine, name, limits_of(settings), (by.actor, by.purpose) if by else None)
     if as_json:

@@ -6,17 +6,19 @@ One function makes one command per entity. Its parameters are the command's opti
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson
-from hub.cli.shared.screen import Screen, say_json
+from hub.cli.shared.options import AsJson, Asker, Officer, ReasonToUnmask, Unmask
+from hub.cli.shared.screen import say_json, screen
 from hub.model.declaration import Entity, ShowCommand
 from hub.model.entities import ENTITIES
-from hub.model.errors import ConfigError
 from hub.operate.records.typed_key import written_key
+
+if TYPE_CHECKING:
+    from hub.operate.records.request import Unmasking
 
 EXIT_INCOMPLETE = 3
 """The log could not be reached, and the requested state depends on it."""
@@ -76,53 +78,47 @@ def _command(entity: Entity, command: ShowCommand) -> Callable[..., None]:
         as_of: Annotated[str | None, typer.Option("--as-of", help="What was true on this day or at this time.")] = None,
         known_at: Annotated[str | None, typer.Option("--known-at", help="What the hub knew then.")] = None,
         history: Annotated[bool, typer.Option("--history", help="Also every event of it, read from the log.")] = False,
-        unmask: Annotated[bool, typer.Option("--unmask", help="Show personal values; needs --reason.")] = False,
-        reason: Annotated[
-            str | None, typer.Option("--reason", help="Why you look at them; needed with --unmask.")
-        ] = None,
-        officer: Annotated[str | None, typer.Option("--officer", help="Code of the officer who asks.")] = None,
+        unmask: Unmask = False,
+        reason: ReasonToUnmask = None,
+        officer: Officer = None,
         as_json: AsJson = False,
     ) -> None:
-        _show(entity, who, (as_of, known_at), history, _Asker(unmask, reason, officer), as_json)
+        unmasking = Asker(officer, reason).unmasking(unmask)
+        _show(entity, _Asked(who, as_of, known_at, history, unmasking), as_json)
 
     return show
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
-    unmask: bool
-    reason: str | None
-    officer: str | None
+class _Asked:
+    """What the options ask for."""
+
+    who: str
+    as_of: str | None
+    known_at: str | None
+    history: bool
+    unmasking: "Unmasking | None"
 
 
-def _show(
-    entity: Entity, who: str, times: tuple[str | None, str | None], history: bool, asker: _Asker, as_json: bool
-) -> None:
-    from hub.cli.records.view import WIDTH, render  # heavy: the codec, SQLAlchemy and the log's client
-    from hub.operate.actions import actor
+def _show(entity: Entity, asked: _Asked, as_json: bool) -> None:
+    from hub.cli.records.view import render  # heavy: the codec, SQLAlchemy and the log's client
     from hub.operate.records.as_json import as_json as json_of
     from hub.operate.records.history import Limits
-    from hub.operate.records.request import Request, Unmasking, answer
+    from hub.operate.records.request import Request, answer
     from hub.operate.records.times import time_of
 
-    if asker.unmask and not (asker.reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: say why you look at the values"])
-    as_of, known_at = times
     limits = Limits(
-        None if as_of is None else time_of(as_of, "--as-of"),
-        None if known_at is None else time_of(known_at, "--known-at"),
+        None if asked.as_of is None else time_of(asked.as_of, "--as-of"),
+        None if asked.known_at is None else time_of(asked.known_at, "--known-at"),
     )
-    unmasking = Unmasking(actor(asker.officer), asker.reason or "") if asker.unmask else None
     settings, places = located()
     engine = warehouse(settings, places, "hub show")
-    asked = sys.stdin.readline() if who == "-" else who
-    request = Request(entity, asked, limits, history, unmasking, settings.archive_dir)
+    who = sys.stdin.readline() if asked.who == "-" else asked.who
+    request = Request(entity, who, limits, asked.history, asked.unmasking, settings.archive_dir)
     found = answer(engine, places.bootstrap, places.key_secret, request)
     if as_json:
         say_json(json_of(found))
     else:
-        terminal = Screen()
-        fits = terminal.is_terminal and terminal.width < WIDTH
-        (terminal if fits else Screen(width=WIDTH)).print(render(found))
+        screen().print(render(found))
     if not found.is_complete:
         raise typer.Exit(EXIT_INCOMPLETE)

@@ -20,9 +20,6 @@ from hub.operate.records.request import Answer
 from hub.operate.records.thing import Shown
 from hub.operate.records.times import ZONE_NAME, local
 
-WIDTH = 100
-"""The width of the screen."""
-
 _BESIDE_THE_RECORD = 2
 """How many other claims are next to the record's claim in one table; more go into another table."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.replay import live as replay_live
-from hub.cli.replay.ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay.ground import Number, ground_of, say_how, watched
 from hub.cli.replay.options import (
     EntityName,
     Keys,
@@ -14,21 +14,18 @@ from hub.cli.replay.options import (
     Provinces,
     Publish,
     Rate,
+    ReplayChoice,
     Since,
     Sources,
     Subjects,
     Until,
-    filters_of,
 )
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, reason_option
 from hub.cli.shared.screen import Screen, say, say_json, styled
-from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from hub.operate.replay.filters import Filters
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +51,7 @@ def plan(
     offsets: Offsets = None,
     publish: Publish = False,
     rate: Rate = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    reason: Annotated[str | None, reason_option("every plan")] = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,22 +68,14 @@ def plan(
     - `hub replay plan --entity citizen --key 001299000123 --reason "complaint 45/2025"`
     - `hub replay plan --offsets citizen.changed/0@1200-  --reason "test records at the beginning" --json`
     """
-    if not reason.strip():
-        raise ConfigError(["--reason: say why you plan the replay; it is stored with it"])
-    settings, places = located()
-    filters = filters_of((source, province, subject), (entity, key), (since, until), offsets, places.key_secret)
-    _plan(warehouse(settings, places, "hub replay plan"), filters, publish, rate, (reason, officer), as_json)
-
-
-def _plan(
-    engine: "Engine", filters: "Filters", publish: bool, rate: int | None, who: tuple[str, str | None], as_json: bool
-) -> None:
     from hub.cli.replay.view import print_plan
-    from hub.operate.actions import Action, actor  # heavy: the merge
-    from hub.operate.replay.plan import PLAN, plan_replay
+    from hub.operate.replay.plan import PLAN, plan_replay  # heavy: the merge
 
-    reason, officer = who
-    planned = plan_replay(engine, filters, publish, Action(actor(officer), PLAN, reason), rate)
+    by = Asker(officer, reason).action(PLAN, "a plan")
+    settings, places = located()
+    choice = ReplayChoice(source, province, subject, entity, key, since, until, offsets)
+    engine = warehouse(settings, places, "hub replay plan")
+    planned = plan_replay(engine, choice.filters(places.key_secret), publish, by, rate)
     if as_json:
         say_json(planned.as_json())
     else:
@@ -163,7 +152,7 @@ def run(
         show(number, as_json)
         say_how(as_json, "nothing is read", f"run {number}")
         return
-    by = acting(RUN, reason, officer)
+    by = Asker(officer, reason).action(RUN)
     with ground_of() as ground, watched(f"replay {number}", as_json) as watch:
         ran = run_replay(ground, number, by, watch, rate)
     if as_json:
@@ -212,7 +201,7 @@ def _ask(number: int, name: str, reason: str | None, officer: str | None, as_jso
 
     settings, places = located()
     asked = Asked.PAUSE if name == "replay.pause" else None
-    ask(warehouse(settings, places, "hub replay"), number, asked, acting(name, reason or name, officer))
+    ask(warehouse(settings, places, "hub replay"), number, asked, Asker(officer, reason or name).action(name))
     if as_json:
         say_json({"id": number, "asked": asked and asked.value})
     else:
@@ -238,7 +227,7 @@ def cancel(
         show(number, as_json)
         say_how(as_json, "its shadow would be dropped", f"cancel {number}")
         return
-    by = acting(CANCEL, reason, officer)
+    by = Asker(officer, reason).action(CANCEL)
     with ground_of() as ground:
         is_done = cancel_replay(ground, number, by)
     if as_json:

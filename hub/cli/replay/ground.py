@@ -11,10 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.process_tuning import serve_evenly
 from hub.cli.shared.screen import Screen
-from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hub.operate.actions import Action
     from hub.operate.replay.ground import Ground
     from hub.operate.replay.pipeline import Progress as Reading
 
@@ -42,19 +40,6 @@ def ground_of() -> Iterator["Ground"]:
         )
     finally:
         engine.dispose()
-
-
-def acting(name: str, reason: str | None, officer: str | None) -> "Action":
-    """Return who does it and why.
-
-    Raises:
-        ConfigError: no reason is given.
-    """
-    from hub.operate.actions import Action, actor
-
-    if not (reason or "").strip():
-        raise ConfigError([f"--execute needs --reason: the hub records who did {name}, and why"])
-    return Action(actor(officer), name, reason or "")
 
 
 def say_how(as_json: bool, nothing: str, command: str) -> None:

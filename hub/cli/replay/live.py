@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.replay.ground import Number, acting, ground_of, say_how, watched
+from hub.cli.replay.ground import Number, ground_of, say_how, watched
 from hub.cli.replay.options import Rate
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask, reason_option
 from hub.cli.shared.screen import Screen, say, say_json, styled
-from hub.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from hub.operate.replay.switch import Switched
@@ -25,10 +24,8 @@ def register(group: typer.Typer) -> None:
 def diff(
     number: Number,
     samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,
-    unmask: Annotated[
-        bool, typer.Option("--unmask", help="Show personal values; needs --reason, and is recorded.")
-    ] = False,
-    reason: Reason = None,
+    unmask: Unmask = False,
+    reason: ReasonToUnmask = None,
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,12 +41,11 @@ def diff(
     from hub.operate.actions import UNMASK, note
     from hub.operate.replay.diff import diff as compare
 
-    if unmask and not (reason or "").strip():
-        raise ConfigError(["--unmask needs --reason: the hub records who looked at personal values, and why"])
+    looking = Asker(officer, reason).action(UNMASK, "--unmask") if unmask else None
     with ground_of() as ground:
-        if unmask:
+        if looking is not None:
             with ground.live.begin() as connection:
-                note(connection, acting(UNMASK, reason, officer))
+                note(connection, looking)
         with Screen(stderr=True).status("comparing"):
             found = compare(ground, number, samples, unmask)
     if as_json:
@@ -77,7 +73,7 @@ def switch(
     """
     from hub.operate.replay.switch import switch as change
 
-    _change(change, number, "switch", (execute, reason, officer), as_json)
+    _change(change, number, "switch", Asker(officer, reason) if execute else None, as_json)
 
 
 def undo(
@@ -95,18 +91,16 @@ def undo(
     """
     from hub.operate.replay.switch import undo as change
 
-    _change(change, number, "undo", (execute, reason, officer), as_json)
+    _change(change, number, "undo", Asker(officer, reason) if execute else None, as_json)
 
 
-def _change(
-    change: Callable[..., "Switched"], number: int, name: str, who: tuple[bool, str | None, str | None], as_json: bool
-) -> None:
-    execute, reason, officer = who
-    if not execute:
+def _change(change: Callable[..., "Switched"], number: int, name: str, by_whom: Asker | None, as_json: bool) -> None:
+    """Change places, by whom; None: only show what that would change."""
+    if by_whom is None:
         diff(number, samples=0, as_json=as_json)
         say_how(as_json, "nothing is changed", f"{name} {number}")
         return
-    by = acting(f"replay.{name}", reason, officer)
+    by = by_whom.action(f"replay.{name}")
     with ground_of() as ground, watched("catching up", as_json) as watch:
         done = change(ground, number, by, watch)
     if as_json:
@@ -145,7 +139,7 @@ def drop(
         show(number, as_json)
         say_how(as_json, "its shadow would be dropped", f"drop {number}")
         return
-    by = acting(DROP, reason, officer)
+    by = Asker(officer, reason).action(DROP)
     with ground_of() as ground:
         drop_replay(ground, number, by)
     if as_json:
@@ -156,7 +150,7 @@ def drop(
 
 def verify(
     rate: Rate = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "verification",
+    reason: Annotated[str, reason_option()] = "verification",
     officer: Officer = None,
     as_json: AsJson = False,
 ) -> None:
@@ -175,7 +169,7 @@ def verify(
     from hub.operate.replay.verify import verify as compare
 
     with ground_of() as ground, watched("rebuilding", as_json) as watch:
-        found = compare(ground, acting(VERIFY, reason, officer), watch, rate)
+        found = compare(ground, Asker(officer, reason).action(VERIFY), watch, rate)
     if as_json:
         say_json({**asdict(found), "equal": not found.differing})
     else:

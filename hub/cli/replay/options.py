@@ -1,5 +1,6 @@
 """Options that choose what a replay reads, and the filters that they make."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,40 +37,37 @@ Publish = Annotated[
 Rate = Annotated[int | None, typer.Option("--rate", min=1, help="Most events per second. Without it there is no cap.")]
 
 
-def filters_of(
-    scope: tuple[list[str] | None, list[str] | None, list[str] | None],
-    things: tuple[str | None, list[str] | None],
-    times: tuple[str | None, str | None],
-    offsets: list[str] | None,
-    secret: str,
-) -> "Filters":
-    """Return the filters that the options choose.
+@dataclass(frozen=True, slots=True)
+class ReplayChoice:
+    """What the options choose: a scope, things, times, and ranges of log partitions."""
 
-    Args:
-        scope: sources, provinces, subjects.
-        things: the entity and the codes or keys.
-        times: since and until.
-        offsets: ranges of log partitions.
-        secret: of the keyed hash.
+    sources: list[str] | None
+    provinces: list[str] | None
+    subjects: list[str] | None
+    entity: str | None
+    keys: list[str] | None
+    since: str | None
+    until: str | None
+    offsets: list[str] | None
 
-    Raises:
-        ConfigError: an option cannot be read.
-    """
-    from hub.operate.replay.filters import Filters, OffsetFilter
+    def filters(self, secret: str) -> "Filters":
+        """Return the filters; ``secret``: of the keyed hash.
 
-    sources, provinces, subjects = (tuple(named or ()) for named in scope)
-    entity, keys = things
-    since, until = times
-    return Filters(
-        sources,
-        provinces,
-        subjects,
-        entity,
-        _keys(entity, keys or [], secret),
-        _moment(since, "--since", is_end=False),
-        _moment(until, "--until", is_end=True),
-        tuple(map(OffsetFilter.parse, offsets or ())),
-    )
+        Raises:
+            ConfigError: an option cannot be read.
+        """
+        from hub.operate.replay.filters import Filters, OffsetFilter
+
+        return Filters(
+            tuple(self.sources or ()),
+            tuple(self.provinces or ()),
+            tuple(self.subjects or ()),
+            self.entity,
+            _keys(self.entity, self.keys or [], secret),
+            _moment(self.since, "--since", is_end=False),
+            _moment(self.until, "--until", is_end=True),
+            tuple(map(OffsetFilter.parse, self.offsets or ())),
+        )
 
 
 def _keys(entity: str | None, keys: list[str], secret: str) -> tuple[Any, ...]:

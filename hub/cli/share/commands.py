@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hub.cli.share import desk as share_desk
 from hub.cli.shared.context import located
+from hub.cli.shared.options import json_option
 from hub.cli.shared.process_tuning import give_way, serve_evenly
 from hub.cli.shared.screen import Screen, plain, say, say_json, styled
 from hub.config import Settings, load_settings
@@ -36,9 +37,7 @@ def register(app: typer.Typer) -> None:
 def share(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Publish what is due, then end.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="With --once: print the number of published records.")
-    ] = False,
+    as_json: Annotated[bool, json_option("With --once: print the number of published records.")] = False,
 ) -> None:
     """Follow the audit log and publish golden records (bản ghi chuẩn) and dead letters to their topics, until stopped.
 
@@ -84,7 +83,7 @@ def portal_tail(
     records: Annotated[str, typer.Argument(metavar="NAME", help=f"Which records: {share_desk.PUBLISHED}.")] = "citizen",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more records.")] = False,
     limit: Annotated[int, typer.Option(help="Stop after this many records; 0: no limit.", min=0)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    as_json: Annotated[bool, json_option("Print one JSON object per line.")] = False,
 ) -> None:
     """Read golden records (bản ghi chuẩn) from the beginning of their compacted topic. Personal fields are masked.
 

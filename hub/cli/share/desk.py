@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import Engine
 
 from hub.cli.shared.context import located, warehouse
-from hub.cli.shared.options import AsJson, Execute, Officer, Reason
+from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.progress import progress_bar
 from hub.cli.shared.screen import say_json, screen
 from hub.config import Settings, limits_of
@@ -121,11 +121,9 @@ def republish(
     - `hub share republish citizen.changed.dlq --json`
     """
     from hub.cli.share import view  # heavy: the warehouse and the codec
-    from hub.operate.actions import Action, actor
     from hub.operate.share_republish import REPUBLISH, ask_again, plan_again
 
-    if execute and not (reason or "").strip():
-        raise ConfigError(["--execute needs --reason: say why you publish it again"])
+    by = Asker(officer, reason).action(REPUBLISH) if execute else None
     settings, places = located()
     engine = warehouse(settings, places, _APPLICATION)
     wanted = None if keys is None else [_key_of(name, key, places.key_secret) for key in keys]
@@ -134,8 +132,8 @@ def republish(
         for part in view.plan_told(plan):
             screen().print(part)
     number, done = None, 0
-    if execute:
-        number = ask_again(engine, plan, Action(actor(officer), REPUBLISH, reason or ""))
+    if by is not None:
+        number = ask_again(engine, plan, by)
         if not no_wait:
             done = _until_done(settings, places, engine, number)
     if as_json:

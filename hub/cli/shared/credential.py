@@ -20,8 +20,9 @@ def credential_of(settings: Settings, name: str) -> str:
     Raises:
         ConfigError: none is given and there is no terminal to ask at.
     """
-    given = (settings.approver_credential, settings.approver_credential_file)
-    return _given(given, "HUB_APPROVER_CREDENTIAL") or _typed(f"credential of {name}", "HUB_APPROVER_CREDENTIAL")
+    variable = "HUB_APPROVER_CREDENTIAL"
+    given = _given(settings.approver_credential, settings.approver_credential_file, variable)
+    return given or _typed(f"credential of {name}", variable)
 
 
 def new_credential_of(settings: Settings, name: str) -> str:
@@ -30,12 +31,12 @@ def new_credential_of(settings: Settings, name: str) -> str:
     Raises:
         ConfigError: none is given and there is no terminal to ask at.
     """
-    given = (settings.new_credential, settings.new_credential_file)
-    return _given(given, "HUB_NEW_CREDENTIAL") or _typed(f"new credential of {name}", "HUB_NEW_CREDENTIAL", twice=True)
+    variable = "HUB_NEW_CREDENTIAL"
+    given = _given(settings.new_credential, settings.new_credential_file, variable)
+    return given or _typed(f"new credential of {name}", variable, twice=True)
 
 
-def _given(given: tuple[str | None, Path | None], variable: str) -> str | None:
-    credential, path = given
+def _given(credential: str | None, path: Path | None, variable: str) -> str | None:
     if credential is not None or path is None:
         return credential
     try:

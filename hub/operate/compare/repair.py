@@ -22,7 +22,7 @@ from hub.codec.encode import Encoder
 from hub.model.compared import Record, SourceRows
 from hub.model.envelope import Operation
 from hub.model.errors import ConfigError
-from hub.operate.actions import Action, note
+from hub.operate.actions import Action, By, note
 from hub.operate.compare.comparison import Comparing
 from hub.operate.compare.found import Compared, Kind
 from hub.topology import event_topic
@@ -83,14 +83,6 @@ class RepairPlan:
             "unable": self.unable,
             "refusal": self.refusal,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who repairs, and why."""
-
-    actor: str
-    purpose: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from hub.codec.fields import FieldKind, FieldSpec
 from hub.log.places import Place, place_text
 from hub.model.entities import key_fields_of
 from hub.model.errors import ConfigError, PoisonError
-from hub.operate.actions import Action, note
+from hub.operate.actions import Action, By, note
 from hub.operate.approval import Second, check_second
 from hub.operate.dead_letters.letters import UNDONE, Letter, LetterFilter, State, at, letter_at, read_letters
-from hub.operate.dead_letters.redrive import By, set_states
+from hub.operate.dead_letters.redrive import set_states
 from hub.operate.dead_letters.story import Edit, edits_of
 from hub.topology import MAX_RECORD_BYTES, subject_of
 from hub.warehouse.database import translated_errors

@@ -18,10 +18,9 @@ from hub.log.places import Place, place_text
 from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
 from hub.model.errors import ConfigError
 from hub.model.outcomes import Outcome, Reason
-from hub.operate.actions import Action, note
+from hub.operate.actions import Action, By, note
 from hub.operate.approval import Second, check_second
 from hub.operate.dead_letters.parked import Queue
-from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.reviews import NO_DESK, officers_desk
 from hub.operate.log.publish import publish
 from hub.reconcile.fence import Stamp, go_among_batches

@@ -23,7 +23,7 @@ from hub.embedded.locate import Endpoints
 from hub.log.clients import log_writer
 from hub.log.places import Place, place_text
 from hub.model.errors import ConfigError
-from hub.operate.actions import Action, note
+from hub.operate.actions import Action, By, note
 from hub.operate.dead_letters.letters import Letter, LetterFilter, State, among, at, read_letters
 from hub.operate.dead_letters.redrive_log import Sought, copies_since, ends_of, origin_header, send_all
 from hub.topology import MAX_SHARED_BYTES, is_closed
@@ -72,14 +72,6 @@ class Redriven:
 
     sent: int
     found: int
-
-
-@dataclass(frozen=True, slots=True)
-class By:
-    """Who does something, and why, without personal data."""
-
-    actor: str
-    purpose: str
 
 
 def plan_redrive(engine: Engine, wanted: LetterFilter) -> RedrivePlan:

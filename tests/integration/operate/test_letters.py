@@ -13,6 +13,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.log.places import Place, place_of
 from hub.model.errors import ConfigError
 from hub.model.refusals import GroupBy
+from hub.operate.actions import By
 from hub.operate.approval import NotApprovedError, Second
 from hub.operate.dead_letters.edit import (
     Change,
@@ -24,7 +25,7 @@ from hub.operate.dead_letters.edit import (
 )
 from hub.operate.dead_letters.groups import group_letters
 from hub.operate.dead_letters.letters import Letter, LetterFilter, State, letter_counts, read_letters
-from hub.operate.dead_letters.redrive import By, plan_redrive
+from hub.operate.dead_letters.redrive import plan_redrive
 from hub.operate.dead_letters.show import show_letter
 from hub.operate.desk.operators import add_operator
 from hub.operate.records.request import Unmasking

@@ -8,10 +8,11 @@ import pytest
 from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.operate import approval
+from hub.operate.actions import By
 from hub.operate.approval import MOST_TRIES, NotApprovedError, Second, check_second, is_same_person
 from hub.operate.dead_letters.edit import Change, approve_edit, edit_letter, plan_edit
 from hub.operate.dead_letters.letters import LetterFilter
-from hub.operate.dead_letters.redrive import By, intend, plan_redrive
+from hub.operate.dead_letters.redrive import intend, plan_redrive
 from hub.operate.desk.operators import Operator, add_operator, disable_operator, list_operators, unlock_operator
 from hub.warehouse.alerts import read_alerts
 from tests.support.whole_world import SECRET, Whole

@@ -10,11 +10,11 @@ from hub.embedded.locate import Endpoints
 from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
+from hub.operate.actions import By
 from hub.operate.approval import NotApprovedError, Second
 from hub.operate.dead_letters import parked_release
 from hub.operate.dead_letters.parked import ParkedFilter, Queue, count_parked, read_awaited, read_queues, show_queue
 from hub.operate.dead_letters.parked_release import discard_parked, plan_discard, release_queues
-from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
 from hub.operate.ledger.balance import read_ledger
 from hub.operate.records.request import Unmasking

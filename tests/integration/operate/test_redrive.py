@@ -17,10 +17,11 @@ from hub.embedded.locate import Endpoints
 from hub.log.places import Place, place_text
 from hub.model.errors import ConfigError, UnreachableError
 from hub.model.outcomes import Outcome
+from hub.operate.actions import By
 from hub.operate.dead_letters import redrive as letter_redrive
 from hub.operate.dead_letters import redrive_log
 from hub.operate.dead_letters.letters import Letter, LetterFilter, State, read_letters
-from hub.operate.dead_letters.redrive import By, Redriven, plan_redrive, redrive_letters
+from hub.operate.dead_letters.redrive import Redriven, plan_redrive, redrive_letters
 from hub.operate.dead_letters.story import landing_of
 from hub.reconcile.ledger.check import LedgerCheck, LedgerTurn
 from hub.warehouse.locks import Lock, session_lock

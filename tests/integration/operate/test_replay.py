@@ -12,9 +12,9 @@ from hub.intake.decode.decoder import GuardedDecoder
 from hub.log.places import Place
 from hub.model.errors import ConfigError
 from hub.model.replay_state import ReplayState
+from hub.operate.actions import By
 from hub.operate.approval import Second
 from hub.operate.dead_letters.parked_release import discard_parked
-from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
 from hub.operate.replay.diff import diff
 from hub.operate.replay.filters import Filters

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 from sqlalchemy import text
 
-from hub.cli.records.view import WIDTH, render
+from hub.cli.records.view import render
+from hub.cli.shared.screen import WIDTH
 from hub.codec.decode import MASK
 from hub.config import Settings
 from hub.model.declaration import Entity

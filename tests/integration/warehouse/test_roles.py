@@ -13,9 +13,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from hub.log.places import Place
 from hub.model.errors import ConfigError
+from hub.operate.actions import By
 from hub.operate.dead_letters.edit import Change, edit_letter, plan_edit
 from hub.operate.dead_letters.parked import show_queue
-from hub.operate.dead_letters.redrive import By
 from hub.operate.desk.operators import add_operator
 from hub.operate.evidence.status import evidence_status
 from hub.warehouse.database import open_database

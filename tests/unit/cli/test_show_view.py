@@ -11,7 +11,8 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
-from hub.cli.records.view import WIDTH, render
+from hub.cli.records.view import render
+from hub.cli.shared.screen import WIDTH
 from hub.codec.decode import MASK
 from hub.log.places import Place
 from hub.model.entities import CITIZEN
