@@ -39,7 +39,7 @@ class OpenTable:
         """Return the way of reading and the table; open the table if it is not open yet."""
         if self.reading is None or self.table is None:
             self.reading = self._open()
-        assert self.table is not None  # noqa: S101 - for the type checker: it was just met
+        assert self.table is not None  # noqa: S101 - for the type checker: it was just opened
         return self.reading, self.table
 
     def _open(self) -> Reading:

@@ -96,7 +96,7 @@ def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
     if spec.kind is FieldKind.JSON and not rule.items:
         yield "is a list: it needs items"
     if rule.items and spec.kind is not FieldKind.JSON:
-        yield "is no list: it takes no items"
+        yield "is not a list: it takes no items"
     elements = {item.name: item for item in spec.items}
     for item in rule.items:
         if item.field not in elements:

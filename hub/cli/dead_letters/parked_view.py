@@ -41,7 +41,7 @@ def shown(queue: Queue, records: Sequence[ParkedRecord]) -> RenderableType:
     parts: list[RenderableType] = [styled("[bold]{}[/bold]", head)]
     for one in records:
         waits = f"waits for {one.waits_for}" if one.waits_for else "waits behind the one before"
-        let_in = "; let in by decision" if one.is_let_in else ""
+        let_in = "; released by a decision" if one.is_let_in else ""
         parts.append(plain(f"{place_text(one.place)} from {one.source}: {waits}{let_in}"))
         fields = one.fields or {}
         parts += [plain(f"  {name}: {value}") for name, value in fields.items() if value is not None]

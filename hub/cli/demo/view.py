@@ -97,7 +97,7 @@ def _operator(act: OperatorReport) -> Iterator[tuple[str, str, str | Text]]:
     yield (
         "redriven",
         f"{act.redriven:,}",
-        styled("dead letter, mended and approved by a second person; ledger: {}", whole),
+        styled("dead letter, edited and approved by a second person; ledger: {}", whole),
     )
 
 

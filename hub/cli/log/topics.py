@@ -118,10 +118,10 @@ def _show_plan(plan: "TopicPlan", executed: bool) -> None:
     if not plan.missing and not plan.drifts:
         console.print(f"all {len(plan.present)} topics are there, as they are wanted")
     elif executed:
-        console.print(f"{len(plan.missing)} topics created, {len(plan.to_mend)} differences mended")
+        console.print(f"{len(plan.missing)} topics created, {len(plan.to_mend)} differences corrected")
     else:
         console.print(
-            f"{len(plan.missing)} topics would be created, {len(plan.to_mend)} differences mended; add --execute"
+            f"{len(plan.missing)} topics would be created, {len(plan.to_mend)} differences corrected; add --execute"
         )
 
 
@@ -131,6 +131,6 @@ def drift_table(plan: "TopicPlan") -> Table:
     for heading in ("topic", "what", "now", "wanted", ""):
         table.add_column(heading, overflow="fold")
     for drift in plan.drifts:
-        left = styled("[yellow]left: {}[/yellow]", drift.left_because) if drift.left_because else "mended"
+        left = styled("[yellow]left: {}[/yellow]", drift.left_because) if drift.left_because else "corrected"
         table.add_row(drift.topic, drift.what, drift.now, drift.wanted, left)
     return table

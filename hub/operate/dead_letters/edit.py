@@ -184,7 +184,7 @@ def _refuse_when_done(connection: Connection, letter: Letter) -> None:
 
 
 def _changed(letter: Letter, secret: str, change: Change) -> tuple[bytes | None, bytes]:
-    """Return the new key and value. If a field of the key is set, the key is computed anew from the fields."""
+    """Return the new key and value. If a field of the key is set, the key is computed again from the fields."""
     rekey = change.rekey or not set(key_fields_of(subject_of(letter.place.topic))[1]).isdisjoint(change.sets)
     if change.value is not None and not rekey:
         return letter.key, change.value

@@ -194,7 +194,7 @@ def _effect(question: Question, given: Given) -> str:
         case Verdict.KEEP, ReviewKind.POSSIBLE_DUPLICATE_PERSON:
             return "they stay two persons; an earlier decision to merge them is undone"
         case _:
-            return "it is closed as it stands; open again when what it is about changes"
+            return "it is closed without a change; it opens again when what it is about changes"
 
 
 def _seen(connection: Connection, question: Question) -> tuple[int | None, int | None]:

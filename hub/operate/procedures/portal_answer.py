@@ -65,7 +65,7 @@ def read_answer(
     try:
         found = list(_procedures(json.loads(text)))
     except json.JSONDecodeError as error:
-        problems.append(f"{path} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}")
+        problems.append(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}")
         return [], ()
     except ValueError as error:
         problems.append(f"{path}: {error}")

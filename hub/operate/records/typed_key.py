@@ -12,7 +12,7 @@ from hub.model.rules import RULES
 
 _KEY_DIGITS = 32
 _BETWEEN = "/"
-"""Stands between the fields of a key that has several."""
+"""Separates the fields of a key that has several fields."""
 
 
 def keys_meant(entity: Entity, who: str, secret: str) -> tuple[UUID, ...]:
@@ -20,8 +20,8 @@ def keys_meant(entity: Entity, who: str, secret: str) -> tuple[UUID, ...]:
 
     Args:
         entity: whose key.
-        who: 32 hexadecimal digits, with or without hyphens, or a code (PIN, dossier code, ...); the fields of a key
-            that has several stand in their order with ``/`` between.
+        who: 32 hexadecimal digits, with or without hyphens, or a code (PIN, dossier code, ...); several fields of
+            a key are given in order, separated by ``/``.
         secret: of the keyed hash.
 
     Raises:
@@ -39,7 +39,7 @@ def may_be_key(entity: Entity, who: str) -> bool:
 
 
 def typed_hash(who: str) -> UUID | None:
-    """Return the key that a text is in itself, 32 hexadecimal digits with or without hyphens; None: it is none."""
+    """Return a text as a key: 32 hexadecimal digits, with or without hyphens; None if it is not a key."""
     meant = who.strip()
     if len(meant.replace("-", "")) == _KEY_DIGITS:
         with suppress(ValueError):
@@ -53,7 +53,7 @@ def written_key(entity: Entity) -> str:
 
 
 def may_be_code(entity: Entity, text: str) -> bool:
-    """Tell whether the rule of the key's first field takes a text: what it refuses stands in no claim."""
+    """Tell whether the rule of the key's first field accepts a text: no claim contains a text that it refuses."""
     rule = RULES.get(entity.key[0])
     return rule is None or rule.pattern is None or re.fullmatch(rule.pattern, text) is not None
 

@@ -62,7 +62,7 @@ class ShadowStore(WarehouseStore):
     def __init__(
         self, shadow: Engine, stamp: Stamp, parking_deadline: timedelta, live_schema: str, replay: int
     ) -> None:
-        """Commit under one stamp, for one replay, whose positions stand in the live schema."""
+        """Commit under one stamp, for one replay; its positions are in the live schema."""
         super().__init__(shadow, stamp, parking_deadline)
         self._live_schema, self._replay = live_schema, replay
 

@@ -42,7 +42,7 @@ _AT_ONCE = 2_000
 _NOT_SHOWN = frozenset({"contested", "event_id", "recorded_at", "source_agency"})
 """Columns that are in no published record."""
 _TABLES = {Derived.HANDLING: (dossier_deadline,)}
-"""Tables, by key, of what is derived from claims and stands in a record."""
+"""Tables of what is derived from claims and is part of a record, by key."""
 _NOTED = (0, 0)
 """The place where the shadow keeps what is to be published: no log partition has this number."""
 

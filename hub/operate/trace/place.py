@@ -149,7 +149,7 @@ def _said(known: _Known, record: LogRecord | None, away: str) -> Iterator[str]:
     if known.stop is not None:
         stop = known.stop
         since = f" since {stop.stopped_at:%Y-%m-%d %H:%M:%S} UTC" if stop.stopped_at else ""
-        yield f"the partition stands still at {stop.stop_offset}{since}: {stop.why}"
+        yield f"the partition is stopped at {stop.stop_offset}{since}: {stop.why}"
     if away:
         yield f"the log cannot be asked: {away}"
     elif record is None:

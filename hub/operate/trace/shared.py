@@ -42,7 +42,7 @@ def shared_record(bootstrap: str, text: str) -> SharedRecord | None:
     """
     if text.startswith(f"{JOB_LOG}/"):
         raise NoSuchThingError(
-            "this position is a job of the hub, not an event: parked records let in, a policy applied, units "
+            "this position is a job of the hub, not an event: parked records released, a policy applied, units "
             "recoded or a replay switched; trace the record itself, by its code, its key or its place"
         )
     named = place_named(text)

@@ -143,7 +143,7 @@ def test_answer_that_cannot_be_taken_says_why(tmp_path: Path, document: Any, pro
 def test_file_that_is_no_json_says_where(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text('{"result": [')
-    with pytest.raises(ConfigError, match=r"is no JSON: line 1, column 13"):
+    with pytest.raises(ConfigError, match=r"is not JSON: line 1, column 13"):
         read_file(path)
 
 
