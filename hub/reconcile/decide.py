@@ -4,15 +4,14 @@ Used by the merge for the keys that a batch made contested, and for keys whose d
 policy was applied, or an officer decided.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Insert, Select, and_, false, func, insert, literal, select, true
 
 from hub.reconcile import conflicts, records
-from hub.reconcile.rules.dossiers import steps as dossier_steps
-from hub.reconcile.rules.people import steps as person_steps
-from hub.reconcile.rules.units import steps as unit_steps
 from hub.reconcile.shared.republish import AuditPlace, republish_keys
+from hub.reconcile.shared.step import Rule
 from hub.warehouse.tables.entities import AspectTables
 
 
@@ -37,25 +36,21 @@ def decide(connection: Connection, tables: AspectTables, are_any_new: bool = Tru
 
 
 def redecide(
-    connection: Connection, tables: AspectTables, identities: Select[tuple[object, ...]], place: AuditPlace
+    connection: Connection,
+    tables: AspectTables,
+    identities: Select[tuple[object, ...]],
+    place: AuditPlace,
+    rules: Sequence[Rule],
 ) -> int:
-    """Decide records and conflicts of some identities again; note the keys as touched; return their number.
-
-    Args:
-        connection: in the transaction that also changes the decision's grounds; ``ensure_stages`` was called on it
-            before.
-        tables: the aspect.
-        identities: selects the columns of ``tables.identity``, by those names, of keys that have a record.
-        place: where share will find the keys.
-    """
+    """Decide again as ``hub.reconcile.registry.redecide`` says; ``rules``: what follows from the records."""
     connection.execute(tables.merged.delete())
     found = connection.execute(_contested(tables, identities), execution_options={"preserve_rowcount": True}).rowcount
     if found:
         decide(connection, tables)
         republish_keys(connection, place, tables.entity.name, select(tables.merged.c.key))
-        dossier_steps.reckon_again(connection, tables, select(tables.merged.c.key))
-        person_steps.follow(connection, tables, place)
-        unit_steps.follow(connection, tables, place)
+        for rule in rules:
+            if rule.after_redecision is not None:
+                rule.after_redecision(connection, tables, place)
         connection.execute(tables.merged.delete())
     return found
 

@@ -14,7 +14,7 @@ from hub.reconcile.decide import Decided, decide
 from hub.reconcile.fence import Stamp, begin_batch
 from hub.reconcile.parking import releasing
 from hub.reconcile.parking.holding_back import hold_back
-from hub.reconcile.registry import STEPS
+from hub.reconcile.registry import RULES
 from hub.reconcile.shared.republish import AuditPlace, job_place, republish_keys
 from hub.reconcile.shared.stage import stage
 from hub.reconcile.shared.step import Merge
@@ -69,8 +69,8 @@ def _merge(connection: Connection, accepted: Accepted, batch: Batch, batch_id: i
     _audit(connection, merge, batch_id, release if batch.released else audit)
     if job is not None:
         republish_keys(connection, job, tables.entity.name, select(tables.merged.c.key))
-    for step in STEPS:
-        step(connection, merge)
+    for rule in RULES:
+        rule.after_merge(connection, merge)
     return merge.written
 
 

@@ -16,8 +16,8 @@ from hub.model.policies.changes import ORDER, RANK_IN, SOURCE, Change, policy_ch
 from hub.model.policies.policy import Policy
 from hub.model.policies.ranks import policy_problems
 from hub.operate.actions import Action, note
-from hub.reconcile.decide import redecide
 from hub.reconcile.fence import hold_back_batches
+from hub.reconcile.registry import redecide
 from hub.reconcile.shared.republish import AuditPlace, job_place
 from hub.reconcile.shared.stage import ensure_stages
 from hub.warehouse.database import translated_errors

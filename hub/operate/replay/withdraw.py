@@ -15,9 +15,9 @@ from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN, REVIEW
 from hub.operate.replay.filters import Selection
 from hub.operate.replay.plan import claims_in_scope
-from hub.reconcile.decide import redecide
 from hub.reconcile.parking.dated_ahead import TIME_IN_FUTURE
 from hub.reconcile.parking.releasing import REFERENCE_MISSING
+from hub.reconcile.registry import redecide
 from hub.reconcile.rules.links import MERGED, regroup
 from hub.reconcile.rules.reused_versions import VERSION_REUSED
 from hub.reconcile.shared.republish import AuditPlace, job_place

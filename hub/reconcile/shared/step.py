@@ -1,6 +1,9 @@
-"""Input of the last steps of a merge: one subject of a batch, whose claims, records and outcomes are written."""
+"""A rule that follows from claims, and its input: one subject of a batch, with its claims, records and outcomes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from hub.reconcile.shared.republish import AuditPlace
 from hub.warehouse.batch import Accepted
@@ -29,3 +32,19 @@ class Merge:
     watched: int
     are_versions_asked: bool
     place: AuditPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What runs when claims were written, and when records were decided again without an event.
+
+    Fields:
+        about: what follows, in words.
+        after_merge: runs at the end of the merge of each subject of a batch.
+        after_redecision: runs when records of an aspect were decided again: ``tables.merged`` has their identities, and
+            the place is where share will find further keys. None: it does not depend on which claim holds a record.
+    """
+
+    about: str
+    after_merge: Callable[[Connection, Merge], None]
+    after_redecision: Callable[[Connection, AspectTables, AuditPlace], None] | None

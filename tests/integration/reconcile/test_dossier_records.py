@@ -6,17 +6,23 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import and_, insert, select
 
 from hub.codec.decode import decode
 from hub.model.entities import DOSSIER
 from hub.operate.records.dossier_now import dossier_rows
+from hub.reconcile.registry import redecide
 from hub.reconcile.rules.dossiers.links import linked_dossiers
+from hub.reconcile.shared.republish import job_place
+from hub.reconcile.shared.stage import ensure_stages
 from hub.share.compose import Composer
+from hub.warehouse.tables.core import touched
+from hub.warehouse.tables.entities import aspect_tables
 from hub.warehouse.tables.units import agency_now
 from tests.conftest import RunningEngine
 from tests.support.dossier_world import (
     RECEIVED,
+    UNIT,
     at,
     code_of,
     commit_filing,
@@ -134,6 +140,24 @@ def test_unit_change_notes_the_dossiers_whose_agency_has_a_successor(world: Worl
     assert published(world, 2)["handling_agency_now"] == "H26.17"
     noted = world.rows(f"SELECT key FROM touched WHERE entity = 'dossier' OFFSET {before}")
     assert [row.key for row in noted] == [dossier_key(1)]
+
+
+def test_units_that_are_decided_again_note_those_dossiers_too(world: World) -> None:
+    commit_progress(world, told(1, 4, "2025-06-20 08:00", processing_agency="H25.17"))
+    old = {"scheme": "GSO_2004", "unit_code": "35", "valid_from": date(2004, 7, 8), "valid_to": REFORM}
+    successor = '[{"scheme":"GSO_2025","code":"37","share":"FULL","is_default":true}]'
+    commit_unit(world, 1, old | {"agency_code": "H25", "successors": successor})
+    commit_unit(world, 2, {"scheme": "GSO_2025", "unit_code": "37", "valid_from": REFORM, "agency_code": "H42"})
+    tables = aspect_tables(UNIT)
+    identities = select(*(tables.record.c[name] for name in tables.identity))
+    with world.engine.connect() as connection:
+        ensure_stages(connection)
+        with connection.begin():
+            place = job_place(connection)
+            assert redecide(connection, tables, identities, place) == 2
+            of_job = and_(touched.c.log == place[0], touched.c.log_offset == place[1])
+            noted = connection.execute(select(touched.c.key).where(of_job, touched.c.entity == "dossier")).scalars()
+            assert list(noted) == [dossier_key(1)]
 
 
 def shown(world: World, time: str, number: int = 1) -> dict[str, Any]:

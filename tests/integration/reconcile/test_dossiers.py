@@ -14,7 +14,7 @@ from sqlalchemy import event, select, update
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag
 from hub.operate.desk.calendar import calendars_used, plan_reckoning, reckon
-from hub.reconcile.decide import redecide
+from hub.reconcile.registry import redecide
 from hub.reconcile.rules.dossiers.versions import progress_tables
 from hub.reconcile.shared.republish import job_place
 from hub.reconcile.shared.stage import ensure_stages

@@ -9,7 +9,7 @@ Therefore progress takes an advisory lock in shared mode, and filings for interl
 the second waits for the first. Progress also waits for stored filings of interlinked procedures that are being changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -113,24 +113,25 @@ def _after_filing(connection: Connection, merge: Merge) -> None:
 def _after_units(connection: Connection, merge: Merge) -> None:
     """An agency's work may have moved to another agency with its province."""
     prefixes = merge.accepted.frame["agency_code"].drop_nulls().unique().to_list()
+    _republish_carried_on(connection, prefixes, merge.place)
+
+
+def _republish_carried_on(connection: Connection, prefixes: Sequence[str], place: AuditPlace) -> None:
     if prefixes:
-        republish_keys(connection, merge.place, DOSSIER.name, dossiers_carried_on(prefixes))
+        republish_keys(connection, place, DOSSIER.name, dossiers_carried_on(prefixes))
 
 
-def reckon_again(connection: Connection, tables: AspectTables, keys: Select[tuple[object]]) -> None:
-    """Compute the deadlines of dossiers whose records were decided again without an event.
-
-    Args:
-        connection: of the transaction that decided.
-        tables: the aspect that was decided; only a dossier's has an effect.
-        keys: selects one column of dossiers' keys.
-    """
-    if tables.entity is not DOSSIER:
-        return
-    dossiers = select(keys.subquery().c[0].label("key")).distinct().cte("touched_dossiers")
-    hold(connection, Lock.DEADLINES)
-    connection.execute(deadlines_reckoned(dossiers))
-    connection.execute(deadlines_dropped(dossiers))
+def follow(connection: Connection, tables: AspectTables, place: AuditPlace) -> None:
+    """Bring deadlines and agencies in line with records that were decided again: ``tables.merged`` has their keys."""
+    if tables.entity is DOSSIER:
+        dossiers = select(tables.merged.c.key).distinct().cte("touched_dossiers")
+        hold(connection, Lock.DEADLINES)
+        connection.execute(deadlines_reckoned(dossiers))
+        connection.execute(deadlines_dropped(dossiers))
+    elif tables.entity is ADMIN_UNIT:
+        claim = tables.claim
+        said = select(claim.c.agency_code).join(tables.merged, tables.merged.c.key == claim.c.key).distinct()
+        _republish_carried_on(connection, connection.scalars(said.where(claim.c.agency_code.is_not(None))).all(), place)
 
 
 def reckon_open(connection: Connection, place: AuditPlace, most: int) -> int:
