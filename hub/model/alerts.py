@@ -118,6 +118,19 @@ RECORD_TOPIC_ANEW = Alert(
     "a topic that share writes to was deleted and created again: the portal lacks what was published before",
     "hub share status",
 )
+RECORD_TOPIC_BLOCKED = Alert(
+    "record_topic_blocked",
+    Severity.PAGE,
+    "share cannot publish to a topic: it does not exist, accepts nothing, or its records cannot be composed; the portal "
+    "does not see what changes there; all other topics go on",
+    "hub share status",
+)
+SHARE_BUG = Alert(
+    "share_bug",
+    Severity.PAGE,
+    "a bug of the hub stops share, which tries again: the portal does not see what changes",
+    "hub share status",
+)
 SHARE_WAITS = Alert(
     "share_waits",
     Severity.PAGE,

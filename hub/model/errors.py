@@ -97,6 +97,6 @@ class NotMigratedError(ConfigError):
 
 
 class NothingComposedError(RetryableError):
-    """Not a single record can be composed: the hub or the warehouse is at fault, so share waits."""
+    """Not a single record of one name can be composed: the hub or the warehouse is at fault; its topic is blocked."""
 
     code = "NOTHING_COMPOSED"

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Table, func, select
 
 from hub.share.outbox import published_entity
 from hub.topology import dead_letter_topic, record_topics, shared_topics
 from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
+from hub.warehouse.tables.share import missed_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ def read_delays(connection: Connection) -> list[Delay]:
             add(entity, count, oldest)
         if letters:
             add(names[dead_letter_topic(topic)], letters, oldest)
+    for blocked, topic, count, oldest, letters in connection.execute(_missed()).all():
+        name = names.get(blocked)
+        if name is not None and name == published_entity(topic):
+            add(name, count, oldest)
+        elif name is not None and letters and blocked == dead_letter_topic(topic):
+            add(name, letters, oldest)
     for name, count, oldest in connection.execute(_noted()):
         add(name, count, oldest)
     return [
@@ -71,27 +78,47 @@ def _behind() -> Select[Any]:
     )
 
 
-def _rows() -> ScalarSelect[int]:
-    rows = select(func.count()).where(audit.c.log == log_partition.c.id, audit.c.log_offset >= _POSITION)
-    return rows.correlate(log_partition, share_position).scalar_subquery()
+def _missed() -> Select[Any]:
+    """Select what blocked topics missed: the topic, then the columns of ``_behind``, up to share's positions."""
+    bounds = (missed_span.c.next_offset, _POSITION)
+    return (
+        select(missed_span.c.topic, log_partition.c.topic, _rows(*bounds), _oldest(*bounds), _letters(*bounds))
+        .join_from(missed_span, log_partition, log_partition.c.id == missed_span.c.log)
+        .join(share_position, share_position.c.log == missed_span.c.log, isouter=True)
+    )
 
 
-def _oldest() -> ScalarSelect[datetime]:
-    oldest = select(audit.c.recorded_at).where(audit.c.log == log_partition.c.id, audit.c.log_offset >= _POSITION)
-    return oldest.order_by(audit.c.log_offset).limit(1).correlate(log_partition, share_position).scalar_subquery()
+_Bound = ColumnElement[Any] | None
 
 
-def _letters() -> ScalarSelect[int]:
-    letters = select(func.count()).where(dead_letter.c.log == log_partition.c.id, dead_letter.c.log_offset >= _POSITION)
-    return letters.correlate(log_partition, share_position).scalar_subquery()
+def _within(table: Table, first: _Bound, end: _Bound) -> tuple[ColumnElement[bool], ...]:
+    place = table.c.log_offset
+    mine = (table.c.log == log_partition.c.id, place >= (_POSITION if first is None else first))
+    return mine if end is None else (*mine, place < end)
+
+
+def _counted(table: Table, first: _Bound, end: _Bound) -> ScalarSelect[int]:
+    counted = select(func.count()).select_from(table).where(*_within(table, first, end))
+    return counted.correlate(log_partition, share_position, missed_span).scalar_subquery()
+
+
+def _rows(first: _Bound = None, end: _Bound = None) -> ScalarSelect[int]:
+    return _counted(audit, first, end)
+
+
+def _letters(first: _Bound = None, end: _Bound = None) -> ScalarSelect[int]:
+    return _counted(dead_letter, first, end)
+
+
+def _oldest(first: _Bound = None, end: _Bound = None) -> ScalarSelect[datetime]:
+    oldest = select(audit.c.recorded_at).where(*_within(audit, first, end)).order_by(audit.c.log_offset).limit(1)
+    return oldest.correlate(log_partition, share_position, missed_span).scalar_subquery()
 
 
 def _noted() -> Select[Any]:
-    """Select the keys noted at places that share has not passed: name, count, when the oldest was noted."""
+    """Select the keys that are noted and not published yet: name, count, when the oldest was noted."""
     return (
         select(touched.c.entity, func.count(), func.min(touched.c.noted_at))
-        .join_from(touched, log_partition, log_partition.c.id == touched.c.log)
-        .join(share_position, share_position.c.log == touched.c.log, isouter=True)
-        .where(touched.c.log_offset >= _POSITION, touched.c.entity.in_(list(record_topics())))
+        .where(touched.c.entity.in_(list(record_topics())))
         .group_by(touched.c.entity)
     )

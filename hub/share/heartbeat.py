@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from hub.model.alerts import SHARE_WAITS
+from hub.model.alerts import SHARE_BUG, SHARE_WAITS
 from hub.model.errors import HubError
 from hub.model.processes import Beat, Role, hub_version
 from hub.share.delay import read_delays
@@ -76,6 +76,8 @@ class Heartbeat:
                 self._settle(connection, ended)
 
     def _settle(self, connection: Connection, ended: bool) -> None:
+        if ended:
+            clear_alert(connection, SHARE_BUG)
         if ended or not self.waiting.why:
             clear_alert(connection, SHARE_WAITS)
         elif self.waiting.seconds >= ALERT_AFTER_S and self.waiting.since is not None:

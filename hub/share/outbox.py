@@ -5,7 +5,7 @@ Within a log partition the audit log is ordered by offset and written by one wor
 misses a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -27,6 +27,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    not_,
     select,
     union_all,
 )
@@ -178,18 +179,30 @@ def entity_of(topic: str) -> Entity:
     return SUBJECTS[subject_of(topic)][0]
 
 
-def move_positions(connection: Connection, spans: Sequence[Span]) -> None:
-    """Store that some spans are published; never moves a position back. Keys noted for them are deleted."""
+def move_positions(connection: Connection, spans: Sequence[Span], blocked: Collection[str] = ()) -> None:
+    """Store that some spans are published; never moves a position back. Keys noted for them are deleted.
+
+    ``blocked``: names whose topic is blocked; their noted keys stay.
+    """
     if not spans:
         return
-    connection.execute(notes_done_with(), _parameters(spans))
+    connection.execute(notes_done_with(), _parameters(spans) | {"blocked": list(blocked)})
     connection.execute(positions_moved(), _parameters(spans))
 
 
 @cache
 def notes_done_with() -> Delete:
-    """Delete the keys noted within some spans."""
-    return delete(touched).where(_within(touched, _spans()))
+    """Delete the keys noted within some spans, except those of ``:blocked`` names."""
+    blocked = touched.c.entity == func.any(bindparam("blocked", type_=ARRAY(Text)))
+    return delete(touched).where(_within(touched, _spans()), not_(blocked))
+
+
+def drop_notes(connection: Connection, spans: Sequence[Span], names: Collection[str]) -> None:
+    """Delete the keys of some names noted within some spans: they are published."""
+    if spans:
+        noted = touched.c.entity == func.any(bindparam("names", type_=ARRAY(Text)))
+        dropping = delete(touched).where(_within(touched, _spans()), noted)
+        connection.execute(dropping, _parameters(spans) | {"names": list(names)})
 
 
 @cache

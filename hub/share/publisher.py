@@ -1,48 +1,47 @@
-"""Send records to Kafka in one transaction; a record that the broker refuses is found, and does not delay the others.
+"""Send records to Kafka in one transaction; a record or a topic that the broker refuses does not delay the others.
 
 If a transaction fails because of a record, it is rolled back. Then halves of it are sent in their own transactions
-until the failing records are found. Each key occurs once in what is sent together, so halving keeps the order.
+until the failing records are found. If it fails because of a topic, the records of all other topics are sent without
+it. Each key occurs once in what is sent together, so parts keep the order.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    IllegalOperation,
-    InvalidTimestampError,
-    KafkaConnectionError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    ProducerFenced,
-    RecordListTooLargeError,
-    UnsupportedForMessageFormatError,
-)
-from aiokafka.partitioner import murmur2
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
 
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.model.set_aside import Refusal, SetAside
 from hub.share.outgoing import Outgoing
+from hub.share.transaction import ABOUT_A_RECORD, SEND_S, broken_topics, send_all
 from hub.topology import MAX_SHARED_BYTES
 
 MOST_BYTES = MAX_SHARED_BYTES - 4_096
 """Limit for key, value and headers: Kafka's own bytes around a record must fit as well."""
 
-ABOUT_A_RECORD = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    InvalidTimestampError,
-    PolicyViolationError,
-    UnsupportedForMessageFormatError,
-    TypeError,
-    ValueError,
-    AssertionError,
-)
-"""Errors of the broker, or of the client before sending, that concern one record; all other errors concern the broker.
-"""
+CLOSE_S = 5.0
+"""Longest time to close a producer in order; then its connections are cut, and the broker ends its transaction."""
 
 Refused = list[tuple[Outgoing, Refusal]]
+
+
+@dataclass(slots=True)
+class Sent:
+    """The result of sending: refused records, and ``broken`` topics that accepted nothing, each with the reason."""
+
+    refused: Refused = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+class _TopicsError(Exception):
+    """Some topics accept nothing; ``broken``: the reason by topic."""
+
+    def __init__(self, broken: dict[str, str]) -> None:
+        super().__init__(", ".join(broken))
+        self.broken = broken
 
 
 class Publisher:
@@ -65,61 +64,64 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def publish(self, outgoing: Sequence[Outgoing]) -> Refused:
-        """Send records; return those that cannot be sent, with the reason. All others are committed on return.
+    async def publish(self, outgoing: Sequence[Outgoing]) -> Sent:
+        """Send records; return those that cannot be sent, and broken topics. All others are committed on return.
+
+        If it is cancelled, consumers see nothing of the open transaction, and the publisher can be used again.
 
         Raises:
             ConcurrentUpdateError: another instance publishes now.
             RetryableError: the broker accepts nothing now.
         """
-        refused = [(item, _too_large(item)) for item in outgoing if item.size > MOST_BYTES]
-        await self._send([item for item in outgoing if item.size <= MOST_BYTES], refused)
-        return refused
+        sent = Sent([(item, _too_large(item)) for item in outgoing if item.size > MOST_BYTES])
+        if self._producer is None:
+            await self._open()
+        await self._send([item for item in outgoing if item.size <= MOST_BYTES], sent)
+        return sent
 
-    async def _send(self, outgoing: Sequence[Outgoing], refused: Refused) -> None:
+    async def _send(self, outgoing: Sequence[Outgoing], sent: Sent) -> None:
+        outgoing = [item for item in outgoing if item.topic not in sent.broken]
         if not outgoing:
             return
         try:
             await self._send_at_once(outgoing)
+        except _TopicsError as error:
+            await self._anew()
+            sent.broken |= error.broken
+            await self._send(outgoing, sent)
         except ABOUT_A_RECORD as error:
-            # The failed record left a gap in the producer's sequence numbers: start a new producer.
-            await self._close()
-            await self._open()
+            await self._anew()
             if len(outgoing) == 1:
-                refused.append((outgoing[0], _refused_by_broker(outgoing[0], error)))
+                sent.refused.append((outgoing[0], _refused_by_broker(outgoing[0], error)))
                 return
             half = len(outgoing) // 2
-            await self._send(outgoing[:half], refused)
-            await self._send(outgoing[half:], refused)
+            await self._send(outgoing[:half], sent)
+            await self._send(outgoing[half:], sent)
+        except BaseException:
+            # Cancelled, or the broker is unreachable: closing in order would wait for the transaction, maybe for ever.
+            await self._close(in_order=False)
+            raise
 
     async def _send_at_once(self, outgoing: Sequence[Outgoing]) -> None:
         producer = self._producer
         if producer is None:
             raise RetryableError("share has no producer")
         try:
-            filled = {topic: await self._filled(producer, topic) for topic in {item.topic for item in outgoing}}
-            async with producer.transaction():
-                sent = [
-                    await producer.send(
-                        item.topic,
-                        item.value,
-                        key=item.key,
-                        partition=partition_of(item.key, filled[item.topic]),
-                        headers=list(item.headers),
-                    )
-                    for item in outgoing
-                ]
-                await asyncio.gather(*sent)
+            async with asyncio.timeout(SEND_S):
+                await producer.begin_transaction()
+            failed = await send_all(producer, outgoing, self.partitions)
+            if broken := broken_topics(failed, {item.topic for item in outgoing}):
+                raise _TopicsError(broken)
+            for error in failed.values():
+                raise error
+            async with asyncio.timeout(SEND_S):
+                await producer.commit_transaction()
         except (ProducerFenced, IllegalOperation) as error:
             raise ConcurrentUpdateError("another instance shares now") from error
         except ABOUT_A_RECORD:
             raise
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
-
-    async def _filled(self, producer: AIOKafkaProducer, topic: str) -> int:
-        there = len(await producer.partitions_for(topic))
-        return min(there, self.partitions.get(topic, there))
 
     async def _open(self) -> None:
         producer = AIOKafkaProducer(
@@ -137,15 +139,35 @@ class Publisher:
             await self._close()
             raise UnreachableError(f"no Kafka broker answers share ({type(error).__name__})") from error
 
-    async def _close(self) -> None:
+    async def _anew(self) -> None:
+        """Start a new producer: the failed record left a gap in the old one's sequence numbers."""
+        if self._producer is not None:
+            ended = self._producer._txn_manager.wait_for_transaction_end()
+            # Read a failure that is known already: asyncio logs failures that nobody reads.
+            _ = ended.done() and not ended.cancelled() and ended.exception()
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._producer.abort_transaction()
+        await self._close(in_order=False)
+        await self._open()
+
+    async def _close(self, in_order: bool = True) -> None:
+        """Close the producer; not in order, or not in time: what it has not sent is dropped."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
-
-
-def partition_of(key: bytes | None, partitions: int) -> int | None:
-    """Return the partition that Kafka's clients choose for a key; None without a key: any partition."""
-    return None if key is None else int(murmur2(key) & 0x7FFFFFFF) % partitions
+        if producer is None:
+            return
+        if in_order:
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await producer.stop()
+            except TimeoutError:
+                in_order = False
+        if not in_order:
+            # The client cannot close while it has records that can never be sent, for example to a deleted topic.
+            # The broker ends the transaction when the next producer of this name starts.
+            await producer._sender.close()
+            await producer.client.close()
+            producer._closed = True
 
 
 def _too_large(item: Outgoing) -> Refusal:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from hub.model.alerts import RECORD_TOPIC_ANEW
 from hub.model.processes import Condition, Judged, Limits, Role
+from hub.share.blocked import BlockedTopic, read_blocked
 from hub.share.delay import Delay, read_delays
 from hub.share.republish import Republication, open_requests
 from hub.share.set_aside import count_asides
@@ -23,6 +24,7 @@ class ShareReport:
         processes: the share processes that sent heartbeats, and their state.
         delays: by topic.
         set_aside: number of records, by topic.
+        blocked: topics that share cannot publish to, by topic; it goes on with all others.
         anew: topics that were recreated, and what to do.
         requests: what is to be published again.
         added: topics that have more partitions than share fills; this needs no action.
@@ -31,6 +33,7 @@ class ShareReport:
     processes: tuple[Judged, ...]
     delays: tuple[Delay, ...]
     set_aside: dict[str, int]
+    blocked: dict[str, BlockedTopic]
     anew: dict[str, str]
     requests: tuple[Republication, ...]
     added: tuple[Added, ...]
@@ -39,7 +42,7 @@ class ShareReport:
     def is_well(self) -> bool:
         """Whether a share publishes, and every record is where it should be."""
         publishes = any(one.condition is Condition.RUNS for one in self.processes)
-        return publishes and not self.set_aside and not self.anew
+        return publishes and not self.set_aside and not self.blocked and not self.anew
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -47,6 +50,10 @@ class ShareReport:
             "processes": [one.as_json() for one in self.processes],
             "topics": [asdict(one) | {"since": one.since and one.since.isoformat()} for one in self.delays],
             "set_aside": self.set_aside,
+            "blocked": [
+                asdict(one) | {"since": one.since.isoformat(), "tried_at": one.tried_at.isoformat()}
+                for one in self.blocked.values()
+            ],
             "made_anew": self.anew,
             "partitions_added": [asdict(one) for one in self.added],
             "republications": [
@@ -71,6 +78,7 @@ def read_report(connection: Connection, limits: Limits) -> ShareReport:
         tuple(one for one in read_processes(connection, limits) if one.beat.role is Role.SHARE),
         tuple(read_delays(connection)),
         count_asides(connection),
+        read_blocked(connection),
         anew,
         tuple(open_requests(connection)),
         tuple(partitions_added(connection)),

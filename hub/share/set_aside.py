@@ -1,6 +1,6 @@
 """Store durably what share set aside, with one alert per topic; close it when it is published later."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -123,9 +123,10 @@ def close_items(connection: Connection, topic: str, items: Sequence[str]) -> Non
     connection.execute(_closed(), {"topics": [topic] * len(items), "items": list(items)})
 
 
-def asides_to_try(connection: Connection, before: datetime) -> list[Aside]:
-    """Return some of the records that are set aside and were last tried before a time."""
-    found = _asides(None, False).where(set_aside.c.tried_at < before).limit(TRIED_AT_ONCE)
+def asides_to_try(connection: Connection, before: datetime, closed: Collection[str] = ()) -> list[Aside]:
+    """Return some of the records that are set aside and were last tried before a time, except of ``closed`` topics."""
+    found = _asides(None, False).where(set_aside.c.tried_at < before, set_aside.c.topic.not_in(list(closed)))
+    found = found.limit(TRIED_AT_ONCE)
     return [Aside(**row) for row in connection.execute(found).mappings()]
 
 

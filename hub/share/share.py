@@ -3,33 +3,40 @@
 One instance publishes at a time: an advisory lock in PostgreSQL chooses it. Kafka's transactional id stops an instance
 that lost the lock without noticing, so an old record can never follow a newer one. Positions move after the broker
 confirmed; a repeated step publishes the same bytes again. A record that cannot be published is set aside
-(hub.share.set_aside). If the broker or the database is unreachable, share waits.
+(hub.share.set_aside). A topic that share cannot publish to is blocked, and all others go on (hub.share.blocked). If the
+broker or the database is unreachable, share waits. After a bug share raises an alert and tries again.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from hub.log.topic_ids import TopicIds
+from hub.model.alerts import SHARE_BUG
+from hub.model.bug import Bug
 from hub.model.entities import ENTITIES
-from hub.model.errors import ConcurrentUpdateError, RetryableError
+from hub.model.errors import ConcurrentUpdateError, HubError, RetryableError
 from hub.retry import ENVIRONMENT
+from hub.share.blocked import NOT_THERE, read_blocked, settle_blocked_alerts
 from hub.share.compose import Composer
 from hub.share.composing import Composes
 from hub.share.flags import FlagComposer
 from hub.share.heartbeat import Heartbeat, other_share
 from hub.share.publisher import Publisher
 from hub.share.republish import open_requests
+from hub.share.sending import TRIAL_S, send_watched
 from hub.share.set_aside import count_asides
-from hub.share.step import KEYS_AT_ONCE, Step, clock_of, next_step, step_done
+from hub.share.step import KEYS_AT_ONCE, Step, Wanted, clock_of, next_step, step_done
 from hub.share.topics import Added, compare_topics, partitions_added, partitions_kept
 from hub.topology import FLAG_RECORDS, shared_topics
 from hub.waiting import Waiting
+from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
 from hub.warehouse.locks import Lock, try_hold_for_session
 
@@ -48,6 +55,12 @@ _LOOK_EVERY_S = 5.0
 """How often share reads its topics' ids and looks for requests."""
 
 
+class ShareBugError(HubError):
+    """A bug ended ``hub share --once``; the message has the lines of code, and no value."""
+
+    code = "SHARE_BUG"
+
+
 class Share:
     """Runs until it is cancelled or, with ``once``, until nothing is left to publish."""
 
@@ -56,13 +69,15 @@ class Share:
         self._bootstrap = bootstrap
         self._composers: dict[str, Composes] = {FLAG_RECORDS: FlagComposer(secret)}
         self._composers |= {entity.name: Composer(entity, secret) for entity in ENTITIES if entity.record_topic}
-        self._missing: frozenset[str] = frozenset()
-        self._any_request = False
+        self._any_aside = False
         self._added: tuple[Added, ...] = ()
+        self._is_bug_open = True
         self._steps = 0
         self.waiting = Waiting()
         self._heartbeat = Heartbeat(engine, self.waiting)
         self.published = 0
+        self.blocked: frozenset[str] = frozenset()
+        """Topics that share cannot publish to now."""
 
     async def run(self, once: bool = False) -> None:
         """Publish what is there and what comes; with ``once``, return when nothing is left.
@@ -88,7 +103,7 @@ class Share:
                 with attempt:
                     before = self._steps
                     try:
-                        await self._session(once)
+                        await self._session_without_bugs(once)
                     except RetryableError as error:
                         if self._steps == before:
                             raise
@@ -98,6 +113,32 @@ class Share:
             _log.warning("%s; starting over", error)
             return False
         return True
+
+    async def _session_without_bugs(self, once: bool) -> None:
+        """Run a session; turn a bug into an alert and an error that is retried.
+
+        Raises:
+            ShareBugError: a bug, with ``once``.
+        """
+        try:
+            await self._session(once)
+        except HubError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever ends a session must not end share
+            bug = Bug.of(error)
+            _log.error("a bug of the hub: %s", bug)
+            await self._in_thread(self._tell_bug, bug)
+            if once:
+                raise ShareBugError(f"a bug of the hub: {bug}") from None
+            raise RetryableError(f"a bug of the hub: {bug.title}") from None
+
+    def _tell_bug(self, bug: Bug) -> None:
+        self._is_bug_open = True
+        try:
+            with translated_errors("noting a bug"), self._engine.begin() as connection:
+                raise_alert(connection, SHARE_BUG, "hub", f"{bug.kind}; at {' < '.join(bug.places)}")
+        except (HubError, DBAPIError) as error:
+            _log.warning("the alert %s is not noted: %s", SHARE_BUG.name, Bug.of(error).title)
 
     async def _session(self, once: bool) -> None:
         """Hold the lock and one producer for as long as both live."""
@@ -114,59 +155,83 @@ class Share:
 
     async def _follow(self, connection: Connection, publisher: Publisher, ids: TopicIds, once: bool) -> None:
         idle_s, looked_at = FIRST_IDLE_S, -_LOOK_EVERY_S
-        try_again: datetime | None
-        try_again, any_aside = await self._in_thread(self._begun, connection)
+        wanted = await self._in_thread(self._begun, connection)
         while True:
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
-                publisher.partitions = await self._in_thread(self._look, connection, ids)
+                wanted, publisher.partitions = await self._in_thread(self._look, connection, ids, wanted)
                 looked_at = time.monotonic()
-            step = await self._in_thread(self._next, connection, try_again)
+            step = await self._in_thread(self._next, connection, wanted)
             if not step.tried_again:
-                try_again = None
+                wanted = replace(wanted, try_again_before=None)
             if step.is_empty:
-                self._turned()
+                await self._turned(connection)
                 if once:
-                    await self._in_thread(self._look, connection, ids)
+                    await self._in_thread(self._look, connection, ids, wanted)
                     return
                 await asyncio.sleep(idle_s)
                 idle_s = min(2 * idle_s, MOST_IDLE_S)
                 continue
             idle_s = FIRST_IDLE_S
-            await self._in_thread(self._check_topics, ids, step)
-            step.refused += await publisher.publish(step.outgoing)
-            any_aside = await self._in_thread(self._done, connection, step, any_aside)
-            self._turned()
+            await self._send(publisher, ids, step)
+            await self._in_thread(self._done, connection, step)
+            await self._turned(connection)
             if step.page is not None and step.page.is_last:
                 looked_at = -_LOOK_EVERY_S
             if len(step.outgoing) < KEYS_AT_ONCE:
                 await asyncio.sleep(_REST_S)
 
-    def _begun(self, connection: Connection) -> tuple[datetime, bool]:
+    async def _send(self, publisher: Publisher, ids: TopicIds, step: Step) -> None:
+        """Send a step's records, then each trial; remove from the step what a topic did not accept."""
+        if step.outgoing:
+            sent = await send_watched(publisher, ids, step.outgoing)
+            step.refused += sent.refused
+            for topic, why in sent.broken.items():
+                step.block(topic, why, is_tried=why != NOT_THERE)
+        for trial in list(step.trials):
+            sent = await send_watched(publisher, ids, trial.outgoing, TRIAL_S)
+            trial.refused += sent.refused
+            for topic, why in sent.broken.items():
+                step.block(topic, why, is_tried=why != NOT_THERE)
+
+    def _begun(self, connection: Connection) -> Wanted:
         with translated_errors("beginning to share"), connection.begin():
-            return clock_of(connection), bool(count_asides(connection))
+            now = clock_of(connection)
+            self._any_aside = bool(count_asides(connection))
+            self._note_blocked(read_blocked(connection))
+            return Wanted(now, try_again_before=now)
 
-    def _next(self, connection: Connection, try_again_before: datetime | None) -> Step:
+    def _next(self, connection: Connection, wanted: Wanted) -> Step:
         with translated_errors("following the audit log"), connection.begin():
-            return next_step(connection, self._composers, try_again_before, self._any_request)
+            return next_step(connection, self._composers, wanted)
 
-    def _done(self, connection: Connection, step: Step, any_aside: bool) -> bool:
+    def _done(self, connection: Connection, step: Step) -> None:
         with translated_errors("moving share's positions"), connection.begin():
-            any_aside = step_done(connection, step, any_aside)
-        unsent = {(item.topic, item.item) for item, _ in step.refused}
-        self.published += sum((item.topic, item.item) not in unsent for item in step.outgoing)
+            self._any_aside, blocked = step_done(connection, step, self._any_aside, bool(self.blocked))
+        unsent = {(item.topic, item.item) for item, _ in step.all_refused()}
+        self.published += sum((item.topic, item.item) not in unsent for item in step.sent())
         self._steps += 1
-        return any_aside
+        self._note_blocked(blocked)
 
-    def _look(self, connection: Connection, ids: TopicIds) -> dict[str, int]:
-        """Compare the topics with the known ones; look for requests; return the partitions to fill by topic."""
-        wanted = shared_topics().values()
-        found = ids.describe(list(wanted))
-        self._missing = frozenset(wanted) - set(found)
+    def _note_blocked(self, blocked: Collection[str]) -> None:
+        for topic in self.blocked - set(blocked):
+            _log.warning("%s is no longer blocked: all that it missed is published", topic)
+        for topic in set(blocked) - self.blocked:
+            _log.warning("%s is blocked; all other topics go on; `hub share status` says why", topic)
+        self.blocked = frozenset(blocked)
+        self._heartbeat.doing = f"publishes; blocked: {', '.join(sorted(blocked))}" if blocked else "publishes"
+
+    def _look(self, connection: Connection, ids: TopicIds, wanted: Wanted) -> tuple[Wanted, dict[str, int]]:
+        """Compare the topics with the known ones; look for requests; return the partitions to fill by topic, too."""
+        topics = shared_topics().values()
+        found = ids.describe(list(topics))
         with translated_errors("looking at share's topics"), connection.begin():
             compare_topics(connection, found)
             self._tell_added(partitions_added(connection))
-            self._any_request = bool(open_requests(connection))
-            return partitions_kept(connection, found)
+            if self.blocked:
+                settle_blocked_alerts(connection)
+            any_request = bool(open_requests(connection))
+            kept = partitions_kept(connection, found)
+        return replace(wanted, missing=frozenset(topics) - set(found), any_request=any_request), kept
 
     def _tell_added(self, added: Sequence[Added]) -> None:
         """Log once for each topic that partitions were added to it."""
@@ -174,15 +239,6 @@ class Share:
             if one not in self._added:
                 _log.warning("%s", one)
         self._added = tuple(added)
-
-    def _check_topics(self, ids: TopicIds, step: Step) -> None:
-        """Refuse to send to a topic that does not exist: the producer would wait for it silently."""
-        missing = {item.topic for item in step.outgoing} & self._missing
-        if missing:
-            missing -= set(ids.read(list(missing)))
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise RetryableError(f"not on Kafka: {names}; `hub topics ensure --execute` makes what is missing")
 
     async def _take_turn(self, connection: Connection) -> None:
         """Wait for the lock, cancellably: ask repeatedly. The lock lives as long as the connection."""
@@ -199,10 +255,17 @@ class Share:
             other = other_share(connection, self._heartbeat.name)
         return f"another instance shares ({other or 'not heard of yet'}); this one takes over when it ends"
 
-    def _turned(self) -> None:
+    async def _turned(self, connection: Connection) -> None:
         """Note that share did something, or found nothing to do."""
         self.waiting.goes_on()
         self._heartbeat.turned()
+        if self._is_bug_open:
+            await self._in_thread(self._bug_is_over, connection)
+
+    def _bug_is_over(self, connection: Connection) -> None:
+        with translated_errors("noting that a bug is over"), connection.begin():
+            clear_alert(connection, SHARE_BUG)
+        self._is_bug_open = False
 
     def _is_lock_taken(self, connection: Connection) -> bool:
         with translated_errors("waiting for the turn to share"):

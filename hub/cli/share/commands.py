@@ -43,7 +43,8 @@ def share(
 
     A second instance waits until the first one ends. If the tables do not exist yet, or a broker or the database is
     unreachable, share waits; the log and `hub share status` show what it waits for, and since when. A record that
-    cannot be published is set aside (`hub share set-aside`), and all others continue.
+    cannot be published is set aside (`hub share set-aside`). A topic that does not exist or accepts nothing is blocked
+    (`hub share status`). All others continue. With --once the exit code is 1 when a topic is blocked.
 
     **Examples**
 
@@ -65,7 +66,11 @@ def share(
     give_way()
     asyncio.run(sharing.run(once))
     if as_json:
-        say_json({"published": sharing.published})
+        say_json({"published": sharing.published, "blocked": sorted(sharing.blocked)})
+    for topic in sorted(sharing.blocked):
+        say(f"{topic} is blocked: `hub share status` says why; all other topics have what there is", error=True)
+    if sharing.blocked:
+        raise typer.Exit(1)
 
 
 def _with_tables(settings: Settings, places: Endpoints, once: bool) -> None:

@@ -10,6 +10,7 @@ from hub.cli.ledger.view import duration
 from hub.cli.shared.screen import plain, styled
 from hub.model.processes import Condition
 from hub.operate.share_republish import RepublishPlan
+from hub.share.blocked import words_of
 from hub.share.delay import Delay
 from hub.share.report import ShareReport
 from hub.share.set_aside import Aside
@@ -41,7 +42,9 @@ def told(report: ShareReport) -> Iterator[RenderableType]:
 
 
 def troubles(report: ShareReport) -> Iterator[RenderableType]:
-    """Yield what an operator must know: topics that were created again, records set aside."""
+    """Yield what an operator must know: topics that are blocked or were created again, records set aside."""
+    for blocked in report.blocked.values():
+        yield styled("[red]{}[/red] is {}", blocked.topic, words_of(blocked))
     for topic, detail in report.anew.items():
         yield styled("[red]{}[/red]: {}", topic, detail)
     for topic, count in report.set_aside.items():

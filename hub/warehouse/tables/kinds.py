@@ -69,6 +69,8 @@ _EVIDENCE = frozenset(
         "log_partition",
         "share_position",
         "set_aside",
+        "blocked_topic",
+        "missed_span",
         "share_topic",
         "republication",
         "batch",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Identity,
     Integer,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -54,6 +55,27 @@ share_topic = Table(
 ``partitions``: the number that share fills, which the topic had when it was first filled. ``partitions_there``: the
 number that it has now. Both are null until share looks.
 """
+
+blocked_topic = Table(
+    "blocked_topic",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("since", utc_time, nullable=False, server_default=func.now()),
+    Column("tried_at", utc_time, nullable=False, server_default=func.now()),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+)
+"""Topics that share cannot publish to now; it goes on with all others. ``tries`` is 0 if the topic does not exist."""
+
+missed_span = Table(
+    "missed_span",
+    metadata,
+    Column("topic", Text, nullable=False),
+    Column("log", SmallInteger, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    PrimaryKeyConstraint("topic", "log"),
+)
+"""The offset of a log partition from which on a blocked topic is behind, up to ``share_position``."""
 
 republication = Table(
     "republication",

@@ -17,7 +17,7 @@ from hub.model.errors import ConfigError
 from hub.operate.actions import Action
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.operate.share_republish import ask_again, plan_again
-from hub.share.share import Share
+from hub.share.share import Share, ShareBugError
 from hub.share.tail import tail
 from hub.topology import dead_letter_topic, record_topic, topics
 from hub.warehouse.batch import Accepted
@@ -132,7 +132,7 @@ async def test_what_is_cut_off_goes_on_where_it_was(
     first = sharing(world, engine)
     done = first._done
     monkeypatch.setattr(first, "_done", lambda *arguments: _until(first, done, *arguments))
-    with pytest.raises(_CutOffError):
+    with pytest.raises(ShareBugError, match="_CutOffError"):
         await asyncio.wait_for(first.run(once=True), LIMIT_S)
     assert first.published == 4
     again = await asyncio.to_thread(plan_again, world.engine, engine.bootstrap, "citizen")

@@ -136,8 +136,9 @@ async def test_record_of_just_the_limit_is_taken_and_one_of_a_byte_more_is_not(e
     limits = [sized(MOST_BYTES, "at the limit"), sized(MOST_BYTES + 1, "above it"), sized(MOST_BYTES - 1, "below it")]
     assert [one.size - MOST_BYTES for one in limits] == [0, 1, -1]
     async with Publisher(engine.bootstrap, "test.limits") as publisher:
-        refused = await publisher.publish([*limits, sized(100, "small")])
-    assert [(item.item, why.reason.value) for item, why in refused] == [("above it", "TOO_LARGE")]
+        sent = await publisher.publish([*limits, sized(100, "small")])
+    assert sent.broken == {}
+    assert [(item.item, why.reason.value) for item, why in sent.refused] == [("above it", "TOO_LARGE")]
 
 
 def test_record_that_the_broker_refuses_is_set_aside_and_all_others_are_published(

@@ -115,20 +115,16 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def test_topic_that_is_not_there_is_named_with_since_when(world: World, engine: RunningEngine) -> None:
-    def wanted() -> bool:
-        return any(RECORDS in (one.beat.waits_for or "") for one in report(world).processes)
-
     client = KafkaAdminClient(bootstrap_servers=engine.bootstrap)
     client.delete_topics([RECORDS])
     try:
         await asyncio.to_thread(say, world, 1)
         async with running(world, engine) as share:
-            await until(wanted)
+            await until(lambda: bool(report(world).blocked and report(world).processes))
             found = report(world)
             (one,) = found.processes
-            assert one.condition is Condition.WAITS
-            assert "hub topics ensure --execute" in str(one.beat.waits_for)
-            assert one.beat.waits_since is not None
+            assert one.condition is Condition.RUNS
+            assert "hub topics ensure --execute" in found.blocked[RECORDS].why
             assert not found.is_well
             await asyncio.to_thread(_make_topics, engine)
             await until(lambda: share.published == 1)
