@@ -26,6 +26,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from hub.intake.broker_talk import GROUP_COMMIT_EVERY_S, WATCH_EVERY_S, GroupOffsets, look_for_broker
 from hub.intake.bugs import is_bug, ranges_of, ranges_polled
+from hub.intake.chore_runs import ChoreNotes, run_chore
 from hub.intake.flow import Flow, Prepared
 from hub.intake.guard import Guard
 from hub.intake.lanes import Lanes, Records, SizedLane
@@ -38,7 +39,6 @@ from hub.intake.release import Release, release_loop
 from hub.intake.standing import RESUME_LOOK_S, Standing
 from hub.intake.status import Errand, IntakeStatus
 from hub.intake.storms import NoStops, Storms
-from hub.intake.turns import ChoreNotes, take_turns
 from hub.intake.warehouse_port import Store
 from hub.log.stream import LogConsumer
 from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, PoisonError
@@ -98,16 +98,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     def _chores(self, consumer: LogConsumer) -> Iterator[Coroutine[object, object, None]]:
         """Yield the loops that run next to the batches. A bug in one of them does not end the worker."""
         notes, new = self._store.chores, self._new_generation
-        yield take_turns("group offsets", GROUP_COMMIT_EVERY_S, lambda: self._group_offsets.tell(consumer), notes)
-        yield take_turns("look for the broker", WATCH_EVERY_S, lambda: look_for_broker(consumer, self._patience), notes)
-        yield take_turns(
+        yield run_chore("group offsets", GROUP_COMMIT_EVERY_S, lambda: self._group_offsets.tell(consumer), notes)
+        yield run_chore("look for the broker", WATCH_EVERY_S, lambda: look_for_broker(consumer, self._patience), notes)
+        yield run_chore(
             "look for resumed partitions",
             RESUME_LOOK_S,
             lambda: self._standing.look_for_resumed(lambda: not self._unplaced, new),
             notes,
         )
-        yield take_turns(
-            "look for topics made anew",
+        yield run_chore(
+            "look for recreated topics",
             LOOK_EVERY_S,
             lambda: self._placer.look_for_other_logs(self._flowing, new),
             notes,

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hub.intake.bugs import is_bug
+from hub.intake.chore_runs import ChoreNotes, ChoreRuns
 from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.status import Errand
-from hub.intake.turns import ChoreNotes, Turns
 from hub.model.bug import Bug
 from hub.model.errors import ConcurrentUpdateError, PoisonError, RetryableError
 from hub.reconcile.parking.releasing import Releasable
@@ -69,10 +69,10 @@ async def release_loop(
         patience: shows that the sweep waits for a server.
         notes: where a bug of the sweep itself is recorded.
     """
-    turns, sweep = Turns("parked records", notes), _Sweep(release, preparer, threads)
+    runs, sweep = ChoreRuns("parked records", notes), _Sweep(release, preparer, threads)
     while True:
         began = time.monotonic()
-        again_s = await turns.take(lambda: _in_peace(sweep, patience))
+        again_s = await runs.attempt(lambda: _in_peace(sweep, patience))
         if again_s is None and sweep.has_released:
             continue
         await asyncio.sleep(again_s or max(SWEEP_EVERY_S, SWEEP_SHARE * (time.monotonic() - began)))

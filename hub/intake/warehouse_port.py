@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hub.intake.bugs import BugNotes, NoNotes
+from hub.intake.chore_runs import ChoreNotes, NoChoreNotes
 from hub.intake.placing import ReadPositions
-from hub.intake.turns import ChoreNotes, NoChoreNotes
 from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch
 

@@ -121,8 +121,8 @@ RECORD_TOPIC_ANEW = Alert(
 RECORD_TOPIC_BLOCKED = Alert(
     "record_topic_blocked",
     Severity.PAGE,
-    "share cannot publish to a topic: it does not exist, accepts nothing, or its records cannot be composed; the portal "
-    "does not see what changes there; all other topics go on",
+    "share cannot publish to a topic: it does not exist, accepts nothing, or its records cannot be composed; the "
+    "portal does not see what changes there; all other topics go on",
     "hub share status",
 )
 SHARE_BUG = Alert(

@@ -28,9 +28,9 @@ from hub.share.compose import Composer
 from hub.share.composing import Composes
 from hub.share.flags import FlagComposer
 from hub.share.heartbeat import Heartbeat, other_share
-from hub.share.publisher import Publisher
 from hub.share.republish import open_requests
-from hub.share.sending import TRIAL_S, send_watched
+from hub.share.send.publisher import Publisher
+from hub.share.send.watched import TRIAL_S, send_watched
 from hub.share.set_aside import count_asides
 from hub.share.step import KEYS_AT_ONCE, Step, Wanted, clock_of, next_step, step_done
 from hub.share.topics import Added, compare_topics, partitions_added, partitions_kept

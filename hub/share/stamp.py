@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from hub.reconcile.shared.republish import AuditPlace
 from hub.share.groups import groups_of
 from hub.share.outbox import Changes, Span
-from hub.share.outgoing import Headers
+from hub.share.send.outgoing import Headers
 from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
 
 

@@ -19,7 +19,7 @@ class ChoreStore:
     def fails(self, chore: str, failure: Any) -> None:
         """Open the chore's alert, or record that it failed again; raises RetryableError.
 
-        ``failure``: its text names the bug and since when it occurs, and holds no values (hub.intake.turns.Failure).
+        ``failure``: a hub.intake.chore_runs.Failure; its text names the bug and since when it occurs, without values.
         """
         with translated_errors("noting a chore that fails"), self._engine.begin() as connection:
             raise_alert(connection, CHORE_FAILS, self._place(chore), str(failure))

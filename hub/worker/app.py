@@ -16,9 +16,9 @@ import faust
 from faust.web import Request, View
 from mode import Service
 
+from hub.intake.chore_runs import run_chore
 from hub.intake.intake import Intake
 from hub.intake.log import HEARTBEATS_PER_SESSION
-from hub.intake.turns import take_turns
 from hub.model.errors import RetryableError
 from hub.topology import WORKER_APP
 from hub.warehouse.alerts import Raised, alert_as_json
@@ -107,7 +107,7 @@ def _add_services(
 
         @Service.task
         async def announce(self) -> None:
-            await take_turns("activity of sources", ANNOUNCE_EVERY_S, activity.send, notes)
+            await run_chore("activity of sources", ANNOUNCE_EVERY_S, activity.send, notes)
 
         @Service.task
         async def do_chores(self) -> None:

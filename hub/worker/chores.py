@@ -2,8 +2,8 @@
 
 A chore runs in a thread, one run at a time. While the worker is under load, for example after an outage, a chore waits,
 up to its limit; it runs later, so nothing is lost. If a server is unreachable, the chore runs again at its next
-interval. Any other error is a bug: it is reported, and the chore is tried again later (hub.intake.turns). The worker
-and its other chores continue.
+interval. Any other error is a bug: it is reported, and the chore is tried again later (hub.intake.chore_runs). The
+worker and its other chores continue.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hub.intake.turns import ChoreNotes, NoChoreNotes, Turns
+from hub.intake.chore_runs import ChoreNotes, ChoreRuns, NoChoreNotes
 from hub.model.errors import RetryableError
 
 _log = logging.getLogger(__name__)
@@ -51,14 +51,14 @@ async def run_chores(
 
 
 async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[], bool], notes: ChoreNotes) -> None:
-    turns, waits = Turns(chore.name, notes), _Waits(chore)
+    runs, waits = ChoreRuns(chore.name, notes), _Waits(chore)
     pause_s = chore.every_s
     while True:
         await asyncio.sleep(pause_s)
         latest = time.monotonic() + chore.yields_s
         while is_pressed() and time.monotonic() < latest:
             await asyncio.sleep(LOOK_EVERY_S)
-        pause_s = await turns.take(lambda: waits.do(threads)) or chore.every_s
+        pause_s = await runs.attempt(lambda: waits.do(threads)) or chore.every_s
 
 
 @dataclass(slots=True)

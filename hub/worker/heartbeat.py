@@ -22,9 +22,9 @@ from typing import Any
 import faust
 from sqlalchemy import Engine
 
+from hub.intake.chore_runs import ChoreNotes, ChoreRuns
 from hub.intake.patience import Patience
 from hub.intake.status import Errand, IntakeStatus
-from hub.intake.turns import ChoreNotes, Turns
 from hub.model.bug import Bug
 from hub.model.errors import HubError, RetryableError
 from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
@@ -71,14 +71,14 @@ class Heartbeat:
 
     async def run(self, notes: ChoreNotes) -> None:
         """Write heartbeats until cancelled, then record that the worker ended; ``notes``: where a bug is recorded."""
-        patience, turns = Patience(self.status), Turns("heartbeat", notes, MOST_BUG_S)
+        patience, runs = Patience(self.status), ChoreRuns("heartbeat", notes, MOST_BUG_S)
         with ThreadPoolExecutor(1, "heartbeat") as thread:
             try:
-                await self._beat_for_ever(thread, patience, turns)
+                await self._beat_for_ever(thread, patience, runs)
             finally:
                 await _in_time(asyncio.get_running_loop().run_in_executor(thread, self._say_ended))
 
-    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience, turns: Turns) -> None:
+    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience, runs: ChoreRuns) -> None:
         under_way: asyncio.Future[None] | None = None
         while True:
             under_way = under_way or asyncio.get_running_loop().run_in_executor(thread, self.beat)
@@ -87,7 +87,7 @@ class Heartbeat:
                 patience.waits(Errand.DATABASE, f"PostgreSQL does not answer within {ANSWER_S:g} s")
                 continue
             finished, under_way = under_way, None
-            again_s = await turns.take(partial(self._heed, finished, patience))
+            again_s = await runs.attempt(partial(self._heed, finished, patience))
             await asyncio.sleep(again_s or BEAT_EVERY_S)
 
     async def _heed(self, finished: asyncio.Future[None], patience: Patience) -> None:

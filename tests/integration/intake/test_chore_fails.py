@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from hub.config import Settings
-from hub.intake import turns
+from hub.intake import chore_runs
+from hub.intake.chore_runs import Failure
 from hub.intake.status import IntakeStatus
-from hub.intake.turns import Failure
 from hub.model.alerts import CHORE_FAILS
 from hub.model.bug import Bug
 from hub.model.processes import Beat, Limits, Role
@@ -41,7 +41,7 @@ class InjectedError(Exception):
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again soon."""
-    monkeypatch.setattr(turns, "FIRST_S", 0.02)
+    monkeypatch.setattr(chore_runs, "FIRST_S", 0.02)
 
 
 def found(engine: Engine) -> list[Raised]:
@@ -166,7 +166,7 @@ def test_bug_in_what_the_intake_does_beside_batches_is_told_and_batches_flow(
         "group offsets": "hub.intake.broker_talk.GroupOffsets.tell",
         "look for the broker": "hub.intake.intake.look_for_broker",
         "look for resumed partitions": "hub.intake.standing.Standing.look_for_resumed",
-        "look for topics made anew": "hub.intake.placing.Placer.look_for_other_logs",
+        "look for recreated topics": "hub.intake.placing.Placer.look_for_other_logs",
         "parked records": "hub.intake.release._Sweep.once",
     }
     for place in broken.values():

@@ -23,11 +23,12 @@ from hub.model.processes import Limits
 from hub.operate.actions import Action
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.operate.share_republish import ask_again, plan_again
-from hub.share import blocked, sending, step
+from hub.share import blocked, step
 from hub.share import share as share_module
 from hub.share.compose import Composer
 from hub.share.composing import compose_each
 from hub.share.report import ShareReport, read_report
+from hub.share.send import watched
 from hub.share.share import Share, ShareBugError
 from hub.share.tail import tail
 from hub.topology import dead_letter_topic, record_topic, topics
@@ -69,7 +70,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look and try again soon."""
     monkeypatch.setattr(share_module, "_LOOK_EVERY_S", 0.2)
-    monkeypatch.setattr(sending, "LOOK_EVERY_S", 0.5)
+    monkeypatch.setattr(watched, "LOOK_EVERY_S", 0.5)
     monkeypatch.setattr(blocked, "FIRST_S", 0.1)
     monkeypatch.setattr(blocked, "MOST_S", 0.5)
 
@@ -258,7 +259,7 @@ async def test_share_that_waits_for_a_topic_that_has_gone_ends_when_it_is_told_t
     world: World, engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(share_module, "_LOOK_EVERY_S", 1_000.0)
-    monkeypatch.setattr(sending, "LOOK_EVERY_S", 1_000.0)
+    monkeypatch.setattr(watched, "LOOK_EVERY_S", 1_000.0)
     people, _ = mixed(world)
     async with running(world, engine):
         await until(lambda: len(keys_on(engine, CITIZENS, people)) == 2)

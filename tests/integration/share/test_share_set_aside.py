@@ -14,8 +14,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from hub.model.entities import CITIZEN
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.share.compose import Composer
-from hub.share.outgoing import Outgoing
-from hub.share.publisher import MOST_BYTES, Publisher
+from hub.share.send.outgoing import Outgoing
+from hub.share.send.publisher import MOST_BYTES, Publisher
 from hub.share.share import Share
 from hub.share.tail import PortalRecord, tail
 from hub.topology import MAX_SHARED_BYTES, dead_letter_topic, event_topic, record_topic, topics

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from hub.config import Settings
 from hub.embedded.locate import Endpoints
-from hub.intake.turns import Failure
+from hub.intake.chore_runs import Failure
 from hub.model.errors import ConfigError, RetryableError
 from hub.operate.evidence.keeper import EvidenceGate
 from hub.worker.chores import Chore, run_chores
@@ -90,7 +90,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     loop = SimpleNamespace(sleep=made.sleep, TaskGroup=asyncio.TaskGroup, get_running_loop=asyncio.get_running_loop)
     monkeypatch.setattr("hub.worker.chores.asyncio", loop)
     monkeypatch.setattr("hub.worker.chores.time", made)
-    monkeypatch.setattr("hub.intake.turns.time", made)
+    monkeypatch.setattr("hub.intake.chore_runs.time", made)
     return made
 
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from hub.intake import release as module
+from hub.intake.chore_runs import NoChoreNotes
 from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.release import Release, release_loop
 from hub.intake.status import IntakeStatus
-from hub.intake.turns import NoChoreNotes
 from hub.model.errors import PoisonError
 from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch

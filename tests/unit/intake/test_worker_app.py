@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from hub.intake.chore_runs import NoChoreNotes
 from hub.intake.intake import Intake
 from hub.intake.status import Errand, IntakeStatus, Waiting
-from hub.intake.turns import NoChoreNotes
 from hub.worker.app import AppOptions, build_app, health
 
 

@@ -10,7 +10,7 @@ from hub.codec.fields import FieldKind
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import ENTITIES
 from hub.model.texts.letters import compose_all, composed, folded_letters, same_letters
-from hub.share.publisher import MOST_BYTES
+from hub.share.send.publisher import MOST_BYTES
 from hub.topology import MAX_RECORD_BYTES
 from tests.support.whole_world import SECRET, whole_event
 

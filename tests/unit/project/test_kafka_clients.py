@@ -11,7 +11,7 @@ HOMES = {
     "KafkaAdminClient": {"hub/log/clients.py"},
     "LogConsumer": {"hub/log/stream.py"},
     "AIOKafkaConsumer": set(),
-    "AIOKafkaProducer": {"hub/share/publisher.py", "connectors/running/publisher.py"},
+    "AIOKafkaProducer": {"hub/share/send/publisher.py", "connectors/running/publisher.py"},
 }
 
 

@@ -15,8 +15,8 @@ from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, 
 
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.model.set_aside import Refusal, SetAside
-from hub.share.outgoing import Outgoing
-from hub.share.transaction import ABOUT_A_RECORD, SEND_S, broken_topics, send_all
+from hub.share.send.outgoing import Outgoing
+from hub.share.send.transaction import ABOUT_A_RECORD, SEND_S, broken_topics, send_all
 from hub.topology import MAX_SHARED_BYTES
 
 MOST_BYTES = MAX_SHARED_BYTES - 4_096

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from hub.log.topic_ids import TopicIds
 from hub.share.blocked import NOT_THERE
-from hub.share.outgoing import Outgoing
-from hub.share.publisher import Publisher, Sent
+from hub.share.send.outgoing import Outgoing
+from hub.share.send.publisher import Publisher, Sent
 
 LOOK_EVERY_S = 5.0
 """How often to look at the topics while sending."""

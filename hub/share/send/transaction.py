@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
-from hub.share.outgoing import Outgoing
+from hub.share.send.outgoing import Outgoing
 
 SEND_S = 60.0
 """Longest time to send; the Kafka client itself would wait for ever."""

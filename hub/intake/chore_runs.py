@@ -59,7 +59,7 @@ class NoChoreNotes:
         """Store nothing."""
 
 
-class Turns:
+class ChoreRuns:
     """Runs one chore repeatedly. Used from the event loop."""
 
     def __init__(self, chore: str, notes: ChoreNotes, most_s: float = MOST_S) -> None:
@@ -70,7 +70,7 @@ class Turns:
         self._failure: Failure | None = None
         self._began = 0.0
 
-    async def take(self, call: Callable[[], Awaitable[object]]) -> float | None:
+    async def attempt(self, call: Callable[[], Awaitable[object]]) -> float | None:
         """Run the chore once; return the seconds until a retry if a bug failed it, None if it succeeded.
 
         The call must handle errors of unreachable servers. Cancellation passes through.
@@ -114,10 +114,10 @@ class Turns:
             _log.error("the state of the chore '%s' cannot be stored: %s", self._chore, Bug.of(error).title)
 
 
-async def take_turns(chore: str, every_s: float, call: Callable[[], Awaitable[object]], notes: ChoreNotes) -> None:
+async def run_chore(chore: str, every_s: float, call: Callable[[], Awaitable[object]], notes: ChoreNotes) -> None:
     """Run a chore until cancelled: pause, run, repeat; pause longer after a bug."""
-    turns = Turns(chore, notes)
+    runs = ChoreRuns(chore, notes)
     pause_s = every_s
     while True:
         await asyncio.sleep(pause_s)
-        pause_s = await turns.take(call) or every_s
+        pause_s = await runs.attempt(call) or every_s

@@ -1,0 +1,1 @@
+"""Send records to Kafka: one transaction, what the broker refused, topics that are deleted meanwhile."""
