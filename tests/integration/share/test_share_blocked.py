@@ -340,6 +340,9 @@ async def test_what_a_topic_missed_is_published_in_parts_beside_what_is_new(
     await asyncio.to_thread(set_access, engine, True)
     people: list[UUID] = []
     async with running(world, engine) as share:
+        while not report(world).blocked:
+            people += await asyncio.to_thread(say, world, 1)
+            await until(lambda: positions(world) == [(0,)])
         for _ in range(6):
             people += await asyncio.to_thread(say, world, 3)
             await until(lambda: positions(world) == [(0,)])
