@@ -98,4 +98,4 @@ def ended(bug: Bug, ranges: Collection[Range], ends: int) -> WorkerBugError:
     """Return the error that ends the worker."""
     places = ", ".join(f"{one.place}@{one.first_offset}" for one in ranges)
     what_next = "the next worker tries it again" if ends < ENDS else "the next worker tries it piece by piece"
-    return WorkerBugError(f"{bug}\n{places}: end {ends} of a worker at this batch; {what_next}")
+    return WorkerBugError(f"{bug}\n{places}: workers ended by this batch: {ends}; {what_next}")

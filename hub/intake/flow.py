@@ -1,6 +1,6 @@
-"""Batches on their way into the database: one thread prepares them ahead, each lane commits its own in their order.
+"""Batches on their way into the database: one thread prepares them ahead; each lane commits its own, in order.
 
-The worker's intake and a replay read in different ways. What they read goes the same way from there.
+The worker's intake and a replay read in different ways. From there on, their batches take the same path.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ _Lane = TypeVar("_Lane", bound=Lane)
 
 
 class Flow(Generic[_Lane]):
-    """Runs what reads beside what commits; the first error of any of them ends all."""
+    """Runs a reader and the lanes that commit at the same time; the first error of any of them ends all."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Flow(Generic[_Lane]):
         self._decode_thread = ThreadPoolExecutor(1, "decode")
 
     async def run(self, reading: Coroutine[Any, Any, None], beside: Iterable[Coroutine[Any, Any, None]] = ()) -> None:
-        """Run until ``reading`` ends and all that it queued is committed; then end the loops ``beside`` it."""
+        """Run until ``reading`` ends and everything that it queued is committed; then end the loops in ``beside``."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 loops = [tasks.create_task(loop) for loop in (*map(self._commit_loop, self._lanes), *beside)]
@@ -93,7 +93,7 @@ class Flow(Generic[_Lane]):
         return await asyncio.get_running_loop().run_in_executor(self._decode_thread, call, *arguments)
 
     def close(self) -> None:
-        """Wait for the commits that are running, and for nothing else. Blocks."""
+        """Wait for the running commits only. Blocks."""
         self._decode_thread.shutdown(wait=False, cancel_futures=True)
         for lane in self._lanes:
             lane.close()

@@ -1,6 +1,7 @@
-"""Kafka's clients of commands and chores, but for the consumer (hub.log.reader): one producer, one administrator.
+"""Kafka clients for commands and chores, except the consumer (hub.log.reader): one producer, one administrator.
 
-The streams have their own: the worker's consumer (hub.log.stream), share's and the connectors' producers.
+The long-running streams have their own clients: the worker's consumer (hub.log.stream), share's and the connectors'
+producers.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ from hub.model.errors import UnreachableError
 from hub.retry import FIRST_ANSWER_MS
 
 CONFIRM_LIMIT_S = 60.0
-"""How long a broker may take to confirm what was sent."""
+"""How long a broker may take to confirm records."""
 _ANSWER_MS = 10_000
 
 
 def check_broker(bootstrap: str) -> None:
-    """Ask before a client does: one that finds nobody tries for long and leaves its sockets open.
+    """Check that a broker answers: a client that finds no broker retries for long and leaves its sockets open.
 
     Raises:
         UnreachableError: no broker answers.
@@ -33,13 +34,13 @@ def check_broker(bootstrap: str) -> None:
 def log_writer(
     bootstrap: str, advice: str, limit_s: float = CONFIRM_LIMIT_S, **options: Any
 ) -> Iterator[KafkaProducer]:
-    """Yield an idempotent producer whose records every replica confirms; the block asks for the confirmations.
+    """Yield an idempotent producer whose records every replica confirms; the caller waits for the confirmations.
 
     Args:
         bootstrap: Kafka brokers.
-        advice: what to do when the broker did not confirm every record, for the message.
-        limit_s: how long closing waits for what was not confirmed.
-        options: settings of ``KafkaProducer`` that are to be other ones.
+        advice: what to do if the broker did not confirm every record; part of the message.
+        limit_s: how long closing waits for unconfirmed records.
+        options: settings of ``KafkaProducer`` that replace the defaults.
 
     Raises:
         UnreachableError: no broker answers, or it did not confirm in time.
@@ -63,7 +64,7 @@ def log_writer(
 
 
 def open_admin(bootstrap: str, answer_ms: int = _ANSWER_MS) -> KafkaAdminClient:
-    """Return a client that asks and changes topics and groups; whoever opens it closes it.
+    """Return a client that reads and changes topics and groups; the caller closes it.
 
     Raises:
         UnreachableError: no broker answers.
@@ -79,7 +80,7 @@ def open_admin(bootstrap: str, answer_ms: int = _ANSWER_MS) -> KafkaAdminClient:
 
 @contextmanager
 def log_admin(bootstrap: str, answer_ms: int = _ANSWER_MS) -> Iterator[KafkaAdminClient]:
-    """Yield a client of ``open_admin``; errors inside are the caller's to name."""
+    """Yield a client of ``open_admin``; the caller translates errors inside."""
     client = open_admin(bootstrap, answer_ms)
     try:
         yield client

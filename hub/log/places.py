@@ -1,4 +1,4 @@
-"""Where a record stands in the log, and how commands and headers write it."""
+"""The place of a record in the log, and its text in commands and headers."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record stands in the log."""
+    """The place of a record in the log."""
 
     topic: str
     partition: int

@@ -73,14 +73,14 @@ class _Kept:
     def next_batch(self) -> Any:
         end = self._end()
         if end is None:
-            raise CorruptRecordException("the first batch of a fetch has a false length")
+            raise CorruptRecordException("the first batch of a fetch has a wrong length")
         content, self._at = self.content[self._at : end], end
         if content[_MAGIC_AT] < _V2:
             self.budget.spend(len(content))
             return LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
         batch = DefaultRecordBatch(content)
         if not batch.validate_crc():
-            raise CorruptRecordException("a batch of a fetch has a false checksum")
+            raise CorruptRecordException("a batch of a fetch has a wrong checksum")
         plain = plain_batch(content)
         self.budget.spend(len(plain))
         return batch if plain is content else DefaultRecordBatch(plain)

@@ -96,7 +96,7 @@ class Unpacking:
             end = at + _START.size + length
             if length < _MAGIC_AT + 1 - _START.size or (at == 0 and end > size):
                 # The beginning of the next batch is unknown; the first batch is never cut off.
-                yield self._damage(base, base + 1, "its length is false")
+                yield self._damage(base, base + 1, "its length is wrong")
                 return
             if end > size:
                 return
@@ -186,7 +186,7 @@ class Unpacking:
         try:
             batch = LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
             if not batch.validate_crc():
-                raise DamageError("its checksum does not fit")
+                raise DamageError("its checksum is wrong")
             read = list(batch)
         except Exception as error:
             raise _Stop(self.next_offset, base + 1, "it is of an old version and cannot be read") from error
@@ -212,7 +212,7 @@ def _header(content: bytes) -> _Batch:
     _, _, _, _, crc, attributes, last, first_time, max_time, producer, _, _, count = _HEADER.unpack_from(content)
     end = base + last + 1 if last >= 0 else base + 1
     if calc_crc32c(content[_CRC_FROM:]) != crc:
-        raise _Stop(base, end, "its checksum does not fit")
+        raise _Stop(base, end, "its checksum is wrong")
     return _Batch(base, attributes, end, first_time, max_time, producer, count, content)
 
 

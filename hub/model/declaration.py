@@ -30,7 +30,7 @@ class UnitField:
     code: str
     """Field that holds the unit's code; its scheme is the envelope's ``unit_scheme``."""
     resolution: str = "unit_resolution"
-    """Field of the published record that says how well today's unit is known; each unit of an aspect has its own."""
+    """Field of the published record that says how certain today's unit is; each unit of an aspect has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class SameAs:
 
 
 class Derived(StrEnum):
-    """What rules of their own derive from an entity's claims: shown beside them and published in its record."""
+    """What special rules derive from an entity's claims: commands show it and the record contains it."""
 
     HANDLING = "handling"
     """A dossier's deadline, the agency that handles it today, linked dossiers (hub.reconcile.rules.dossiers)."""
@@ -85,11 +85,11 @@ class Derived(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A data field that holds another number or code by which people ask for a thing; several things may hold the same.
+    """A data field with another number or code by which people search for a thing; several things may have the same.
 
     Fields:
-        field: the data field; an index of it belongs to the aspect's ``indexes``.
-        pattern: what a whole text looks like that may be one.
+        field: the data field; the aspect's ``indexes`` must contain it.
+        pattern: a pattern that a whole text must match to be such a number.
     """
 
     field: str
@@ -98,13 +98,13 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class ShowCommand:
-    """How ``hub GROUP show`` speaks of an entity.
+    """The words of ``hub GROUP show`` for an entity.
 
     Fields:
         group: the group of commands; empty: the entity's name.
-        code: what names one thing, in words; empty: its key fields.
-        example: one such; empty: the key fields in capitals.
-        about: what the group is about; empty: records of the entity.
+        code: what identifies one thing, in words; empty: its key fields.
+        example: an example of it; empty: the key fields in capitals.
+        about: the content of the group; empty: records of the entity.
     """
 
     group: str = ""
@@ -132,7 +132,7 @@ class Aspect:
         same_as: fields that give another key of the same thing.
         aliases: fields that hold another number by which people ask for the thing.
         watched: fields of which the merge records the old and the new value, for later steps.
-        described: fields whose change the merge records for later steps.
+        tracked: fields whose change the merge records for later steps.
         history: whether every accepted version stays in the warehouse (``..._history``), for questions over many keys;
             for a single key the log has all versions too.
     """
@@ -150,7 +150,7 @@ class Aspect:
     same_as: tuple[SameAs, ...] = ()
     aliases: tuple[Alias, ...] = ()
     watched: tuple[str, ...] = ()
-    described: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
     history: bool = False
 
 
@@ -182,7 +182,7 @@ class Entity:
 
     @property
     def label(self) -> str:
-        """What one of its things is called on a screen."""
+        """The name of one of its things on a screen."""
         return self.name.replace("_", " ")
 
     def aspect(self, name: str) -> Aspect:

@@ -51,7 +51,7 @@ CITIZEN = Entity(
             same_as=(SameAs("previous_pin", "PIN_REPLACED"),),
             aliases=(Alias("cmnd9", rf"[0-9]{{{CMND_DIGITS}}}"),),
             watched=("cmnd9", "life_status"),
-            described=("full_name", "birth_year", "gender"),
+            tracked=("full_name", "birth_year", "gender"),
         ),
         Aspect("identity", "identity.changed", (Role.IDENTITY, Role.POPULATION), names=("issue_place",)),
         Aspect(

@@ -1,4 +1,4 @@
-"""Where a replay stands: what its commands, its plan and the archive of the log ask."""
+"""The states of a replay, for its commands, its plan and the archive of the log."""
 
 from enum import StrEnum
 

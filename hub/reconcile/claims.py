@@ -94,13 +94,13 @@ def _newer_than_stored(tables: AspectTables) -> ReturningInsert[Any]:
         *([literal_column("old.sensitive").label("had_sensitive")] if tables.sensitive is not None else []),
         *(literal_column(f"old.{name}").label(old_value(name)) for name in tables.aspect.watched),
         *(claim.c[name].label(new_value(name)) for name in tables.aspect.watched),
-        *([_redescribed(tables).label("redescribed")] if tables.aspect.described else []),
+        *([_tracked_changed(tables).label("tracked_changed")] if tables.aspect.tracked else []),
     )
 
 
-def _redescribed(tables: AspectTables) -> ColumnElement[bool]:
+def _tracked_changed(tables: AspectTables) -> ColumnElement[bool]:
     return or_(
-        *(literal_column(f"old.{name}").is_distinct_from(tables.claim.c[name]) for name in tables.aspect.described)
+        *(literal_column(f"old.{name}").is_distinct_from(tables.claim.c[name]) for name in tables.aspect.tracked)
     )
 
 

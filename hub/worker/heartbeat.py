@@ -133,9 +133,9 @@ class Heartbeat:
         try:
             self.beat(ended=True)
         except HubError as error:
-            _log.info("nobody was told that this worker ends: %s", error)
+            _log.info("the end of this worker was not recorded: %s", error)
         except Exception as error:  # noqa: BLE001 - the worker ends anyway, and in order
-            _log.error("nobody was told that this worker ends: a bug of the hub: %s", Bug.of(error).title)
+            _log.error("the end of this worker was not recorded: a bug of the hub: %s", Bug.of(error).title)
 
     def _own(self) -> Beat:
         waiting = self.status.longest_wait()
@@ -161,7 +161,7 @@ async def _in_time(call: Awaitable[None]) -> None:
         async with asyncio.timeout(ANSWER_S):
             await call
     except TimeoutError:
-        _log.info("nobody was told that this worker ends: PostgreSQL does not answer")
+        _log.info("the end of this worker was not recorded: PostgreSQL does not answer")
 
 
 def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -> None:

@@ -40,7 +40,7 @@ def _looked_up(aspect: Aspect) -> tuple[str, ...]:
 
 
 def _missing(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
-    others = (*aspect.not_compared, *aspect.names, *(one.field for one in aspect.same_as), *aspect.described)
+    others = (*aspect.not_compared, *aspect.names, *(one.field for one in aspect.same_as), *aspect.tracked)
     for name in dict.fromkeys((*_looked_up(aspect), *others)):
         if name not in fields:
             yield name, "is named by the entity's declaration but is missing"
@@ -50,7 +50,7 @@ def _apart(entity: Entity, aspect: Aspect, fields: Mapping[str, FieldSpec]) -> D
     """Find sensitive fields that are looked up: they are stored in a separate table without indexes."""
     for name in dict.fromkeys((*entity.key, *_looked_up(aspect))):
         if name in fields and fields[name].data_class is DataClass.SENSITIVE:
-            yield name, "is SENSITIVE and stands apart from the claim, so the declaration cannot look it up"
+            yield name, "is SENSITIVE and stored apart from the claim, so the declaration cannot look it up"
 
 
 def _named(entity: Entity, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:

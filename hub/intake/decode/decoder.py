@@ -243,7 +243,7 @@ class GuardedDecoder:
         except _ChildLostError as lost:
             raise RetryableError(f"the decoding process did not start ({lost.reason})") from None
         if line + b"\n" != READY:
-            raise DecoderBugError("the decoding process spoke before it was ready")
+            raise DecoderBugError("the decoding process sent a reply before it was ready")
 
 
 def _blamed(latest: SchemaVersion, row: int, lost: _ChildLostError) -> Decoded:

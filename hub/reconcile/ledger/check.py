@@ -24,7 +24,7 @@ from hub.warehouse.tables.ledger import ledger_range
 
 CHECK_EVERY_S = 5.0
 GENTLY = Pace(offsets=5_000, rests=9.0)
-"""Looking at stretches of old takes a tenth of the time, a few milliseconds each: the stream beside it never stands."""
+"""Checking old stretches takes a tenth of the time, a few milliseconds each, so it never delays the stream."""
 
 _LOOK_FOR_S = 2.5
 _MOST_STRETCHES = 1000

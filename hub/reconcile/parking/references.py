@@ -1,4 +1,4 @@
-"""What a row names, and whether the hub knows it: by the key of the thing, or by a code that tells which it is."""
+"""The thing that a row names, and whether the hub knows it: by the thing's key, or by a code that identifies it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,12 @@ from hub.warehouse.tables.core import identity_link
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 
 NO_KEY = "no key"
-"""What a row waits for that names a thing by a value which cannot be its key: nobody but an officer lets it in."""
+"""What a row waits for if the value that names the thing cannot be its key: only an officer can admit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The thing of an entity that a row names: by its key, or by a code and the scheme of the row's envelope."""
+    """A thing that a row names: by its key, or by a code and the scheme in the row's envelope."""
 
     entity: Entity
     code: ColumnElement[str]
@@ -27,7 +27,7 @@ class Named:
     key: ColumnElement[Any]
 
     def is_known(self) -> ColumnElement[bool]:
-        """Return whether some source has claimed it, or says of another key that it is the same thing."""
+        """Return whether some source has claimed it, or states that it is another key of a known thing."""
         claimed = [exists().where(self.is_it(aspect_tables(aspect.subject).claim.c)) for aspect in self.entity.aspects]
         if self.entity.named_by is not None:
             return or_(*claimed)
@@ -36,7 +36,7 @@ class Named:
         )
 
     def is_it(self, columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
-        """Return whether a claim, or a staged row, with these columns is about it."""
+        """Return whether a claim or a staged row with these columns is about it."""
         by = self.entity.named_by
         if by is None:
             its_key: ColumnElement[Any] = columns["key"]
@@ -48,7 +48,7 @@ class Named:
         return and_(theirs == mine, *([columns[by.scheme] == self.scheme] if by.scheme else []))
 
     def as_text(self) -> ColumnElement[str]:
-        """Return it in words: ``procedure:<code>``, ``admin_unit:<scheme>:<code>``, ``dossier:<key>``."""
+        """Return it as text: ``procedure:<code>``, ``admin_unit:<scheme>:<code>``, ``dossier:<key>``."""
         by = self.entity.named_by
         if by is None:
             return func.concat(self.entity.name, ":", func.coalesce(cast(self.key, Text), NO_KEY))
@@ -56,14 +56,14 @@ class Named:
 
 
 def named_by_row(tables: AspectTables, reference: Reference) -> Named:
-    """Return what a staged row names with a field."""
+    """Return what a field of a staged row names."""
     stage, entity = tables.stage, entity_named(reference.entity)
     key: ColumnElement[Any] = null() if entity.named_by else stage.c[other_key(reference.field)]
     return Named(entity, stage.c[reference.field], stage.c.unit_scheme, key)
 
 
 def named_in_text(entity: Entity, waits_for: ColumnElement[str]) -> tuple[Named, ColumnElement[bool]]:
-    """Return what such a text names, if it names a thing of this entity; and whether it does."""
+    """Return the thing that ``waits_for`` names, and whether it is a thing of this entity."""
     is_of_it = func.split_part(waits_for, ":", 1) == entity.name
     rest = func.substr(waits_for, len(entity.name) + 2)
     by = entity.named_by
@@ -74,7 +74,7 @@ def named_in_text(entity: Entity, waits_for: ColumnElement[str]) -> tuple[Named,
 
 
 def known_reference(tables: AspectTables, waits_for: ColumnElement[str]) -> ColumnElement[bool]:
-    """Return whether the thing that such a text names is known by now; an officer's word never is."""
+    """Return whether the thing that ``waits_for`` names is known now; false if it waits for an officer."""
     cases: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(waits_for_officer(waits_for), false())]
     for name in dict.fromkeys(reference.entity for reference in tables.aspect.references):
         named, is_of_it = named_in_text(entity_named(name), waits_for)

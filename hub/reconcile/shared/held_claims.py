@@ -52,13 +52,13 @@ def is_among(key: ColumnElement[Any], keys: Select[Any]) -> ColumnElement[bool]:
     return key == func.any(func.array(keys.scalar_subquery()))
 
 
-def redescribed_keys(tables: AspectTables) -> Select[UUID]:
-    """Select the keys whose described fields may differ from those before the batch.
+def keys_with_tracked_changes(tables: AspectTables) -> Select[UUID]:
+    """Select the keys whose tracked fields may differ from those before the batch.
 
     If a record moved, another source's claim holds it.
     """
     merged = tables.merged
-    return select(merged.c.key).where(or_(merged.c.redescribed, merged.c.moved)).distinct()
+    return select(merged.c.key).where(or_(merged.c.tracked_changed, merged.c.moved)).distinct()
 
 
 def with_group(entity: str, keys: Select[UUID]) -> Select[UUID]:

@@ -222,7 +222,7 @@ def _merged(prefix: str, columns: Columns) -> Table:
         Column("old_version", BigInteger),
         Column("old_hash", BigInteger),
         *columns.watched(),
-        *([Column("redescribed", Boolean)] if columns.aspect.described else []),
+        *([Column("tracked_changed", Boolean)] if columns.aspect.tracked else []),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DELETE ROWS",
         info={"temporary": True},

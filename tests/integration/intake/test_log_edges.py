@@ -176,7 +176,7 @@ def test_damage_on_the_disk_stops_its_partition_and_is_skipped_on_record(engine:
         assert (stop.cause, stop.stop_offset) == (StopCause.DAMAGED_BATCH, damaged)
         (alert,) = open_alerts(ground.database)
         assert (alert.name, alert.place) == (PARTITION_STOPPED.name, f"{TOPIC}/0")
-        assert f"the batch from {damaged} to {after - 1}: its checksum does not fit" in alert.detail
+        assert f"the batch from {damaged} to {after - 1}: its checksum is wrong" in alert.detail
         assert f"hub offsets plan {TOPIC}/0 --to {after}" in alert.detail
         moved = skip(ground, after)
         assert (moved.records, moved.lost) == (2, 0)
@@ -186,7 +186,7 @@ def test_damage_on_the_disk_stops_its_partition_and_is_skipped_on_record(engine:
             (damaged + 1, "rejected", "SKIPPED_BY_OPERATOR"),
             (after, "applied", None),
         ]
-        assert "its checksum does not fit" in str(outcomes(ground, damaged)[0][3])
+        assert "its checksum is wrong" in str(outcomes(ground, damaged)[0][3])
         assert (open_alerts(ground.database), ground.status.stopped) == ([], {})
         assert is_balanced(ground)
     finally:

@@ -113,7 +113,7 @@ def test_record_that_contradicts_itself_does_not_hide_the_next(read: Read, raw: 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (batch(3, [Said(), Said()], break_crc=True), "its checksum does not fit"),
+        (batch(3, [Said(), Said()], break_crc=True), "its checksum is wrong"),
         (batch(3, [Said(), Said()], 5), "compressed by the unknown codec number 5"),
         (batch(3, [Said(), Said()], 1, payload=b"no gzip"), "cannot be decompressed as gzip"),
         (batch(3, [Said(), Said()], 2, payload=b"\xff\xff\xff\xff\x0f no snappy"), "cannot be decompressed as snappy"),

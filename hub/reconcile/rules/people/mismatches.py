@@ -33,7 +33,7 @@ from hub.model.decisions import ReviewKind
 from hub.model.entities import CITIZEN
 from hub.model.texts.names import same_name
 from hub.reconcile.rules.people.reviews import Asked, closed, opened
-from hub.reconcile.shared.held_claims import given_keys, held, is_among, merged_keys, redescribed_keys
+from hub.reconcile.shared.held_claims import given_keys, held, is_among, keys_with_tracked_changes, merged_keys
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import identity_link, review
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
@@ -81,7 +81,7 @@ def refresh_given_pairs(connection: Connection, keys: Sequence[UUID]) -> None:
 @cache
 def people_with_links(tables: AspectTables) -> Select[UUID]:
     """Select the people of the batch whose description changed and who have more than one number."""
-    written = redescribed_keys(tables).cte("written")
+    written = keys_with_tracked_changes(tables).cte("written")
     link = identity_link
     either = [
         select(written.c.key).join_from(written, link, side == written.c.key).where(link.c.entity == CITIZEN.name)
@@ -155,7 +155,7 @@ def names_that_differ(tables: AspectTables) -> Select[Any]:
     named = of.c[other_key("applicant_pin")]
     is_person = or_(of.c["applicant_type"].is_(None), of.c["applicant_type"].in_(("CITIZEN", "UNKNOWN")))
     is_written = (
-        is_among(of.c[other_key("applicant_pin")], redescribed_keys(tables))
+        is_among(of.c[other_key("applicant_pin")], keys_with_tracked_changes(tables))
         if tables.entity is CITIZEN
         else is_among(of.c["key"], merged_keys(tables))
     )
@@ -178,7 +178,7 @@ def dossiers_asked_about(tables: AspectTables) -> Select[UUID]:
     submission = aspect_tables(_SUBMISSION)
     claim = submission.claim.alias("asked")
     is_written = (
-        is_among(claim.c[other_key("applicant_pin")], redescribed_keys(tables))
+        is_among(claim.c[other_key("applicant_pin")], keys_with_tracked_changes(tables))
         if tables.entity is CITIZEN
         else is_among(claim.c.key, merged_keys(tables))
     )
