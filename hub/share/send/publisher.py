@@ -117,11 +117,11 @@ class Publisher:
             async with asyncio.timeout(SEND_S):
                 await producer.commit_transaction()
         except (ProducerFenced, IllegalOperation) as error:
-            raise ConcurrentUpdateError("another instance shares now") from error
+            raise ConcurrentUpdateError("another instance publishes now") from error
         except ABOUT_A_RECORD:
             raise
         except (KafkaError, TimeoutError) as error:
-            raise RetryableError(f"the broker did not take what is shared ({type(error).__name__})") from error
+            raise RetryableError(f"the broker did not accept the records ({type(error).__name__})") from error
 
     async def _open(self) -> None:
         producer = AIOKafkaProducer(
