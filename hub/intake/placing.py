@@ -162,7 +162,7 @@ def what_is_wrong(position: Position, found: LogFound, written_end: int) -> tupl
     place, stored = f"{position.topic}/{position.partition}", position.next_offset
     if position.topic_id and found.topic_id and position.topic_id != found.topic_id:
         return StopCause.TOPIC_MADE_ANEW, (
-            f"{place}: the topic was deleted and made again (id {found.topic_id}, the stored offset is of "
+            f"{place}: the topic was deleted and created again (id {found.topic_id}, the stored offset is of "
             f"{position.topic_id}): if that is right, read the new log from its beginning: "
             f"`hub offsets accept {position.topic}`"
         )

@@ -175,7 +175,7 @@ def edit(
         return
     console = screen()
     view.say_edit(console, plan)
-    approve_it = f"hub deadletters approve {place} --approved-by NAME"
+    approve_it = f"hub deadletters approve {place} --approved-by NAME --reason TEXT --execute"
     console.print(f"kept; another person approves it: {approve_it}" if execute else "nothing is kept; add --execute")
 
 

@@ -78,7 +78,9 @@ def plan(file: _File, as_json: AsJson = False) -> None:
     settings, places = located()
     found = plan_policy(warehouse(settings, places, "hub policy plan"), policy)
     _print(found, as_json)
-    if not as_json:
+    if not as_json and found.before == found.after:
+        Screen().print(f"{file} is the policy in force: there is nothing to apply")
+    elif not as_json:
         Screen().print(f"nothing is changed; `hub policy apply {file} --execute --reason TEXT` does it")
 
 

@@ -79,6 +79,8 @@ def list_(
     console = screen()
     if found:
         console.print(_listed(found))
+    elif counts:
+        console.print("none of those asked for")
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     console.print(f"open: {told}" if counts else "nothing waits for an officer")
 

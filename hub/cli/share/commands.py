@@ -119,7 +119,8 @@ def portal_tail(
 
 def _show(console: Console, record: PortalRecord) -> None:
     console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key.hex, record.topic, record.partition, record.offset))
-    console.print(f"    published {record.published_at or 'at an unknown time'}; {_change(record)}")
+    published = f"    published {record.published_at or 'at an unknown time'}; {_change(record)}"
+    console.print(plain(published), soft_wrap=True)
     if record.fields is None:
         console.print("    gone")
         return
@@ -135,6 +136,8 @@ def _change(record: PortalRecord) -> str:
 
 
 def _brief(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, dict):
         return ", ".join(f"{name}={_brief(part)}" for name, part in value.items() if part is not None)
     if isinstance(value, list):

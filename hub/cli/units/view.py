@@ -36,7 +36,7 @@ def answer_view(answer: Answer, console: Console) -> None:
         others = ", ".join(_named(unit) for unit in answer.of_that_name) or "no unit"
         console.print(styled("[yellow]the name that was said is another:[/yellow] {} is {}", asked.name or "", others))
     colour = _COLOURS.get(resolved.resolution, "default")
-    console.print(f"on {asked.on}: [{colour}]{resolved.resolution.value}[/{colour}]")
+    console.print(styled(f"on {{}}: [{colour}]{{}}[/{colour}]", asked.on, resolved.resolution.value))
     if resolved.candidates:
         console.print(_candidates(resolved.candidates))
 

@@ -93,7 +93,7 @@ def _why_not(one: Letter, is_named: bool) -> str | None:
         return "its log was closed when the topic was created again: its source must send it again; or discard it"
     match one.state:
         case State.EDITED:
-            approval = f"`hub deadletters approve {place_text(one.place)} --approved-by NAME`"
+            approval = f"`hub deadletters approve {place_text(one.place)} --approved-by NAME --reason TEXT --execute`"
             return f"its edit waits for a second person, who gives {approval}"
         case State.REDRIVEN | State.DISCARDED:
             return f"it is {one.state.value} already"

@@ -183,7 +183,9 @@ def scheme_of(word: str) -> UnitScheme:
 def _named(graph: UnitGraph, ref: UnitRef, day: date) -> Unit:
     unit = graph.unit_on(ref, day)
     if unit is None:
-        raise ConfigError([f"no unit ever had the code {ref.code} in the list {ref.scheme.value}"])
+        others = [one for one in UnitScheme if one is not ref.scheme and graph.intervals(UnitRef(one, ref.code))]
+        hint = "".join(f"; {one.value} has it: --scheme {one.value}" for one in others)
+        raise ConfigError([f"no unit ever had the code {ref.code} in the list {ref.scheme.value}{hint}"])
     return unit
 
 

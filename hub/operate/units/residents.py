@@ -26,6 +26,7 @@ from hub.warehouse.tables.units import day_of, is_effective, today, unit_now
 
 _RESIDENCE = CITIZEN.aspect("residence")
 _ENDED = "DELETE"
+_DIGITS_OF_COMMUNE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,10 @@ def residents(connection: Connection, code: str, on: date, kind: str) -> Residen
     Reads every version of the residences that ever named the unit, or one of its predecessors or successors.
 
     Raises:
-        ConfigError: no unit has the code today.
+        ConfigError: the code is no commune's, or no unit has it today.
     """
+    if len(code) != _DIGITS_OF_COMMUNE:
+        raise ConfigError([f"{code} is no commune: residences name communes; ask for each commune by its five digits"])
     unit = UnitRef(UnitScheme.GSO_2025, code)
     known = select(func.count()).where(unit_now.c.now_scheme == unit.scheme.value, unit_now.c.now_code == code)
     if not connection.execute(known.where(is_effective(unit_now, today()))).scalar_one():

@@ -64,6 +64,24 @@ def test_show_tells_the_intervals_of_a_code_and_its_neighbours(run: Run) -> None
     assert "H19" in run("show", "75")
 
 
+def test_answer_is_printed_in_words_and_not_in_markup(run: Run) -> None:
+    assert "EXACT\n" in run("resolve", "00004", "--said-on", "2025-06-01")
+    assert "[green]" not in run("resolve", "00004", "--said-on", "2025-06-01")
+    assert "[yellow]" not in run("predecessors", "37")
+
+
+def test_code_of_the_other_list_is_told(run: Run) -> None:
+    with pytest.raises(ConfigError, match="35 in the list GSO_2025; GSO_2004 has it: --scheme GSO_2004"):
+        run("show", "35")
+    with pytest.raises(ConfigError, match=r"no unit ever had the code 99998 in the list GSO_2025$"):
+        run("show", "99998")
+
+
+def test_residents_of_a_province_are_asked_for_by_its_communes(run: Run) -> None:
+    with pytest.raises(ConfigError, match="37 is no commune: residences name communes"):
+        run("residents", "37")
+
+
 def test_resolve_is_exact_or_has_candidates(run: Run) -> None:
     found = asked(run, "resolve", "00004", "--said-on", "2025-06-01")
     assert (found["resolution"], found["said"]["name"]) == ("EXACT", "Phường Trúc Bạch")

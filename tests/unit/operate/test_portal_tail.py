@@ -1,6 +1,7 @@
 """What ``hub portal tail --json`` prints: keys as hexadecimal text, times by RFC 3339, no form of Python's own."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -55,7 +56,14 @@ def test_each_published_schema_prints_as_json_without_a_form_of_pythons(
     shown = capsys.readouterr().out
     assert HEX in shown
     assert "published 2026-03-01T00:30:00.000000Z; changed by a/0/3" in shown
+    assert "None" not in shown
     assert "b'" not in shown
+    long = replace(found, position="hub.dossier.submitted.v1/12/1234567", fields={"source": None})
+    monkeypatch.setattr(share, "tail", lambda *_, **__: iter([long]))
+    share.portal_tail(records)
+    lines = capsys.readouterr().out.splitlines()
+    assert "    published 2026-03-01T00:30:00.000000Z; changed by hub.dossier.submitted.v1/12/1234567" in lines
+    assert "    source: -" in lines
 
 
 class _Places:
