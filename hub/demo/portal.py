@@ -12,14 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import fastavro
-from kafka import TopicPartition
 from sqlalchemy import Connection, and_, func, select
 
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind
 from hub.demo.stage import Stage
-from hub.log.reader import log_reader
+from hub.log.reader import log_reader, partitions_of, read_from_the_beginning
 from hub.model.declaration import Entity
 from hub.model.entities import ENTITIES
 from hub.share.outbox import unshared
@@ -89,11 +88,8 @@ def last_values(topic: str, bootstrap: str) -> dict[bytes, bytes]:
     """Return the last value of every key of a topic, up to its present end; deleted keys are left out."""
     found: dict[bytes, bytes] = {}
     with log_reader(bootstrap) as consumer:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        ends = consumer.end_offsets(partitions)
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+        ends = read_from_the_beginning(consumer, partitions_of(consumer, topic))
+        while any(consumer.position(partition) < end for partition, end in ends.items()):
             for records in consumer.poll(timeout_ms=500, max_records=20_000).values():
                 for record in records:
                     if record.value is None:

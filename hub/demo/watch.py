@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Self
 
 import psycopg
-from kafka import TopicPartition
 from psycopg import sql
 
 from hub.demo.sources.load import libpq_url
 from hub.embedded.locate import Endpoints
 from hub.log.places import Partition
-from hub.log.reader import log_reader
+from hub.log.reader import log_reader, partitions_of
 from hub.model.errors import HubError
 from hub.topology import merged_topics
 
@@ -101,12 +100,7 @@ class Watch:
 def log_ends(where: Endpoints) -> dict[Partition, int]:
     """Return the end offset of every partition of the topics that the worker reads."""
     with log_reader(where.bootstrap) as consumer:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in merged_topics()
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        ends = consumer.end_offsets(partitions)
+        ends = consumer.end_offsets([one for topic in merged_topics() for one in partitions_of(consumer, topic)])
     return {(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 

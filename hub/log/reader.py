@@ -70,6 +70,19 @@ def log_reader(bootstrap: str, **options: Any) -> Iterator[KafkaConsumer]:
         consumer.close()
 
 
+def partitions_of(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic; empty if there is no such topic."""
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+def read_from_the_beginning(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Let a consumer read partitions from their first records on; return where they end now."""
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+    return ends
+
+
 def written_ends(bootstrap: str, partitions: Collection[Partition]) -> dict[Partition, int]:
     """Return where partitions end, by (topic, partition), with the records of open transactions included.
 

@@ -7,11 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from kafka import TopicPartition
-
 from hub.codec.decode import decode, masked
 from hub.log.odd import is_damage
-from hub.log.reader import log_reader
+from hub.log.reader import log_reader, partitions_of, read_from_the_beginning
 from hub.model.errors import HubError
 from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
 
@@ -85,20 +83,18 @@ def tail(
         HubError: the topic does not exist, and ``until_end`` is set.
     """
     with log_reader(bootstrap, auto_offset_reset="earliest") as consumer:
-        partitions = _partitions(consumer, topic)
+        partitions = partitions_of(consumer, topic)
         if not partitions:
             missing = f"there is no topic {topic}"
             if until_end:
                 raise HubError(f"{missing}; make it with `hub topics ensure --execute`")
             waits(f"{missing} yet; waiting for it: `hub topics ensure --execute` makes it")
-            while not (partitions := _partitions(consumer, topic)):
+            while not (partitions := partitions_of(consumer, topic)):
                 time.sleep(_LOOK_EVERY_S)
             waits(f"the topic {topic} is there; waiting for records")
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
+        ends = read_from_the_beginning(consumer, partitions)
         quiet_since = time.monotonic()
-        while not until_end or any(consumer.position(place) < ends[place] for place in partitions):
+        while not until_end or any(consumer.position(partition) < end for partition, end in ends.items()):
             polled = consumer.poll(timeout_ms=500)
             for records in polled.values():
                 for record in records:
@@ -115,10 +111,6 @@ _QUIET_S = 5.0
 
 
 _LOOK_EVERY_S = 0.5
-
-
-def _partitions(consumer: Any, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
 def _shown(record: Any, unmask: bool) -> PortalRecord:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.table import Table
 
+from hub.cli.shared.duration import duration
 from hub.cli.shared.screen import styled
 from hub.log.places import Partition
 from hub.model.outcomes import Outcome
@@ -99,16 +100,3 @@ def position_problems(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd
     """Name the partitions whose stored offset the log does not hold."""
     said = [(row, ends[_key(row)].problem(row.next_offset)) for row in rows if _key(row) in ends]
     return [f"{row.topic}/{row.partition}: {problem}" for row, problem in said if problem]
-
-
-def duration(seconds: float) -> str:
-    """Return a time span as people read it: ``0.4 s``, ``12 min``, ``3 h 20 min``, ``5 d 2 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

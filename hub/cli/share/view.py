@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from hub.cli.ledger.view import duration
+from hub.cli.shared.duration import duration
 from hub.cli.shared.screen import plain, styled
 from hub.model.processes import Condition
 from hub.operate.share_republish import RepublishPlan

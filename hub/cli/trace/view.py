@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hub.cli.ledger.view import duration
+from hub.cli.shared.duration import duration
 from hub.cli.shared.screen import plain, stacked, styled
 from hub.model.outcomes import Outcome
 from hub.operate.log.record import LogRecord, headers_as_text

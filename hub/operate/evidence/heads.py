@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 from sqlalchemy import Connection, Select, func, insert, select, true
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -16,7 +16,7 @@ from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
 from hub.log.clients import log_writer
-from hub.log.reader import log_reader
+from hub.log.reader import log_reader, partitions_of, read_from_the_beginning
 from hub.model.errors import PoisonError, UnreachableError
 from hub.model.evidence import ChainEnd, Head, document_digest, key_id_of
 from hub.operate.evidence.keys import SigningKey
@@ -145,14 +145,12 @@ def published_heads(bootstrap: str) -> list[SignedHead]:
 
 
 def _all_heads(consumer: KafkaConsumer) -> list[SignedHead]:
-    places = [TopicPartition(HEAD_TOPIC, number) for number in sorted(consumer.partitions_for_topic(HEAD_TOPIC) or ())]
-    if not places:
+    partitions = partitions_of(consumer, HEAD_TOPIC)
+    if not partitions:
         return []
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    ends = consumer.end_offsets(places)
+    ends = read_from_the_beginning(consumer, partitions)
     found: list[SignedHead] = []
-    while any(consumer.position(place) < ends[place] for place in places):
+    while any(consumer.position(partition) < end for partition, end in ends.items()):
         polled = consumer.poll(timeout_ms=_READ_LIMIT_MS)
         if not polled:
             raise UnreachableError(f"{HEAD_TOPIC}: the broker does not give its records")

@@ -8,11 +8,10 @@ topic's name followed by a part of its id. All this is one transaction, while no
 from dataclasses import dataclass
 from uuid import UUID
 
-from kafka import TopicPartition
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from hub.log.places import topic_of
-from hub.log.reader import log_reader
+from hub.log.reader import log_reader, partitions_of
 from hub.log.topic_ids import topic_ids
 from hub.model.errors import ConfigError
 from hub.model.stop_causes import StopCause
@@ -82,7 +81,7 @@ def plan_new_log(engine: Engine, bootstrap: str, topic: str) -> NewLog:
     old_id = next((one.topic_id for one in old if one.topic_id is not None), None)
     mark = old_id.hex[:_MARK_DIGITS] if old_id else f"log{min(one.log for one in old)}"
     with log_reader(bootstrap) as reader:
-        places = [TopicPartition(name, number) for number in sorted(reader.partitions_for_topic(name) or ())]
+        places = partitions_of(reader, name)
         begins = {one.partition: begin for one, begin in reader.beginning_offsets(places).items()}
     return NewLog(name, old_id, found, closed_name(name, mark), old, begins)
 
