@@ -46,6 +46,11 @@ class Bug:
         innermost = (own or list(self.places))[:1]
         return " at ".join([self.kind, *innermost])
 
+    @property
+    def line(self) -> str:
+        """Return everything in one line: the kind, then the lines of code from the inside out."""
+        return f"{self.kind}; at {' < '.join(self.places)}"
+
     def __str__(self) -> str:
         """Return everything: the kind, then the lines of code from the inside out."""
         return "\n".join([self.kind, *(f"  {place}" for place in self.places)])

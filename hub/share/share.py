@@ -136,7 +136,7 @@ class Share:
         self._is_bug_open = True
         try:
             with translated_errors("noting a bug"), self._engine.begin() as connection:
-                raise_alert(connection, SHARE_BUG, "hub", f"{bug.kind}; at {' < '.join(bug.places)}")
+                raise_alert(connection, SHARE_BUG, "hub", bug.line)
         except (HubError, DBAPIError) as error:
             _log.warning("the alert %s is not noted: %s", SHARE_BUG.name, Bug.of(error).title)
 

@@ -259,7 +259,7 @@ def _compose_or_block(
     except Exception as error:  # noqa: BLE001 - a bug about one name must not delay the others
         bug = Bug.of(error)
         _log.error("a bug of the hub: no record of %s can be composed: %s", name, bug)
-        step.block(topic, f"a bug of the hub: {bug.kind}; at {' < '.join(bug.places)}")
+        step.block(topic, f"a bug of the hub: {bug.line}")
 
 
 def step_done(connection: Connection, step: Step, any_aside: bool, any_blocked: bool) -> tuple[bool, frozenset[str]]:

@@ -77,7 +77,7 @@ def replay_table(replays: Sequence["Replay"]) -> Table:
         asked = f" ({one.asked.value.lower()} asked)" if one.asked else ""
         words = "; ".join(one.words)
         made = f"{one.made_at:%Y-%m-%d %H:%M}"
-        table.add_row(str(one.id), one.state.value + asked, made, one.made_by, words, "yes" if one.publish else "no")
+        table.add_row(str(one.id), one.state_shown + asked, made, one.made_by, words, "yes" if one.publish else "no")
     return table
 
 
@@ -85,13 +85,14 @@ def print_replay(
     console: Console, replay: "Replay", places: Sequence["PlaceOfReplay"], held: bool, behind: int
 ) -> None:
     """Print one replay with its progress."""
-    console.print(styled("replay [bold]{}[/bold] is {}: {}", replay.id, replay.state.value, "; ".join(replay.words)))
+    console.print(styled("replay [bold]{}[/bold] is {}: {}", replay.id, replay.state_shown, "; ".join(replay.words)))
     rows = [
         ("planned", f"{replay.made_at:%Y-%m-%d %H:%M:%S} UTC by {replay.made_by}: {replay.why}"),
         ("under", f"policy {replay.policy_digest[:12]}, tables of revision {replay.revision}"),
         ("kind", "whole rebuild" if replay.selection.is_whole else "partial"),
         ("publishes", "the records that differ, once live" if replay.publish else "nothing"),
         ("worked on", "by a process now" if held else "by no process now"),
+        *_failure(replay),
         ("behind", f"{behind:,} events that the live warehouse has consumed" if places else "not begun"),
     ]
     _print_pairs(console, rows)
@@ -106,6 +107,12 @@ def print_replay(
             numbers = (place.first_offset, place.end_offset, place.next_offset, place.read, place.selected)
             table.add_row(f"{subject_of(place.topic)}/{place.partition}", *(f"{number:,}" for number in numbers))
     console.print(table)
+
+
+def _failure(replay: "Replay") -> list[tuple[str, str]]:
+    if replay.failure is None or replay.failed_at is None:
+        return []
+    return [("failed", f"{replay.failed_at:%Y-%m-%d %H:%M:%S} UTC: {replay.failure}")]
 
 
 def print_diff(console: Console, diff: "Diff") -> None:

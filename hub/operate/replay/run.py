@@ -15,6 +15,7 @@ from hub.model.errors import ConfigError
 from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
 from hub.operate.replay.discarded import drop_discarded, read_discarded
+from hub.operate.replay.failures import clear_failure, failures_marked
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.numbers import keep_numbers, let_in_as_live
 from hub.operate.replay.pipeline import CancelledError, Pipeline, Progress, ShadowStore, ranges_to
@@ -71,12 +72,14 @@ def run_replay(
         ConfigError: there is no such replay, its state does not allow it, or the policy or tables of its plan have
             changed.
         HubError: another process works on it.
+        ReplayFailedError: a bug; the replay is marked as failed.
     """
-    with hold_replay(ground.live, number):
+    with hold_replay(ground.live, number), failures_marked(ground.live, number):
         of = checked(ground.live, number)
         check_state(of, "running it", ReplayState.PLANNED, ReplayState.FILLING, ReplayState.RUNNING, ReplayState.READY)
         with translated_errors("running a replay"), ground.live.begin() as connection:
             note(connection, by)
+            clear_failure(connection, number)
         if of.state in (ReplayState.PLANNED, ReplayState.FILLING):
             fill_shadow(ground, of)
         try:

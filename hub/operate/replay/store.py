@@ -63,6 +63,13 @@ class Replay:
     asked: Asked | None
     changed_at: datetime
     events_per_s: float | None
+    failed_at: datetime | None = None
+    failure: str | None = None
+
+    @property
+    def state_shown(self) -> str:
+        """Return the state, and whether the last try failed."""
+        return f"{self.state.value}, failed" if self.failure else self.state.value
 
     def as_json(self) -> dict[str, Any]:
         """Return the replay as JSON values."""
@@ -70,6 +77,7 @@ class Replay:
             "selection": self.selection.as_json(),
             "made_at": self.made_at.isoformat(),
             "changed_at": self.changed_at.isoformat(),
+            "failed_at": self.failed_at and self.failed_at.isoformat(),
             "whole": self.selection.is_whole,
         }
 
@@ -116,6 +124,8 @@ def _of(row: Row[Any]) -> Replay:
         Asked(row.asked) if row.asked else None,
         row.changed_at,
         row.events_per_s,
+        row.failed_at,
+        row.failure,
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 from hub.model.errors import ConfigError, HubError
 from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
+from hub.operate.replay.failures import clear_failure, failures_marked
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.left import account_for_parked, note_left, take_withdrawn
 from hub.operate.replay.pipeline import Progress
@@ -81,7 +82,7 @@ def undo(ground: Ground, number: int, by: Action, watch: Callable[[Progress], No
 def _change_places(
     ground: Ground, number: int, by: Action, watch: Callable[[Progress], None], from_state: ReplayState
 ) -> Switched:
-    with hold_replay(ground.live, number):
+    with hold_replay(ground.live, number), failures_marked(ground.live, number):
         of = checked(ground.live, number)
         check_state(of, by.name, from_state)
         with translated_errors("looking at other replays"), ground.live.connect() as connection:
@@ -125,6 +126,7 @@ def _transact(ground: Ground, replay: Replay, by: Action, watch: Callable[[Progr
         grant_roles(connection, ground.schema)
         state = ReplayState.UNDONE if going_back else ReplayState.SWITCHED
         set_state(connection, replay.id, state)
+        clear_failure(connection, replay.id)
         detail = {"replay": replay.id, "caught_up": caught_up, "published": published, "withdrawn": withdrawn}
         note(connection, Action(by.actor, by.name, by.purpose, detail=detail))
     return Switched(replay.id, state, caught_up, published, withdrawn, tables)

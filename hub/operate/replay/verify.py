@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, tuple_
 
 from hub.operate.actions import Action
+from hub.operate.replay.failures import failures_marked
 from hub.operate.replay.filters import Filters
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.pipeline import Progress
@@ -59,7 +60,8 @@ def verify(ground: Ground, by: Action, watch: Callable[[Progress], None], cap: i
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(_BETWEEN_S)
-            more, rows, differing = _compare(ground, planned.id, watch)
+            with failures_marked(ground.live, planned.id):
+                more, rows, differing = _compare(ground, planned.id, watch)
             read += more
             if not differing:
                 break

@@ -35,8 +35,12 @@ replay = Table(
     Column("asked", Text),
     Column("changed_at", utc_time, nullable=False, server_default=func.now()),
     Column("events_per_s", Double),
+    Column("failed_at", utc_time),
+    Column("failure", Text),
 )
-"""Plans of replays. ``document``: filters and what they selected; ``asked``: PAUSE or CANCEL, read between batches."""
+"""Plans of replays. ``document``: filters and what they selected; ``asked``: PAUSE or CANCEL, read between batches.
+
+``failure``: why the last try failed; null if it did not, or is under way."""
 
 replay_position = Table(
     "replay_position",
