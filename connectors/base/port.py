@@ -65,6 +65,7 @@ class Page:
         said: what to remember together with the position, by row or thing.
         is_kept: store the position although nothing was read: it says something new about the source.
         mapping: digest of the mapping with which all rejects of the stream were read again; None if they were not.
+        dropped: rows that are among the records without an optional value; they are kept beside the rejects.
     """
 
     position: Position
@@ -74,6 +75,7 @@ class Page:
     said: Mapping[str, Said] = field(default_factory=dict)
     is_kept: bool = False
     mapping: str | None = None
+    dropped: Sequence[Reject] = ()
 
 
 class Connector(Protocol):

@@ -21,6 +21,7 @@ class RejectReason(StrEnum):
     BAD_VERSION = "BAD_VERSION"
     TIME_IN_FUTURE = "TIME_IN_FUTURE"
     INVALID_VALUE = "INVALID_VALUE"
+    LEADING_ZEROS_LOST = "LEADING_ZEROS_LOST"
     BAD_VALUE = "BAD_VALUE"
     NOT_ENCODABLE = "NOT_ENCODABLE"
     TOO_LARGE = "TOO_LARGE"
@@ -28,6 +29,8 @@ class RejectReason(StrEnum):
     KEY_MISSING = "KEY_MISSING"
     KEY_SHARED = "KEY_SHARED"
     SOURCE_CANNOT_READ = "SOURCE_CANNOT_READ"
+    FIELD_DROPPED = "FIELD_DROPPED"
+    """The row became an event, without an optional value: kept beside the rejects, so that its text can be found."""
 
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -35,9 +38,13 @@ UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class Unmappable(Exception):
-    """A row that cannot become an event: the reason, and the field it is about (None: the whole row)."""
+    """A row that cannot become an event: the reason, and the field it is about (None: the whole row).
 
-    def __init__(self, reason: RejectReason, field: str | None = None) -> None:
+    ``why``: what is noted of the value where the row becomes one without it.
+    """
+
+    def __init__(self, reason: RejectReason, field: str | None = None, why: str | None = None) -> None:
         super().__init__(f"{reason} {field or ''}".strip())
         self.reason = reason
         self.field = field
+        self.why = why or reason.value

@@ -20,9 +20,11 @@ from connectors.streams.sql import Context
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
+from hub.model.doubtful import DOUBTFUL, notes_in
 from hub.model.entities import key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError, PoisonError
+from hub.model.kinds import broken_rule
 from hub.model.texts.near import did_you_mean
 
 OPTIONAL_ENVELOPE = {"occurred_at", "correlation_id", "causation_id", "actor", "purpose", "legal_basis", "unit_scheme"}
@@ -59,7 +61,7 @@ def _stream_problems(stream: Stream, version: SchemaVersion) -> Iterator[str]:
         spec = specs.get(rule.field)
         if spec is None:
             yield f"{stream.subject} has no field {rule.field!r}{did_you_mean(rule.field, specs)}"
-        elif rule.field in ENVELOPE_FIELDS and rule.field not in OPTIONAL_ENVELOPE:
+        elif rule.field == DOUBTFUL or (rule.field in ENVELOPE_FIELDS and rule.field not in OPTIONAL_ENVELOPE):
             yield f"field {rule.field}: the connector fills it itself"
         else:
             yield from (f"field {rule.field}: {problem}" for problem in _rule_problems(rule, spec))
@@ -85,6 +87,8 @@ def _rule_problems(rule: FieldRule, spec: FieldSpec) -> Iterator[str]:
                 if spec.symbols
                 else f"the schema wants {spec.kind}"
             )
+        elif word is not None and (problem := broken_rule(spec.value_kind)(word)):
+            yield f"value {word!r} breaks the rule of its kind, {spec.value_kind}: {problem.text}"
     if rule.part and spec.kind not in (FieldKind.INT, FieldKind.LONG):
         yield f"part is for numbers, the schema wants {spec.kind}"
     if rule.number and (rule.part or spec.kind not in _NUMBERS):
@@ -126,6 +130,7 @@ class Sample:
         problem: why the row would be a reject.
         warnings: what may go wrong with other rows, and what to do about it.
         unseen: what can happen in the table without the connector seeing it.
+        doubtful: notes about the row's values: a value that is dropped, a code that is padded.
     """
 
     stream: str
@@ -134,6 +139,7 @@ class Sample:
     problem: str | None = None
     warnings: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sample:
@@ -181,7 +187,8 @@ def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sam
         return Sample(stream.name, stream.subject, {}, str(problem), *told)
     except PoisonError as problem:
         return Sample(stream.name, stream.subject, {}, problem.detail, *told)
-    return Sample(stream.name, stream.subject, _masked(event, version), None, *told)
+    doubtful = tuple(map(str, notes_in(event.pop(DOUBTFUL, None))))
+    return Sample(stream.name, stream.subject, _masked(event, version), None, *told, doubtful)
 
 
 def _masked(event: Mapping[str, Any], version: SchemaVersion) -> dict[str, str]:

@@ -19,6 +19,7 @@ from connectors.streams.rejected import failed_values, own_key
 from connectors.streams.sql import Context, declaration_in_force
 from connectors.tables.unreadable import UnreadableRow
 from hub.codec.encode import Encoder
+from hub.model.doubtful import Done, Note, notes_in
 from hub.topology import MAX_RECORD_BYTES
 
 MOST_EXAMPLES = 3
@@ -39,7 +40,8 @@ class StreamReport:
 
     Fields:
         rejects: counts by reason and detail.
-        examples: the first rows of each reason and detail.
+        doubtful: counts of the notes about values: ``birth_year DROPPED OUT_OF_RANGE``.
+        examples: the first rows of each reason and detail, and of each value that is dropped.
         words: a line for each word that no word table has.
     """
 
@@ -48,8 +50,13 @@ class StreamReport:
     rows: int = 0
     events: int = 0
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    doubtful: Counter[Note] = field(default_factory=Counter)
     examples: dict[tuple[str, str], list[Example]] = field(default_factory=dict, repr=False)
     words: tuple[str, ...] = ()
+
+    def always_dropped(self) -> list[Note]:
+        """Return what is dropped of every event: more likely the declaration is wrong than all the values."""
+        return [note for note, count in self.doubtful.items() if count == self.events and note.done is Done.DROPPED]
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON."""
@@ -68,7 +75,24 @@ class StreamReport:
                 for (reason, detail), count in self.rejects.most_common()
             ],
             "words": list(self.words),
+            "doubtful": [
+                {
+                    "field": note.field,
+                    "done": note.done,
+                    "why": note.why,
+                    "count": count,
+                    "examples": [
+                        {"key": one.key, "values": one.values} for one in self.examples.get(example_of(note), ())
+                    ],
+                }
+                for note, count in self.doubtful.most_common()
+            ],
         }
+
+
+def example_of(note: Note) -> tuple[str, str]:
+    """Return under what the examples of a dropped value stand."""
+    return RejectReason.FIELD_DROPPED.value, str(note)
 
 
 class StreamCheck:
@@ -101,14 +125,18 @@ class StreamCheck:
                     self._reject(row, RejectReason.SOURCE_CANNOT_READ.value, "")
             rows = [row for row in rows if not isinstance(row, UnreadableRow)]
             self._words.add(rows)
-            for row, record in zip(rows, self._columns.encode(rows, now).records, strict=True):
+            encoded = self._columns.encode(rows, now)
+            for place, (row, record) in enumerate(zip(rows, encoded.records, strict=True)):
+                doubtful = encoded.doubtful.get(place, "")
                 try:
                     if record is None or len(record[1]) > MAX_RECORD_BYTES:
-                        record, _ = record_of_row(self._mapper, self._encoder, row, now)
+                        record, _, doubtful = record_of_row(self._mapper, self._encoder, row, now)
                 except Unmappable as problem:
                     self._reject(row, problem.reason.value, problem.field or "")
                 else:
                     found.append(record)
+                    for note in notes_in(doubtful):
+                        self._doubt(row, note)
             self.report.events += len(found)
             yield found
 
@@ -118,6 +146,14 @@ class StreamCheck:
 
     def _reject(self, row: Sequence[Any], reason: str, detail: str) -> None:
         self.report.rejects[reason, detail] += 1
+        self._example(row, reason, detail)
+
+    def _doubt(self, row: Sequence[Any], note: Note) -> None:
+        self.report.doubtful[note] += 1
+        if note.done is Done.DROPPED:
+            self._example(row, *example_of(note))
+
+    def _example(self, row: Sequence[Any], reason: str, detail: str) -> None:
         examples = self.report.examples.setdefault((reason, detail), [])
         if len(examples) < MOST_EXAMPLES:
             values = failed_values(self._mapper, reason, detail, row)

@@ -16,9 +16,11 @@ from connectors.base.port import Record
 from connectors.base.reasons import UNFORESEEN, Unmappable
 from connectors.conversion.getters import Row
 from connectors.conversion.mapping import RowMapper, Step
+from connectors.conversion.noted import Noted
 from hub.codec import wire
 from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
+from hub.model.doubtful import DOUBTFUL, text_of
 
 _KEPT = 10_000
 """How many encoded values of a column are remembered before the memory is cleared."""
@@ -33,15 +35,32 @@ _REMEMBERED = (str, int)
 """Types whose equal values every mapping treats alike; values of two different types are never mixed."""
 
 Pieces = Iterable[bytes | None]
-Fill = Callable[[Sequence[Row]], Pieces]
+
+
+class Fill:
+    """Encodes a declared field of all rows. ``is_noting``: notes have been met, so a page may have some."""
+
+    def __init__(self, pieces: Callable[[Sequence[Row]], Pieces]) -> None:
+        self.pieces = pieces
+        self.is_noting = False
 
 
 @dataclass(slots=True)
 class Encoded:
-    """A page in columns: per row its record and event id; both are None if the row path must handle the row."""
+    """A page in columns: per row its record and event id; both are None if the row path must handle the row.
+
+    ``doubtful``: the notes of a record about values that broke their rule, by its place; most records have none.
+    """
 
     records: list[Record | None]
     event_ids: list[bytes | None] = field(default_factory=list)
+    doubtful: dict[int, str] = field(default_factory=dict)
+
+
+class _Noted(bytes):
+    """An encoded value, and what is noted of it."""
+
+    notes: tuple[str, ...] = ()
 
 
 class _Memory(dict[Any, bytes | None]):
@@ -88,11 +107,16 @@ class ColumnEncoder:
         envelope = self._envelope(rows, recorded_at)
         keys = self._keys(rows)
         columns: list[Pieces] = []
+        notes: dict[int, list[str]] = {}
         for part in self._parts:
             if isinstance(part, bytes):
                 columns.append(repeat(part))
+            elif part == DOUBTFUL:
+                columns.append(self._notes(notes, len(rows)))
+            elif isinstance(part, str):
+                columns.append(envelope[part])
             else:
-                columns.append(envelope[part] if isinstance(part, str) else part(rows))
+                columns.append(_noting(part, rows, notes))
         doubtful = unreadable.union(_doubtful(keys), *(_doubtful(column) for column in columns))
         if doubtful:
             columns = [_blank(column) for column in columns]
@@ -101,7 +125,8 @@ class ColumnEncoder:
         ids = list(envelope["event_id"])
         for place in doubtful:
             records[place] = ids[place] = None
-        return Encoded(records, ids)
+            notes.pop(place, None)
+        return Encoded(records, ids, {place: text_of(said) or "" for place, said in notes.items()})
 
     def _compiled(self) -> list[str | bytes | Fill] | None:
         """Return, in the schema's order, what fills its fields; None if only the row path can."""
@@ -119,13 +144,21 @@ class ColumnEncoder:
 
     def _part(self, name: str) -> str | bytes | Fill | None:
         step = self._steps.get(name)
-        if name in _ENVELOPE or (name == "occurred_at" and step is None):
+        if name in _ENVELOPE or name == DOUBTFUL or (name == "occurred_at" and step is None):
             return name
         usual = self._usual(name)
         if step is None:
             return usual
         cell = self._cells.get(name)
-        return None if cell is None else _column(step, cell, usual, branch_of(self._encoder.version, name))
+        version = self._encoder.version
+        return None if cell is None else _column(step, cell, usual, branch_of(version, name), null_of(version, name))
+
+    def _notes(self, notes: dict[int, list[str]], rows: int) -> Pieces:
+        """Return the field that says what became of values; the fields after it are of no declaration."""
+        null, cell = null_of(self._encoder.version, DOUBTFUL), self._cells[DOUBTFUL]
+        if not notes:
+            return repeat(null)
+        return [cell(text_of(notes[place])) if place in notes else null for place in range(rows)]
 
     def _usual(self, name: str) -> bytes | None:
         """Return the encoded value of a field that the row says nothing about."""
@@ -166,8 +199,19 @@ class ColumnEncoder:
 _ENVELOPE = frozenset(("event_id", "recorded_at", "source_version", "operation"))
 
 
-def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
-    """Return the function that encodes a declared field of all rows; ``branch`` precedes a value that is not null."""
+def _noting(fill: Fill, rows: Sequence[Row], notes: dict[int, list[str]]) -> Pieces:
+    """Return a field's pieces, and add their notes to ``notes``, by the row's place."""
+    pieces = fill.pieces(rows)
+    if fill.is_noting:
+        pieces = list(pieces)
+        for place, piece in enumerate(pieces):
+            if piece.__class__ is _Noted:
+                notes.setdefault(place, []).extend(piece.notes)
+    return pieces
+
+
+def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: bytes | None) -> Fill:
+    """Return what encodes a declared field of all rows; ``branch`` precedes a value that is not null."""
     if step.default is not None:
         usual = _encoded(cell, step.default)
     elif step.required:
@@ -176,14 +220,25 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
     def encoded(value: Any) -> bytes | None:
         try:
             converted = step.convert(value)
+            if converted.__class__ is Noted:
+                return noted(converted)
             return usual if converted is None else cell(converted)
         except (Unmappable, *UNFORESEEN):
             return None
 
+    def noted(found: Noted) -> bytes | None:
+        piece = null if found.value is None else cell(found.value)
+        if piece is None:
+            return None
+        fill.is_noting = True
+        with_notes = _Noted(piece)
+        with_notes.notes = found.notes
+        return with_notes
+
     texts = _texts(branch, step.longest) if step.is_text else None
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}
 
-    def fill(rows: Sequence[Row]) -> Pieces:
+    def pieces(rows: Sequence[Row]) -> Pieces:
         try:
             values = list(map(step.get, rows))
         except (Unmappable, *UNFORESEEN):
@@ -195,6 +250,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes) -> Fill:
             return (texts(values) if texts else None) or list(map(encoded, values))
         return memory.all(values)
 
+    fill = Fill(pieces)
     return fill
 
 

@@ -8,7 +8,7 @@ whenever and however often it is sent.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,14 +17,16 @@ from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.conversion.dates import Convert, to_moment
 from connectors.conversion.getters import Get, Row, column_getter, deletion, digger, payload_of
 from connectors.conversion.json_text import parsed
+from connectors.conversion.noted import Noted, kept_to_rule, lenient
 from connectors.conversion.plain import plain
 from connectors.conversion.values import converter
 from connectors.conversion.versions import timely_within, version_getter
 from connectors.declared.declaration import Declaration, FieldRule, Kind, Stream, Word, child_columns, columns_of
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
+from hub.model.doubtful import DOUBTFUL, Done, Note, text_of
 from hub.model.envelope import FULL_READ, Operation
-from hub.model.rules import RULES, broken_rule
+from hub.model.kinds import KINDS
 
 UNKNOWN = "UNKNOWN"
 
@@ -50,6 +52,11 @@ class Step:
 
     def value(self, row: Row) -> Any:
         """Return the row's value converted for the field, None if there is none; raises ``Unmappable``."""
+        found = self.noted(row)
+        return found.value if found.__class__ is Noted else found
+
+    def noted(self, row: Row) -> Any:
+        """Return the same, as a ``Noted`` if there is a note about it."""
         try:
             return self.convert(self.get(row))
         except UNFORESEEN:
@@ -96,14 +103,20 @@ class RowMapper:
         if self._payload is not None:
             row = (*row, payload_of(row[self._payload]))
         event = dict(self.constants)
+        notes: list[str] = []
         for step in self.steps:
             try:
-                value = step.value(row)
+                value = step.noted(row)
             except Unmappable as problem:
                 if problem.reason is not RejectReason.UNMAPPED_WORD or step.raw is None:
                     raise Unmappable(problem.reason, problem.field or step.field) from None
-                event.setdefault(step.raw, not_longer(plain(step.get(row)), self._longest(step.raw), step.raw))
+                self._keep_word(event, step.raw, plain(step.get(row)), notes)
                 value = UNKNOWN
+            if value.__class__ is Noted:
+                notes += value.notes
+                value = value.value
+                if value is None:
+                    continue
             if value is None:
                 value = step.default
                 if value is None:
@@ -111,6 +124,8 @@ class RowMapper:
                         raise Unmappable(RejectReason.REQUIRED_MISSING, step.field)
                     continue
             event[step.field] = value
+        if notes:
+            event[DOUBTFUL] = text_of(notes)
         self._envelope(event, row, recorded_at)
         return event
 
@@ -118,8 +133,14 @@ class RowMapper:
         """Return the closed list of a field's values in the schema; empty where it has none."""
         return self._specs[field].symbols
 
-    def _longest(self, field: str) -> int | None:
-        return self._specs[field].max_length
+    def _keep_word(self, event: dict[str, Any], field: str, word: str | None, notes: list[str]) -> None:
+        """Keep a word that no word table has in the field for such words."""
+        if word is not None and len(word) > (self._specs[field].max_length or len(word)):
+            if self.stream.strict:
+                raise Unmappable(RejectReason.TOO_LONG, field)
+            notes.append(str(Note(field, Done.DROPPED, RejectReason.TOO_LONG)))
+            word = None
+        event.setdefault(field, word)
 
     def row_hash(self, row: Row) -> str:
         """Return the keyed hash of the row's primary key, in hex: a reject names its row by it."""
@@ -189,6 +210,7 @@ class RowMapper:
     def _step(self, rule: FieldRule) -> Step:
         spec = self._specs[rule.field]
         raw = f"raw_{rule.field}"
+        kind = KINDS.get(spec.value_kind)
         return Step(
             field=rule.field,
             get=self._getter(rule),
@@ -196,15 +218,28 @@ class RowMapper:
             default=rule.default,
             required=not spec.nullable,
             raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
-            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec) and spec.name not in RULES,
+            is_text=spec.kind is FieldKind.STRING
+            and not _is_read(rule, spec)
+            and not (kind is not None and kind.has_rule),
             longest=spec.max_length,
         )
 
     def _plain(self, rule: FieldRule, spec: FieldSpec) -> Convert:
-        convert = _convert(rule, spec, self._zone)
+        convert = self._convert(rule, spec, rule.field)
         if spec.name == "occurred_at":
             return lambda value: self._timely(convert(value))
-        return _kept_to_rules(spec, convert)
+        return convert
+
+    def _convert(self, rule: FieldRule, spec: FieldSpec, path: str, strict: bool | None = None) -> Convert:
+        """Return what turns one value; what breaks the rule of an optional field is dropped, if that is not strict."""
+        if rule.constant is not None:
+            return lambda value: value
+        convert = kept_to_rule(spec, path, converter(rule, spec, self._zone), rule.pad)
+        strict = self._is_strict(rule) if strict is None else strict
+        return lenient(path, convert) if spec.is_droppable and not strict else convert
+
+    def _is_strict(self, rule: FieldRule) -> bool:
+        return self.stream.strict if rule.strict is None else rule.strict
 
     def _getter(self, rule: FieldRule) -> Get:
         if rule.child:
@@ -220,13 +255,18 @@ class RowMapper:
             (
                 item.field,
                 digger(item.paths, item.join) if item.paths else column_getter(item, index or {}),
-                _convert(item, items[item.field], self._zone),
+                self._convert(
+                    item,
+                    items[item.field],
+                    f"{rule.field}.{item.field}",
+                    self._is_strict(rule) if item.strict is None else item.strict,
+                ),
                 item.default,
             )
             for item in rule.items
         ]
 
-        def element(given: Any) -> dict[str, Any]:
+        def element(given: Any, notes: list[str]) -> dict[str, Any]:
             if index is None and not isinstance(given, Mapping):
                 raise Unmappable(RejectReason.BAD_LIST)
             found = {}
@@ -235,7 +275,11 @@ class RowMapper:
                     value = convert(get(given))
                 except Unmappable as problem:
                     raise Unmappable(problem.reason, problem.field or f"{rule.field}.{name}") from None
-                value = default if value is None else value
+                if value.__class__ is Noted:
+                    notes += value.notes
+                    value = value.value
+                else:
+                    value = default if value is None else value
                 if value is None and not items[name].nullable:
                     raise Unmappable(RejectReason.REQUIRED_MISSING, f"{rule.field}.{name}")
                 found[name] = value
@@ -247,11 +291,14 @@ class RowMapper:
                 given = parsed(value, RejectReason.BAD_LIST) if value.strip() else None
             if given is None or given == [] or given == {}:
                 return None
+            notes: list[str] = []
             if not spec.is_array:
-                return element(given)
-            if not isinstance(given, list | tuple):
+                found: Any = element(given, notes)
+            elif isinstance(given, list | tuple):
+                found = [element(one, notes) for one in given]
+            else:
                 raise Unmappable(RejectReason.BAD_LIST)
-            return [element(one) for one in given]
+            return Noted(found, tuple(dict.fromkeys(notes))) if notes else found
 
         return convert_list
 
@@ -263,7 +310,7 @@ class RowMapper:
             def said(row: Row) -> str:
                 return usual
         else:
-            get, convert = self._getter(rule), _convert(rule, self._specs["operation"], self._zone)
+            get, convert = self._getter(rule), converter(rule, self._specs["operation"], self._zone)
 
             def said(row: Row) -> str:
                 return str(convert(get(row)) or rule.default or Operation.UPDATE)
@@ -288,33 +335,3 @@ def _is_read(rule: FieldRule, spec: FieldSpec) -> bool:
     """Tell whether a text field needs more than the source's text: a code table, a date format, lost zeros."""
     said = rule.constant is not None or rule.words is not None or bool(rule.formats) or rule.pad is not None
     return said or bool(spec.symbols) or bool(spec.text_format)
-
-
-def _convert(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
-    if rule.constant is not None:
-        return lambda value: value
-    convert, longest = converter(rule, spec, zone), spec.max_length
-    return convert if longest is None else lambda value: not_longer(convert(value), longest)
-
-
-def not_longer(text: Any, longest: int | None, field: str | None = None) -> Any:
-    """Return a field's text or None; raises ``Unmappable`` if it has more characters than the schema allows."""
-    if text is not None and longest is not None and len(text) > longest:
-        raise Unmappable(RejectReason.TOO_LONG, field)
-    return text
-
-
-def _kept_to_rules(spec: FieldSpec, convert: Convert) -> Convert:
-    """Return a conversion that also checks the hub's rules for the field; a value that breaks one is a reject here."""
-    if spec.name not in RULES and spec.kind not in (FieldKind.DATE, FieldKind.TIMESTAMP):
-        return convert
-    broken = broken_rule(spec.name)
-
-    def kept(value: Any) -> Any:
-        found = convert(value)
-        problem = None if found is None else broken(found)
-        if problem is not None:
-            raise Unmappable(RejectReason.INVALID_VALUE, f"{spec.name}: {problem}")
-        return found
-
-    return kept

@@ -6,7 +6,8 @@ state came later, so it gives that state the next free version:
 
 - a row of a table is a state: a row that is read again with different content is newer than what was sent of it;
 - a row of an outbox is a change: of two changes to one thing with ids in the wrong order, the one with the later time
-  is newer; where sessions take ids ahead, ids say nothing, and times order the rows of a page.
+  is newer; where sessions take ids ahead, ids say nothing, and times order the rows of a page. The same row, read again
+  with another mapping because a value of it had been dropped, is newer than what was sent of it.
 
 What is remembered is stored with the checkpoint of its page, and forgotten after ``remember_s``.
 """
@@ -27,6 +28,9 @@ from hub.codec.encode import Encoder
 from hub.model.entities import SUBJECTS
 from hub.model.envelope import FULL_READ
 
+FOR_EVER_US = 253_402_300_799_999_999
+"""The end of the year 9999: a version that was used up beside the source's own stays used up."""
+
 _HASH_BYTES = 16
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,11 +38,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A row that became a record under its own version."""
+    """A row that became a record under its own version.
+
+    ``is_whole``: no value of it was dropped. One that lacks a value is sent again when the mapping changes, and then
+    it needs the next version: what was sent of it is remembered for good.
+    """
 
     row: Row = field(repr=False)
     record: Record
     event_id: bytes
+    is_whole: bool = True
 
 
 class OrderMemory:
@@ -103,7 +112,10 @@ class OrderMemory:
             again: makes a row's record with another version.
         """
         times = [self._changed_at(one.row) for one in met]
-        asked = [self._is_outbox or not is_first_read or self._is_recent(at, now) for at in times]
+        asked = [
+            self._is_outbox or not is_first_read or not one.is_whole or self._is_recent(at, now)
+            for one, at in zip(met, times, strict=True)
+        ]
         things = [self._thing(one) if is_asked else "" for one, is_asked in zip(met, asked, strict=True)]
         known = {} if is_first_read and not self._is_outbox else self._known([thing for thing in things if thing])
         records, said = [one.record for one in met], dict[str, Said]()
@@ -116,9 +128,8 @@ class OrderMemory:
             if version != own:
                 records[place] = again(one.row, version)
             if before is None or version >= before.sent:
-                until = _micros(now + self._remember) or 0
-                known[thing] = Said(own, version, content, _micros(at), until)
-                if not is_first_read or self._is_recent(at, now):
+                known[thing] = Said(own, version, content, _micros(at), self._until(one, before, version, now))
+                if not is_first_read or not one.is_whole or self._is_recent(at, now):
                     said[thing] = known[thing]
         self._under_way.update(said)
         return records, said
@@ -146,8 +157,14 @@ class OrderMemory:
         if before.content == content:
             return before.sent
         at_us = _micros(at)
-        is_newer = not self._is_outbox or (at_us is not None and before.at_us is not None and at_us > before.at_us)
+        is_same_row = not self._is_outbox or own == before.own
+        is_newer = is_same_row or (at_us is not None and before.at_us is not None and at_us > before.at_us)
         return min(before.sent + 1, MOST_VERSION) if is_newer else own
+
+    def _until(self, met: Met, before: Said | None, version: int, now: datetime) -> int:
+        """Return how long it is remembered what was sent: for good where a value was dropped, and what follows it."""
+        is_for_good = before is not None and before.until_us == FOR_EVER_US and version == before.sent + 1
+        return FOR_EVER_US if is_for_good or not met.is_whole else _micros(now + self._remember) or 0
 
     def _changed_at(self, row: Row) -> datetime | None:
         try:

@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.base.port import Record
 from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.conversion.mapping import RowMapper
 from hub.codec.encode import Encoder
+from hub.model.doubtful import DOUBTFUL
 from hub.model.errors import PoisonError
 from hub.topology import MAX_RECORD_BYTES
 
 
+class Made(NamedTuple):
+    """What a row became; ``doubtful``: what its event says of values that broke their rule, empty for nothing."""
+
+    record: Record
+    event_id: bytes
+    doubtful: str
+
+
 def record_of_row(
     mapper: RowMapper, encoder: Encoder, row: Sequence[Any], now: datetime, version: int | None = None
-) -> tuple[Record, bytes]:
-    """Encode one row; return its record and the event's id.
+) -> Made:
+    """Encode one row.
 
     Args:
         mapper: of the row's stream.
@@ -40,4 +49,4 @@ def record_of_row(
         raise Unmappable(RejectReason.BAD_VALUE) from None
     if len(value) > MAX_RECORD_BYTES:
         raise Unmappable(RejectReason.TOO_LARGE)
-    return (key, value), event["event_id"]
+    return Made((key, value), event["event_id"], event.get(DOUBTFUL) or "")

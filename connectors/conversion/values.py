@@ -1,8 +1,8 @@
 """Convert a source's values into a schema's values: one compiled function per field.
 
 A blank is never a value: text is stripped of surrounding space, and empty text is no value. Codes stay
-text: a leading zero that a source keeps is kept; ``pad`` restores one that it lost. What cannot be converted raises
-``Unmappable`` with a reason; no message contains the value itself (I8).
+text: a leading zero that a source keeps is kept. What cannot be converted raises ``Unmappable`` with a reason; no
+message contains the value itself (I8).
 """
 
 from collections.abc import Mapping
@@ -83,18 +83,15 @@ def _symbol(symbols: tuple[str, ...]) -> Convert:
 
 
 def _text(rule: FieldRule, spec: FieldSpec, zone: tzinfo) -> Convert:
-    pad = rule.pad
     if rule.formats or spec.text_format:
         return _date_text(rule, spec, zone)
 
     def convert(value: Any) -> Any:
         if value.__class__ is str:
-            text = value.strip() or None
-        elif isinstance(value, datetime):
-            text = local(value, zone).isoformat()
-        else:
-            text = plain(value)
-        return text.zfill(pad) if pad and text is not None else text
+            return value.strip() or None
+        if isinstance(value, datetime):
+            return local(value, zone).isoformat()
+        return plain(value)
 
     return convert
 

@@ -76,8 +76,9 @@ class FieldRule:
             date.
         part: take only the year, month or day.
         number: format of numbers in text; None: digits with a decimal point, and only if no other reading is possible.
-        pad: left-pad a number with zeros to this length (codes that a source keeps as numbers).
-        default: the value if the source has none.
+        pad: left-pad a number with zeros to this length (codes that a source keeps as numbers), and note it.
+        default: the value if the source has none; not used for a value that is dropped.
+        strict: whether an optional value that breaks its rule makes the row a reject; None: as the stream, or the list.
         items: rules of each element (list fields).
     """
 
@@ -94,6 +95,7 @@ class FieldRule:
     pad: int | None = None
     default: Word | None = None
     items: tuple["FieldRule", ...] = ()
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Stream:
         payload: JSON column; the fields name its keys.
         where: only rows in which each of these columns has (one of) the given values.
         operation: the constant, or the rule that finds it; None: UPDATE.
+        strict: whether an optional value that breaks its rule makes the row a reject; else the value is dropped.
     """
 
     name: str
@@ -136,6 +139,7 @@ class Stream:
     operation: FieldRule | None = None
     deleted: Deleted | None = None
     late_rows: LateRows | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

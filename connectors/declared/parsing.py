@@ -36,7 +36,7 @@ _SOURCE = {"code", "agency", "unit_scheme", "time_zone", "url", "url_env", "epoc
 _SOURCE |= {"ahead_s", "remember_s"}
 _STREAM = {
     *("name", "connector", "subject", "table", "key", "fields", "version", "changed_at", "txid", "payload", "where"),
-    *("operation", "deleted", "late_rows"),
+    *("operation", "deleted", "late_rows", "strict"),
 }
 _MOST_LETTERS = 200
 """The connector's state stores names up to this length."""
@@ -45,6 +45,7 @@ _MOST_LETTERS_OF_A_URL = 10_000
 
 _ORIGINS = ("column", "columns", "path", "paths", "constant", "child")
 _RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number", "pad", "default", "items"}
+_RULE |= {"strict"}
 
 
 class _Reader:
@@ -98,6 +99,13 @@ class _Reader:
             return tuple(value)
         self.problem(where, f"{name} must be a name or a list of names")
         return ()
+
+    def yes_or_no(self, where: str, given: _Table, name: str) -> bool | None:
+        value = given.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.problem(where, f"{name} must be true or false")
+        return None
 
     def one_of(self, where: str, given: _Table, name: str, allowed: Sequence[str]) -> str | None:
         value = given.get(name)
@@ -166,6 +174,7 @@ class _Reader:
             pad=self.whole(where, given, "pad", 1, _MOST_LETTERS) if "pad" in given else None,
             default=default,
             items=self.items(where, given),
+            strict=self.yes_or_no(where, given, "strict"),
         )
 
     def join(self, where: str, given: _Table) -> str:
@@ -236,6 +245,7 @@ class _Reader:
             operation=self.operation(where, given),
             deleted=self.deleted(where, given),
             late_rows=LateRows(late) if late else None,
+            strict=bool(self.yes_or_no(where, given, "strict")),
         )
         if kind is Kind.TABLE and not stream.version and not stream.changed_at:
             self.problem(where, "version or changed_at is missing: without one of them no event has an order")

@@ -1,4 +1,7 @@
-"""The table ``reject``: rows that could not become events, named by keyed hashes; it contains no value of a row."""
+"""The table ``reject``: rows that could not become events, or lost a value, named by keyed hashes.
+
+It contains no value of a row. A row that became an event without an optional value has the reason ``FIELD_DROPPED``.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -73,8 +76,8 @@ class RejectTable:
         return found
 
     def replace(self, connection: Connection, stream: str, page: Page, now: datetime) -> None:
-        """Replace the rejects of the page's rows; rows that now map have none."""
-        rejects = {reject.row: reject for reject in page.rejects}
+        """Replace the rejects of the page's rows; rows that now map, with all their values, have none."""
+        rejects = {reject.row: reject for reject in (*page.dropped, *page.rejects)}
         gone = [*rejects, *page.resolved]
         for first in range(0, len(gone), _ROWS_PER_STATEMENT):
             some = gone[first : first + _ROWS_PER_STATEMENT]

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateSchema
 
 from connectors.base.port import Page, Position, Said
+from connectors.base.reasons import RejectReason
 from connectors.faults import translated
 from connectors.memory.lock import StateLock
 from connectors.memory.readings import FullReading, ReadingTables
@@ -50,12 +51,18 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream as ``hub connect status`` shows it; ``waits_for``: the last wait that its run reported."""
+    """A stream as ``hub connect status`` shows it.
+
+    Fields:
+        dropped: rows that were published without an optional value.
+        waits_for: the last wait that its run reported.
+    """
 
     stream: str
     position: Position
     published: int
     rejects: dict[str, int]
+    dropped: int
     at: datetime
     waits_for: str | None = None
     waits_since: datetime | None = None
@@ -272,7 +279,8 @@ class StateStore:
                     row.stream,
                     json.loads(row.position),
                     row.published,
-                    rejects.get(row.stream, {}),
+                    own := rejects.get(row.stream, {}),
+                    own.pop(RejectReason.FIELD_DROPPED, 0),
                     row.at,
                     *waits.get(row.stream, (None, None)),
                 )

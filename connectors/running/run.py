@@ -32,11 +32,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What a run has done for one stream so far."""
+    """What a run has done for one stream so far; ``dropped``: published events that lack an optional value."""
 
     name: str
     published: int = 0
     rejected: int = 0
+    dropped: int = 0
     position: Position | None = None
     phase: str = "snapshot"
 
@@ -249,6 +250,7 @@ class _StreamRun:
         self._limits = 0
         self.counts.published += len(page.records)
         self.counts.rejected += len(page.rejects)
+        self.counts.dropped += len(page.dropped)
         self.counts.position = page.position
         self._options.pulse.turned(len(page.records))
         self._options.progress(self.counts)

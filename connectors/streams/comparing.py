@@ -19,7 +19,7 @@ from connectors.base.port import JsonValue, Position, Record, Said
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.columns import ColumnEncoder
 from connectors.conversion.mapping import RowMapper
-from connectors.conversion.order import OrderMemory
+from connectors.conversion.order import FOR_EVER_US, OrderMemory
 from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Kind, Stream
 from connectors.faults import SourceRowError, translated
@@ -31,8 +31,6 @@ from hub.model.errors import ConfigError, PoisonError
 from hub.topology import MAX_RECORD_BYTES
 
 ROWS_AT_ONCE = 20_000
-FOR_EVER_US = 253_402_300_799_999_999
-"""The end of the year 9999: a version that a repair has used stays used."""
 
 
 class ComparedStreams:
@@ -141,7 +139,7 @@ class _ComparedStream:
         for row, record in zip(rows, encoded.records, strict=True):
             try:
                 if record is None or len(record[1]) > MAX_RECORD_BYTES:
-                    record, _ = record_of_row(self._mapper, self._encoder, row, now)
+                    record = record_of_row(self._mapper, self._encoder, row, now).record
             except Unmappable as problem:
                 name = self._mapper.row_hash(row)
                 unmapped.append(Unmapped(name, problem.reason.value, problem.field or "", self._key(row)))
@@ -162,8 +160,7 @@ class _ComparedStream:
 
     def _raised_of(self, rows: Sequence[Sequence[Any]], now: datetime) -> Callable[[int, int], Record]:
         def raised(number: int, version: int) -> Record:
-            record, _ = record_of_row(self._mapper, self._encoder, rows[number], now, version)
-            return record
+            return record_of_row(self._mapper, self._encoder, rows[number], now, version).record
 
         return raised
 

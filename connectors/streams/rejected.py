@@ -18,6 +18,7 @@ from connectors.declared.declaration import FieldRule, Stream
 from connectors.memory.rejects import KeptReject
 from connectors.streams.sql import Context
 from connectors.tables.apart import REASONS
+from hub.model.doubtful import notes_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,23 @@ def own_key(stream: Stream, row: Sequence[Any]) -> dict[str, str | None]:
 
 def failed_values(mapper: RowMapper, reason: str, detail: str, row: Sequence[Any]) -> dict[str, str | None]:
     """Return the row's values that failed, by the source's own names."""
-    stream = mapper.stream
-    rules = {rule.field: rule for rule in stream.fields}
-    words = re.findall(r"\w+", detail)
     if reason in REASONS:
         return {}
+    stream = mapper.stream
     if reason == RejectReason.BAD_PAYLOAD and stream.payload:
         return _columns(mapper, row, [stream.payload])
+    if reason == RejectReason.FIELD_DROPPED:
+        found: dict[str, str | None] = {}
+        for note in notes_in(detail):
+            found |= _of_words(mapper, note.field.split("."), row)
+        return found
+    return _of_words(mapper, re.findall(r"\w+", detail), row)
+
+
+def _of_words(mapper: RowMapper, words: Sequence[str], row: Sequence[Any]) -> dict[str, str | None]:
+    """Return what a row holds for the first field that some words name; those after it may name a list's member."""
+    stream = mapper.stream
+    rules = {rule.field: rule for rule in stream.fields}
     for number, word in enumerate(words):
         rule = rules.get(word) or rules.get(word.removeprefix("raw_"))
         if rule is not None:

@@ -27,6 +27,7 @@ from connectors.base.port import Page, Position, Record, Reject
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.columns import ColumnEncoder
 from connectors.conversion.mapping import RowMapper
+from connectors.conversion.noted import dropped_of
 from connectors.conversion.order import Met, OrderMemory
 from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Declaration, Stream
@@ -73,6 +74,7 @@ class Mapped:
 
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    dropped: list[Reject] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
 
 
@@ -234,7 +236,7 @@ class SqlConnector:
         self._context.state.save(self.name, page)
         self._mapping = None if page.mapping is not None else self._mapping
         self._rejected.difference_update(page.resolved)
-        self._rejected.update(reject.row for reject in page.rejects)
+        self._rejected.update(reject.row for reject in (*page.rejects, *page.dropped))
         self._order.confirmed(page.said)
         # a later page may already exist: this confirmation does not cover it
         while self._unconfirmed:
@@ -270,31 +272,36 @@ class SqlConnector:
         is_full_read = position.get(PHASE) == SNAPSHOT
         mapper, columns = (self._full, self._full_columns) if is_full_read else (self._mapper, self._columns)
         encoded = columns.encode(rows, now)
-        for row, record, event_id in zip(rows, encoded.records, encoded.event_ids, strict=True):
+        for place, (row, record, event_id) in enumerate(zip(rows, encoded.records, encoded.event_ids, strict=True)):
+            doubtful = encoded.doubtful.get(place, "")
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
-                    record, event_id = record_of_row(mapper, self._encoder, row, now)
+                    record, event_id, doubtful = record_of_row(mapper, self._encoder, row, now)
                 at = self._at(row, changed)
                 if at is not None:
                     content = self._order.content(record[1], event_id, now)
                     if self._is_sent(self._mapper.row_hash(row), content, at, unconfirmed):
                         continue
-                met.append(Met(row, record, event_id))
+                dropped = dropped_of(doubtful)
+                met.append(Met(row, record, event_id, is_whole=not dropped))
             except Unmappable as problem:
                 found.rejects += self._rejected_now(row, changed, problem, unconfirmed)
             else:
-                if self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
+                if dropped:
+                    name, where = self._mapper.row_hash(row), self._mapper.place(row)
+                    found.dropped.append(Reject(name, where, RejectReason.FIELD_DROPPED, dropped))
+                elif self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
                     found.resolved.append(name)
         is_first_read = is_full_read and STEPPED_BACK not in position
         found.records, said = self._order.settle(
             met,
             now,
             is_first_read,
-            lambda row, version: record_of_row(mapper, self._encoder, row, now, version)[0],
+            lambda row, version: record_of_row(mapper, self._encoder, row, now, version).record,
         )
         is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
         position = {**position, READ_AS: self._open.read_as}
-        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept)
+        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept, dropped=found.dropped)
         self._unconfirmed.append((page, unconfirmed))
         return page
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeError, fields_of
-from hub.model.envelope import ENVELOPE_FIELDS
+from hub.model.envelope import NO_DATA
 from hub.model.errors import ConfigError
 
 __all__ = [
@@ -58,8 +58,8 @@ class SchemaVersion:
 
     @property
     def data_fields(self) -> tuple[FieldSpec, ...]:
-        """The fields after the envelope."""
-        return tuple(spec for spec in self.fields if spec.name not in ENVELOPE_FIELDS)
+        """The fields after the envelope, without the one that says what became of their values."""
+        return tuple(spec for spec in self.fields if spec.name not in NO_DATA)
 
     def field(self, name: str) -> FieldSpec:
         """Return the field of that name; ``KeyError`` if there is none."""

@@ -44,6 +44,8 @@ class FieldSpec:
         symbol_codes: the national portal's number of each symbol, in order; None for a symbol without one.
         text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
         max_length: maximum number of characters of a STRING; None if the schema has no limit.
+        value_kind: the kind of value (``hub.model.kinds``), whose rule its values keep; empty if it has none.
+        null_means: what a null of an optional field says; empty if it says nothing.
         items: the fields of the record, or of the array's records, of a JSON.
         is_array: whether a JSON is an array, not a single record.
     """
@@ -60,8 +62,15 @@ class FieldSpec:
     symbol_codes: tuple[int | None, ...] = ()
     text_format: str = ""
     max_length: int | None = None
+    value_kind: str = ""
+    null_means: str = ""
     items: tuple["FieldSpec", ...] = ()
     is_array: bool = False
+
+    @property
+    def is_droppable(self) -> bool:
+        """Whether a value that breaks its rule may become null: the field is optional, and a null says nothing."""
+        return self.nullable and not self.null_means
 
 
 class UnsupportedTypeError(ValueError):
@@ -130,6 +139,8 @@ def _field(field: Mapping[str, Any], since: int, named: dict[str, Mapping[str, A
         symbol_codes=tuple(said["src_codes"].get(symbol) for symbol in symbols) if "src_codes" in said else (),
         text_format=field.get("format", ""),
         max_length=field.get("max_length"),
+        value_kind=field.get("kind", ""),
+        null_means=field.get("null_means", ""),
         items=items,
         is_array=avro["type"] == "array",
     )

@@ -22,7 +22,6 @@ from hub.demo.story import Story
 _SOURCE, _PROVINCE, _SUBJECT = "namdinh.motcua", "H40", "citizen.changed"
 _DAY_FIRST, _MONTH_FIRST = "%d/%m/%Y", "%m/%d/%Y"
 _DESK, _SECOND, _HEAD = "CB-0042", "CB-0007", "CB-0001"
-_MENDED_MONTH = 12
 _MOST = "1000000"
 
 _SEND_AGAIN = """
@@ -88,7 +87,7 @@ def play_operator(stage: Stage, story: Story, wait_for_drain: Callable[[Stage], 
     switched = _conflicts(stage)
     stage.say("the connector's mapping is corrected; Nam Định sends its people again")
     _send_people_again(stage, 3, declaration("namdinh"))
-    redriven = _mend_letter(stage, story)
+    redriven = _mend_letter(stage)
     wait_for_drain(stage)
     ledger = stage.ask("ledger", "--check")
     return OperatorReport(
@@ -139,12 +138,11 @@ def _replay(stage: Stage, right_until: datetime) -> tuple[int, int, int]:
     return number, rows, int(done["published"])
 
 
-def _mend_letter(stage: Stage, story: Story) -> int:
-    """Correct the letter with birth month 13, have a second person approve it, and send it again."""
+def _mend_letter(stage: Stage) -> int:
+    """Correct the letter with an epoch below zero, have a second person approve it, and send it again."""
     letters = stage.ask("deadletters", "list", "--cause", "INVALID_VALUE")["letters"]
-    letter = next(one["letter"] for one in letters if one["state"] == "open" and "birth_month" in one["detail"])
-    month = story.people[0].birth_month or _MENDED_MONTH
-    why = ("--reason", "birth certificate seen", "--officer", _DESK)
+    letter = next(one["letter"] for one in letters if one["state"] == "open" and "source_epoch" in one["detail"])
+    why = ("--reason", "its export was the first", "--officer", _DESK)
     word = secrets.token_urlsafe(16)
     stage.ask(
         "operators",
@@ -157,7 +155,7 @@ def _mend_letter(stage: Stage, story: Story) -> int:
         "--execute",
         more={"HUB_NEW_CREDENTIAL": word},
     )
-    stage.ask("deadletters", "edit", letter, "--set", f"birth_month={month}", *why, "--execute")
-    seen = ("--reason", "birth certificate seen, too", "--execute")
+    stage.ask("deadletters", "edit", letter, "--set", "source_epoch=1", *why, "--execute")
+    seen = ("--reason", "its export seen, too", "--execute")
     stage.ask("deadletters", "approve", letter, "--approved-by", _SECOND, *seen, more={"HUB_APPROVER_CREDENTIAL": word})
     return int(stage.ask("deadletters", "redrive", letter, *why, "--execute")["sent"])

@@ -52,7 +52,7 @@ def bad_records(person: Person, other: Person, secret: str) -> Iterator[BadRecor
     yield BadRecord(key, b"", Reason.EMPTY)
     yield BadRecord(key, None, Reason.TOMBSTONE)
     yield BadRecord(key, random.Random(1).randbytes(TOO_LARGE_BYTES), Reason.TOO_LARGE)
-    yield BadRecord(key, encoder.encode(event(birth_month=13)), Reason.INVALID_VALUE)
+    yield BadRecord(key, encoder.encode(event(source_epoch=-1)), Reason.INVALID_VALUE)
     yield BadRecord(encoder.key(_event(other)), value, Reason.KEY_MISMATCH)
     yield BadRecord(key, encoder.encode(event(source_system="vien.nghien.cuu")), Reason.SOURCE_UNKNOWN)
     yield BadRecord(key, encoder.encode(event(source_system="hanam.motcua")), Reason.SOURCE_NOT_ALLOWED)

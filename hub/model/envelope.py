@@ -7,6 +7,8 @@ version count. (``source_epoch``, ``source_version``) rises per key and orders a
 
 from enum import StrEnum
 
+from hub.model.doubtful import DOUBTFUL
+
 FULL_READ = "full-read"
 """``causation_id`` of the events of a first full read: they report an existing state, and are not late."""
 
@@ -44,3 +46,6 @@ ENVELOPE_FIELDS: tuple[str, ...] = (
     "legal_basis",
     "unit_scheme",
 )
+
+NO_DATA = frozenset((*ENVELOPE_FIELDS, DOUBTFUL))
+"""What of an event is no statement of its source."""

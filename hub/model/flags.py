@@ -34,6 +34,8 @@ class Flag(IntFlag):
     DATES_OUT_OF_ORDER = 1 << 18
     PLACEHOLDER_TEXT = 1 << 19
     UNKNOWN_REFERENCE = 1 << 20
+    FIELD_DROPPED = 1 << 21
+    LEADING_ZEROS_LOST = 1 << 22
 
 
 class StandingFlag(StrEnum):
@@ -140,6 +142,16 @@ WORDS: dict[Flag | StandingFlag, Words] = {
         "Đối tượng được nhắc đến không có trong hệ thống",
         "admitted although another thing that it names never became known",
         "parking",
+    ),
+    Flag.FIELD_DROPPED: Words(
+        "Trường không bắt buộc bị bỏ trống vì sai quy tắc",
+        "an optional value broke the rule of its kind and was left out; which one stands in doubtful_fields",
+        "schemas, kinds of values",
+    ),
+    Flag.LEADING_ZEROS_LOST: Words(
+        "Mã bị mất số 0 ở đầu",
+        "a code has lost its leading zeros: it was left out, or the mapping put them back",
+        "Decisions 124/2004 and 19/2025/QD-TTg; Law 26/2023/QH15 Art. 12",
     ),
     StandingFlag.DECEASED_HOLDS_INSURANCE: Words(
         "Người đã chết còn thẻ bảo hiểm y tế", "health insurance of a person who died is valid", "domain rule 9.7"

@@ -19,6 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from hub.model.doubtful import DOUBTFUL
 from hub.model.outcomes import Outcome, Reason
 from hub.reconcile.shared.identity import same_identity
 from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE
@@ -33,7 +34,10 @@ def _audit_rows(
     is_reused: ColumnElement[bool],
     stored_hash: ColumnElement[int],
 ) -> Select[tuple[object, ...]]:
-    """Select audit rows; a reused version gets its own hash as ``content_hash``, the stored one in ``detail``."""
+    """Select audit rows; ``detail`` tells which values broke their rule.
+
+    A reused version gets its own hash as ``content_hash``, and the stored one in ``detail``.
+    """
     stage = tables.stage
     used_before = func.concat("stored content_hash ", func.coalesce(stored_hash, stage.c.turn_hash))
     return select(
@@ -49,7 +53,7 @@ def _audit_rows(
         stage.c.key,
         stage.c.event_id,
         case((is_reused, Reason.VERSION_REUSED.value)),
-        case((is_reused, used_before)),
+        case((is_reused, used_before), else_=stage.c[DOUBTFUL]),
         stage.c.flags,
     )
 
@@ -89,8 +93,10 @@ def _against(
 def applied(rows: pl.DataFrame, batch_id: int) -> pl.DataFrame:
     """Return audit rows with outcome ``applied`` for staged rows; needs the stage's columns of those names."""
     said = {"batch": pl.Series([batch_id], dtype=pl.Int64), "outcome": pl.Series([Outcome.APPLIED.value])}
-    constant = [value.new_from_index(0, rows.height).alias(name) for name, value in said.items()]
-    return rows[[name for name in _AUDIT_COLUMNS if name in rows.columns]].hstack(constant)
+    more = [value.new_from_index(0, rows.height).alias(name) for name, value in said.items()]
+    if DOUBTFUL in rows.columns:
+        more.append(rows[DOUBTFUL].alias("detail"))
+    return rows[[name for name in _AUDIT_COLUMNS if name in rows.columns]].hstack(more)
 
 
 @cache

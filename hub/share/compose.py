@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
 from hub.model.declaration import Aspect, Derived, Entity, UnitField
+from hub.model.doubtful import DOUBTFUL
 from hub.model.texts.letters import compose_all
 from hub.reconcile.rules.units.claimed_unit import resolution_of
 from hub.share.dossier_fields import dossier_fields
@@ -105,6 +106,7 @@ def _identity_of(aspect: Aspect, row: RowMapping) -> object:
     parts = [str(row[name]) for name in aspect.part]
     version = (row["source"], row["source_epoch"], row["source_version"], row["content_hash"])
     resolutions = [row[unit.resolution] for unit in aspect.units] or [None]
+    parts += [row[DOUBTFUL]] if row[DOUBTFUL] is not None else []
     return (aspect.name, *parts, *version, *now, *resolutions)
 
 
@@ -129,6 +131,7 @@ def held_claims(tables: AspectTables) -> Select[tuple[object, ...]]:
         claim.c.content_hash,
         source.c.code.label("source"),
         *(claim.c[name] for name in _HEADER),
+        claim.c[DOUBTFUL],
     ]
     columns += [whole.c[field.name] for field in tables.data]
     for unit in tables.aspect.units:

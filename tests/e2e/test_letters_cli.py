@@ -97,7 +97,7 @@ def test_operator_mends_letters_with_a_second_person_stops_a_storm_and_decides_a
 
 
 def _mends_letters(desk: Desk) -> None:
-    desk.send(desk.person(7001, birth_month=13), desk.cut(7002), partition=0)
+    desk.send(desk.person(7001, source_epoch=-1), desk.cut(7002), partition=0)
     desk.wait("SELECT count(*) FROM dead_letter", 2)
     wrong, cut = (one["letter"] for one in desk.json("deadletters", "list")["letters"])
     groups = desk.json("deadletters", "list", "--by", "reason")["groups"]
@@ -107,7 +107,7 @@ def _mends_letters(desk: Desk) -> None:
     }
     assert desk.text("deadletters", "list", "--by", "reason").split()[:2] == ["count", "reason"]
 
-    desk.text("deadletters", "edit", wrong, "--set", "birth_month=12", *DONE)
+    desk.text("deadletters", "edit", wrong, "--set", "source_epoch=1", *DONE)
     desk.text("operators", "add", SECOND, "--reason", "on duty", "--execute", HUB_NEW_CREDENTIAL=WORD)
     approve = ("deadletters", "approve", wrong, "--reason", "paper file seen", "--execute", "--approved-by")
     refused = " ".join(desk.text(*approve, FIRST, code=1, HUB_APPROVER_CREDENTIAL=WORD).split())

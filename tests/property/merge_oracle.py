@@ -10,6 +10,11 @@ COMPARED = ("full_name", "birth_year")
 Claims = dict[tuple[int, str], Said]
 
 
+def value(said: Said, field: str) -> Any:
+    """Return what a claim says of a field: nothing where the event's value was dropped, whatever was said before."""
+    return said.birth_year_kept if field == "birth_year" else getattr(said, field)
+
+
 def content(said: Said) -> tuple[Any, ...]:
     return (said.key, said.operation, said.day, said.full_name, said.birth_year)
 
@@ -54,7 +59,7 @@ def oracle(claims: Claims, decisions: Sequence[Decided], ranks: Mapping[str, int
         if held.day < ENDED.get(claim.source, held.day + 1)
         if not any(saw(t, held) and t.held and content(t.held) == content(claim) for t in takes)
         for field in COMPARED
-        if None not in (getattr(claim, field), getattr(held, field)) and getattr(claim, field) != getattr(held, field)
+        if None not in (value(claim, field), value(held, field)) and value(claim, field) != value(held, field)
         if not any(saw(k, claim) and k.field == field for k in keeps)
     }
     return {key: held and held.source for key, held in holders.items()}, conflicts

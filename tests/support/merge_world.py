@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from hub.codec.catalogue import load_catalogue
 from hub.codec.polars_types import dtype_of
 from hub.intake.checks.derived import derived_columns
+from hub.intake.checks.values import value_checks, without_broken
 from hub.model.entities import SUBJECTS
 from hub.model.policies.policy import Policy, parse_policy
 from hub.reconcile.fence import Stamp
@@ -83,6 +84,16 @@ class Said:
     full_name: str = "A"
     birth_year: int | None = None
 
+    @property
+    def birth_year_kept(self) -> int | None:
+        """The birth year as a claim has it: one that breaks its rule is left out."""
+        return None if self.is_doubtful else self.birth_year
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the birth year breaks its rule."""
+        return self.birth_year is not None and not 1800 <= self.birth_year <= 2399
+
     def fields(self) -> dict[str, Any]:
         """Return the event's fields and the columns that checks add."""
         return {
@@ -133,7 +144,10 @@ class World:
     def frame(
         self, subject: str, rows: Sequence[dict[str, Any]], keys: Sequence[UUID], partition: int, skip: int = 0
     ) -> pl.DataFrame:
-        """Return rows as intake hands them to the merge. ``skip``: offsets of the batch that come before them."""
+        """Return rows as intake hands them to the merge. ``skip``: offsets of the batch that come before them.
+
+        Optional values that break their rule are dropped, as on the way in.
+        """
         version = load_catalogue().latest(subject)
         schema = {spec.name: dtype_of(spec) for spec in version.fields}
         first = self.places[partition] + skip
@@ -145,6 +159,9 @@ class World:
             pl.col("source_system").replace_strict(self.numbers, return_dtype=pl.Int16).alias("source"),
             *derived_columns(version, SUBJECTS[subject][1], SECRET),
         )
+        checks = value_checks(version, frozenset(schema), frozenset())
+        optional = [check for check in checks if not check.refuses]
+        frame = without_broken(frame, optional, version, SUBJECTS[subject][1], ())
         return with_event_order(frame.with_row_index("row"), aspect_tables(subject).identity)
 
     def outcomes(self) -> list[str]:

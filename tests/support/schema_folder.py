@@ -48,7 +48,7 @@ def republish(folder: Path, subject: str, edit: Edit) -> None:
 
 def optional_field(name: str, avro: Any = "string") -> dict[str, Any]:
     """Return a well-formed optional field."""
-    longest = {"max_length": 50} if avro == "string" else {}
+    longest = {"max_length": 50, "kind": "words"} if avro == "string" else {}
     return longest | {
         "name": name,
         "type": ["null", avro],

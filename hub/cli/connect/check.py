@@ -51,9 +51,9 @@ def check_command(
 
     It names words that no word table has, with near words of the table (in the first 10,000 rows; with `--all` in all).
 
-    `--all` maps every row and publishes nothing. It shows events, rejects (dòng chưa ánh xạ được) by reason and field
-    with up to three examples, flags, and missing references. Exit code 1 if there are rejects, or if the hub would
-    refuse events.
+    `--all` maps every row and publishes nothing. It shows events, rejects (dòng chưa ánh xạ được) and values that are
+    dropped or padded with zeros, by reason and field with up to three examples, flags, and missing references. Exit
+    code 1 if there are rejects, or if the hub would refuse events. A dropped value costs its field, not the row.
 
     **Examples**
 
@@ -140,6 +140,8 @@ def print_samples(context: Context, samples: Sequence[Sample]) -> None:
             table.add_row(name, plain(value))
         console.print()
         console.print(table if one.fields else f"{one.stream}: no row yet")
+        for note in one.doubtful:
+            console.print(plain(f"{one.stream}: the first row: {note}"))
         print_warnings(console, one)
 
 
@@ -168,9 +170,21 @@ def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
             console.print(plain(f"  {reason} {detail}: {count:,}"))
             for example in one.examples[reason, detail]:
                 console.print(plain(f"    row {pairs(example.key)}: {pairs(example.values)}"))
+        _print_doubtful(console, one)
         for word in one.words:
             console.print(plain(f"  {word}"))
     for name, count in around.refused().items():
         console.print(plain(f"the hub would refuse {count:,}: {name}"))
     for name, count in around.flags().items():
         console.print(plain(f"flag {name}: {count:,}"))
+
+
+def _print_doubtful(console: Screen, report: "StreamReport") -> None:
+    from connectors.checks.every_row import example_of
+
+    always = report.always_dropped()
+    for note, count in report.doubtful.most_common():
+        every = ", of every event: look at the declaration (column, formats, number, pad)" if note in always else ""
+        console.print(plain(f"  {note}: {count:,}{every}"))
+        for example in report.examples.get(example_of(note), ()):
+            console.print(plain(f"    row {pairs(example.key)}: {pairs(example.values)}"))

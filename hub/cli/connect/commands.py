@@ -122,6 +122,8 @@ def _begin_again(context: Context, reason: str) -> None:
 def status_command(declaration: Declared, as_json: AsJson = False) -> int:
     """Show what a connector has published, how far it has read (vị trí đọc), what it waits for, its rejects by reason.
 
+    How many rows were published without an optional value stands beside them (`hub connect rejects` shows these, too).
+
     **Examples**
 
     `hub connect status hanam.toml --json`
@@ -143,11 +145,13 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
                 "source": source,
                 "published": sum(stream.published for stream in counts),
                 "rejected": sum(stream.rejected for stream in counts),
+                "dropped": sum(stream.dropped for stream in counts),
                 "streams": [
                     {
                         "stream": stream.name,
                         "published": stream.published,
                         "rejected": stream.rejected,
+                        "dropped": stream.dropped,
                         "position": shown_position(stream.position),
                     }
                     for stream in counts
@@ -155,12 +159,13 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
             }
         )
         return
-    table = Table("stream", "published", "rejected", "position", title=source, title_justify="left")
+    table = Table("stream", "published", "lack a value", "rejected", "position", title=source, title_justify="left")
     for stream in counts:
-        table.add_row(
-            stream.name, f"{stream.published:,}", f"{stream.rejected:,}", plain(position_text(stream.position))
-        )
+        numbers = (f"{number:,}" for number in (stream.published, stream.dropped, stream.rejected))
+        table.add_row(stream.name, *numbers, plain(position_text(stream.position)))
     Screen().print(table)
+    if any(stream.dropped for stream in counts):
+        Screen().print("lack a value: published without an optional value; `hub connect rejects` shows which and why")
 
 
 def print_states(
@@ -182,11 +187,12 @@ def print_states(
         more = {"compared": compared and compared.as_json(), "epoch": epoch, "read_again": again}
         say_json({"source": source, "streams": streams, **more})
         return
-    table = Table("stream", "published", "rejects", "position", "as of", title=source, title_justify="left")
+    headings = ("stream", "published", "lack a value", "rejects", "position", "as of")
+    table = Table(*headings, title=source, title_justify="left")
     for state in states:
         rejects = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items()) or "0"
         position = plain(position_text(state.position))
-        table.add_row(state.stream, f"{state.published:,}", rejects, position, _time(state.at))
+        table.add_row(state.stream, f"{state.published:,}", f"{state.dropped:,}", rejects, position, _time(state.at))
     console = Screen(soft_wrap=True)
     console.print(table)
     for state in states:
@@ -248,5 +254,6 @@ class _Progress:
 
     def __call__(self, counts: StreamCounts) -> None:
         if self._status:
-            rejected = f", {counts.rejected:,} rejected" if counts.rejected else ""
-            self._status.update(plain(f"{counts.name} ({counts.phase}): {counts.published:,} published{rejected}"))
+            more = f", {counts.dropped:,} lack a value" if counts.dropped else ""
+            more += f", {counts.rejected:,} rejected" if counts.rejected else ""
+            self._status.update(plain(f"{counts.name} ({counts.phase}): {counts.published:,} published{more}"))

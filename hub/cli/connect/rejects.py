@@ -28,12 +28,17 @@ def rejects_command(
 ) -> int:
     """Show the rejects (dòng chưa ánh xạ được): rows that could not become events, each with its key and failing value.
 
+    Rows that were published without an optional value are listed, too, with the reason `FIELD_DROPPED`: each field, why
+    its value was left out, and the value as the source has it.
+
     For the source's side only: keys and values are looked up in the source now, and they may be personal. The hub never
     sees them, and the connector's state stores neither. Rejects of a stream that is no longer declared are marked.
 
     **Examples**
 
     `hub connect rejects hanam.toml`
+
+    `hub connect rejects hanam.toml --reason FIELD_DROPPED`
 
     `hub connect rejects hanam.toml --stream citizens --reason UNMAPPED_WORD --json`
     """

@@ -32,7 +32,8 @@ def quality(
 ) -> None:
     """Count doubts about what each source sent; show its open questions, its waiting records, and the open flags.
 
-    A flag never dropped an event. Each event counts once, however often it was sent.
+    Values that broke the rule of their kind are counted by field: an optional one was left out, or filled up with the
+    zeros that it had lost. A flag never dropped an event. Each event counts once, however often it was sent.
 
     **Examples**
 
@@ -71,6 +72,8 @@ def show_quality(console: Console, found: Quality) -> None:
         return
     if found.sources:
         console.print(_by_source(found.sources))
+        if any(one.doubtful for one in found.sources):
+            console.print(_by_field(found.sources))
     counted = totals(found.sources)
     if counted:
         console.print(_meanings("flag of events", {flag.name or "": count for flag, count in counted.items()}))
@@ -94,6 +97,17 @@ def _by_source(sources: tuple[SourceQuality, ...]) -> Table:
             ", ".join(f"{kind} {count:,}" for kind, count in one.reviews.items()),
             f"{one.parked:,}",
         )
+    return table
+
+
+def _by_field(sources: tuple[SourceQuality, ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("source", no_wrap=True)
+    table.add_column("value that broke its rule, what became of it, why", ratio=1)
+    table.add_column("count", justify="right")
+    for one in sources:
+        for note, count in one.doubtful.items():
+            table.add_row(one.source, note, f"{count:,}")
     return table
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hub.cli.shared.screen import plain
-from hub.model.envelope import ENVELOPE_FIELDS
+from hub.model.envelope import NO_DATA
 from hub.model.flags import flags_in
 from hub.operate.records.beside import Beside
 from hub.operate.records.claims import Claim, Rule, Side
@@ -113,6 +113,8 @@ def _rows(claims: Sequence[Claim]) -> Iterator[tuple[str, list[Text]]]:
     yield "recorded", [_plain(local(claim.recorded_at)) for claim in claims]
     if any(claim.flags for claim in claims):
         yield "flags", [plain(_flags(claim.flags), style="yellow") for claim in claims]
+    if any(claim.doubtful for claim in claims):
+        yield "doubtful fields", [plain(claim.doubtful or "", style="yellow") for claim in claims]
     for name in dict.fromkeys(name for claim in claims for name in claim.fields):
         if any(claim.fields.get(name) is not None for claim in claims):
             yield name, [_value(claim, name) for claim in claims]
@@ -274,7 +276,7 @@ def _coordinates(event: Event) -> str:
 def _said(event: Event) -> str:
     if event.values is None:
         return "values not read"
-    values = {name: value for name, value in event.values.items() if name not in ENVELOPE_FIELDS}
+    values = {name: value for name, value in event.values.items() if name not in NO_DATA}
     told = event.changed if event.is_accepted else tuple(name for name, value in values.items() if value is not None)
     return f"{event.values['operation']}: " + ", ".join(
         f"{name}={brief(values[name]) if values[name] is not None else 'null'}" for name in told

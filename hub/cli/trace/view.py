@@ -155,6 +155,8 @@ def story_view(story: PlaceStory) -> RenderableType:
     if story.outcome is not None:
         reason = f" {story.reason}: {story.detail}" if story.reason else ""
         lines.append(plain(f"{story.outcome}{reason}, decided {_time(story.decided_at)} UTC"))
+        if story.detail and not story.reason:
+            lines.append(plain(f"values that broke their rule: {story.detail}", style="yellow"))
     if story.record is not None:
         lines += _record_lines(story.record, is_named=False)
     lines += [plain(one) for one in story.said]

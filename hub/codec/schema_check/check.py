@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.codec.catalogue import FIRST_ID, IDS_FILE, PublishedId, fingerprint, read_files, read_ids
-from hub.codec.schema_check import compatibility, rules, symbols
+from hub.codec.schema_check import compatibility, rules, symbols, value_kinds
 from hub.codec.schema_check.declared import declared_problems
 from hub.codec.schema_check.problems import Problem, Rule
 from hub.model.envelope import ENVELOPE_FIELDS
@@ -22,6 +22,8 @@ LAST_ID_WITHOUT_LENGTHS = 1017
 """Event schemas with this id or a smaller one may have texts without ``max_length``."""
 LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1029
 """Schemas with this id or a smaller one may have symbols without ``vn_names``."""
+LAST_ID_WITHOUT_KINDS = 1032
+"""Event schemas with this id or a smaller one may have values without a ``kind``."""
 
 Files = Mapping[tuple[str, int], Mapping[str, Any]]
 
@@ -37,6 +39,7 @@ def check_folder(folder: Path) -> tuple[Problem, ...]:
     found += _numbering_problems(files)
     found += _envelope_drift(files)
     found += _length_problems(files, ids)
+    found += _kind_problems(files, ids)
     found += _symbol_problems(files, ids)
     for (subject, number), schema in files.items():
         found += rules.problems_of(subject, number, schema)
@@ -97,6 +100,16 @@ def _length_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -
     ]
 
 
+def _kind_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
+    """Every text and number of an event names its kind: a rule that hangs on a field's name misses the next name."""
+    return [
+        Problem(subject, number, Rule.KIND, message, path)
+        for (subject, number), schema in files.items()
+        if not rules.is_record(subject) and not _is_older((subject, number), ids, LAST_ID_WITHOUT_KINDS)
+        for path, message in value_kinds.lacking_kinds(schema)
+    ]
+
+
 def _symbol_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
     """Find symbols without a name, except in lists of symbols that are older than this rule."""
     before: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
@@ -121,15 +134,18 @@ def _is_older(
     return key in ids and ids[key].schema_id <= last
 
 
+_ADDED_LATER = ("max_length", "kind")
+
+
 def _envelope_drift(files: Files) -> list[Problem]:
     """Find event files whose envelope differs from that of most files.
 
-    Maximum lengths and names of symbols are not compared: they have their own rules.
+    Maximum lengths, kinds of values and names of symbols are not compared: they have their own rules.
     """
     forms = {
         key: json.dumps(
             [
-                symbols.without_names({name: value for name, value in field.items() if name != "max_length"})
+                symbols.without_names({name: value for name, value in field.items() if name not in _ADDED_LATER})
                 for field in schema["fields"][: len(ENVELOPE_FIELDS)]
             ],
             sort_keys=True,

@@ -82,6 +82,9 @@ def _changes(path: str, old: FieldSpec, new: FieldSpec) -> Iterator[tuple[str, s
         yield path, "lost symbols"
     if old.max_length is not None and (new.max_length is None or new.max_length < old.max_length):
         yield path, "lost its max_length" if new.max_length is None else "has a smaller max_length"
+    if old.value_kind and new.value_kind != old.value_kind:
+        # what was taken once under a rule is read again under it
+        yield path, f"was of the kind {old.value_kind} and is of {new.value_kind or 'none'}: a kind never changes"
     if old.kind is FieldKind.STRING and new.symbols and not old.symbols:
         yield path, "became a closed list"
     order = tuple(DataClass)

@@ -19,6 +19,7 @@ class Rule(StrEnum):
     ENUM = "ENUM"
     LIST = "LIST"
     LENGTH = "LENGTH"
+    KIND = "KIND"
     COMPATIBILITY = "COMPATIBILITY"
 
 

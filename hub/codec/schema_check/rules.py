@@ -14,6 +14,7 @@ import fastavro
 from hub.codec.fields import DataClass, FieldKind, FieldSpec, UnsupportedTypeError, fields_of
 from hub.codec.schema_check.problems import Problem, Rule
 from hub.codec.schema_check.symbols import problems_of_symbols
+from hub.codec.schema_check.value_kinds import problems_of_kinds
 from hub.model.entities import SUBJECTS
 from hub.model.envelope import ENVELOPE_FIELDS, Operation, UnitScheme
 from hub.topology import HEAD_SUBJECT
@@ -64,6 +65,7 @@ def problems_of(subject: str, number: int, schema: Mapping[str, Any]) -> list[Pr
         found += _money_problems(fields)
         found += _class_problems(fields)
         found += _length_problems(fields)
+        found += ((Rule.KIND, path, message) for path, message in problems_of_kinds(fields))
         if not is_record(subject):
             found += _envelope_problems(fields)
             found += _key_problems(subject, fields)

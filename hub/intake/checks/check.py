@@ -1,37 +1,29 @@
 """Check a subject's decoded rows: values against rules, the key against the key fields, the source against the policy.
 
-All checks work on columns. A row gets the first reason that applies; rows without a reason go on to the merge. If the
-policy orders a source by time, its events get their time, in microseconds, as version. Two events of one key with the
-same time and different content are then a reused version.
+All checks work on columns. A row gets the first reason that applies; rows without a reason go on to the merge, without
+the optional values that break their rule (``hub.intake.checks.values``). The content hash is computed before these are
+dropped. If the policy orders a source by time, its events get their time, in microseconds, as version. Two events of
+one key with the same time and different content are then a reused version.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import polars as pl
 
 from hub.codec.catalogue import SchemaVersion
-from hub.codec.fields import FieldKind
 from hub.intake.checks.derived import derived_columns, hashed_key
 from hub.intake.checks.flags import with_flags
-from hub.intake.checks.lengths import Path, suspected, too_long
+from hub.intake.checks.lengths import suspected
+from hub.intake.checks.list_values import MENDED, NOTED, REFUSED, doubtful_lists
+from hub.intake.checks.values import ValueCheck, any_broken, value_checks, without_broken
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import OUTCOME_OF_REASON, Reason
 from hub.model.policies.policy import EventOrder, Policy
 from hub.model.policies.quality import QualityRules, quality_rules
-from hub.model.rules import (
-    LEAST_DAY,
-    LEAST_MOMENT,
-    MOST_DAY,
-    MOST_MOMENT,
-    OUT_OF_YEARS,
-    RULES,
-    Rule,
-    rule_texts,
-)
 from hub.reconcile.parking.dated_ahead import is_ahead
 from hub.warehouse.copy import filled
 
@@ -106,61 +98,93 @@ def check(
     place = frame["source_system"].cast(sources.codes, strict=False).to_physical()
     rules = [rule[place] for rule in sources.by_subject[aspect.subject].iter_columns()]
     names = frozenset(filled(frame))
-    long = suspected(frame, version, names)
-    judged = frame.hstack(rules).with_columns(_judgement(version, aspect.subject, secret, names, long))
+    lists = doubtful_lists(frame, version, names)
+    refusals = tuple(column.name for column in lists if column.name.startswith(REFUSED))
+    looked = _Looked(version, names, suspected(frame, version, names), refusals)
+    judged = frame.hstack([*rules, *lists]).with_columns(_judgement(looked, aspect.subject, secret))
     if sources.by_time:
         judged = judged.with_columns(version_by_time(sources.by_time))
     is_wrong = judged["_wrong"]
     passed, refused = judged, judged.clear()
     if is_wrong.any():
         passed, refused = judged.filter(~is_wrong), judged.filter(is_wrong)
-    refused = _with_reasons(refused, version, entity, secret, long)
-    for name in ("_allowed", "_from", "_until", "_wrong"):
+    refused = _with_reasons(refused, _checks(looked, aspect.subject, secret))
+    if passed["_doubtful"].any() or lists:
+        passed = _mended(passed, looked, aspect, lists)
+    for name in ("_allowed", "_from", "_until", "_wrong", "_doubtful", *(column.name for column in lists)):
         passed.drop_in_place(name)
         refused.drop_in_place(name)
     passed = with_flags(passed, version, sources.quality)
     return Checked(passed.with_columns(is_ahead(sources.quality.ahead, datetime.now(UTC))), refused)
 
 
-@lru_cache(maxsize=1024)
-def _judgement(
-    version: SchemaVersion, subject: str, secret: str, names: frozenset[str], long: frozenset[Path]
-) -> tuple[pl.Expr, ...]:
-    """Return the columns that follow from a row's own fields, and ``_wrong``: whether any check fails.
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What to look for in a batch. Results by it are cached: batches of a subject usually have the same fields filled.
 
-    The result is cached, because batches of a subject usually have the same fields filled.
-
-    Args:
+    Fields:
         version: the schema of the rows.
-        subject: their subject.
-        secret: secret of the keyed hash.
         names: columns with at least one value; value checks cannot fail in the others.
         long: fields with a text that may be too long.
+        refusals: columns that say why a list refuses its row.
     """
-    entity, aspect = SUBJECTS[subject]
-    of_values = [check for check in _value_reasons(version) if names.issuperset(check[2].meta.root_names())]
-    checks = [*of_values, *_length_reasons(version, long), _key_reason(entity, secret), *_SOURCE_REASONS]
-    wrong = pl.any_horizontal(wrong for _, _, wrong in checks).fill_null(False)
-    return (*derived_columns(version, aspect, secret), wrong.alias("_wrong"))
+
+    version: SchemaVersion
+    names: frozenset[str]
+    long: frozenset[str]
+    refusals: tuple[str, ...]
+
+    def values(self, *, refusing: bool) -> list[ValueCheck]:
+        """Return the checks that refuse a row, or those that drop a value."""
+        checks = value_checks(self.version, self.names, self.long)
+        return [check for check in checks if check.refuses is refusing]
 
 
-def _length_reasons(version: SchemaVersion, long: frozenset[Path]) -> "list[_Check]":
-    checks = (too_long(version, path) for path in sorted(long))
-    return [(Reason.INVALID_VALUE, check.detail, check.wrong) for check in checks]
+@lru_cache(maxsize=1024)
+def _judgement(looked: _Looked, subject: str, secret: str) -> tuple[pl.Expr, ...]:
+    """Return what follows from a row's own fields; ``_wrong``: it is refused, ``_doubtful``: it is to be mended."""
+    _, aspect = SUBJECTS[subject]
+    wrong = [check.broken for check in looked.values(refusing=True)]
+    wrong += [wrong for reason, _, wrong in _checks(looked, subject, secret) if reason is not Reason.INVALID_VALUE]
+    wrong += [pl.col(name).is_not_null() for name in looked.refusals]
+    return (
+        *derived_columns(looked.version, aspect, secret),
+        pl.any_horizontal(wrong).fill_null(value=False).alias("_wrong"),
+        any_broken(looked.values(refusing=False)).alias("_doubtful"),
+    )
 
 
-def _with_reasons(
-    wrong: pl.DataFrame, version: SchemaVersion, entity: Entity, secret: str, long: frozenset[Path]
-) -> pl.DataFrame:
+@lru_cache(maxsize=1024)
+def _checks(looked: _Looked, subject: str, secret: str) -> "tuple[_Check, ...]":
+    """Return what refuses a row, in the order in which it is told."""
+    entity, _ = SUBJECTS[subject]
+    of_values: list[_Check] = [
+        (Reason.INVALID_VALUE, pl.lit(f"{check.field}: {text}"), wrong)
+        for check in looked.values(refusing=True)
+        for _, text, wrong in check.parts
+    ]
+    of_lists: list[_Check] = [
+        (Reason.INVALID_VALUE, pl.col(name), pl.col(name).is_not_null()) for name in looked.refusals
+    ]
+    return (*of_values, *of_lists, _key_reason(entity, secret), *_SOURCE_REASONS)
+
+
+def _with_reasons(wrong: pl.DataFrame, checks: "Sequence[_Check]") -> pl.DataFrame:
     if wrong.is_empty():
         told = [column for column in wrong.iter_columns() if column.name not in _NO_REASONS]
         return pl.DataFrame([*told, *_NO_REASONS.values()])
-    of_values = (*_value_reasons(version), *_length_reasons(version, long))
-    checks = [*of_values, _key_reason(entity, secret), *_SOURCE_REASONS]
     return wrong.with_columns(
         reason=pl.coalesce([pl.when(fails).then(pl.lit(name.value)) for name, _, fails in checks]),
-        detail=pl.coalesce([pl.when(fails).then(pl.lit(text)) for _, text, fails in checks]),
+        detail=pl.coalesce([pl.when(fails).then(text) for _, text, fails in checks]),
     )
+
+
+def _mended(passed: pl.DataFrame, looked: _Looked, aspect: Aspect, lists: Sequence[pl.Series]) -> pl.DataFrame:
+    """Return the rows without the optional values that break their rule, with a note of each."""
+    mended = [name for column in lists if (name := column.name).startswith(MENDED)]
+    noted = [name for column in lists if (name := column.name).startswith(NOTED)]
+    passed = passed.with_columns(pl.col(name).alias(name.removeprefix(MENDED)) for name in mended)
+    return without_broken(passed, looked.values(refusing=False), looked.version, aspect, noted)
 
 
 def version_by_time(codes: Sequence[str]) -> pl.Expr:
@@ -183,45 +207,26 @@ def outcome_column(reason: str = "reason") -> pl.Expr:
 
 _NO_REASONS = {name: pl.Series(name, [], pl.String()) for name in ("reason", "detail")}
 
-_Check = tuple[Reason, str, pl.Expr]
+_Check = tuple[Reason, pl.Expr, pl.Expr]
 """Reason, text for the operator (never a value), and the rows to which it applies."""
 
 _SOURCE_REASONS: Sequence[_Check] = (
-    (Reason.SOURCE_UNKNOWN, "source_system is not in the policy", pl.col("source").is_null()),
-    (Reason.SOURCE_NOT_ALLOWED, "the policy does not let this source speak of this subject", ~pl.col("_allowed")),
-    (Reason.BEFORE_START, "occurred before the source's valid_from", pl.col("occurred_at") < pl.col("_from")),
-    (Reason.AFTER_CUT_OVER, "occurred at or after the source's cut-over", pl.col("occurred_at") >= pl.col("_until")),
+    (Reason.SOURCE_UNKNOWN, pl.lit("source_system is not in the policy"), pl.col("source").is_null()),
+    (
+        Reason.SOURCE_NOT_ALLOWED,
+        pl.lit("the policy does not let this source speak of this subject"),
+        ~pl.col("_allowed"),
+    ),
+    (Reason.BEFORE_START, pl.lit("occurred before the source's valid_from"), pl.col("occurred_at") < pl.col("_from")),
+    (
+        Reason.AFTER_CUT_OVER,
+        pl.lit("occurred at or after the source's cut-over"),
+        pl.col("occurred_at") >= pl.col("_until"),
+    ),
 )
-
-
-@cache
-def _value_reasons(version: SchemaVersion) -> tuple[_Check, ...]:
-    checks: list[_Check] = []
-    for spec in version.fields:
-        if spec.kind is FieldKind.TIMESTAMP:
-            wrong = ~pl.col(spec.name).is_between(LEAST_MOMENT, MOST_MOMENT)
-            checks.append((Reason.INVALID_VALUE, f"{spec.name}: {OUT_OF_YEARS}", wrong))
-        elif spec.kind is FieldKind.DATE:
-            wrong = ~pl.col(spec.name).is_between(LEAST_DAY, MOST_DAY)
-            checks.append((Reason.INVALID_VALUE, f"{spec.name}: {OUT_OF_YEARS}", wrong))
-        if spec.name in RULES:
-            checks.extend(_rule_checks(spec.name, RULES[spec.name]))
-    return tuple(checks)
-
-
-def _rule_checks(name: str, rule: Rule) -> list[_Check]:
-    wrong: dict[str, pl.Expr] = {}
-    if rule.pattern is not None:
-        wrong["pattern"] = ~pl.col(name).str.contains(rule.pattern)
-    if rule.least is not None:
-        wrong["least"] = pl.col(name) < rule.least
-    if rule.most is not None:
-        wrong["most"] = pl.col(name) > rule.most
-    texts = rule_texts(rule)
-    return [(Reason.INVALID_VALUE, f"{name}: {texts[part]}", breaks) for part, breaks in wrong.items()]
 
 
 def _key_reason(entity: Entity, secret: str) -> _Check:
     expected = hashed_key(entity.name, [pl.col(name) for name in entity.key], secret)
     mismatch = pl.col("key").ne_missing(expected)
-    return (Reason.KEY_MISMATCH, "the Kafka key is not the keyed hash of the entity's key", mismatch)
+    return (Reason.KEY_MISMATCH, pl.lit("the Kafka key is not the keyed hash of the entity's key"), mismatch)

@@ -14,8 +14,10 @@ import polars as pl
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.dossiers.status import BACKWARD, BLANKS
+from hub.model.doubtful import DOUBTFUL, Done
 from hub.model.envelope import FULL_READ, Operation, UnitScheme
 from hub.model.flags import NEW_CODES_FROM, Flag
+from hub.model.kinds import Why
 from hub.model.pin import FIRST_CENTURY, FIRST_FOREIGN_PREFIX, INVENTED_PREFIXES, PLACEHOLDER, PROVINCE_PREFIXES
 from hub.model.policies.quality import QualityRules
 from hub.warehouse.copy import filled
@@ -81,7 +83,8 @@ def _looks(version: SchemaVersion, filled: frozenset[str], rules: QualityRules) 
     """Return the expressions to evaluate; cached, because batches of a subject usually have the same fields filled."""
     present = _Present.of(version, filled)
     numbers = tuple(_number_of(name) for name in present.pins)
-    doubts = [(flag, doubt) for flag, doubt in _doubts(present, rules) if not flag & rules.off]
+    told = [*_doubts(present, rules), *(_doubts_of_notes() if DOUBTFUL in filled else ())]
+    doubts = [(flag, doubt) for flag, doubt in told if not flag & rules.off]
     columns = tuple(doubt.fill_null(False).alias(str(place)) for place, (_, doubt) in enumerate(doubts))
     return _Looks(numbers, columns, tuple(flag for flag, _ in doubts))
 
@@ -242,6 +245,12 @@ def _doubts_of_words(present: _Present) -> Iterator[_Doubt]:
         yield Flag.NO_DUE_DATE, is_under_way & pl.col("due_at").is_null()
     if "previous_status" in present:
         yield Flag.BACKWARD_STATUS, _is_unexplained_move_back()
+
+
+def _doubts_of_notes() -> Iterator[_Doubt]:
+    notes = pl.col(DOUBTFUL).str
+    yield Flag.FIELD_DROPPED, notes.contains(f" {Done.DROPPED} ", literal=True)
+    yield Flag.LEADING_ZEROS_LOST, notes.contains(f" {Why.LEADING_ZEROS_LOST}", literal=True)
 
 
 def _is_unexplained_move_back() -> pl.Expr:

@@ -2,7 +2,7 @@
 
 The schema counts characters. A text never has more characters than bytes, and its number of bytes is known at no cost.
 So characters are counted only in a column with a text of more bytes than the allowed characters, which is rare. Texts
-inside lists are part of a JSON text; there a pattern finds whether any may be too long.
+inside lists: ``hub.intake.checks.list_values``.
 """
 
 from collections.abc import Collection
@@ -12,10 +12,7 @@ from functools import cache
 import polars as pl
 
 from hub.codec.catalogue import SchemaVersion
-from hub.codec.fields import FieldKind, FieldSpec
-
-Path = tuple[str, str]
-"""A field, and the text field inside its list's records; the latter is empty for a text that is not in a list."""
+from hub.codec.fields import FieldKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class TooLong:
     wrong: pl.Expr
 
 
-def suspected(frame: pl.DataFrame, version: SchemaVersion, filled: Collection[str]) -> frozenset[Path]:
+def suspected(frame: pl.DataFrame, version: SchemaVersion, filled: Collection[str]) -> frozenset[str]:
     """Return the fields in which some row may hold a text that is too long; almost always empty.
 
     Args:
@@ -34,41 +31,21 @@ def suspected(frame: pl.DataFrame, version: SchemaVersion, filled: Collection[st
         version: the schema with which they were read.
         filled: columns with at least one value.
     """
-    limits = {path: length for path, length in _limits(version).items() if path[0] in filled}
+    limits = {name: length for name, length in _limits(version).items() if name in filled}
     if frame.is_empty() or not limits:
         return frozenset()
-    names = sorted({field for field, _ in limits})
-    longest = frame.select(pl.col(names).str.len_bytes().max()).row(0, named=True)
-    over = {path: length for path, length in limits.items() if (longest[path[0]] or 0) > length}
-    return frozenset(path for path, length in over.items() if not path[1] or _may_hold(frame[path[0]], path, length))
+    longest = frame.select(pl.col(list(limits)).str.len_bytes().max()).row(0, named=True)
+    return frozenset(name for name, length in limits.items() if (longest[name] or 0) > length)
 
 
 @cache
-def too_long(version: SchemaVersion, path: Path) -> TooLong:
+def too_long(version: SchemaVersion, field: str) -> TooLong:
     """Return the check of one field."""
-    field, item = path
-    length = _limits(version)[path]
-    text = pl.col(field)
-    if not item:
-        return TooLong(f"{field}: longer than {length} characters", text.str.len_chars() > length)
-    as_list = pl.List(pl.Struct({item: pl.String()}))
-    large = pl.when(text.str.len_bytes() > length).then(text)
-    counted = pl.element().struct.field(item).str.len_chars() > length
-    wrong = large.str.json_decode(as_list).list.eval(counted).list.any()
-    return TooLong(f"{field}: {item} longer than {length} characters", wrong)
+    length = _limits(version)[field]
+    return TooLong(f"longer than {length} characters", pl.col(field).str.len_chars() > length)
 
 
 @cache
-def _limits(version: SchemaVersion) -> dict[Path, int]:
-    found = {(spec.name, ""): spec.max_length for spec in version.fields if spec.kind is FieldKind.STRING}
-    found |= {(spec.name, item.name): item.max_length for spec in version.fields for item in _texts(spec)}
-    return {path: length for path, length in found.items() if length is not None}
-
-
-def _texts(spec: FieldSpec) -> tuple[FieldSpec, ...]:
-    return tuple(item for item in spec.items if spec.is_array and item.kind is FieldKind.STRING)
-
-
-def _may_hold(column: pl.Series, path: Path, length: int) -> bool:
-    """Search for the member with a text of more than ``length`` characters; an escaped one counts at least once."""
-    return bool(column.str.contains(rf'"{path[1]}": ?"(?:[^"\\]|\\.){{{length + 1}}}').any())
+def _limits(version: SchemaVersion) -> dict[str, int]:
+    found = {spec.name: spec.max_length for spec in version.fields if spec.kind is FieldKind.STRING}
+    return {name: length for name, length in found.items() if length is not None}

@@ -12,10 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
+from hub.model.doubtful import SEPARATOR
 from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
 from hub.reconcile.shared.decisions import is_decided
-from hub.warehouse.tables.core import audit, batch, late_flag, parked, release, review, source
+from hub.topology import subject_of
+from hub.warehouse.tables.core import audit, batch, late_flag, log_partition, parked, release, review, source
 from hub.warehouse.tables.people import flag
 
 COUNTED = (Outcome.APPLIED, Outcome.SUPERSEDED, Outcome.STALE)
@@ -28,21 +30,24 @@ class SourceQuality:
 
     Fields:
         flagged: how many of its events have a flag; ``flags``: how many have each flag.
+        doubtful: how often a value of its events broke its rule, by field, what became of it and why.
         reviews: its open questions by kind; ``parked``: how many of its records wait now.
     """
 
     source: str
     flagged: int = 0
     flags: dict[Flag, int] = field(default_factory=dict)
+    doubtful: dict[str, int] = field(default_factory=dict)
     reviews: dict[str, int] = field(default_factory=dict)
     parked: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return ``source``, ``flagged``, ``flags`` by name, ``reviews`` by kind, ``parked``."""
+        """Return ``source``, ``flagged``, ``flags`` by name, ``doubtful``, ``reviews`` by kind, ``parked``."""
         return {
             "source": self.source,
             "flagged": self.flagged,
             "flags": {flag.name: count for flag, count in self.flags.items()},
+            "doubtful_fields": self.doubtful,
             "reviews": self.reviews,
             "parked": self.parked,
         }
@@ -73,6 +78,9 @@ def read_quality(connection: Connection, since: datetime | None = None) -> Quali
         one = found.setdefault(row["code"], SourceQuality(row["code"]))
         one.flagged = row["flagged"]
         one.flags = {name: row[str(name.name)] for name in Flag if row[str(name.name)]}
+    for code, topic, note, count in connection.execute(doubtful_by_source(since)):
+        doubtful, said = found.setdefault(code, SourceQuality(code)).doubtful, f"{subject_of(topic)}: {note}"
+        doubtful[said] = doubtful.get(said, 0) + count
     for code, kind, count in connection.execute(_open_reviews()):
         found.setdefault(code, SourceQuality(code)).reviews[kind] = count
     for code, count in connection.execute(_parked()):
@@ -101,15 +109,41 @@ def flags_by_source(since: datetime | None) -> Select[Any]:
     )
 
 
+def doubtful_by_source(since: datetime | None) -> Select[Any]:
+    """Count values that broke their rule: source's code, topic, note (hub.model.doubtful), how often."""
+    events = union_all(*(_doubtful(table, since) for table in (audit, release))).subquery()
+    topic = log_partition.c.topic
+    return (
+        select(source.c.code, topic, events.c.note, func.count())
+        .join_from(events, source, source.c.id == events.c.source)
+        .join(log_partition, log_partition.c.id == events.c.log)
+        .group_by(source.c.code, topic, events.c.note)
+        .order_by(source.c.code, func.count().desc(), topic, events.c.note)
+    )
+
+
 def _flagged(table: Table, since: datetime | None) -> Select[Any]:
-    counted = [outcome.value for outcome in COUNTED]
     late = and_(late_flag.c.log == table.c.log, late_flag.c.log_offset == table.c.log_offset)
     flags = func.coalesce(table.c.flags, 0).bitwise_or(func.coalesce(late_flag.c.flags, 0))
     rows = (
         select(table.c.source, flags.label("flags"))
         .join_from(table, late_flag, late, isouter=True)
-        .where(flags != 0, table.c.outcome.in_(counted))
+        .where(flags != 0, table.c.outcome.in_(_COUNTED))
     )
+    return _since(rows, table, since)
+
+
+def _doubtful(table: Table, since: datetime | None) -> Select[Any]:
+    has_notes = table.c.flags.bitwise_and(int(Flag.FIELD_DROPPED | Flag.LEADING_ZEROS_LOST)) != 0
+    notes = func.unnest(func.string_to_array(table.c.detail, SEPARATOR)).label("note")
+    rows = select(table.c.log, table.c.source, notes).where(has_notes, table.c.outcome.in_(_COUNTED))
+    return _since(rows, table, since)
+
+
+_COUNTED = [outcome.value for outcome in COUNTED]
+
+
+def _since(rows: Select[Any], table: Table, since: datetime | None) -> Select[Any]:
     if since is None:
         return rows
     first = select(func.min(batch.c.id)).where(batch.c.recorded_at >= since).scalar_subquery()

@@ -15,7 +15,7 @@ from typing import Any
 
 from hub.codec.encode import check_of
 from hub.codec.fields import FieldSpec
-from hub.model.rules import broken_rule
+from hub.model.kinds import broken_rule
 
 CODE, NAME = "MATTHC", "TENTTHC"
 _GOOD = ("", "0", "00")
@@ -133,8 +133,8 @@ def _row(where: str, given: Given, specs: Mapping[str, FieldSpec], left: _Left, 
             value = _READ[name](given, told) if name in _READ else None
             if value is not None:
                 value = check_of(spec)(value)
-                if problem := broken_rule(name)(value):
-                    raise ValueError(problem)
+                if problem := broken_rule(spec.value_kind)(value):
+                    raise ValueError(problem.text)
             elif not spec.nullable:
                 raise ValueError("has no value")
         except ValueError as error:

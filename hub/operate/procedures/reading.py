@@ -10,7 +10,7 @@ from typing import Any
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.errors import ConfigError
-from hub.model.rules import broken_rule
+from hub.model.kinds import broken_rule
 from hub.operate.procedures.portal_answer import LeftEmpty, read_answer
 
 SUBJECT = "procedure.changed"
@@ -131,6 +131,6 @@ def _value(spec: FieldSpec, text: str) -> Any:
         value = text.lower() in _YES
     if spec.max_length is not None and len(text) > spec.max_length:
         raise ValueError(f"has more than {spec.max_length} characters")
-    if problem := broken_rule(spec.name)(value):
-        raise ValueError(problem)
+    if problem := broken_rule(spec.value_kind)(value):
+        raise ValueError(problem.text)
     return value

@@ -76,6 +76,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
         "unit_scheme": claim.unit_scheme,
         "event_id": claim.event_id,
         "flags": [flag.name for flag in flags_in(claim.flags)],
+        "doubtful_fields": claim.doubtful,
         "differs": sorted(claim.differs),
         "fields": claim.fields,
     }
@@ -97,6 +98,7 @@ def _event(event: Event) -> dict[str, Any]:
         "parked_at": event.parked_at,
         "policy_digest": event.policy_digest,
         "flags": [flag.name for flag in flags_in(event.flags)],
+        "doubtful_fields": event.doubtful,
         "changed": event.changed,
         "values": event.values,
     }

@@ -48,6 +48,7 @@ class Claim:
     Fields:
         fields: the data fields by name; never in a repr.
         flags: quality flags of the event (hub.model.flags).
+        doubtful: which of its values broke their rule, and what became of them (hub.model.doubtful).
         differs: fields whose value differs from the claim that holds the record; both values are known.
     """
 
@@ -62,6 +63,7 @@ class Claim:
     content_hash: int | None
     fields: Mapping[str, Any] = field(repr=False)
     flags: int | None = None
+    doubtful: str | None = None
     differs: frozenset[str] = frozenset()
 
     @property

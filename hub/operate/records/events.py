@@ -9,9 +9,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.codec.catalogue import load_catalogue
+from hub.codec.dropped import without_dropped
 from hub.log.places import Place
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.declaration import Aspect, Entity
+from hub.model.doubtful import notes_in
 from hub.model.entities import REVIEW, SUBJECTS
 from hub.model.outcomes import Outcome
 from hub.operate.log.read_back import LogValues, event_values
@@ -48,6 +51,7 @@ def audit_rows_of_keys() -> Select[Any]:
             release.c.outcome.label("released_outcome"),
             release.c.reason.label("released_reason"),
             release.c.flags.label("released_flags"),
+            release.c.detail.label("released_detail"),
             late_flag.c.flags.label("late_flags"),
             released_in.c.id.label("released_batch"),
             released_in.c.recorded_at.label("released_at"),
@@ -68,6 +72,7 @@ _OF_AUDIT = (
     "log_offset",
     "outcome",
     "reason",
+    "detail",
     "source_epoch",
     "source_version",
     "occurred_at",
@@ -108,7 +113,13 @@ def _event(row: Any) -> Event:
         policy_digest=row.released_policy_digest if is_released else row.policy_digest,
         parked_at=row.recorded_at if is_released else None,
         flags=_both(row.released_flags if is_released else row.flags, row.late_flags),
+        doubtful=_doubtful(*((row.released_reason, row.released_detail) if is_released else (row.reason, row.detail))),
     )
+
+
+def _doubtful(reason: str | None, detail: str | None) -> str | None:
+    """Return what is noted of an event's values; the detail of a reason tells something else."""
+    return detail if reason is None else None
 
 
 def _both(told: int | None, late: int | None) -> int | None:
@@ -116,9 +127,19 @@ def _both(told: int | None, late: int | None) -> int | None:
 
 
 def with_values(events: Sequence[Event], read: LogValues) -> list[Event]:
-    """Return the events with the values that were read; an event that is gone or unreadable has no values."""
+    """Return the events with the values that were read, without those that the hub dropped.
+
+    An event that is gone or unreadable has no values.
+    """
     decoded: Mapping[Place, Any] = {place: event_values(value) for place, value in read.values.items()}
-    return [replace(event, values=decoded.get(event.place)) for event in events]
+    return [replace(event, values=_taken(event, decoded.get(event.place))) for event in events]
+
+
+def _taken(event: Event, values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if values is None or event.doubtful is None:
+        return values
+    version = load_catalogue().latest(subject_of(event.place.topic))
+    return without_dropped(values, notes_in(event.doubtful), version)
 
 
 def speakers_of(connection: Connection, entity: Entity, aspect: Aspect) -> dict[str, Speaker]:

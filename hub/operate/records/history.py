@@ -20,7 +20,7 @@ from uuid import UUID
 from hub.log.places import Place
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import REVIEW
-from hub.model.envelope import ENVELOPE_FIELDS
+from hub.model.envelope import NO_DATA
 from hub.model.outcomes import Outcome
 from hub.operate.records.claims import Claim, Identity, Side, Speaker, decided, disagreements, side_of
 from hub.operate.records.decisions import Decided, about, decision_of
@@ -39,6 +39,7 @@ class Event:
         recorded_at: when the hub accepted it; a parked event: when it was released.
         parked_at: when it was parked, if it was.
         flags: quality flags of the event (hub.model.flags).
+        doubtful: which of its values broke their rule, and what became of them (hub.model.doubtful).
         values: every field of the event, envelope and data; never in a repr.
         changed: data fields that differ from the source's previous version.
     """
@@ -59,6 +60,7 @@ class Event:
     policy_digest: str
     parked_at: datetime | None = None
     flags: int | None = None
+    doubtful: str | None = None
     values: Mapping[str, Any] | None = field(default=None, repr=False)
     changed: tuple[str, ...] = ()
 
@@ -179,8 +181,9 @@ def _claim(event: Event, speakers: Mapping[str, Speaker]) -> Claim:
         unit_scheme=values["unit_scheme"],
         event_id=event.event_id,
         content_hash=event.content_hash,
-        fields={name: value for name, value in values.items() if name not in ENVELOPE_FIELDS},
+        fields={name: value for name, value in values.items() if name not in NO_DATA},
         flags=event.flags,
+        doubtful=event.doubtful,
     )
 
 
@@ -202,7 +205,7 @@ def with_changes(events: Sequence[Event], entity: Entity) -> list[Event]:
         for event in sorted(versions, key=_order):
             values = event.values or {}
             changed[event.place] = tuple(
-                name for name, value in values.items() if name not in ENVELOPE_FIELDS and value != before.get(name)
+                name for name, value in values.items() if name not in NO_DATA and value != before.get(name)
             )
             before = values
     return [replace(event, changed=changed.get(event.place, ())) for event in events]

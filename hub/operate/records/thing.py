@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select, Uuid, bindparam, select
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import masked
 from hub.model.declaration import Aspect, Entity
+from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import REVIEW
 from hub.operate.records.beside import Beside, beside_of, conflicts_of, same_keys
 from hub.operate.records.claims import Claim, Disagreement, Identity, Rule, Side, Speaker, Won, decided, side_of
@@ -113,6 +114,7 @@ def _claim(aspect: Aspect, row: Mapping[str, Any], speaker: Speaker) -> Claim:
         row["content_hash"],
         {spec.name: row[spec.name] for spec in aspect_tables(aspect.subject).data},
         row["flags"],
+        row[DOUBTFUL],
     )
 
 

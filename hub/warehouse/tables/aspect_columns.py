@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeEngine
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import DataClass, FieldKind
 from hub.model.declaration import Aspect
+from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import named_by_key
 from hub.warehouse.tables.core import utc_time
 
@@ -88,7 +89,7 @@ class Columns:
         ]
 
     def content(self) -> list[Column[Any]]:
-        """Envelope and data, keys of other entities that are named, flags."""
+        """Envelope and data, keys of other entities that are named, flags, notes about values that broke their rule."""
         kinds = {field.name: field.kind for field in self.version.fields}
         apart = {*self.aspect.part, *self.sensitive_names}
         data = [field.name for field in self.version.data_fields if field.name not in apart]
@@ -97,6 +98,7 @@ class Columns:
             *(Column(name, _TYPES[kinds[name]]) for name in data),
             *(Column(other_key(name), Uuid) for name in named_by_key(self.aspect)),
             Column("flags", Integer),
+            Column(DOUBTFUL, Text),
             *(
                 [Column("sensitive", Boolean, nullable=False, server_default=text("false"))]
                 if self.sensitive_names

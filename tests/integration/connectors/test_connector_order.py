@@ -301,8 +301,6 @@ def test_times_before_1970_have_versions_that_the_hub_takes(database_url: str) -
         ("ban", "9223372036854775808", ("BAD_VERSION", "source_version: not between 0 and 9223372036854775807")),
         ("so", "'12345'", ("INVALID_VALUE", "pin: does not match ^[0-9]{12}$")),
         ("luc", "'1799-12-31'", ("INVALID_VALUE", "occurred_at: outside 1800-2399")),
-        ("ns", "1799", ("INVALID_VALUE", "birth_year: less than 1800")),
-        ("ngay", "'2400-01-01'", ("INVALID_VALUE", "civil_status_doc_date: outside 1800-2399")),
     ],
 )
 def test_what_the_hub_would_refuse_is_a_reject(
@@ -323,3 +321,29 @@ def test_what_the_hub_would_refuse_is_a_reject(
     with create_engine(database_url, poolclass=NullPool).connect() as connection:
         reasons = connection.execute(text("SELECT reason, detail FROM hub_connector.reject")).all()
     assert [tuple(row) for row in reasons] == [reason]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("column", "value", "dropped"),
+    [
+        ("ns", "1799", "birth_year DROPPED OUT_OF_RANGE"),
+        ("ngay", "'2400-01-01'", "civil_status_doc_date DROPPED OUT_OF_RANGE"),
+    ],
+)
+def test_optional_value_that_the_hub_would_drop_is_dropped_here(
+    database_url: str, column: str, value: str, dropped: str
+) -> None:
+    _run(
+        database_url,
+        "CREATE TABLE nguoi (id serial PRIMARY KEY, so text, ten text, luc timestamp, ban numeric, ns int, ngay date)",
+        f"INSERT INTO nguoi (so, ten, luc, ban, {column}) VALUES ('{PIN}', 'Tên Một', '2025-01-01', 5, {value})",
+    )
+    fields = 'birth_year = "ns"\ncivil_status_doc_date = "ngay"\n'
+    declaration, publisher = _people("table", "id", 'version = "ban"') + fields, MemoryPublisher()
+    catch_up(_opened(declaration, database_url), publisher)
+    (event,) = publisher.events()
+    assert (event["birth_year"], event["civil_status_doc_date"], event["doubtful_fields"]) == (None, None, dropped)
+    with create_engine(database_url, poolclass=NullPool).connect() as connection:
+        kept = connection.execute(text("SELECT reason, detail FROM hub_connector.reject")).all()
+    assert [tuple(row) for row in kept] == [("FIELD_DROPPED", dropped)]

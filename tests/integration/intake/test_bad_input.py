@@ -97,19 +97,23 @@ def _broken_bytes(events: EventSet) -> Iterator[Bad]:
 def _wrong_values(events: EventSet) -> Iterator[Bad]:
     wrong: dict[str, dict[str, Any]] = {
         "PIN of 11 digits": {"pin": pin_of(1)[:11]},
-        "month 13": {"birth_month": 13},
-        "day 0": {"birth_day": 0},
         "NUL in a text": {"full_name": "Người\0Thứ"},
         "negative version": {"source_version": -1},
         "occurred before time": {"occurred_at": -(2**63)},
         "occurred in the far past": {"occurred_at": -(10**18)},
         "occurred in the far future": {"occurred_at": 2**63 - 1},
         "recorded in the far past": {"recorded_at": -(10**18)},
-        "too long for an index": {"cmnd9": "ế" * 2_800},
         "a name without end": {"full_name": "Người" * 100_000},
     }
     for number, (name, raw) in enumerate(wrong.items(), 1300):
         yield Bad(name, events.raw(CITIZEN, _person(events, number), **raw), Reason.INVALID_VALUE)
+    optional: dict[str, dict[str, Any]] = {
+        "month 13": {"birth_month": 13},
+        "day 0": {"birth_day": 0},
+        "too long for an index": {"cmnd9": "ế" * 2_800},
+    }
+    for number, (name, raw) in enumerate(optional.items(), 1370):
+        yield Bad(name, events.raw(CITIZEN, _person(events, number), **raw), None)
     odd = events.record(CITIZEN, _person(events, 1350, other_name=REFUSED_NAME))
     yield Bad("a name that PostgreSQL alone refuses", odd, Reason.INVALID_VALUE)
     home = events.fields("dancu", 1, pin=pin_of(1400), kind="PERMANENT", action="REGISTER")
@@ -190,6 +194,18 @@ def test_every_neighbour_of_bad_records_is_applied(night: Night) -> None:
     outcomes = {bad.name: night.audit[night.places[bad.name]].outcome for bad in night.sent if not bad.reason}
     assert outcomes == dict.fromkeys(outcomes, Outcome.APPLIED.value)
     assert len(outcomes) > len(night.sent) // 2
+
+
+def test_bad_optional_value_is_left_out_and_told(night: Night) -> None:
+    names = {"month 13": "birth_month", "day 0": "birth_day", "too long for an index": "cmnd9"}
+    told = {name: night.audit[night.places[name]].detail for name in names}
+    assert told == {
+        "month 13": "birth_month DROPPED OUT_OF_RANGE",
+        "day 0": "birth_day DROPPED OUT_OF_RANGE",
+        "too long for an index": "cmnd9 DROPPED TOO_LONG",
+    }
+    kept = "SELECT 1 FROM citizen_person_claim WHERE birth_month = 13 OR birth_day = 0 OR cmnd9 LIKE 'ế%'"
+    assert night.ground.rows(kept) == []
 
 
 def test_intake_is_alive_and_well_after_bad_records(night: Night) -> None:

@@ -46,8 +46,8 @@ def person(number: int, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def letters(whole: Whole) -> Whole:
-    """Letters at 1 (a wrong month), 2 and 3 (the same cut bytes), 4 (another's key), 5 (no value)."""
-    events = [person(1), person(2, birth_month=13), person(3), person(3), person(4), person(5)]
+    """Letters at 1 (an epoch below zero), 2 and 3 (the same cut bytes), 4 (another's key), 5 (no value)."""
+    events = [person(1), person(2, source_epoch=-1), person(3), person(3), person(4), person(5)]
     polled = whole.polled(CITIZEN, events)
     values, keys = list(polled.values), list(polled.keys)
     values[2] = values[3] = (values[2] or b"")[:-3]
@@ -119,7 +119,7 @@ def test_letters_are_grouped_by_what_is_asked_for_the_most_first(letters: Whole)
 def test_letter_has_its_whole_context_and_equal_ones_are_counted(letters: Whole) -> None:
     wrong, cut, *_ = read(letters)
     assert (wrong.source, wrong.worker, wrong.state, wrong.same, wrong.origin) == ("dancu", "test", State.OPEN, 1, None)
-    assert (wrong.stack[-1]["stage"], wrong.stack[-1]["field"]) == ("rules", "birth_month")
+    assert (wrong.stack[-1]["stage"], wrong.stack[-1]["field"]) == ("rules", "source_epoch")
     assert [step["stage"] for step in cut.stack] == ["frame", "schema", "decode"]
     assert cut.same == 2
     assert cut.sha256 == hashlib.sha256(cut.value or b"").hexdigest()
@@ -135,7 +135,7 @@ def test_letter_has_its_whole_context_and_equal_ones_are_counted(letters: Whole)
 def test_bytes_are_shown_to_who_says_why_and_it_is_noted(letters: Whole) -> None:
     masked = show_letter(letters.engine, at(1), None)
     shown, told = text_of(view.shown(masked)), json.dumps(view.shown_as_json(masked), ensure_ascii=False)
-    assert "birth_month more than 12" in shown
+    assert "source_epoch less than 0" in shown
     assert "refused" in shown
     for secret in (NAME, "000299000002", "Không"):
         assert secret not in shown
@@ -155,8 +155,8 @@ def test_bytes_are_shown_to_who_says_why_and_it_is_noted(letters: Whole) -> None
 
 def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: Whole) -> None:
     engine = letters.engine
-    plan = plan_edit(engine, SECRET, at(1), Change(sets={"birth_month": "12"}))
-    assert (plan.fields, plan.is_key_changed, plan.reads_as) == (("birth_month",), False, "citizen.changed version 2")
+    plan = plan_edit(engine, SECRET, at(1), Change(sets={"source_epoch": "12"}))
+    assert (plan.fields, plan.is_key_changed, plan.reads_as) == (("source_epoch",), False, "citizen.changed version 3")
     assert NAME not in repr(plan)
     assert read(letters)[0].state is State.OPEN
     edit_letter(engine, plan, BY)
@@ -180,11 +180,11 @@ def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: W
     shown = show_letter(engine, at(1), None)
     (edit,) = shown.edits
     assert (edit.before_sha256, edit.after_sha256) == (plan.before_sha256, plan.after_sha256)
-    assert (edit.edited_by, edit.approved_by, edit.fields) == ("H42-017", "H42-009", ("birth_month",))
+    assert (edit.edited_by, edit.approved_by, edit.fields) == ("H42-017", "H42-009", ("source_epoch",))
     assert "H42-009" in text_of(view.shown(shown))
     assert len(plan_redrive(engine, LetterFilter(places=(at(1),))).letters) == 1
 
-    edit_letter(engine, plan_edit(engine, SECRET, at(1), Change(sets={"birth_month": ""})), By("H42-009", "better"))
+    edit_letter(engine, plan_edit(engine, SECRET, at(1), Change(sets={"source_epoch": "3"})), By("H42-009", "better"))
     assert read(letters)[0].state is State.EDITED
     with pytest.raises(NotApprovedError):
         approve_edit(engine, at(1), Second("H42-009", WORD), "seen")
@@ -196,11 +196,11 @@ def test_edits_that_cannot_be_are_refused_without_a_value_in_the_message(letters
     for offset, change, problem in (
         (1, Change(), "give either --value-file or --set"),
         (1, Change(sets={"month": "1"}), "month: citizen.changed has no such field"),
-        (1, Change(sets={"birth_month": "XII"}), "--set birth_month: is not of type int"),
-        (1, Change(sets={"birth_month": "13"}), "that changes nothing"),
+        (1, Change(sets={"source_epoch": "XII"}), "--set source_epoch: is not of type int"),
+        (1, Change(sets={"source_epoch": "-1"}), "that changes nothing"),
         (1, Change(value=bytes(2_000_000)), "2000000 bytes, more than"),
-        (2, Change(sets={"birth_month": "1"}), "give the whole bytes with --value-file"),
-        (0, Change(sets={"birth_month": "1"}), "no dead letter"),
+        (2, Change(sets={"source_epoch": "1"}), "give the whole bytes with --value-file"),
+        (0, Change(sets={"source_epoch": "1"}), "no dead letter"),
     ):
         with pytest.raises(ConfigError, match=problem) as refused:
             plan_edit(letters.engine, SECRET, at(offset), change)

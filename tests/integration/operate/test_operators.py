@@ -60,10 +60,10 @@ def try_wrongly(whole: Whole, name: str, times: int) -> None:
 
 
 def edited(whole: Whole, by: str) -> None:
-    """Keep an edit of a letter whose month was wrong."""
+    """Keep an edit of a letter whose epoch was wrong."""
     person = {"source_system": "dancu", "pin": "000299000001", "full_name": "Không Ai", "birth_year": 1990}
-    whole.commit(whole.polled("citizen.changed", [{**person, "birth_month": 13}]))
-    edit_letter(whole.engine, plan_edit(whole.engine, SECRET, LETTER, Change(sets={"birth_month": "12"})), By(by, "x"))
+    whole.commit(whole.polled("citizen.changed", [{**person, "source_epoch": -1}]))
+    edit_letter(whole.engine, plan_edit(whole.engine, SECRET, LETTER, Change(sets={"source_epoch": "12"})), By(by, "x"))
 
 
 def test_first_operator_needs_nobody_and_every_other_one_needs_an_operator(whole: Whole) -> None:

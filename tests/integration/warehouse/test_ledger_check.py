@@ -155,7 +155,7 @@ def test_one_worker_checks_at_a_time_and_another_warehouse_is_counted_anew(world
 def test_i5_parked_record_and_dead_letter_that_are_gone_are_named(whole: Whole) -> None:
     late = {"source_system": "tinh", "dossier_code": "H42-1", "procedure_code": "9.999999"}
     whole.send("dossier.submitted", late)
-    whole.send("citizen.changed", {"source_system": "dancu", "pin": "001299000123", "birth_month": 13})
+    whole.send("citizen.changed", {"source_system": "dancu", "pin": "001299000123", "source_epoch": -1})
     assert whole.outcomes("dossier.submitted") == ["parked"]
     assert whole.outcomes("citizen.changed") == ["dead_lettered"]
     checked = check_ledger(whole.engine)

@@ -21,7 +21,7 @@ from tests.support.schema_folder import optional_field
 from tests.support.schema_samples import sample_event
 
 CITIZEN = load_catalogue().latest("citizen.changed")
-FIRST = load_catalogue().versions("citizen.changed")[0]
+FIRST, SECOND, _ = load_catalogue().versions("citizen.changed")
 SUBJECT = "hub.citizen.changed.v1-value"
 TEXT = json.dumps(CITIZEN.schema)
 WITHOUT_LABELS = json.dumps(
@@ -57,7 +57,7 @@ async def test_a_value_is_decoded_with_the_schema_that_its_id_names(client: Test
 
 
 async def test_read_paths_answer_as_documented(client: TestClient[Any, Any]) -> None:
-    for asked, version in (("1", FIRST), ("2", CITIZEN), ("latest", CITIZEN), ("-1", CITIZEN)):
+    for asked, version in (("1", FIRST), ("2", SECOND), ("latest", CITIZEN), ("-1", CITIZEN)):
         full = {"subject": SUBJECT, "version": version.number, "id": version.schema_id, "schema": version.schema}
         status, answer = await get(client, f"/subjects/{SUBJECT}/versions/{asked}")
         assert (status, {**answer, "schema": json.loads(answer["schema"])}) == (200, full)
@@ -66,9 +66,9 @@ async def test_read_paths_answer_as_documented(client: TestClient[Any, Any]) -> 
         "/schemas/types": ["AVRO"],
         "/schemas/ids/1001/schema": FIRST.schema,
         "/schemas/ids/1001/versions": [{"subject": SUBJECT, "version": 1}],
-        f"/subjects/{SUBJECT}/versions": [1, 2],
+        f"/subjects/{SUBJECT}/versions": [1, 2, 3],
         f"/subjects/{SUBJECT}/versions/1/schema": FIRST.schema,
-        f"/subjects/{SUBJECT}/versions/2/schema": CITIZEN.schema,
+        f"/subjects/{SUBJECT}/versions/2/schema": SECOND.schema,
         "/config": {"compatibilityLevel": "FULL_TRANSITIVE"},
         f"/config/{SUBJECT}": {"compatibilityLevel": "FULL_TRANSITIVE"},
         "/mode": {"mode": "READONLY"},

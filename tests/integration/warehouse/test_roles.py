@@ -36,9 +36,15 @@ cli = importlib.import_module("hub.cli.main")
 @pytest.fixture
 def desk(whole: Whole) -> Whole:
     """A dead letter with an edit, a parked record, an operator."""
-    person = {"source_system": "dancu", "pin": "000299000001", "full_name": NAME, "birth_year": 1990, "birth_month": 13}
+    person = {
+        "source_system": "dancu",
+        "pin": "000299000001",
+        "full_name": NAME,
+        "birth_year": 1990,
+        "source_epoch": -1,
+    }
     whole.commit(whole.polled("citizen.changed", [person]))
-    plan = plan_edit(whole.engine, SECRET, Place(TOPIC, 0, 0), Change(sets={"birth_month": "12"}))
+    plan = plan_edit(whole.engine, SECRET, Place(TOPIC, 0, 0), Change(sets={"source_epoch": "12"}))
     edit_letter(whole.engine, plan, By("H42-017", "case 7"))
     add_operator(whole.engine, "H42-009", WORD, "root", "on duty")
     row = {"log": 1, "log_offset": 99, "subject": "dossier.submitted", "key": "0" * 32, "source": 1}

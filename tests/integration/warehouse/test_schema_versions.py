@@ -51,7 +51,7 @@ def _later_hub(folder: Path) -> None:
     def with_nickname(schema: dict[str, Any]) -> None:
         schema["fields"].append(optional_field("nickname"))
 
-    assert publish_next(folder / "schemas", SUBJECT, with_nickname) == 3
+    assert publish_next(folder / "schemas", SUBJECT, with_nickname) == 4
 
 
 def test_i6_event_of_an_older_schema_is_merged_after_the_next_was_published(database_url: str, tmp_path: Path) -> None:
@@ -74,6 +74,6 @@ def test_i6_event_of_an_older_schema_is_merged_after_the_next_was_published(data
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["number"] == 3
+    assert found["number"] == 4
     assert found["outcomes"] == ["applied", "applied", "applied", "stale"]
     assert sorted(found["claims"], key=str) == [[1, "A", None], [3, "A", "Bi"]]

@@ -11,6 +11,7 @@ from hub.codec.fields import UnsupportedTypeError, fields_of
 from hub.codec.polars_types import dtype_of
 from hub.codec.schema_check.assign import plan_assignments, write_assignments
 from hub.model.declaration import Aspect, Entity
+from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import ENTITIES
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
@@ -30,7 +31,7 @@ def test_catalogue_has_every_subject_and_every_record() -> None:
 def test_fields_begin_with_the_envelope(subject: str) -> None:
     version = CATALOGUE.latest(subject)
     assert tuple(spec.name for spec in version.fields[: len(ENVELOPE_FIELDS)]) == ENVELOPE_FIELDS
-    assert version.data_fields == version.fields[len(ENVELOPE_FIELDS) :]
+    assert [*version.data_fields, version.field(DOUBTFUL)] == [*version.fields[len(ENVELOPE_FIELDS) :]]
     assert CATALOGUE.by_id(version.schema_id) is version
 
 
@@ -102,11 +103,14 @@ def test_latest_version_holds_all_fields_and_knows_who_introduced_them(tmp_path:
     publish_next(folder, "citizen.changed", lambda schema: schema["fields"].append(optional_field("third")))
     catalogue = load_catalogue(folder)
 
-    assert [version.number for version in catalogue.versions("citizen.changed")] == [1, 2, 3, 4]
+    assert [version.number for version in catalogue.versions("citizen.changed")] == [1, 2, 3, 4, 5]
     latest = catalogue.latest("citizen.changed")
-    assert latest.number == 4
-    assert {spec.since for spec in latest.fields[:-2]} == {1}
-    assert (latest.field("second").since, latest.field("third").since) == (3, 4)
+    assert latest.number == 5
+    assert {spec.name: spec.since for spec in latest.fields if spec.since > 1} == {
+        DOUBTFUL: 3,
+        "second": 4,
+        "third": 5,
+    }
     following = max(found.schema_id for subject in CATALOGUE.subjects for found in CATALOGUE.versions(subject)) + 1
     assert [version.schema_id for version in catalogue.versions("citizen.changed")][-2:] == [following, following + 1]
 
@@ -114,13 +118,13 @@ def test_latest_version_holds_all_fields_and_knows_who_introduced_them(tmp_path:
 def test_load_lists_all_problems_at_once(tmp_path: Path) -> None:
     folder = copy_of_schemas(tmp_path)
     edit_schema(folder, "citizen.changed", lambda schema: schema.update(doc="Edited."))
-    (folder / "identity.changed" / "v3.avsc").write_text((folder / "identity.changed" / "v1.avsc").read_text())
+    (folder / "identity.changed" / "v4.avsc").write_text((folder / "identity.changed" / "v1.avsc").read_text())
     (folder / "residence.changed" / "v1.avsc").write_text("[]")
     with pytest.raises(ConfigError) as caught:
         load_catalogue(folder)
     problems = " | ".join(caught.value.problems)
     assert "citizen.changed v1: was edited" in problems
-    assert "identity.changed v3: has no id" in problems
+    assert "identity.changed v4: has no id" in problems
     assert "residence.changed/v1.avsc: is not an Avro record" in problems
 
 
@@ -147,12 +151,12 @@ def test_golden_record_has_the_data_fields_of_each_aspect(entity: Entity, aspect
     assert [shape(spec) for spec in said[: len(expected)]] == [shape(spec) for spec in expected]
     assert all(spec.nullable for spec in said[: len(expected)])
     resolved = [spec.name for spec in said[len(expected) :]]
-    assert resolved == [name for unit in aspect.units for name in (f"{unit.code}_now", unit.resolution)]
+    assert resolved == [*(name for unit in aspect.units for name in (f"{unit.code}_now", unit.resolution)), DOUBTFUL]
 
 
 def shape(spec: FieldSpec) -> tuple[Any, ...]:
     items = tuple((*shape(item), item.nullable) for item in spec.items)
-    return spec.name, spec.kind, spec.data_class, spec.vn_name, spec.symbols, spec.text_format, items
+    return spec.name, spec.kind, spec.value_kind, spec.data_class, spec.vn_name, spec.symbols, spec.text_format, items
 
 
 STATUSES = (

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import Index, Table
 from sqlalchemy.types import String
@@ -78,18 +79,28 @@ def test_text_is_refused_when_it_has_more_characters_than_the_schema_takes(chara
     assert refusals("citizen.changed", *rows) == refused * over
 
 
-def test_text_of_the_envelope_is_refused_when_it_is_too_long() -> None:
-    refused = [(0, "INVALID_VALUE", "actor: longer than 100 characters")]
-    assert refusals("citizen.changed", PERSON | {"actor": "x" * 101}) == refused
+def taken(subject: str, *rows: dict[str, Any]) -> pl.DataFrame:
+    version, (entity, aspect) = load_catalogue().latest(subject), SUBJECTS[subject]
+    found = check(frame_of(subject, list(rows)), version, entity, aspect, SourceRules.of(POLICY, {"old": 7}), SECRET)
+    assert found.passed.height == len(rows)
+    return found.passed
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_optional_text_is_dropped_when_it_is_too_long_and_never_cut(over: int) -> None:
+    found = taken("citizen.changed", PERSON, PERSON | {"actor": "x" * (100 + over), "other_name": "ế" * (200 + over)})
+    assert found["other_name"].to_list() == [None, None if over else "ế" * 200]
+    notes = "actor DROPPED TOO_LONG; other_name DROPPED TOO_LONG"
+    assert found["doubtful_fields"].to_list() == [None, notes if over else None]
 
 
 @pytest.mark.parametrize("character", ["x", "ế", r"\"", r"\\", r"\u0007"])
 @pytest.mark.parametrize("over", [0, 1])
-def test_text_inside_a_list_is_refused_when_it_has_too_many_characters(character: str, over: int) -> None:
+def test_required_text_inside_a_list_is_refused_when_it_has_too_many_characters(character: str, over: int) -> None:
     listed = f'[{{"system":"a","code":"b"}},{{"system":"a","code":"{character * (50 + over)}"}}]'
     whole = f'[{{"system":"a","code":"{character * 50}"}}]'
     rows = DOSSIER, DOSSIER | {"alt_codes": listed}, DOSSIER | {"alt_codes": whole}
-    refused = [(1, "INVALID_VALUE", "alt_codes: code longer than 50 characters")]
+    refused = [(1, "INVALID_VALUE", "alt_codes.code: longer than 50 characters")]
     assert refusals("dossier.submitted", *rows) == refused * over
 
 
