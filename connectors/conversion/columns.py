@@ -5,7 +5,7 @@ the lists are joined. A row with anything unusual (a value that cannot be mapped
 which finds out what is wrong with it; other rows are not affected.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from connectors.base.reasons import UNFORESEEN, Unmappable
 from connectors.conversion.getters import Row
 from connectors.conversion.mapping import RowMapper, Step
 from connectors.conversion.noted import Noted
+from connectors.conversion.pieces import Fill, NotedPiece, Pieces, noting
 from hub.codec import wire
 from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
@@ -34,16 +35,6 @@ _TELLING = 500
 _REMEMBERED = (str, int)
 """Types whose equal values every mapping treats alike; values of two different types are never mixed."""
 
-Pieces = Iterable[bytes | None]
-
-
-class Fill:
-    """Encodes a declared field of all rows. ``is_noting``: notes have been met, so a page may have some."""
-
-    def __init__(self, pieces: Callable[[Sequence[Row]], Pieces]) -> None:
-        self.pieces = pieces
-        self.is_noting = False
-
 
 @dataclass(slots=True)
 class Encoded:
@@ -55,12 +46,6 @@ class Encoded:
     records: list[Record | None]
     event_ids: list[bytes | None] = field(default_factory=list)
     doubtful: dict[int, str] = field(default_factory=dict)
-
-
-class _Noted(bytes):
-    """An encoded value, and what is noted of it."""
-
-    notes: tuple[str, ...] = ()
 
 
 class _Memory(dict[Any, bytes | None]):
@@ -116,7 +101,7 @@ class ColumnEncoder:
             elif isinstance(part, str):
                 columns.append(envelope[part])
             else:
-                columns.append(_noting(part, rows, notes))
+                columns.append(noting(part, rows, notes))
         doubtful = unreadable.union(_doubtful(keys), *(_doubtful(column) for column in columns))
         if doubtful:
             columns = [_blank(column) for column in columns]
@@ -199,17 +184,6 @@ class ColumnEncoder:
 _ENVELOPE = frozenset(("event_id", "recorded_at", "source_version", "operation"))
 
 
-def _noting(fill: Fill, rows: Sequence[Row], notes: dict[int, list[str]]) -> Pieces:
-    """Return a field's pieces, and add their notes to ``notes``, by the row's place."""
-    pieces = fill.pieces(rows)
-    if fill.is_noting:
-        pieces = list(pieces)
-        for place, piece in enumerate(pieces):
-            if piece.__class__ is _Noted:
-                notes.setdefault(place, []).extend(piece.notes)
-    return pieces
-
-
 def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: bytes | None) -> Fill:
     """Return what encodes a declared field of all rows; ``branch`` precedes a value that is not null."""
     if step.default is not None:
@@ -231,9 +205,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: by
         if piece is None:
             return None
         fill.is_noting = True
-        with_notes = _Noted(piece)
-        with_notes.notes = found.notes
-        return with_notes
+        return NotedPiece.of(piece, found.notes)
 
     texts = _texts(branch, step.longest) if step.is_text else None
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}

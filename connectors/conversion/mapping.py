@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.conversion.dates import Convert, to_moment
 from connectors.conversion.getters import Get, Row, column_getter, deletion, digger, payload_of
-from connectors.conversion.json_text import parsed
+from connectors.conversion.list_field import list_converter
 from connectors.conversion.noted import Noted, kept_to_rule, lenient
 from connectors.conversion.plain import plain
 from connectors.conversion.values import converter
 from connectors.conversion.versions import timely_within, version_getter
-from connectors.declared.declaration import Declaration, FieldRule, Kind, Stream, Word, child_columns, columns_of
+from connectors.declared.declaration import Declaration, FieldRule, Kind, Stream, Word, columns_of
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.doubtful import DOUBTFUL, Done, Note, text_of
@@ -249,58 +249,11 @@ class RowMapper:
         return column_getter(rule, self._index)
 
     def _list(self, rule: FieldRule, spec: FieldSpec) -> Convert:
-        items = {item.name: item for item in spec.items}
-        index = {name: place for place, name in enumerate(child_columns(rule))} if rule.child else None
-        steps = [
-            (
-                item.field,
-                digger(item.paths, item.join) if item.paths else column_getter(item, index or {}),
-                self._convert(
-                    item,
-                    items[item.field],
-                    f"{rule.field}.{item.field}",
-                    self._is_strict(rule) if item.strict is None else item.strict,
-                ),
-                item.default,
-            )
-            for item in rule.items
-        ]
+        def convert_of(item: FieldRule, member: FieldSpec) -> Convert:
+            strict = self._is_strict(rule) if item.strict is None else item.strict
+            return self._convert(item, member, f"{rule.field}.{item.field}", strict)
 
-        def element(given: Any, notes: list[str]) -> dict[str, Any]:
-            if index is None and not isinstance(given, Mapping):
-                raise Unmappable(RejectReason.BAD_LIST)
-            found = {}
-            for name, get, convert, default in steps:
-                try:
-                    value = convert(get(given))
-                except Unmappable as problem:
-                    raise Unmappable(problem.reason, problem.field or f"{rule.field}.{name}") from None
-                if value.__class__ is Noted:
-                    notes += value.notes
-                    value = value.value
-                else:
-                    value = default if value is None else value
-                if value is None and not items[name].nullable:
-                    raise Unmappable(RejectReason.REQUIRED_MISSING, f"{rule.field}.{name}")
-                found[name] = value
-            return found
-
-        def convert_list(value: Any) -> Any:
-            given = value
-            if isinstance(value, str | bytes):
-                given = parsed(value, RejectReason.BAD_LIST) if value.strip() else None
-            if given is None or given == [] or given == {}:
-                return None
-            notes: list[str] = []
-            if not spec.is_array:
-                found: Any = element(given, notes)
-            elif isinstance(given, list | tuple):
-                found = [element(one, notes) for one in given]
-            else:
-                raise Unmappable(RejectReason.BAD_LIST)
-            return Noted(found, tuple(dict.fromkeys(notes))) if notes else found
-
-        return convert_list
+        return list_converter(rule, spec, convert_of)
 
     def _operation_of(self) -> Get:
         rule, deleted = self.stream.operation, self.stream.deleted

@@ -81,7 +81,7 @@ def show(
     version: Annotated[int | None, typer.Option(min=1, help="Version; by default the newest.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the fields of one schema: type, longest text, class of data, Vietnamese name, meaning.
+    """Show the fields of one schema: type, kind of value, longest text, class of data, Vietnamese name, meaning.
 
     Then the symbols of each closed list, with their Vietnamese names and the national portal's numbers.
 
@@ -96,13 +96,14 @@ def show(
         say_json(found.schema)
         return
     title = f"{subject} v{found.number}, id {found.schema_id}"
-    table = Table("field", "type", "at most", "class", "vn_name", "meaning", title=title)
+    table = Table("field", "type", "kind", "at most", "class", "vn_name", "meaning", title=title)
     for spec in found.fields:
         required = "" if spec.nullable else " !"
-        table.add_row(spec.name, spec.kind + required, _longest(spec), spec.data_class, spec.vn_name, spec.doc)
+        shown = (spec.name, spec.kind + required, spec.value_kind, _longest(spec))
+        table.add_row(*shown, spec.data_class, spec.vn_name, spec.doc)
         for item in spec.items:
             inner = "" if item.nullable else " !"
-            shown = (f"  {item.name}", item.kind + inner, _longest(item))
+            shown = (f"  {item.name}", item.kind + inner, item.value_kind, _longest(item))
             table.add_row(*shown, item.data_class, item.vn_name, item.doc)
     Screen().print(table)
     Screen().print("! required; at most: characters of a text")

@@ -67,14 +67,15 @@ def test_show_gives_the_schema_or_its_fields() -> None:
     assert "residence.changed v1, id 1003" in run("show", "residence.changed", "--version", "1")[1]
 
 
-def test_show_says_how_long_texts_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_says_of_what_kind_values_are_and_how_long_texts_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     lines = run("show", "dossier.submitted")[1].splitlines()
-    said = {line.split("│")[1].strip(): line.split("│")[3].strip() for line in lines if line.count("│") > 4}
+    cells = [[cell.strip() for cell in line.split("│")] for line in lines if line.count("│") > 4]
+    said = {row[1]: tuple(row[3:5]) for row in cells}
     assert {name: said[name] for name in ("summary", "storage_ref", "paid_vnd")} == {
-        "summary": "1,000",
-        "storage_ref": "2,000",
-        "paid_vnd": "",
+        "summary": ("text", "1,000"),
+        "storage_ref": ("reference", "2,000"),
+        "paid_vnd": ("money", ""),
     }
 
 
