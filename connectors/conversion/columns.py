@@ -21,7 +21,7 @@ from connectors.conversion.pieces import Fill, NotedPiece, Pieces, noting
 from hub.codec import wire
 from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
-from hub.model.doubtful import DOUBTFUL, text_of
+from hub.model.doubtful import DOUBTFUL, SEPARATOR
 
 _KEPT = 10_000
 """How many encoded values of a column are remembered before the memory is cleared."""
@@ -92,12 +92,14 @@ class ColumnEncoder:
         envelope = self._envelope(rows, recorded_at)
         keys = self._keys(rows)
         columns: list[Pieces] = []
-        notes: dict[int, list[str]] = {}
+        notes, doubtful_texts = dict[int, list[str]](), dict[int, str]()
         for part in self._parts:
             if isinstance(part, bytes):
                 columns.append(repeat(part))
             elif part == DOUBTFUL:
-                columns.append(self._notes(notes, len(rows)))
+                # after the fields that a declaration fills
+                column, doubtful_texts = self._notes(notes, len(rows))
+                columns.append(column)
             elif isinstance(part, str):
                 columns.append(envelope[part])
             else:
@@ -110,8 +112,8 @@ class ColumnEncoder:
         ids = list(envelope["event_id"])
         for place in doubtful:
             records[place] = ids[place] = None
-            notes.pop(place, None)
-        return Encoded(records, ids, {place: text_of(said) or "" for place, said in notes.items()})
+            doubtful_texts.pop(place, None)
+        return Encoded(records, ids, doubtful_texts)
 
     def _compiled(self) -> list[str | bytes | Fill] | None:
         """Return, in the schema's order, what fills its fields; None if only the row path can."""
@@ -138,12 +140,14 @@ class ColumnEncoder:
         version = self._encoder.version
         return None if cell is None else _column(step, cell, usual, branch_of(version, name), null_of(version, name))
 
-    def _notes(self, notes: dict[int, list[str]], rows: int) -> Pieces:
-        """Return the field that says what became of values; the fields after it are of no declaration."""
-        null, cell = null_of(self._encoder.version, DOUBTFUL), self._cells[DOUBTFUL]
+    def _notes(self, notes: dict[int, list[str]], rows: int) -> tuple[Pieces, dict[int, str]]:
+        """Return the field that says what became of values, and its texts by the row's place."""
+        null = null_of(self._encoder.version, DOUBTFUL)
         if not notes:
-            return repeat(null)
-        return [cell(text_of(notes[place])) if place in notes else null for place in range(rows)]
+            return repeat(null), {}
+        texts = {place: SEPARATOR.join(said) for place, said in notes.items()}
+        pieces = {text: self._cells[DOUBTFUL](text) for text in set(texts.values())}
+        return [pieces[texts[place]] if place in texts else null for place in range(rows)], texts
 
     def _usual(self, name: str) -> bytes | None:
         """Return the encoded value of a field that the row says nothing about."""
@@ -207,7 +211,7 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: by
         fill.is_noting = True
         return NotedPiece.of(piece, found.notes)
 
-    texts = _texts(branch, step.longest) if step.is_text else None
+    texts = _texts(branch, step) if step.is_text else None
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}
 
     def pieces(rows: Sequence[Row]) -> Pieces:
@@ -226,15 +230,17 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: by
     return fill
 
 
-def _texts(branch: bytes, longest: int | None) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
-    """Return the function that encodes a whole column of plain text; it returns None if a value needs a closer look."""
-    encoded = text_bytes(branch)
+def _texts(branch: bytes, step: Step) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
+    """Return what encodes plain text, all of a column at once; None if a value needs a closer look."""
+    encoded, longest, keeps = text_bytes(branch), step.longest, step.keeps
 
     def texts(values: Sequence[Any]) -> list[bytes | None] | None:
         if set(map(type, values)) != {str}:
             return None
         stripped = [value.strip() for value in values]
         if "" in stripped or "\0" in "".join(stripped) or (longest and max(map(len, stripped)) > longest):
+            return None
+        if keeps is not None and not all(map(keeps, stripped)):
             return None
         with suppress(UnicodeEncodeError):
             return list(map(encoded, stripped))

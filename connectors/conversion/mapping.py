@@ -39,6 +39,7 @@ class Step:
         raw: the field that keeps a word if no code table has it.
         is_text: the value is the source's text, only without surrounding space.
         longest: how many characters the field's text may have; None: no limit, or not text.
+        keeps: a quick look at a text, true if it keeps the rule of its kind; None: any text does.
     """
 
     field: str
@@ -49,6 +50,7 @@ class Step:
     raw: str | None
     is_text: bool = False
     longest: int | None = None
+    keeps: Callable[[str], object] | None = None
 
     def value(self, row: Row) -> Any:
         """Return the row's value converted for the field, None if there is none; raises ``Unmappable``."""
@@ -218,10 +220,9 @@ class RowMapper:
             default=rule.default,
             required=not spec.nullable,
             raw=raw if raw in self._specs and UNKNOWN in spec.symbols else None,
-            is_text=spec.kind is FieldKind.STRING
-            and not _is_read(rule, spec)
-            and not (kind is not None and kind.has_rule),
+            is_text=spec.kind is FieldKind.STRING and not _is_read(rule, spec),
             longest=spec.max_length,
+            keeps=None if kind is None else kind.keeps,
         )
 
     def _plain(self, rule: FieldRule, spec: FieldSpec) -> Convert:

@@ -51,6 +51,14 @@ class ValueKind:
         """Whether any value breaks it."""
         return any(part is not None for part in (self.pattern, self.least, self.most, self.without_zeros))
 
+    @property
+    def keeps(self) -> Callable[[str], object] | None:
+        """A quick look at a text, true if it keeps the rule; None if any text does."""
+        if self.pattern is not None:
+            return re.compile(self.pattern).fullmatch
+        short = self.without_zeros
+        return None if short is None else re.compile(rf"(?!{short.removesuffix('$')}\Z)").match
+
     def rules(self) -> tuple[tuple[Why, str, str], ...]:
         """Return each part of the rule: why it breaks, the part's name, and the text that says so, without a value."""
         parts = (

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.codec.catalogue import FieldKind, FieldSpec, load_catalogue
 from hub.codec.schema_check.check import check_folder
@@ -174,3 +176,10 @@ def test_older_versions_without_kinds_stay_as_they_were_published() -> None:
     first = load_catalogue().versions("citizen.changed")[0]
     assert {spec.value_kind for spec in first.fields} == {""}
     assert [spec.name for spec in first.fields if spec.kind is FieldKind.INT][:2] == ["source_epoch", "birth_year"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind, rule in KINDS.items() if not rule.is_number])
+@given(text=st.text(st.sampled_from("0123456789aA @.-/\nxZ:T;_"), max_size=14))
+def test_quick_look_at_a_text_says_what_the_rule_says(kind: str, text: str) -> None:
+    keeps = KINDS[kind].keeps
+    assert (keeps is None or bool(keeps(text))) is (broken_rule(kind)(text) is None)
