@@ -20,12 +20,12 @@ from connectors.streams.sql import Context
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
-from hub.model.doubtful import DOUBTFUL, notes_in
 from hub.model.entities import key_fields_of
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError, PoisonError
-from hub.model.kinds import broken_rule
 from hub.model.texts.near import did_you_mean
+from hub.model.values.doubtful import DOUBTFUL, notes_in
+from hub.model.values.kinds import broken_rule
 
 OPTIONAL_ENVELOPE = {"occurred_at", "correlation_id", "causation_id", "actor", "purpose", "legal_basis", "unit_scheme"}
 """Fields of the envelope that a declaration may fill; the connector fills the rest."""

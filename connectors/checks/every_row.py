@@ -19,7 +19,7 @@ from connectors.streams.rejected import failed_values, own_key
 from connectors.streams.sql import Context, declaration_in_force
 from connectors.tables.unreadable import UnreadableRow
 from hub.codec.encode import Encoder
-from hub.model.doubtful import Done, Note, notes_in
+from hub.model.values.doubtful import Done, Note, notes_in
 from hub.topology import MAX_RECORD_BYTES
 
 MOST_EXAMPLES = 3

@@ -21,7 +21,7 @@ from connectors.conversion.pieces import Fill, NotedPiece, Pieces, noting
 from hub.codec import wire
 from hub.codec.cells import Cell, branch_of, cells_of, null_of, text_bytes
 from hub.codec.encode import Encoder
-from hub.model.doubtful import DOUBTFUL, SEPARATOR
+from hub.model.values.doubtful import DOUBTFUL, SEPARATOR
 
 _KEPT = 10_000
 """How many encoded values of a column are remembered before the memory is cleared."""

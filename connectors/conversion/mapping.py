@@ -24,9 +24,9 @@ from connectors.conversion.versions import timely_within, version_getter
 from connectors.declared.declaration import Declaration, FieldRule, Kind, Stream, Word, columns_of
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
-from hub.model.doubtful import DOUBTFUL, Done, Note, text_of
 from hub.model.envelope import FULL_READ, Operation
-from hub.model.kinds import KINDS
+from hub.model.values.doubtful import DOUBTFUL, Done, Note, text_of
+from hub.model.values.kinds import KINDS
 
 UNKNOWN = "UNKNOWN"
 

@@ -11,8 +11,8 @@ from typing import Any
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.dates import Convert
 from hub.codec.fields import FieldKind, FieldSpec
-from hub.model.doubtful import Done, Note, notes_in, text_of
-from hub.model.kinds import KINDS, Why, broken_rule
+from hub.model.values.doubtful import Done, Note, notes_in, text_of
+from hub.model.values.kinds import KINDS, Why, broken_rule
 
 DROPPED = frozenset(
     {

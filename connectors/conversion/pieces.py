@@ -17,7 +17,7 @@ class Fill:
 
 
 class NotedPiece(bytes):
-    """An encoded value with notes (``hub.model.doubtful``)."""
+    """An encoded value with notes (``hub.model.values.doubtful``)."""
 
     notes: tuple[str, ...] = ()
 

@@ -8,8 +8,8 @@ from connectors.base.port import Record
 from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.conversion.mapping import RowMapper
 from hub.codec.encode import Encoder
-from hub.model.doubtful import DOUBTFUL
 from hub.model.errors import PoisonError
+from hub.model.values.doubtful import DOUBTFUL
 from hub.topology import MAX_RECORD_BYTES
 
 

@@ -16,7 +16,7 @@ from connectors.conversion.dates import to_moment
 from connectors.conversion.getters import Get
 from connectors.conversion.numbers import to_whole
 from connectors.declared.declaration import Kind, Stream
-from hub.model.rules import LEAST_MOMENT, OUT_OF_YEARS
+from hub.model.values.bounds import LEAST_MOMENT, OUT_OF_YEARS
 
 MOST_VERSION = 2**63 - 1
 """The hub holds versions in 64 bits with a sign."""

@@ -18,7 +18,7 @@ from connectors.declared.declaration import FieldRule, Stream
 from connectors.memory.rejects import KeptReject
 from connectors.streams.sql import Context
 from connectors.tables.apart import REASONS
-from hub.model.doubtful import notes_in
+from hub.model.values.doubtful import notes_in
 
 
 @dataclass(frozen=True, slots=True)

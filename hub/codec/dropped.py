@@ -5,8 +5,8 @@ from typing import Any
 
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
-from hub.model.doubtful import Done, Note
-from hub.model.kinds import broken_rule
+from hub.model.values.doubtful import Done, Note
+from hub.model.values.kinds import broken_rule
 
 
 def without_dropped(values: Mapping[str, Any], notes: Iterable[Note], version: SchemaVersion) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class FieldSpec:
         symbol_codes: the national portal's number of each symbol, in order; None for a symbol without one.
         text_format: ``date-time`` for a STRING that holds an RFC 3339 time in UTC, else empty.
         max_length: maximum number of characters of a STRING; None if the schema has no limit.
-        value_kind: the kind of value (``hub.model.kinds``), whose rule its values keep; empty if it has none.
+        value_kind: the kind of value (``hub.model.values.kinds``), whose rule its values keep; empty if it has none.
         null_means: what a null of an optional field says; empty if it says nothing.
         items: the fields of the record, or of the array's records, of a JSON.
         is_array: whether a JSON is an array, not a single record.

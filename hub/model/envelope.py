@@ -7,7 +7,7 @@ version count. (``source_epoch``, ``source_version``) rises per key and orders a
 
 from enum import StrEnum
 
-from hub.model.doubtful import DOUBTFUL
+from hub.model.values.doubtful import DOUBTFUL
 
 FULL_READ = "full-read"
 """``causation_id`` of the events of a first full read: they report an existing state, and are not late."""

@@ -19,8 +19,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from hub.model.doubtful import DOUBTFUL
 from hub.model.outcomes import Outcome, Reason
+from hub.model.values.doubtful import DOUBTFUL
 from hub.reconcile.shared.identity import same_identity
 from hub.warehouse.batch import ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE
 from hub.warehouse.tables.core import outcome_type

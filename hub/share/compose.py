@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
 from hub.model.declaration import Aspect, Derived, Entity, UnitField
-from hub.model.doubtful import DOUBTFUL
 from hub.model.texts.letters import compose_all
+from hub.model.values.doubtful import DOUBTFUL
 from hub.reconcile.rules.units.claimed_unit import resolution_of
 from hub.share.dossier_fields import dossier_fields
 from hub.share.groups import groups_of

@@ -20,6 +20,31 @@ _VALUES: dict[FieldKind, Any] = {
 }
 
 
+_OF_KIND: dict[str, Any] = {
+    "pin": "000299000001",
+    "pin_or_other": "000299000002",
+    "cmnd9": "013000001",
+    "si_number": "0130000001",
+    "phone": "0912 345 678",
+    "email": "an@example.vn",
+    "country_code": "VN",
+    "province_code": "01",
+    "district_code": "001",
+    "commune_code": "00004",
+    "unit_code": "00004",
+    "year": 2099,
+    "month": 7,
+    "day": 7,
+    "year_month": "2025-07",
+    "score": 5,
+    "eid_level": 2,
+    "reuse_level": 3,
+    "sha256": "ab" * 32,
+    "doubtful_fields": "commune_code PADDED LEADING_ZEROS_LOST",
+}
+"""Values that keep the rule of their kind, where any text or number does not."""
+
+
 def sample_value(spec: FieldSpec) -> Any:
     """Return a fixed valid value of a field."""
     if spec.kind is FieldKind.JSON:
@@ -29,6 +54,8 @@ def sample_value(spec: FieldSpec) -> Any:
         return spec.symbols[0]
     if spec.text_format == "date-time":
         return "2025-06-30T16:59:59.999999Z"
+    if spec.value_kind in _OF_KIND:
+        return _OF_KIND[spec.value_kind]
     return _VALUES[spec.kind]
 
 

@@ -1,11 +1,11 @@
-"""Whether the fields of a schema name the kinds of their values, and kinds that fit them (``hub.model.kinds``)."""
+"""Check that the fields of a schema name kinds of values that fit them (``hub.model.values.kinds``)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.codec.fields import FieldKind, FieldSpec, UnsupportedTypeError, fields_of
-from hub.model.doubtful import DOUBTFUL
-from hub.model.kinds import KINDS
+from hub.model.values.doubtful import DOUBTFUL
+from hub.model.values.kinds import KINDS
 
 WITH_KIND = frozenset({FieldKind.STRING, FieldKind.INT, FieldKind.LONG, FieldKind.DOUBLE})
 """Types that do not say themselves what a value means; a date, a time, a symbol, yes or no do."""
@@ -16,7 +16,7 @@ def problems_of_kinds(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterat
     for spec in fields:
         path, kind = f"{prefix}{spec.name}", KINDS.get(spec.value_kind)
         if spec.value_kind and kind is None:
-            yield path, f"has the kind {spec.value_kind!r}, which hub.model.kinds does not have"
+            yield path, f"has the kind {spec.value_kind!r}, which hub.model.values.kinds does not have"
         elif kind is not None and spec.kind not in WITH_KIND:
             yield path, f"has a kind and is {spec.kind}: only texts and numbers have one"
         elif kind is not None and kind.is_number != (spec.kind is not FieldKind.STRING):

@@ -4,19 +4,18 @@ Tests and benchmarks that call the merge get the same columns from here.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import polars as pl
 import polars_hash  # noqa: F401 - registers the `chash` namespace
 
-from hub.codec.catalogue import SchemaVersion, load_catalogue
+from hub.codec.catalogue import SchemaVersion
 from hub.codec.content_hash import content_hash
 from hub.codec.fields import DataClass
+from hub.codec.key_rules import key_pattern
 from hub.model.declaration import Aspect, Entity, SameAs
 from hub.model.entities import named_by_key
 from hub.model.envelope import Operation
 from hub.model.keys import KEY_BYTES, SEPARATOR
-from hub.model.kinds import KINDS
 from hub.warehouse.batch import LINK_SCHEMA, NO_LINKS
 from hub.warehouse.tables.aspect_columns import other_key
 
@@ -50,17 +49,10 @@ def named_key(entity: Entity, value: pl.Expr, secret: str) -> pl.Expr:
     A value that the rule of that field refuses cannot be a key and names nobody: otherwise a placeholder would link
     strangers.
     """
-    pattern = _pattern_of_key(entity)
+    pattern = key_pattern(entity)
     if pattern is not None:
         value = pl.when(value.str.contains(pattern)).then(value)
     return hashed_key(entity.name, [value], secret)
-
-
-@cache
-def _pattern_of_key(entity: Entity) -> str | None:
-    """Return what a value must match to be the key of an entity: the rule of its kind."""
-    kind = load_catalogue().latest(entity.aspects[0].subject).field(entity.key[0]).value_kind
-    return KINDS[kind].pattern if kind in KINDS else None
 
 
 def identity_links(passed: pl.DataFrame, entity: Entity, aspect: Aspect, secret: str) -> pl.DataFrame:

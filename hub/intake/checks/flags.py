@@ -14,12 +14,12 @@ import polars as pl
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.dossiers.status import BACKWARD, BLANKS
-from hub.model.doubtful import DOUBTFUL, Done
 from hub.model.envelope import FULL_READ, Operation, UnitScheme
 from hub.model.flags import NEW_CODES_FROM, Flag
-from hub.model.kinds import Why
 from hub.model.pin import FIRST_CENTURY, FIRST_FOREIGN_PREFIX, INVENTED_PREFIXES, PLACEHOLDER, PROVINCE_PREFIXES
 from hub.model.policies.quality import QualityRules
+from hub.model.values.doubtful import DOUBTFUL, Done
+from hub.model.values.kinds import Why
 from hub.warehouse.copy import filled
 
 _Doubt = tuple[Flag, pl.Expr]

@@ -12,8 +12,8 @@ import polars as pl
 
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import FieldKind, FieldSpec
-from hub.model.doubtful import SEPARATOR, Done, Note
-from hub.model.kinds import KINDS, ValueKind, Why
+from hub.model.values.doubtful import SEPARATOR, Done, Note
+from hub.model.values.kinds import KINDS, ValueKind, Why
 
 MENDED, REFUSED, NOTED = "_mended_", "_refused_", "_noted_"
 """Before a list's name: columns with its text as it stands, why its row is refused, what was dropped of it."""

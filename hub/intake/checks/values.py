@@ -1,9 +1,9 @@
 """The rules of values, column-wise: which rows break one, which of them are refused for it, and what is dropped.
 
 A required field that breaks the rule of its kind, or is too long, refuses the event. An optional one becomes null, and
-a note says which and why (``hub.model.doubtful``); the event goes on. Where a null says something itself (of a country:
-Viet Nam), an optional field refuses, too. The rule is that of the kind which the newest
-schema gives the field, so events of every version are held to the same rules.
+a note says which and why (``hub.model.values.doubtful``); the event goes on. If a null says something itself (of a
+country: Viet Nam), an optional field refuses, too. The rule is that of the kind which the newest schema gives the
+field, so events of every version keep the same rules.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,10 +16,10 @@ from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from hub.intake.checks.lengths import too_long
 from hub.model.declaration import Aspect
-from hub.model.doubtful import DOUBTFUL, SEPARATOR, Done, Note
 from hub.model.entities import named_by_key
-from hub.model.kinds import KINDS, ValueKind, Why
-from hub.model.rules import LEAST_DAY, LEAST_MOMENT, MOST_DAY, MOST_MOMENT, OUT_OF_YEARS
+from hub.model.values.bounds import LEAST_DAY, LEAST_MOMENT, MOST_DAY, MOST_MOMENT, OUT_OF_YEARS
+from hub.model.values.doubtful import DOUBTFUL, SEPARATOR, Done, Note
+from hub.model.values.kinds import KINDS, ValueKind, Why
 from hub.warehouse.tables.aspect_columns import other_key
 
 Part = tuple[Why, str, pl.Expr]

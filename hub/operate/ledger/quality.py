@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, func, select, union_all
 
-from hub.model.doubtful import SEPARATOR
 from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
+from hub.model.values.doubtful import SEPARATOR
 from hub.reconcile.shared.decisions import is_decided
 from hub.topology import subject_of
 from hub.warehouse.tables.core import audit, batch, late_flag, log_partition, parked, release, review, source
@@ -110,7 +110,7 @@ def flags_by_source(since: datetime | None) -> Select[Any]:
 
 
 def doubtful_by_source(since: datetime | None) -> Select[Any]:
-    """Count values that broke their rule: source's code, topic, note (hub.model.doubtful), how often."""
+    """Count values that broke their rule: source's code, topic, note (hub.model.values.doubtful), how often."""
     events = union_all(*(_doubtful(table, since) for table in (audit, release))).subquery()
     topic = log_partition.c.topic
     return (

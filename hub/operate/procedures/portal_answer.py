@@ -15,7 +15,7 @@ from typing import Any
 
 from hub.codec.encode import check_of
 from hub.codec.fields import FieldSpec
-from hub.model.kinds import broken_rule
+from hub.model.values.kinds import broken_rule
 
 CODE, NAME = "MATTHC", "TENTTHC"
 _GOOD = ("", "0", "00")

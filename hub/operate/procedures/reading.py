@@ -10,7 +10,7 @@ from typing import Any
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.errors import ConfigError
-from hub.model.kinds import broken_rule
+from hub.model.values.kinds import broken_rule
 from hub.operate.procedures.portal_answer import LeftEmpty, read_answer
 
 SUBJECT = "procedure.changed"

@@ -48,7 +48,7 @@ class Claim:
     Fields:
         fields: the data fields by name; never in a repr.
         flags: quality flags of the event (hub.model.flags).
-        doubtful: which of its values broke their rule, and what became of them (hub.model.doubtful).
+        doubtful: which of its values broke their rule, and what became of them (hub.model.values.doubtful).
         differs: fields whose value differs from the claim that holds the record; both values are known.
     """
 

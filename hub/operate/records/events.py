@@ -14,9 +14,9 @@ from hub.codec.dropped import without_dropped
 from hub.log.places import Place
 from hub.model.decisions import SUBJECT as DECIDED
 from hub.model.declaration import Aspect, Entity
-from hub.model.doubtful import notes_in
 from hub.model.entities import REVIEW, SUBJECTS
 from hub.model.outcomes import Outcome
+from hub.model.values.doubtful import notes_in
 from hub.operate.log.read_back import LogValues, event_values
 from hub.operate.records.claims import Speaker
 from hub.operate.records.decisions import Decided, decision_of

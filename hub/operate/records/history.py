@@ -39,7 +39,7 @@ class Event:
         recorded_at: when the hub accepted it; a parked event: when it was released.
         parked_at: when it was parked, if it was.
         flags: quality flags of the event (hub.model.flags).
-        doubtful: which of its values broke their rule, and what became of them (hub.model.doubtful).
+        doubtful: which of its values broke their rule, and what became of them (hub.model.values.doubtful).
         values: every field of the event, envelope and data; never in a repr.
         changed: data fields that differ from the source's previous version.
     """

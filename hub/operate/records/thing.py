@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Select, Uuid, bindparam, select
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import masked
 from hub.model.declaration import Aspect, Entity
-from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import REVIEW
+from hub.model.values.doubtful import DOUBTFUL
 from hub.operate.records.beside import Beside, beside_of, conflicts_of, same_keys
 from hub.operate.records.claims import Claim, Disagreement, Identity, Rule, Side, Speaker, Won, decided, side_of
 from hub.operate.records.decisions import Decided, about

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from uuid import UUID
 
+from hub.codec.key_rules import key_pattern
 from hub.model.declaration import Entity
 from hub.model.errors import ConfigError
 from hub.model.keys import as_uuid, entity_key
-from hub.model.rules import RULES
 
 _KEY_DIGITS = 32
 _BETWEEN = "/"
@@ -54,8 +54,8 @@ def written_key(entity: Entity) -> str:
 
 def may_be_code(entity: Entity, text: str) -> bool:
     """Tell whether the rule of the key's first field accepts a text: no claim contains a text that it refuses."""
-    rule = RULES.get(entity.key[0])
-    return rule is None or rule.pattern is None or re.fullmatch(rule.pattern, text) is not None
+    pattern = key_pattern(entity)
+    return pattern is None or re.fullmatch(pattern, text) is not None
 
 
 def _meant(entity: Entity, who: str, secret: str) -> Iterator[UUID]:

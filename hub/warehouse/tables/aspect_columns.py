@@ -21,8 +21,8 @@ from sqlalchemy.types import TypeEngine
 from hub.codec.catalogue import SchemaVersion
 from hub.codec.fields import DataClass, FieldKind
 from hub.model.declaration import Aspect
-from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import named_by_key
+from hub.model.values.doubtful import DOUBTFUL
 from hub.warehouse.tables.core import utc_time
 
 _TYPES: dict[FieldKind, TypeEngine[Any]] = {

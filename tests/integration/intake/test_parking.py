@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from hub.model.errors import ConcurrentUpdateError
-from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
 from hub.operate.ledger.balance import read_ledger
 from tests.support.whole_world import Whole, key_of
@@ -109,16 +108,13 @@ def test_record_that_misses_two_things_waits_for_the_second_too(whole: Whole) ->
     assert whole.value("SELECT count(*) FROM release") == 1
 
 
-def test_value_that_cannot_be_a_key_is_never_known_and_an_officer_may_let_it_in(whole: Whole) -> None:
+def test_value_that_cannot_be_a_key_is_left_out_and_nothing_waits_for_it(whole: Whole) -> None:
     whole.send("procedure.changed", procedure())
     whole.send("dossier.submitted", filing(OTHER, linked_parent_code=" of no shape"))
-    assert whole.rows("SELECT waits_for FROM parked") == [("dossier:no key",)]
-    whole.send("dossier.submitted", filing())
-    assert whole.release() == 0
-    with whole.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE parked SET let_in = true")
-    assert whole.release() == 1
-    assert whole.value("SELECT flags FROM release") & Flag.UNKNOWN_DOSSIER
+    assert whole.rows("SELECT waits_for FROM parked") == []
+    note = "linked_parent_code DROPPED WRONG_FORM"
+    query = "SELECT linked_parent_code, linked_parent_code_key, doubtful_fields FROM dossier_submission_claim"
+    assert whole.rows(query) == [(None, None, note)]
 
 
 def test_deadline_turns_what_waits_into_a_review_that_closes_on_release(whole: Whole) -> None:

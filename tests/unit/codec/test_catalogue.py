@@ -11,10 +11,10 @@ from hub.codec.fields import UnsupportedTypeError, fields_of
 from hub.codec.polars_types import dtype_of
 from hub.codec.schema_check.assign import plan_assignments, write_assignments
 from hub.model.declaration import Aspect, Entity
-from hub.model.doubtful import DOUBTFUL
 from hub.model.entities import ENTITIES
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
+from hub.model.values.doubtful import DOUBTFUL
 from hub.share.compose import field_of
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 from tests.support.schema_folder import copy_of_schemas, edit_schema, optional_field, publish_next

@@ -13,9 +13,9 @@ from hub.codec.catalogue import FieldKind, FieldSpec, load_catalogue
 from hub.codec.schema_check.check import check_folder
 from hub.codec.schema_check.problems import Rule
 from hub.codec.schema_check.value_kinds import WITH_KIND
-from hub.model.doubtful import DOUBTFUL, Done, Note, notes_in, text_of
 from hub.model.entities import SUBJECTS
-from hub.model.kinds import KINDS, Why, broken_rule
+from hub.model.values.doubtful import DOUBTFUL, Done, Note, notes_in, text_of
+from hub.model.values.kinds import KINDS, Why, broken_rule
 from tests.support.schema_folder import copy_of_schemas, field_of, optional_field, publish_next
 
 PLAIN_WORDS = {
@@ -146,7 +146,7 @@ def add(**changes: Any) -> Any:
     ("changes", "message"),
     [
         ({"kind": ""}, "is a text or a number without kind"),
-        ({"kind": "shoe_size"}, "has the kind 'shoe_size', which hub.model.kinds does not have"),
+        ({"kind": "shoe_size"}, "has the kind 'shoe_size', which hub.model.values.kinds does not have"),
         ({"kind": "year"}, "has the kind year, which is a number"),
     ],
 )

@@ -10,10 +10,10 @@ import pytest
 from hub.codec.catalogue import load_catalogue
 from hub.codec.dropped import without_dropped
 from hub.intake.checks.check import Checked, SourceRules, check
-from hub.model.doubtful import notes_in
 from hub.model.entities import SUBJECTS
 from hub.model.flags import Flag, flags_in
 from hub.model.policies.policy import parse_policy
+from hub.model.values.doubtful import notes_in
 from tests.unit.intake.test_check import GOOD, SECRET, frame_of
 from tests.unit.intake.test_lengths import DOSSIER, PERSON
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.model.rules import LEAST_YEAR, MOST_YEAR
+from hub.model.values.bounds import LEAST_YEAR, MOST_YEAR
 from hub.reconcile.shared.held_claims import held
 from hub.warehouse.tables.aspect_columns import new_value, old_value
 from hub.warehouse.tables.entities import AspectTables

@@ -2,9 +2,9 @@
 
 Each text and number of an event schema names its kind (``"kind": "commune_code"``); the rule of the kind is here, once.
 The hub checks whole columns by it (``hub.intake.checks.values``), a connector each value of its source. A value that
-breaks its rule means nothing: an optional field is dropped and noted (``hub.model.doubtful``), a required one refuses
-the event. A plausible value that one may doubt gets a quality flag instead; so a kind of which several forms are in use
-has no rule.
+breaks its rule means nothing: an optional field is dropped and noted (``hub.model.values.doubtful``), a required one
+refuses the event. A plausible value that one may doubt gets a quality flag instead; so a kind that is used in several
+forms has no rule.
 """
 
 import re
@@ -14,7 +14,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from hub.model.rules import LEAST_DAY, LEAST_MOMENT, MOST_DAY, MOST_MOMENT, OUT_OF_YEARS
+from hub.model.values.bounds import LEAST_DAY, LEAST_MOMENT, MOST_DAY, MOST_MOMENT, OUT_OF_YEARS
 
 
 class Why(StrEnum):
@@ -152,7 +152,7 @@ class Broken:
 def broken_rule(kind: str) -> Callable[[Any], Broken | None]:
     """Return what tells how one value breaks the rule of a kind, None when it keeps it.
 
-    Dates and times are held to the years of ``hub.model.rules`` whatever their kind; an unknown kind has no rule.
+    Dates and times keep the years of ``hub.model.values.bounds`` whatever their kind; an unknown kind has no rule.
     """
     rule = KINDS.get(kind, _FREE)
     found = {part: Broken(why, text) for why, part, text in rule.rules()}
