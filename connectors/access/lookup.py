@@ -16,7 +16,7 @@ from connectors.tables.streaming import streamed
 from connectors.tables.unreadable import UnreadableRow, keys_are_readable
 
 KEYS_AT_ONCE = 20_000
-ROWS_AT_ONCE = 400
+ROWS_AT_ONCE = 100
 
 
 def rows_named(table: SourceTable, mapper: RowMapper, names: Collection[str]) -> Iterator[Rows]:
@@ -30,8 +30,7 @@ def rows_named(table: SourceTable, mapper: RowMapper, names: Collection[str]) ->
     places = _places(table, mapper, names)
     for first in range(0, len(places), ROWS_AT_ONCE):
         wanted = table.rows().where(table.at_any(places[first : first + ROWS_AT_ONCE])).order_by(*table.key)
-        rows, _, _ = rows_of(table, wanted)
-        yield rows
+        yield rows_of(table, wanted).rows
 
 
 def rows_of_content(table: SourceTable, mapper: RowMapper, names: Collection[str]) -> Iterator[Rows]:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Select, not_, text
 from connectors.access.source import SourceTable
 from connectors.base.port import JsonValue, Position
 from connectors.faults import SourceRowError, translated
-from connectors.tables.streaming import streamed
+from connectors.tables.streaming import Fetching, opened, streamed
 from connectors.tables.unreadable import UnreadableRow, keys_are_readable, rows_apart
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def key_pages(
     Rows that share a key come in one page; rows without a key come last. Yields each page with the place where it ends.
     """
     ordered = wanted.order_by(*table.key)
-    is_last = False
+    is_last, fetching = False, Fetching()
     while not is_last:
         statement = ordered if after is None else ordered.where(table.after(after))
         end = None
@@ -73,36 +74,62 @@ def key_pages(
         else:
             statement = statement.where(not_(table.without_key()))
             with keys_are_readable(table), translated(table.what), table.engine.connect() as connection:
-                end = _place_of(connection, table, statement, page_rows)
+                # rows that share a key come in one page, so how many these are is chosen before they are read
+                end = _place_of(connection, table, statement, min(page_rows, fetching.rows))
             statement = statement if end is None else statement.where(table.up_to(end))
-        rows, count, last = rows_of(table, statement)
-        is_last = count < page_rows if table.proof.is_kept else end is None
-        after = end or last or after
-        if rows:
-            yield rows, after
+        read = rows_of(table, statement, page_rows if table.proof.is_kept else None, fetching)
+        is_last = not read.is_cut and read.count < page_rows if table.proof.is_kept else end is None
+        if read.rows and not table.proof.is_kept:
+            fetching.learn(read.rows, page_rows)
+        after = end or read.last or after
+        if read.rows:
+            yield read.rows, after
     if table.proof.nullable:
         with _keyless(table), translated(table.what), table.engine.connect() as connection:
             for page in streamed(connection, wanted.where(table.without_key()), page_rows):
                 yield table.with_children(connection, page), after
 
 
-def rows_of(table: SourceTable, statement: Select[Any]) -> tuple[Rows, int, list[JsonValue] | None]:
-    """Return the rows of a page, how many the source had for it, and the place of the last; None if there are none.
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """What was read of a statement.
 
-    Rows that cannot be read are among them as ``UnreadableRow``.
+    Fields:
+        rows: the rows; one that cannot be read is an ``UnreadableRow``.
+        count: how many rows the source had for it.
+        last: the place of the last row; None if there is none.
+        is_cut: the rows are large, and more follow.
     """
+
+    rows: Rows
+    count: int
+    last: list[JsonValue] | None
+    is_cut: bool = False
+
+
+def rows_of(
+    table: SourceTable, statement: Select[Any], page_rows: int | None = None, fetching: Fetching | None = None
+) -> PageRead:
+    """Read the rows of a statement: ``page_rows`` of them, fewer if they are large; all of them for None."""
     try:
         with translated(table.what), table.engine.connect() as connection:
-            found = list(map(tuple, connection.execute(statement).all()))
-            return table.with_children(connection, found), len(found), table.place(found[-1]) if found else None
+            is_cut = False
+            if page_rows is None:
+                found = list(map(tuple, connection.execute(statement).all()))
+            else:
+                with closing(opened(connection, statement)) as result:
+                    found = (fetching or Fetching()).page(result, page_rows)
+                    is_cut = len(found) < page_rows and result.fetchone() is not None
+            rows = table.with_children(connection, found)
+            return PageRead(rows, len(found), table.place(found[-1]) if found else None, is_cut)
     except SourceRowError as error:
         _log.info("%s: the rows are read one by one, to set this row aside", error.message)
-    rows: list[Sequence[Any]] = []
+    rows_read: list[Sequence[Any]] = []
     places: list[list[JsonValue]] = []
     for some, there in rows_apart(table, statement, table.width, APART_ROWS, table.with_children):
-        rows += some
+        rows_read += some
         places += there
-    return rows, len(places), places[-1] if places else None
+    return PageRead(rows_read, len(places), places[-1] if places else None)
 
 
 @contextmanager

@@ -64,7 +64,9 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except NoSuchTableError as error:
-        raise ConfigError([f"{what}: there is no table {error}: see table and child"]) from None
+        raise ConfigError(
+            [f"{what}: there is no table {error}, or the user may not see it: see table and child, and the rights"]
+        ) from None
     except PoolTimeoutError:
         raise RetryableError(f"{what}: no free connection") from None
     except DBAPIError as error:

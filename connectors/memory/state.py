@@ -8,7 +8,8 @@ position to continue from it must hold the source's lock (``connectors.memory.lo
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -33,6 +34,7 @@ from connectors.base.port import Page, Position, Said
 from connectors.base.reasons import RejectReason
 from connectors.faults import translated
 from connectors.memory.lock import StateLock
+from connectors.memory.state_file import require_writable_file
 from connectors.memory.readings import FullReading, ReadingTables
 from connectors.memory.rejects import KeptReject, RejectTable
 from connectors.memory.said import SaidTable
@@ -118,17 +120,44 @@ class StateStore:
         """Create what is missing; writes nothing if everything exists."""
         if self._is_made:
             return
+        with self._told_what_is_needed(), translated(_WHAT), self._lock.transaction() as connection:
+            self._create(connection)
+        self._is_made = True
+
+    def _create(self, connection: Connection) -> None:
+        if self._schema and not connection.dialect.has_schema(connection, self._schema):
+            connection.execute(CreateSchema(self._schema, if_not_exists=True))
+        self._metadata.create_all(connection)
+
+    def require_writable(self) -> None:
+        """Find out whether the tables can be made and written, and leave nothing behind.
+
+        PostgreSQL and SQLite are asked; of another database it is known when a connector runs.
+
+        Raises:
+            ConfigError: they cannot.
+            RetryableError: the database is away or busy.
+        """
+        with self._told_what_is_needed(), translated(_WHAT):
+            if self._engine.dialect.name == "postgresql":
+                with self._engine.connect() as connection:
+                    self._create(connection)
+                    moment, nothing = datetime.now(UTC), ""
+                    row = {"source": nothing, "stream": nothing, "position": nothing, "published": 0, "at": moment}
+                    connection.execute(insert(self._checkpoint), row)
+                    connection.rollback()
+            elif self._engine.dialect.name == "sqlite":
+                require_writable_file(self._engine, _WHAT)
+
+    @contextmanager
+    def _told_what_is_needed(self) -> Iterator[None]:
         try:
-            with translated(_WHAT), self._lock.transaction() as connection:
-                if self._schema and not connection.dialect.has_schema(connection, self._schema):
-                    connection.execute(CreateSchema(self._schema, if_not_exists=True))
-                self._metadata.create_all(connection)
+            yield
         except ConfigError as error:
             schema = f"CREATE SCHEMA {self._schema} AUTHORIZATION the reader's role; or " if self._schema else ""
             raise ConfigError(
                 [*error.problems, f"{_WHAT} must create tables: {schema}name another database in [state]"]
             ) from None
-        self._is_made = True
 
     def take(self) -> None:
         """Take the source's lock for this process, and create missing tables.

@@ -24,6 +24,7 @@ from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Kind, Stream
 from connectors.faults import SourceRowError, translated
 from connectors.streams.sql import Context, declaration_in_force
+from connectors.tables.streaming import streamed
 from connectors.tables.unreadable import UnreadableRow
 from hub.codec.encode import Encoder
 from hub.model.compared import SourceRows, Unmapped
@@ -201,10 +202,9 @@ def all_rows(table: SourceTable, wanted: Select[Any]) -> Iterator[Rows]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
             # all rows are wanted, so the planner need not be fast with the first ones
             connection.execute(text("SET LOCAL cursor_tuple_fraction = 1"))
-            options = connection.execution_options(stream_results=True, max_row_buffer=ROWS_AT_ONCE)
             # in key order, so that reading can continue after a row that cannot be read
-            for page in options.execute(wanted.order_by(*table.key)).partitions(ROWS_AT_ONCE):
-                yield table.with_children(connection, [tuple(row) for row in page])
+            for page in streamed(connection, wanted.order_by(*table.key), ROWS_AT_ONCE):
+                yield table.with_children(connection, page)
                 after = next((place for row in reversed(page) if None not in (place := table.place(row))), after)
     except SourceRowError:
         yield from all_pages(table, wanted, ROWS_AT_ONCE, after)

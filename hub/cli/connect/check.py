@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from connectors.streams.sql import Context
 from hub.cli.connect.rejects import pairs
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, plain, say_json
+from hub.model.errors import RetryableError
 from hub.retry import SHORT_COMMAND
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def check_command(
     speak of these subjects. If a warehouse can be reached, it checks that the hub knows what the events refer to
     (procedures, units); if the hub does not know it, the events would be parked.
 
+    It checks that the connector can write its state, and leaves nothing there.
+
     It names words that no word table has, with near words of the table (in the first 10,000 rows; with `--all` in all).
 
     `--all` maps every row and publishes nothing. It shows events, rejects (dòng chưa ánh xạ được) and values that are
@@ -74,6 +77,10 @@ def check_command(
     with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
         around = look_around(loaded)
         samples = [] if offline else samples_of(context, looks_at_words=not all_rows)
+        if not offline:
+            # a run waits for a state that is away or busy
+            with suppress(RetryableError):
+                context.state.require_writable()
         reports: list[StreamReport] = []
         if all_rows and not offline:
             reports = _all_reports(context, around, source_values, as_json)

@@ -13,7 +13,7 @@ from connectors.opening import open_context
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.config import load_settings
-from hub.embedded.locate import endpoints
+from hub.embedded.locate import kafka_endpoints
 from hub.retry import SHORT_COMMAND
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def rejects_command(
     """
     from connectors.streams.rejected import shown_rejects
 
-    secret = endpoints(load_settings()).key_secret
+    secret = kafka_endpoints(load_settings()).key_secret
     with closing(open_context(load_declaration(declaration), secret, os.environ)) as context:
         for attempt in SHORT_COMMAND.retrying():
             with attempt:
