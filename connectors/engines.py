@@ -1,9 +1,10 @@
 """Open a database by its URL: find its driver, keep its values at full width, explain mistakes in the URL."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
@@ -57,7 +58,16 @@ def open_source(url: str) -> Engine:
     if prepare is not None:
         # runs before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
         event.listen(engine, "connect", lambda connection, _: prepare(connection), insert=True)
+    event.listen(engine, "handle_error", _close_lost_cursor)
     return engine
+
+
+def _close_lost_cursor(error: ExceptionContext) -> None:
+    """Close the cursor of a connection that is gone: SQLAlchemy leaves it to the driver, which complains."""
+    context = error.execution_context
+    if error.is_disconnect and context is not None and context.cursor is not None:
+        with suppress(Exception):
+            context.cursor.close()
 
 
 def _preparation(engine: Engine) -> Callable[[Any], None] | None:

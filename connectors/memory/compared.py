@@ -7,12 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Boolean, Column, DateTime, Float, MetaData, String, Table, Text, delete, insert, select
-from sqlalchemy.schema import CreateSchema
 
-from connectors.faults import translated
 from connectors.memory.state import StateStore
-
-_WHAT = "connector's state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +37,9 @@ class ComparisonStore:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
-        self._metadata = MetaData(schema=state.schema)
+        self._metadata = MetaData(schema=state.place.schema)
         self._table = Table(
-            "comparison" if state.schema else "connector_comparison",
+            "comparison" if state.place.schema else "connector_comparison",
             self._metadata,
             Column("source", String(200), primary_key=True),
             Column("at", DateTime(timezone=True), nullable=False),
@@ -56,8 +52,8 @@ class ComparisonStore:
     def last(self) -> LastComparison | None:
         """Return the last comparison, None before the first; creates no table."""
         table = self._table
-        with translated(_WHAT), self._state.engine.connect() as connection:
-            if not connection.dialect.has_table(connection, table.name, schema=self._state.schema):
+        with self._state.place.looked_at(table.name) as connection:
+            if connection is None:
                 return None
             row = connection.execute(select(table).where(table.c.source == self._state.source)).one_or_none()
         if row is None:
@@ -67,11 +63,9 @@ class ComparisonStore:
 
     def save(self, last: LastComparison) -> None:
         """Store a comparison; it replaces the one before."""
-        table, engine = self._table, self._state.engine
-        with translated(_WHAT), engine.begin() as connection:
-            if self._state.schema and not connection.dialect.has_schema(connection, self._state.schema):
-                connection.execute(CreateSchema(self._state.schema, if_not_exists=True))
-            self._metadata.create_all(connection)
+        table = self._table
+        with self._state.place.begun() as connection:
+            self._state.place.create(connection, self._metadata)
             connection.execute(delete(table).where(table.c.source == self._state.source))
             values = {"at": last.at, "took_s": last.took_s, "equal": last.equal, "problem": last.problem}
             connection.execute(

@@ -5,12 +5,13 @@ If that session breaks, nothing is stored until the lock is taken and the positi
 file next to the state. Other databases have no such lock; there, two connectors would publish everything twice.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -39,6 +40,8 @@ _HOLDER = text(
          AND l.classid::text::bigint = :high AND l.objid::text::bigint = :low"""
 )
 _ROUND = 2**32
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of a full or failing disk: the connector waits, as for the database's own errors of this kind."""
 
 
 class AnotherConnectorError(RetryableError):
@@ -136,6 +139,8 @@ class StateLock:
             file = path.open("a+", encoding="utf-8")
         except OSError as error:
             said = f"{_WHAT}: {path} cannot be written ({error.strerror})"
+            if error.errno in _DISK:
+                raise RetryableError(said) from None
             raise ConfigError([f"{said}; let [state] name a database or file that can be"]) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,9 +149,9 @@ class StateLock:
             holder = file.read(200).strip()
             file.close()
             raise AnotherConnectorError(f"another connector of {self._source} runs: {holder}") from None
-        file.seek(0)
-        file.truncate()
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {since}")
-        file.flush()
         self._file = file
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        # only the message of a connector that waits needs it; on a full disk the lock holds without it
+        with suppress(OSError):
+            os.ftruncate(file.fileno(), 0)
+            os.pwrite(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode(), 0)

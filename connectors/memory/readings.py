@@ -6,7 +6,6 @@ so that what is read again counts as newer than everything the source said befor
 """
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -63,11 +62,14 @@ class ReadingTables:
         values = {"source": self._source, "stream": stream, "digest": digest, "at": datetime.now(UTC)}
         connection.execute(insert(table), values)
 
-    def last(self, connection: Connection, there: Collection[str] | None = None) -> FullReading | None:
-        """Return the last full reading; ``there``: the tables that exist, None if all do."""
+    @property
+    def name(self) -> str:
+        """Name of the table of full readings."""
+        return self._reading.name
+
+    def last(self, connection: Connection) -> FullReading | None:
+        """Return the last full reading."""
         table = self._reading
-        if there is not None and table.name not in there:
-            return None
         row = connection.execute(
             select(table).where(table.c.source == self._source).order_by(table.c.epoch.desc()).limit(1)
         ).one_or_none()
