@@ -45,7 +45,7 @@ class Fetching:
         return page
 
     def learn(self, found: Sequence[Sequence[Any]], most: int) -> int:
-        """Choose how many rows are fetched next, ``most`` at most, from the size of these; return that size in bytes."""
+        """Choose from the size of these rows how many are fetched next, ``most`` at most; return the size in bytes."""
         size = sum(map(getsizeof, chain.from_iterable(found)))
         self.rows = max(1, min(most, 2 * self.rows, MOST_PAGE_BYTES * len(found) // (4 * size + 1)))
         return size
