@@ -94,7 +94,6 @@ def test_idle_worker_says_within_seconds_that_postgres_is_away_once_and_once_tha
     server = next(part.pid for part in engine.status().parts if part.name == "postgres")
     assert server is not None
     lines_before = worker.output().count("paused: ")
-    told_before = worker.output().count("is it up")
     if how == "stopped":
         engine.stop_postgres(immediate=True)
     else:
@@ -112,7 +111,6 @@ def test_idle_worker_says_within_seconds_that_postgres_is_away_once_and_once_tha
     lines = worker.output()
     assert lines.count("paused: ") == lines_before + 1, lines[-3000:]
     assert lines.count("going on after") == 1, lines[-3000:]
-    assert lines.count("is it up") == told_before + 1, "whichever part meets it first says so, and no other"
     field.database.dispose()
 
 

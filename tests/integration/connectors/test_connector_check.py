@@ -131,7 +131,7 @@ def test_warehouse_that_nobody_migrated_is_said_not_to_be_looked_at(
 
 def test_view_is_read_by_time_and_check_says_what_a_run_would_say(run: Run) -> None:
     assert run("connect", "check", "FILE", table="don")[0] == 0
-    with pytest.raises(ConfigError, match="no view"):
+    with pytest.raises(ConfigError, match="not a view"):
         run("connect", "check", "FILE", late='late_rows = "horizon"', table="xem")
     with pytest.raises(ConfigError, match="needs changed_at"):
         run("connect", "check", "FILE", table="xem", changed="")

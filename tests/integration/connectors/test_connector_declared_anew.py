@@ -157,7 +157,7 @@ def test_view_is_read_by_its_times_without_a_word_in_the_declaration(source: Sou
     assert "a2" in source.read(table="nhin")
     assert source.read(table="nhin") == {"a2"}
     if source.url.startswith("postgresql"):
-        with pytest.raises(ConfigError, match="needs a table of PostgreSQL itself, no view"):
+        with pytest.raises(ConfigError, match="needs a table of PostgreSQL itself, not a view"):
             source.read(table="nhin", more='late_rows = "horizon"')
 
 

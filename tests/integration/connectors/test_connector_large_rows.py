@@ -89,8 +89,10 @@ def test_page_of_large_rows_is_short_and_every_row_comes_once(context: Context, 
     assert keys == [f"L-{number:03}" for number in range(ROWS)]
 
 
-def test_large_texts_are_rejects_and_their_neighbours_are_published(context: Context) -> None:
+def test_large_texts_of_an_optional_field_are_left_out_and_noted_and_every_row_is_published(context: Context) -> None:
     (connector,) = connectors_of(context)
-    assert len(catch_up(connector).records) == ROWS - len(LARGE)
-    assert {one.reason for one in context.state.rejects()} == {"TOO_LONG"}
+    events = catch_up(connector).events()
+    assert len(events) == ROWS
+    assert sum(event["step_note"] is None for event in events) == len(LARGE)
+    assert {one.reason for one in context.state.rejects()} == {"FIELD_DROPPED"}
     assert len(context.state.rejects()) == len(LARGE)

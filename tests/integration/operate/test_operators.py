@@ -177,7 +177,7 @@ def test_tries_at_the_same_time_are_no_more_tries(desk: Whole) -> None:
 def test_a_name_that_reads_the_same_is_no_other_person(desk: Whole) -> None:
     for name in ("h42-001", "H42-001\u200b", "Ｈ42-001"):
         assert is_same_person(name, "H42-001")
-    with pytest.raises(ConfigError, match="reads as H42-001"):
+    with pytest.raises(ConfigError, match="looks like H42-001"):
         add_operator(desk.engine, "h42-001", WORD, "root", "on duty", Second("H42-001", WORD))
     for name in ("", " H42-002", "H42-\u202e002", "\x1b[2J"):
         with pytest.raises(ConfigError, match="a name must be given"):

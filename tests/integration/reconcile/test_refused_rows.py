@@ -4,8 +4,10 @@ import base64
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import Table, text
 
@@ -50,7 +52,9 @@ def _refusing(world: World, body: str, each: str = "FOR EACH ROW") -> Iterator[N
 
 
 def test_row_that_is_too_long_for_an_index_is_a_dead_letter_and_neighbours_flow(world: World) -> None:
-    world.commit_frames(0, _people(world, "A", "B", "C", cmnd9=[None, LONG, None]))
+    people = _people(world, "A", "B", "C")
+    unchecked = people.frame.with_columns(pl.Series("cmnd9", [None, LONG, None], pl.String))
+    world.commit_frames(0, replace(people, frame=unchecked))
     assert world.outcomes() == ["applied", DEAD, "applied"]
     assert ["SQLSTATE 54000" in detail for detail in _details(world)] == [True]
 
@@ -58,8 +62,9 @@ def test_row_that_is_too_long_for_an_index_is_a_dead_letter_and_neighbours_flow(
 def test_number_of_an_insurance_that_is_too_long_for_an_index_is_a_dead_letter(world: World) -> None:
     subject, said = "health_insurance.linked", [Said(number, "population", 1) for number in (1, 2)]
     fields = [one.fields() | {"link_state": "MATCHED", "si_number_legacy": None} for one in said]
-    fields[0]["si_number_legacy"] = LONG
-    world.commit_frames(0, Accepted(subject, world.frame(subject, fields, [key_of(1), key_of(2)], 0)))
+    frame = world.frame(subject, fields, [key_of(1), key_of(2)], 0)
+    unchecked = frame.with_columns(pl.Series("si_number_legacy", [LONG, None], pl.String))
+    world.commit_frames(0, Accepted(subject, unchecked))
     assert world.outcomes() == [DEAD, "applied"]
 
 
