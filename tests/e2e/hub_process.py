@@ -80,7 +80,7 @@ class WorkerProcess:
         if self.is_alive():
             self.process.terminate()
         try:
-            return self.process.wait(30)
+            return self.process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
