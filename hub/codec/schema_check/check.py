@@ -20,7 +20,7 @@ from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 _MAX_ID = 2**31 - 1
 LAST_ID_WITHOUT_LENGTHS = 1017
 """Event schemas with this id or a smaller one may have texts without ``max_length``."""
-LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1029
+LAST_ID_WITHOUT_NAMES_OF_SYMBOLS = 1045
 """Schemas with this id or a smaller one may have symbols without ``vn_names``."""
 LAST_ID_WITHOUT_KINDS = 1032
 """Event schemas with this id or a smaller one may have values without a ``kind``."""
@@ -111,21 +111,13 @@ def _kind_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> 
 
 
 def _symbol_problems(files: Files, ids: Mapping[tuple[str, int], PublishedId]) -> list[Problem]:
-    """Find symbols without a name, except in lists of symbols that are older than this rule."""
-    before: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
-    found = []
-    for (subject, number), schema in sorted(files.items()):
-        nameless = symbols.lists_without_names(schema)
-        if _is_older((subject, number), ids, LAST_ID_WITHOUT_NAMES_OF_SYMBOLS):
-            before.setdefault(subject, set()).update(nameless)
-            continue
-        excused = set() if rules.is_record(subject) else before.get(subject, set())
-        found += [
-            Problem(subject, number, Rule.LABEL, "has symbols without a name in vn_names", path)
-            for path, listed in nameless
-            if (path, listed) not in excused
-        ]
-    return found
+    """Every symbol says what it is called."""
+    return [
+        Problem(subject, number, Rule.LABEL, "has symbols without a name in vn_names", path)
+        for (subject, number), schema in files.items()
+        if not _is_older((subject, number), ids, LAST_ID_WITHOUT_NAMES_OF_SYMBOLS)
+        for path in symbols.lists_without_names(schema)
+    ]
 
 
 def _is_older(

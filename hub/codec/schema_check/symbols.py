@@ -13,8 +13,8 @@ NAMES, CODES = "vn_names", "src_codes"
 _LISTS = ("symbols", "allowed")
 
 
-def lists_without_names(schema: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return path and symbols of each list of symbols in which a symbol has no name."""
+def lists_without_names(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the path of each list of symbols in which a symbol has no name."""
     try:
         fields = fields_of(schema)
     except (UnsupportedTypeError, KeyError, TypeError, ValueError, AttributeError):
@@ -22,10 +22,10 @@ def lists_without_names(schema: Mapping[str, Any]) -> tuple[tuple[str, tuple[str
     return tuple(_nameless(fields))
 
 
-def _nameless(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+def _nameless(fields: tuple[FieldSpec, ...], prefix: str = "") -> Iterator[str]:
     for spec in fields:
         if spec.symbols and not (spec.symbol_names and all(spec.symbol_names)):
-            yield f"{prefix}{spec.name}", spec.symbols
+            yield f"{prefix}{spec.name}"
         yield from _nameless(spec.items, f"{prefix}{spec.name}.")
 
 

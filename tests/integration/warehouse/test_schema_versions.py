@@ -15,6 +15,7 @@ from tests.support.schema_folder import optional_field, publish_next
 from tests.support.schema_samples import sample_event
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
+FOLLOWING = load_catalogue().latest(SUBJECT).number + 1
 _ROOT = Path(__file__).resolve().parents[3]
 _LATER_HUB = """
 import json, sys
@@ -51,7 +52,7 @@ def _later_hub(folder: Path) -> None:
     def with_nickname(schema: dict[str, Any]) -> None:
         schema["fields"].append(optional_field("nickname"))
 
-    assert publish_next(folder / "schemas", SUBJECT, with_nickname) == 4
+    assert publish_next(folder / "schemas", SUBJECT, with_nickname) == FOLLOWING
 
 
 def test_i6_event_of_an_older_schema_is_merged_after_the_next_was_published(database_url: str, tmp_path: Path) -> None:
@@ -74,6 +75,6 @@ def test_i6_event_of_an_older_schema_is_merged_after_the_next_was_published(data
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["number"] == 4
+    assert found["number"] == FOLLOWING
     assert found["outcomes"] == ["applied", "applied", "applied", "stale"]
     assert sorted(found["claims"], key=str) == [[1, "A", None], [3, "A", "Bi"]]

@@ -10,15 +10,13 @@ import typer
 from typer.testing import CliRunner
 
 from hub.cli.main import build_app
+from hub.model.entities import ENTITIES
 from hub.model.errors import ConfigError
 
 ROOT = Path(__file__).parents[3] / "hub"
+SHOWN = {entity.show.group or entity.name.replace("_", "-") for entity in ENTITIES if entity.show is not None}
 UNMASKING = {
-    "citizen show",
-    "dossier show",
-    "payment show",
-    "inspection show",
-    "procedure show",
+    *(f"{group} show" for group in SHOWN),
     "review show",
     "deadletters show",
     "parked show",
