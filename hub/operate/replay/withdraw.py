@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, Delete, MetaData, Select, Table, and_
 from sqlalchemy import update as update_
 
 from hub.model.decisions import ReviewKind
-from hub.model.entities import CITIZEN, REVIEW
+from hub.model.entities import REVIEW
 from hub.operate.replay.filters import Selection
 from hub.operate.replay.plan import claims_in_scope
 from hub.reconcile.parking.dated_ahead import TIME_IN_FUTURE
@@ -102,17 +102,15 @@ def _drop_links(connection: Connection, tables: AspectTables, place: AuditPlace)
         dropping = delete(link).where(
             link.c.kind == MERGED, link.c.key == merged.c.subject_key, link.c.other == merged.c.other_key
         )
-        entity = CITIZEN.name
     else:
-        entity = tables.entity.name
         dropping = delete(link).where(
             link.c.aspect == tables.name, link.c.key == noted.c.key, link.c.source == noted.c.source
         )
-    ends: set[UUID] = set()
-    for row in connection.execute(dropping.returning(link.c.key, link.c.other)):
-        ends |= {row.key, row.other}
-    if ends:
-        regroup(connection, entity, ends, place)
+    ends: dict[str, set[UUID]] = {}
+    for row in connection.execute(dropping.returning(link.c.entity, link.c.key, link.c.other)):
+        ends.setdefault(row.entity, set()).update((row.key, row.other))
+    for entity, keys in ends.items():
+        regroup(connection, entity, keys, place)
 
 
 def _close_questions(connection: Connection, tables: AspectTables) -> None:
