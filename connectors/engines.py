@@ -58,15 +58,17 @@ def open_source(url: str) -> Engine:
     if prepare is not None:
         # runs before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
         event.listen(engine, "connect", lambda connection, _: prepare(connection), insert=True)
-    event.listen(engine, "handle_error", _close_lost_cursor)
+    if engine.driver == "psycopg":
+        event.listen(engine, "handle_error", _close_lost_cursor)
     return engine
 
 
 def _close_lost_cursor(error: ExceptionContext) -> None:
-    """Close the cursor of a connection that is gone: SQLAlchemy leaves it to the driver, which complains."""
+    """Close a lost connection, then its cursor: a cursor of the server would ask the server to close it."""
     context = error.execution_context
     if error.is_disconnect and context is not None and context.cursor is not None:
         with suppress(Exception):
+            context.cursor.connection.close()
             context.cursor.close()
 
 

@@ -86,3 +86,12 @@ def topic_ids(bootstrap: str, topics: Collection[str]) -> dict[str, UUID]:
     """Return the ids of some topics by name, with one connection; see ``TopicIds.read``."""
     with TopicIds(bootstrap) as ids:
         return ids.read(topics)
+
+
+def created_again(bootstrap: str, known: Mapping[str, UUID]) -> set[str]:
+    """Return the topics that now have another id than the known one: they hold other records. One that is gone is not.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    return {topic for topic, found in topic_ids(bootstrap, known).items() if found != known[topic]}

@@ -104,6 +104,12 @@ def read_positions(connection: Connection) -> dict[Partition, Position]:
     return {(row.topic, row.partition): Position(*row) for row in rows}
 
 
+def known_topic_ids(connection: Connection) -> dict[str, UUID]:
+    """Return the ids of the topics whose offsets are stored, by topic; a topic without a known id is left out."""
+    known = select(log_partition.c.topic, log_partition.c.topic_id).where(log_partition.c.topic_id.is_not(None))
+    return {topic: topic_id for topic, topic_id in connection.execute(known.distinct())}
+
+
 def moves(advances: Sequence[Advance]) -> dict[str, list[int]]:
     """Return the parameters of ``positions_moved`` for some partitions."""
     ordered = sorted(advances, key=lambda advance: advance.log)

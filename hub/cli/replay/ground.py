@@ -24,6 +24,7 @@ def ground_of() -> Iterator["Ground"]:
     """Yield the ground of the settings' warehouse and log."""
     from hub.operate.replay.ground import Ground
     from hub.operate.replay.whole_log import whole_log_reader
+    from hub.warehouse.lost_offsets import read_lost
 
     settings, places = located()
     engine = warehouse(settings, places, "hub replay")
@@ -33,7 +34,7 @@ def ground_of() -> Iterator["Ground"]:
             places.database_url,
             settings.database_schema,
             places.key_secret,
-            whole_log_reader(places.bootstrap, settings.archive_dir),
+            whole_log_reader(places.bootstrap, settings.archive_dir, lambda: read_lost(engine)),
             settings.batch_rows,
             settings.decode_timeout_s,
             settings.decode_memory_mb,

@@ -81,6 +81,7 @@ class Manifest:
         content: digest of offsets, timestamps, keys and values in order; it does not depend on the file format.
         schema_ids: number of records by schema id; records without one count under "none".
         topic_id: Kafka's id of the records' topic; None in files of older versions.
+        lost_before: offsets directly before ``first`` that the log had lost, and that were skipped on record.
     """
 
     topic: str
@@ -97,6 +98,7 @@ class Manifest:
     written_at: str
     format: int = FORMAT
     topic_id: str | None = None
+    lost_before: int = 0
 
     def path(self, archive: Path) -> Path:
         """Return where the file is."""
@@ -111,9 +113,17 @@ def stretch_path(archive: Path, topic: str, partition: int, first: int, end: int
 class StretchWriter:
     """Writes one stretch; holds one row group in memory. Only ``finish`` makes the file count."""
 
-    def __init__(self, archive: Path, topic: str, partition: int, first: int, topic_id: str | None = None) -> None:
+    def __init__(
+        self,
+        archive: Path,
+        topic: str,
+        partition: int,
+        first: int,
+        topic_id: str | None = None,
+        lost_before: int = 0,
+    ) -> None:
         self._archive, self._topic, self._partition, self._first = archive, topic, partition, first
-        self._topic_id = topic_id
+        self._topic_id, self._lost_before = topic_id, lost_before
         folder = archive / topic / str(partition)
         folder.mkdir(parents=True, exist_ok=True)
         self._temporary = folder / f"{_WRITING}{first:0{_DIGITS}d}.parquet"
@@ -173,6 +183,7 @@ class StretchWriter:
             self._schema_ids,
             datetime.now(UTC).isoformat(),
             topic_id=self._topic_id,
+            lost_before=self._lost_before,
         )
         check_content(self._temporary, manifest)
         path = manifest.path(self._archive)

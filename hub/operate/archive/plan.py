@@ -8,11 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import Connection, Engine, func, inspect, select
 
+from hub.log.places import Partition
 from hub.log.reader import log_reader
+from hub.log.topic_ids import created_again
 from hub.model.errors import ConfigError
 from hub.model.replay_state import ReplayState
 from hub.operate.archive.files import read_manifests
@@ -20,6 +23,7 @@ from hub.operate.archive.reader import archived_until
 from hub.reconcile.ledger.accounts import Account, read_accounts
 from hub.topology import CLOSED_MARK, is_closed
 from hub.warehouse.database import translated_errors
+from hub.warehouse.lost_offsets import LostOffsets, lost_on_record
 from hub.warehouse.offsets import read_positions
 from hub.warehouse.tables.replays import replay, replay_position
 
@@ -36,7 +40,9 @@ class ArchiveStretch:
         log_begin: the first offset that the topic holds.
         stored: the stored offset of the live warehouse.
         held_by: records from this offset on must stay for an open replay; None: no replay needs any.
-        lost: number of offsets between the archive's end and the topic's beginning: neither holds them.
+        lost: number of offsets between the archive's end and the topic's beginning: neither holds them, and it is not
+            on record that the log had lost them before the hub read them.
+        lost_before: number of offsets directly before ``first`` of which that is on record.
         topic_id: Kafka's id of the topic of these offsets; None: the hub never learned it.
     """
 
@@ -49,6 +55,7 @@ class ArchiveStretch:
     held_by: int | None = None
     lost: int = 0
     topic_id: str | None = None
+    lost_before: int = 0
 
     @property
     def place(self) -> str:
@@ -76,19 +83,31 @@ def plan_archive(
     Raises:
         UnreachableError: Kafka or the database does not answer.
         DamagedArchiveError: a manifest cannot be read.
-        ConfigError: the archive holds files of a closed log under the name of the new log.
+        ConfigError: the archive holds files of a closed log under the name of the new log; a topic was created again,
+            and its new log is not accepted.
     """
     with translated_errors("planning what to archive"), engine.connect() as connection:
         accounts = [one for one in read_accounts(connection) if not topics or one.topic in topics]
         held = _held_by_replays(connection)
         ids = _checked_ids(connection, archive, accounts)
+        gaps = lost_on_record(connection)
+    known = {topic: UUID(topic_id) for (topic, _), topic_id in ids.items() if not is_closed(topic)}
+    wanted = {one.topic for one in accounts}
+    if others := created_again(bootstrap, {topic: known[topic] for topic in wanted & known.keys()}):
+        raise ConfigError(
+            [
+                f"{topic} was deleted and created again, and the hub has not read the new log: accept it first "
+                f"(`hub offsets accept {topic}`), or name other topics with --topic"
+                for topic in sorted(others)
+            ]
+        )
     until = datetime.now(UTC) - older_than
     with log_reader(bootstrap) as consumer:
         there = [one for one in accounts if one.partition in (consumer.partitions_for_topic(one.topic) or ())]
         places = {TopicPartition(one.topic, one.partition): one for one in there}
         begins = consumer.beginning_offsets(list(places)) if places else {}
         aged = _ends_of_age(consumer, places, until)
-        stretches = [_stretch(one, begins[place], aged[place], archive, held) for place, one in places.items()]
+        stretches = [_stretch(one, begins[place], aged[place], archive, held, gaps) for place, one in places.items()]
         return [replace(one, topic_id=ids.get((one.topic, one.partition))) for one in stretches]
 
 
@@ -109,15 +128,33 @@ def _checked_ids(connection: Connection, archive: Path, accounts: Sequence[Accou
     return ids
 
 
-def _stretch(account: Account, begin: int, aged: int, archive: Path, held: Mapping[int, int]) -> ArchiveStretch:
-    done = archived_until(archive, account.topic, account.partition, begin)
-    before = archived_until(archive, account.topic, account.partition, account.first_offset)
+def _stretch(
+    account: Account,
+    begin: int,
+    aged: int,
+    archive: Path,
+    held: Mapping[int, int],
+    gaps: Sequence[LostOffsets],
+) -> ArchiveStretch:
+    place = account.topic, account.partition
+    mine = [one for one in gaps if one.log == account.log]
+    done = archived_until(archive, *place, begin)
     first = max(begin, done)
     end = max(first, min(account.next_offset, aged))
-    lost = max(0, begin - max(before, account.first_offset)) if done == begin else 0
+    lost_before = sum(one.end - one.first for one in mine if one.end == first)
+    lost = max(0, begin - _accounted_until(archive, place, account.first_offset, mine)) if done == begin else 0
     return ArchiveStretch(
-        account.topic, account.partition, first, end, begin, account.next_offset, held.get(account.log), lost
+        *place, first, end, begin, account.next_offset, held.get(account.log), lost, lost_before=lost_before
     )
+
+
+def _accounted_until(archive: Path, place: Partition, first: int, gaps: Sequence[LostOffsets]) -> int:
+    """Return the offset up to which the archive holds everything from ``first`` on; lost offsets on record count."""
+    at, until = -1, first
+    while until != at:
+        at, until = until, archived_until(archive, *place, until)
+        until = next((one.end for one in gaps if one.first <= until < one.end), until)
+    return until
 
 
 def _ends_of_age(

@@ -92,7 +92,8 @@ def _files(consumer: KafkaConsumer, archive: Path, stretch: ArchiveStretch, per_
     while first < stretch.end:
         end = min(stretch.end, first + per_file)
         consumer.seek(place, first)
-        with StretchWriter(archive, stretch.topic, stretch.partition, first, stretch.topic_id) as writer:
+        lost = stretch.lost_before if first == stretch.first else 0
+        with StretchWriter(archive, stretch.topic, stretch.partition, first, stretch.topic_id, lost) as writer:
             for group in _groups(consumer, place, first, end):
                 writer.add(group)
                 if writer.bytes >= _MOST_BYTES:
@@ -148,7 +149,8 @@ def verify_archive(
         done += of.records
         progress(done, total)
     for before, after in pairwise(manifests):
-        if (before.topic, before.partition) == (after.topic, after.partition) and before.end != after.first:
+        is_same_log = (before.topic, before.partition) == (after.topic, after.partition)
+        if is_same_log and before.end != after.first - after.lost_before:
             word = "overlaps" if after.first < before.end else "is not joined to"
             problems.append(f"{before.topic}/{before.partition}: @{after.first} {word} what ends at {before.end}")
     return manifests, problems

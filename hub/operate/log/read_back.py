@@ -6,10 +6,11 @@ A separate consumer without a group reads them, so nobody's offsets move.
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -19,6 +20,7 @@ from hub.log.odd import Headers
 from hub.log.places import Partition, Place
 from hub.log.reader import log_reader
 from hub.log.times import time_of
+from hub.log.topic_ids import created_again
 from hub.model.errors import PoisonError, UnreachableError
 from hub.operate.archive.reader import read_places
 
@@ -47,22 +49,32 @@ class LogValues:
     headers: Mapping[Place, Headers] = field(default_factory=dict, repr=False)
 
 
-def read_values(bootstrap: str, places: Collection[Place], archive: Path | None = None) -> LogValues:
+NO_IDS: Mapping[str, UUID] = {}
+
+
+def read_values(
+    bootstrap: str, places: Collection[Place], archive: Path | None = None, known: Mapping[str, UUID] = NO_IDS
+) -> LogValues:
     """Return the records at some places of the log; blocks until they are read.
 
     Args:
         bootstrap: Kafka brokers.
         places: where the records are.
         archive: folder to read what the topics no longer hold.
+        known: ids of the topics to which the places belong. If a topic was created again, its places are gone.
 
     Raises:
         UnreachableError: no broker answers in time.
     """
     if not places:
         return LogValues({})
+    named = {place.topic for place in places}
+    others = created_again(bootstrap, {topic: one for topic, one in known.items() if topic in named})
     # Records that were deleted meanwhile are skipped: the next record that exists shows that they are gone.
     with log_reader(bootstrap, auto_offset_reset="earliest", max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
-        read = _Reading(consumer, places).run()
+        read = _Reading(consumer, [place for place in places if place.topic not in others]).run()
+    if others:
+        read = replace(read, gone=read.gone | {place for place in places if place.topic in others})
     return read if archive is None or not read.gone else _with_archived(read, archive)
 
 

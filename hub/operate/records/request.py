@@ -1,6 +1,7 @@
 """Answer one question about one thing: look it up, record who unmasks it, read its events back, mask the rest."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from hub.operate.records.find import find_keys
 from hub.operate.records.history import NO_LIMITS, Event, Limits, with_changes
 from hub.operate.records.thing import Shown, masked_shown, past, show, speakers_by_aspect
 from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import known_topic_ids
 
 
 class NoSuchThingError(HubError):
@@ -71,6 +73,7 @@ class _Found:
     shown: Shown
     events: list[Event]
     speakers: dict[str, dict[str, Speaker]]
+    topic_ids: Mapping[str, UUID] = field(default_factory=dict)
 
 
 def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Answer:
@@ -89,7 +92,7 @@ def answer(engine: Engine, bootstrap: str, secret: str, request: Request) -> Ans
             found = _found(connection, secret, request)
     shown, is_complete = found.shown, True
     if request.history or request.limits.are_set:
-        events, problem = _with_values(bootstrap, found.events, request.archive)
+        events, problem = _with_values(bootstrap, found, request.archive)
         is_complete = not (problem and request.limits.are_set)
         shown = _with_past(found, events, request, problem)
     return Answer(shown if request.unmasking else masked_shown(shown), request.unmasking is None, is_complete)
@@ -111,7 +114,8 @@ def _found(connection: Connection, secret: str, request: Request) -> _Found:
     events = events_of(connection, request.entity, shown.keys)
     events += events_of_decisions(connection, request.entity, shown.keys)
     events.sort(key=lambda event: (event.recorded_at, event.batch, event.place.offset))
-    return _Found(shown, events, speakers_by_aspect(connection, request.entity))
+    speakers = speakers_by_aspect(connection, request.entity)
+    return _Found(shown, events, speakers, known_topic_ids(connection))
 
 
 def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -> Shown:
@@ -125,10 +129,11 @@ def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -
     return shown
 
 
-def _with_values(bootstrap: str, events: list[Event], archive: Path | None) -> tuple[list[Event], str]:
+def _with_values(bootstrap: str, found: _Found, archive: Path | None) -> tuple[list[Event], str]:
     """Return the events with their values, and the problem if the log cannot be reached."""
+    events = found.events
     try:
-        read = read_values(bootstrap, [event.place for event in events], archive)
+        read = read_values(bootstrap, [event.place for event in events], archive, found.topic_ids)
     except UnreachableError as error:
         return events, error.message
     return with_values(events, read), ""

@@ -6,6 +6,7 @@ A separate consumer without a group reads them, so nobody's offsets move.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -15,6 +16,7 @@ from hub.intake.prepare import Polled
 from hub.log.odd import OddRecord
 from hub.log.reader import log_reader, written_ends
 from hub.log.stream import LogConsumer, stream_consumer
+from hub.log.topic_ids import created_again
 from hub.model.errors import LostRangeError, UnreachableError
 from hub.topology import is_closed
 from hub.warehouse.offsets import Position
@@ -24,13 +26,17 @@ _POLL_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class LogRange:
-    """Offsets ``first <= offset < end`` of a log partition; ``log`` is its number in the warehouse."""
+    """Offsets ``first <= offset < end`` of a log partition; ``log`` is its number in the warehouse.
+
+    ``topic_id``: Kafka's id of the topic to which the offsets belong; None if unknown.
+    """
 
     log: int
     topic: str
     partition: int
     first: int
     end: int
+    topic_id: UUID | None = None
 
 
 Reader = Callable[[Sequence[LogRange], int], AsyncIterator[list[Polled]]]
@@ -108,6 +114,13 @@ def _check_held(bootstrap: str, ranges: Sequence[LogRange]) -> None:
         raise LostRangeError(
             f"{closed.topic}/{closed.partition}: this log was closed when its topic was created again; offsets "
             f"{closed.first} to {closed.end - 1} can be replayed only from an archive that holds them"
+        )
+    others = created_again(bootstrap, {one.topic: one.topic_id for one in ranges if one.topic_id is not None})
+    if other := next((one for one in ranges if one.topic in others), None):
+        raise LostRangeError(
+            f"{other.topic}: the topic was deleted and created again, and offsets {other.first} to {other.end - 1} are "
+            f"of the log before: accept the new log first (`hub offsets accept {other.topic}`); the old one can be "
+            "replayed only from an archive that holds it"
         )
     with log_reader(bootstrap) as reader:
         begins = reader.beginning_offsets(places)

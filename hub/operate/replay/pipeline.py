@@ -229,9 +229,15 @@ def ranges_to(connection: Connection, replay: int, ends: Mapping[int, int]) -> l
     """Return what a replay still has to read of each log partition, up to ``ends`` by its number."""
     position = replay_position
     rows = connection.execute(
-        select(position.c.log, log_partition.c.topic, log_partition.c.partition, position.c.next_offset)
+        select(
+            position.c.log,
+            log_partition.c.topic,
+            log_partition.c.partition,
+            position.c.next_offset,
+            log_partition.c.topic_id,
+        )
         .join(log_partition, log_partition.c.id == position.c.log)
         .where(position.c.replay == replay)
         .order_by(log_partition.c.topic, log_partition.c.partition)
     )
-    return [LogRange(*row, ends.get(row.log, row.next_offset)) for row in rows]
+    return [LogRange(*row[:4], ends.get(row.log, row.next_offset), row.topic_id) for row in rows]

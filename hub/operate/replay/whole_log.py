@@ -1,5 +1,6 @@
 """Archive and topics as one log, for a replay: what the topics no longer hold is read from the archive."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,25 @@ from hub.operate.archive.reader import archived_until, read_archived
 from hub.operate.log.ends import read_log_ends
 from hub.operate.replay.event_log import LogRange, Reader, read_ranges
 from hub.topology import is_closed
+from hub.warehouse.lost_offsets import LostOffsets
 
 Begins = Callable[[Sequence[LogRange]], Mapping[Partition, int]]
 """Returns where the topics begin, by (topic, partition)."""
 
 
-def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
-    """Return a reader of the event topics and an archive; without an archive, of the topics alone."""
+Lost = Callable[[], Sequence[LostOffsets]]
+"""Returns the offsets that no log holds, and that are on record; blocks."""
+
+
+def whole_log_reader(bootstrap: str, archive: Path | None, lost: Lost = tuple) -> Reader:
+    """Return a reader of the event topics and an archive; without an archive, of the topics alone.
+
+    It passes over ``lost`` offsets.
+    """
+    return past_lost(_kept_log_reader(bootstrap, archive), lost)
+
+
+def _kept_log_reader(bootstrap: str, archive: Path | None) -> Reader:
 
     def topics(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
         return read_ranges(bootstrap, ranges, most)
@@ -32,6 +45,35 @@ def whole_log_reader(bootstrap: str, archive: Path | None) -> Reader:
 
 
 _NO_AGE_WANTED = 1 << 62
+
+
+def past_lost(reader: Reader, lost: Lost) -> Reader:
+    """Return a reader that passes over lost offsets, as over places that hold no record."""
+
+    async def read(ranges: Sequence[LogRange], most: int) -> AsyncIterator[list[Polled]]:
+        gaps, left = await asyncio.to_thread(lost), list(ranges)
+        while left:
+            parts = [_until_gap(one, gaps) for one in left]
+            whole = [part for part, _ in parts if part.first < part.end]
+            if whole:
+                async for several in reader(whole, most):
+                    yield several
+            passed = [gap for _, gap in parts if gap is not None]
+            if passed:
+                yield [Polled(gap.log, gap.topic, gap.partition, gap.first, [], [], [], gap.end) for gap in passed]
+            ends = {gap.log: gap.end for gap in passed}
+            left = [replace(one, first=ends[one.log]) for one in left if ends.get(one.log, one.end) < one.end]
+
+    return read
+
+
+def _until_gap(one: LogRange, gaps: Sequence[LostOffsets]) -> tuple[LogRange, LogRange | None]:
+    """Return what stands before the first lost offsets of a range, and those; None if there are none."""
+    inside = [gap for gap in gaps if gap.log == one.log and gap.first < one.end and gap.end > one.first]
+    if not inside:
+        return one, None
+    first, end = max(one.first, inside[0].first), min(one.end, inside[0].end)
+    return replace(one, end=first), replace(one, first=first, end=end)
 
 
 def joined(archive: Path, topics: Reader, begins: Begins) -> Reader:

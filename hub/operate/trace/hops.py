@@ -27,6 +27,7 @@ from hub.operate.trace.portal import Published, publications
 from hub.operate.trace.shared import shared_record
 from hub.topology import CLOSED_MARK, record_topics
 from hub.warehouse.database import translated_errors
+from hub.warehouse.offsets import known_topic_ids
 from hub.warehouse.tables.core import conflict, log_partition, parked, review, same_key, source
 from hub.warehouse.tables.replays import replay, replay_position
 
@@ -119,8 +120,9 @@ def trace(
         found = find(connection, who, secret, entity)
         events = [event for event in found.events if found.only in (None, event.place)]
         stored = _stored(connection, found, events)
+        known = known_topic_ids(connection)
     notes: list[str] = []
-    read, published = _of_the_log(_Log(bootstrap, archive), found, events, stored, notes)
+    read, published = _of_the_log(_Log(bootstrap, archive, known), found, events, stored, notes)
     passages = [_passage(event, read, stored, published) for event in events]
     asked = None if shared is None else shared.record
     return Trace(found.entity.name, found.key, tuple(passages), tuple(notes), asked)
@@ -130,6 +132,7 @@ def trace(
 class _Log:
     bootstrap: str
     archive: Path | None
+    topic_ids: Mapping[str, UUID]
 
 
 def _of_the_log(
@@ -138,7 +141,7 @@ def _of_the_log(
     topic = record_topics().get(found.entity.name)
     times = [event.recorded_at - _CLOCKS_DIFFER_BY for event in events if event.outcome in _CHANGING]
     try:
-        read = read_values(log.bootstrap, [event.place for event in events], log.archive)
+        read = read_values(log.bootstrap, [event.place for event in events], log.archive, log.topic_ids)
         published = publications(log.bootstrap, topic, stored.published_key, times) if topic and times else []
     except UnreachableError as error:
         notes.append(f"without times on the log and the portal: {error.message}")

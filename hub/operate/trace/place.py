@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, select
 
 from hub.log.places import Place, place_text, topic_of
+from hub.log.topic_ids import created_again
 from hub.model.errors import UnreachableError
 from hub.operate.log.record import LogRecord, read_record
 from hub.warehouse.database import translated_errors
 from hub.warehouse.stops import Stop, read_stops
 from hub.warehouse.tables.core import audit, dead_letter, log_partition
 
+_OTHER_LOG = "its topic was deleted and created again, and the hub has not read the new log"
 _PLACE = re.compile(r"^(?P<topic>[\w.\-]+)/(?P<partition>\d{1,9})(?:[@/](?P<offset>\d{1,18}))?$")
 
 
@@ -66,6 +69,7 @@ class _Known:
     stop: Stop | None
     row: Any
     has_letter: bool
+    topic_id: UUID | None = None
 
 
 def place_named(text: str) -> tuple[str, int, int | None] | None:
@@ -94,8 +98,11 @@ def story_of(engine: Engine, bootstrap: str, named: tuple[str, int, int | None])
     with translated_errors("looking at a place of the log"), engine.connect() as connection:
         known = _known(connection, named)
     away, record = "", None
+    is_other_log = False
     try:
-        record = read_record(bootstrap, known.place)
+        topic = known.place.topic
+        is_other_log = known.topic_id is not None and bool(created_again(bootstrap, {topic: known.topic_id}))
+        record = None if is_other_log else read_record(bootstrap, known.place)
     except UnreachableError as error:
         away = error.message
     row = known.row
@@ -106,7 +113,7 @@ def story_of(engine: Engine, bootstrap: str, named: tuple[str, int, int | None])
         None if row is None else row.detail,
         None if row is None else row.recorded_at,
         record,
-        tuple(_said(known, record, away)),
+        tuple(_said(known, record, _OTHER_LOG if is_other_log else away)),
         tuple(_commands(known)),
     )
 
@@ -131,7 +138,8 @@ def _known(connection: Connection, named: tuple[str, int, int | None]) -> _Known
         )
     ).first()
     letter = select(dead_letter.c.log_offset).where(dead_letter.c.log == log.id, dead_letter.c.log_offset == offset)
-    return _Known(place, log.first_offset, log.next_offset, stop, row, connection.execute(letter).first() is not None)
+    has_letter = connection.execute(letter).first() is not None
+    return _Known(place, log.first_offset, log.next_offset, stop, row, has_letter, log.topic_id)
 
 
 def _said(known: _Known, record: LogRecord | None, away: str) -> Iterator[str]:
