@@ -1,5 +1,6 @@
 """Build a worker from the settings (warehouse, decoder, intake, Faust app) and run it until a signal ends it."""
 
+import faulthandler
 import logging
 import os
 import signal
@@ -70,6 +71,7 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         ConfigError: policy, calendar or database are not as required.
         LostRangeError: the log does not hold a stored offset.
     """
+    faulthandler.register(signal.SIGUSR1)  # `kill -USR1` shows what every thread does, without any value
     policy = load_policy(policy_path)
     throttle_repetitions()
     engine = open_database(places.database_url, settings.database_schema, "hub worker")

@@ -10,15 +10,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hub.intake.chore_runs import ChoreNotes, ChoreRuns, NoChoreNotes
 from hub.model.errors import RetryableError
+from hub.worker.call_thread import CallThread
 
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
+END_S = 5.0
+"""How long the end of a worker waits for a chore that runs; its transaction is rolled back then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,18 @@ async def run_chores(
         is_pressed: tells whether the worker is under load.
         notes: where bugs of chores are recorded.
     """
-    with ThreadPoolExecutor(max(1, len(chores)), "chore") as threads:
+    threads = [CallThread(f"chore {chore.name}") for chore in chores]
+    try:
         async with asyncio.TaskGroup() as tasks:
-            for chore in chores:
-                tasks.create_task(_run(chore, threads, is_pressed, notes or NoChoreNotes()))
+            for chore, thread in zip(chores, threads, strict=True):
+                tasks.create_task(_run(chore, thread, is_pressed, notes or NoChoreNotes()))
+    finally:
+        ended = await asyncio.gather(*(thread.close(END_S) for thread in threads))
+        for chore in (chore for chore, has_ended in zip(chores, ended, strict=True) if not has_ended):
+            _log.info("the chore '%s' is left: its call did not end within %.0f s", chore.name, END_S)
 
 
-async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[], bool], notes: ChoreNotes) -> None:
+async def _run(chore: Chore, thread: CallThread, is_pressed: Callable[[], bool], notes: ChoreNotes) -> None:
     runs, waits = ChoreRuns(chore.name, notes), _Waits(chore)
     pause_s = chore.every_s
     while True:
@@ -58,7 +65,7 @@ async def _run(chore: Chore, threads: ThreadPoolExecutor, is_pressed: Callable[[
         latest = time.monotonic() + chore.yields_s
         while is_pressed() and time.monotonic() < latest:
             await asyncio.sleep(LOOK_EVERY_S)
-        pause_s = await runs.attempt(lambda: waits.do(threads)) or chore.every_s
+        pause_s = await runs.attempt(lambda: waits.do(thread)) or chore.every_s
 
 
 @dataclass(slots=True)
@@ -68,9 +75,9 @@ class _Waits:
     chore: Chore
     since: float | None = None
 
-    async def do(self, threads: ThreadPoolExecutor) -> None:
+    async def do(self, thread: CallThread) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(threads, self.chore.do)
+            await thread.run(self.chore.do)
         except RetryableError as error:
             if self.since is None:
                 self.since = time.monotonic()

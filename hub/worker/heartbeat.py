@@ -12,8 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +31,7 @@ from hub.reconcile.parking.dated_ahead import settle_alert
 from hub.topology import HEARTBEAT_TOPIC
 from hub.warehouse.database import translated_errors
 from hub.warehouse.processes import MOST_OF_A_SOURCE, admitted_beats, keep_beats, settle_process_alerts
+from hub.worker.call_thread import CallThread
 from hub.worker.own_topics import parsed
 
 _log = logging.getLogger(__name__)
@@ -72,16 +72,18 @@ class Heartbeat:
     async def run(self, notes: ChoreNotes) -> None:
         """Write heartbeats until cancelled, then record that the worker ended; ``notes``: where a bug is recorded."""
         patience, runs = Patience(self.status), ChoreRuns("heartbeat", notes, MOST_BUG_S)
-        with ThreadPoolExecutor(1, "heartbeat") as thread:
-            try:
-                await self._beat_for_ever(thread, patience, runs)
-            finally:
-                await _in_time(asyncio.get_running_loop().run_in_executor(thread, self._say_ended))
+        thread = CallThread("heartbeat")
+        try:
+            await self._beat_for_ever(thread, patience, runs)
+        finally:
+            thread.run(self._say_ended)
+            if not await thread.close(ANSWER_S):
+                _log.info("the end of this worker was not recorded: PostgreSQL does not answer")
 
-    async def _beat_for_ever(self, thread: ThreadPoolExecutor, patience: Patience, runs: ChoreRuns) -> None:
+    async def _beat_for_ever(self, thread: CallThread, patience: Patience, runs: ChoreRuns) -> None:
         under_way: asyncio.Future[None] | None = None
         while True:
-            under_way = under_way or asyncio.get_running_loop().run_in_executor(thread, self.beat)
+            under_way = under_way or thread.run(self.beat)
             done, _ = await asyncio.wait([under_way], timeout=ANSWER_S)
             if not done:
                 patience.waits(Errand.DATABASE, f"PostgreSQL does not answer within {ANSWER_S:g} s")
@@ -154,14 +156,6 @@ class Heartbeat:
             waits_since=datetime.fromtimestamp(waiting.since, UTC) if waiting else None,
             behind=self.status.behind,
         )
-
-
-async def _in_time(call: Awaitable[None]) -> None:
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            await call
-    except TimeoutError:
-        _log.info("the end of this worker was not recorded: PostgreSQL does not answer")
 
 
 def add_heartbeat_agent(app: faust.App, hear: Callable[[Any, datetime], None]) -> None:

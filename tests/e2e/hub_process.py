@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -80,11 +81,13 @@ class WorkerProcess:
         if self.is_alive():
             self.process.terminate()
         try:
-            return self.process.wait(LIMIT_S)
+            return self.process.wait(30)
         except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(1)
             self.process.kill()
             self.process.wait()
-            raise
+            raise AssertionError(f"it did not end; what its threads did:\n{self.output()[-8000:]}") from None
 
     def output(self) -> str:
         """Return all that it has written."""

@@ -111,6 +111,7 @@ def test_idle_worker_says_within_seconds_that_postgres_is_away_once_and_once_tha
     lines = worker.output()
     assert lines.count("paused: ") == lines_before + 1, lines[-3000:]
     assert lines.count("going on after") == 1, lines[-3000:]
+    assert lines.count("parked records") <= 1, lines[-3000:]
     field.database.dispose()
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from connectors.memory.positions import position_text, stored_position
 from hub.config import Settings
 from hub.embedded.engine import Engine
+from hub.log.reader import open_reader
 from hub.operate.log.topics import create_topics
 from hub.topology import event_topic, topics
 from tests.e2e.grounds import PARTITIONS, Field, Grounds
@@ -129,12 +130,12 @@ class Office:
 
     def keys_on_the_log(self) -> int:
         """Return how many things of this source the log has events of."""
-        consumer = KafkaConsumer(bootstrap_servers=self.grounds.bootstrap, group_id=None, consumer_timeout_ms=1_000)
+        consumer = open_reader(self.grounds.bootstrap, consumer_timeout_ms=1_000)
         try:
             places = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
-            return len({record.key for record in consumer if self.name.encode() in record.value})
+            return len({record.key for record in consumer if self.name.encode() in (record.value or b"")})
         finally:
             consumer.close()
 

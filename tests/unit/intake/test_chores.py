@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -87,7 +88,7 @@ class PanicException(BaseException):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    loop = SimpleNamespace(sleep=made.sleep, TaskGroup=asyncio.TaskGroup, get_running_loop=asyncio.get_running_loop)
+    loop = SimpleNamespace(sleep=made.sleep, TaskGroup=asyncio.TaskGroup, gather=asyncio.gather)
     monkeypatch.setattr("hub.worker.chores.asyncio", loop)
     monkeypatch.setattr("hub.worker.chores.time", made)
     monkeypatch.setattr("hub.intake.chore_runs.time", made)
@@ -166,6 +167,33 @@ async def test_bug_of_one_chore_ends_no_other(clock: Clock) -> None:
     chores = [Chore("breaks", 1, clock.runs(10**9, InjectedError())), Chore("seal", 50, seal)]
     with pytest.raises(BaseExceptionGroup):
         await run_chores(chores, lambda: False, Told())
+
+
+async def test_end_waits_neither_in_the_loop_nor_for_ever_for_a_chore_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hub.worker.chores.END_S", 0.2)
+    caplog.set_level("INFO")
+    hangs, is_in = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        is_in.set()
+        hangs.wait()
+
+    running = asyncio.create_task(run_chores([Chore("hangs", 0.01, hang), Chore("works", 0.01, is_in.wait)]))
+    await asyncio.to_thread(is_in.wait)
+    running.cancel()
+    turns = 0
+    while not running.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    left = [thread for thread in threading.enumerate() if thread.name == "chore hangs"]
+    assert turns > 1
+    assert [thread.daemon for thread in left] == [True]
+    assert caplog.messages == ["the chore 'hangs' is left: its call did not end within 0 s"]
+    hangs.set()
+    left[0].join(10)
+    assert not left[0].is_alive()
 
 
 @pytest.mark.parametrize(
