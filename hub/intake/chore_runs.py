@@ -2,7 +2,7 @@
 
 A chore that fails because of a bug is reported in the log, and by an alert that gives the lines of code and no values.
 It is tried again after growing pauses, and its recovery is reported too. Batches have their own guard
-(hub.intake.guard).
+(hub.intake.faults.guard).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from hub.intake.bugs import is_panic
+from hub.intake.faults.bugs import is_panic
 from hub.model.bug import Bug
 from hub.model.errors import HubError
 

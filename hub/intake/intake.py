@@ -7,8 +7,8 @@ positions doubtful and starts a new generation: batches of older generations are
 again from the stored offsets.
 
 A partition that is stopped stays paused until somebody resumes it; the other partitions continue. A partition is
-stopped by a storm of poison records (hub.intake.storms), by bytes that are not records or by a log that was replaced
-(hub.intake.placing), or by a bug (hub.intake.guard).
+stopped by a storm of poison records (hub.intake.faults.storms), by bytes that are not records or by a log that was
+replaced (hub.intake.broker.placing), or by a bug (hub.intake.faults.guard).
 
 While a server is unreachable the worker pauses, for as long as necessary: partitions are paused but still polled, so
 that the group keeps this member (docs/invariants.md).
@@ -24,21 +24,21 @@ from typing import TypeVar
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from hub.intake.broker_talk import GROUP_COMMIT_EVERY_S, WATCH_EVERY_S, GroupOffsets, look_for_broker
-from hub.intake.bugs import is_bug, ranges_of, ranges_polled
+from hub.intake.broker.calls import GROUP_COMMIT_EVERY_S, WATCH_EVERY_S, GroupOffsets, look_for_broker
+from hub.intake.broker.log import IntakeOptions, let_go, new_consumer, start, taken_on
+from hub.intake.broker.placing import LOOK_EVERY_S, Placer
+from hub.intake.broker.polling import Polling
 from hub.intake.chore_runs import ChoreNotes, run_chore
+from hub.intake.faults.bugs import is_bug, ranges_of, ranges_polled
+from hub.intake.faults.guard import Guard
+from hub.intake.faults.standing import RESUME_LOOK_S, Standing
+from hub.intake.faults.storms import NoStops, Storms
 from hub.intake.flow import Flow, Prepared
-from hub.intake.guard import Guard
 from hub.intake.lanes import Lanes, Records, SizedLane
-from hub.intake.log import IntakeOptions, let_go, new_consumer, start, taken_on
 from hub.intake.patience import Patience
-from hub.intake.placing import LOOK_EVERY_S, Placer
-from hub.intake.polling import Polling
 from hub.intake.prepare import Polled, Preparer
 from hub.intake.release import Release, release_loop
-from hub.intake.standing import RESUME_LOOK_S, Standing
 from hub.intake.status import Errand, IntakeStatus
-from hub.intake.storms import NoStops, Storms
 from hub.intake.warehouse_port import Store
 from hub.log.stream import LogConsumer
 from hub.model.errors import ConcurrentUpdateError, DeadLetterLimitError, HubError, PoisonError

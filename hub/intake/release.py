@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from hub.intake.bugs import is_bug
 from hub.intake.chore_runs import ChoreNotes, ChoreRuns
+from hub.intake.faults.bugs import is_bug
 from hub.intake.patience import Patience
 from hub.intake.prepare import Preparer
 from hub.intake.status import Errand

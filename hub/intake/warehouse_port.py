@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from hub.intake.bugs import BugNotes, NoNotes
+from hub.intake.broker.placing import ReadPositions
 from hub.intake.chore_runs import ChoreNotes, NoChoreNotes
-from hub.intake.placing import ReadPositions
+from hub.intake.faults.bugs import BugNotes, NoNotes
 from hub.reconcile.parking.releasing import Releasable
 from hub.warehouse.batch import Batch
 

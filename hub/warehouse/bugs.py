@@ -1,9 +1,10 @@
 """Batches at which a bug ended a worker: recorded before the worker ends, so that the next worker knows.
 
 A batch is identified by the log: a partition, and the offsets from and to which it was read. A batch that begins inside
-the range of the last note counts as the same one, whatever its size, because it can contain the same bad record. After
-``ENDS`` ends, or if only smaller batches can help, the range is tried piece by piece (hub.intake.piece_by_piece). A
-note is deleted when its range is durable. Each function runs in the caller's transaction, which must not be a batch's.
+the range of the last note counts as the same one, whatever its size, because it can contain the same bad record.
+After ``ENDS`` ends, or if only smaller batches can help, the range is tried piece by piece
+(hub.intake.faults.piece_by_piece). A note is deleted when its range is durable. Each function runs in the caller's
+transaction, which must not be a batch's.
 """
 
 from collections.abc import Collection, Mapping

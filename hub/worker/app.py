@@ -16,9 +16,9 @@ import faust
 from faust.web import Request, View
 from mode import Service
 
+from hub.intake.broker.log import HEARTBEATS_PER_SESSION
 from hub.intake.chore_runs import run_chore
 from hub.intake.intake import Intake
-from hub.intake.log import HEARTBEATS_PER_SESSION
 from hub.model.errors import RetryableError
 from hub.topology import WORKER_APP
 from hub.warehouse.alerts import Raised, alert_as_json

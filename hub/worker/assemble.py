@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from hub.config import Settings, limits_of
 from hub.embedded.kafka import broker_answers
 from hub.embedded.locate import Endpoints
+from hub.intake.broker.log import IntakeOptions
 from hub.intake.checks.check import SourceRules
 from hub.intake.decode.decoder import GuardedDecoder
+from hub.intake.faults.storms import Storms
 from hub.intake.intake import Intake
-from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
-from hub.intake.storms import Storms
 from hub.intake.warehouse_port import Store
 from hub.model.errors import NotMigratedError, RetryableError, UnreachableError
 from hub.model.policies.policy import Policy, load_policy

@@ -12,11 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from tests.bench.events import Kind
-from tests.bench.ground import SHARE, Ground, Warehouse
-from tests.bench.job import started_together
 from tests.bench.latency import Pace, paced_command, percentiles, row_latency, visibility
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.events import Kind
+from tests.bench.support.ground import SHARE, Ground, Warehouse
+from tests.bench.support.job import started_together
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 TARGET_S = 60.0
 LATE_MS = 1_000

@@ -10,9 +10,9 @@ from sqlalchemy.schema import CreateTable
 
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
+from hub.intake.broker.log import IntakeOptions
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.intake import Intake
-from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
 from hub.intake.warehouse_port import Store
 from hub.topology import subject_of
@@ -21,8 +21,8 @@ from hub.warehouse.copy import EncodedRows, columns_of, copy_encoded, encode_row
 from hub.warehouse.database import open_database
 from hub.warehouse.offsets import LogFound, Position, placed
 from hub.warehouse.tables.entities import aspect_tables
-from tests.bench.events import SUBJECT, TOPIC
-from tests.bench.fence import advance_positions
+from tests.bench.support.events import SUBJECT, TOPIC
+from tests.bench.support.fence import advance_positions
 
 PLAIN = Table(
     "plain_stage", MetaData(), *(Column(column.name, column.type) for column in aspect_tables(SUBJECT).stage.c)

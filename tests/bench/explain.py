@@ -30,10 +30,10 @@ from hub.warehouse.database import open_database
 from hub.warehouse.offsets import Position, ensure_positions
 from hub.warehouse.setup.migrate import migrate
 from hub.warehouse.sources import store_sources
-from tests.bench.events import TOPIC, citizen_events
-from tests.bench.ground import SOURCE
-from tests.bench.measured import arguments_of, commit_of_checkout, keep, progress, put_into
-from tests.bench.preload import preload
+from tests.bench.support.events import TOPIC, citizen_events
+from tests.bench.support.ground import SOURCE
+from tests.bench.support.measured import arguments_of, commit_of_checkout, keep, progress, put_into
+from tests.bench.support.preload import preload
 
 SECRET = "a secret of the bench"  # noqa: S105 - of no deployment
 _NO_KAFKA = "127.0.0.1:1"

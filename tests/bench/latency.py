@@ -15,9 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from tests.bench.events import Kind
-from tests.bench.ground import PLACED, SHARE, WORKER, Ground, Warehouse, cpu_seconds
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.events import Kind
+from tests.bench.support.ground import PLACED, SHARE, WORKER, Ground, Warehouse, cpu_seconds
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 PERCENTILES = (50, 90, 99, 99.9, 100)
 SETTLE_S = 3.0
@@ -104,7 +104,7 @@ class Pace:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Options of ``tests.bench.paced``."""
+        """Options of ``tests.bench.traffic.paced``."""
         pace = ("--rate", str(self.rate), "--seconds", str(self.seconds), "--first-version", str(self.first_version))
         return (*pace, "--kind", self.kind.value)
 
@@ -144,7 +144,7 @@ def visibility(ground: Ground, warehouse: Warehouse, kind: Kind, query: str = ""
 
 
 def _module(name: str, *options: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", f"tests.bench.{name}", *options)
+    return (sys.executable, "-m", f"tests.bench.traffic.{name}", *options)
 
 
 def row_latency(sent: pl.DataFrame, seen: pl.DataFrame) -> pl.Series:

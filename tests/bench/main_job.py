@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.ground import CONSUMED, PLACED, WORKER, Ground, Warehouse, peak_memory_mb
-from tests.bench.job import alternated, medians
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.ground import CONSUMED, PLACED, WORKER, Ground, Warehouse, peak_memory_mb
+from tests.bench.support.job import alternated, medians
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 TARGETS = {"whole_job_vs_limit": ">= 0.40", "whole_job_vs_before": ""}
 

@@ -14,10 +14,10 @@ from typing import Any
 import polars as pl
 import psutil
 
-from tests.bench.events import citizen_events, produce
-from tests.bench.ground import CONSUMED, SOURCE, Ground, peak_memory_mb, resident_mb
-from tests.bench.job import started_together
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.events import citizen_events, produce
+from tests.bench.support.ground import CONSUMED, SOURCE, Ground, peak_memory_mb, resident_mb
+from tests.bench.support.job import started_together
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 TARGET_MB = 700.0
 FLAT_MB = 5.0

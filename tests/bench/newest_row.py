@@ -17,9 +17,9 @@ from sqlalchemy.schema import CreateTable
 
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
+from hub.intake.broker.log import IntakeOptions
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.intake import Intake
-from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Polled
 from hub.intake.warehouse_port import Store
 from hub.topology import subject_of
@@ -27,9 +27,9 @@ from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.copy import EncodedRows, copy_encoded, encode_rows
 from hub.warehouse.database import open_database
 from hub.warehouse.offsets import LogFound, Position, placed
-from tests.bench.events import TOPIC
-from tests.bench.fence import advance_positions
 from tests.bench.peers.target import KEY, newest_table
+from tests.bench.support.events import TOPIC
+from tests.bench.support.fence import advance_positions
 
 LANES = 2
 VERSION = ("source_epoch", "source_version")

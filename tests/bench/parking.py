@@ -22,7 +22,7 @@ from rich.console import Console
 from hub.config import Settings
 from hub.embedded.engine import Engine
 from hub.intake.decode.decoder import GuardedDecoder
-from tests.bench.measured import commit_of_checkout
+from tests.bench.support.measured import commit_of_checkout
 from tests.support.whole_world import Whole, open_whole
 
 RESULTS = Path(__file__).parent / "results"

@@ -9,11 +9,11 @@ from argparse import Namespace
 from typing import Any
 from uuid import UUID
 
-from tests.bench.events import citizen_events
-from tests.bench.ground import SOURCE, Ground
-from tests.bench.job import medians, whole_job
-from tests.bench.measured import arguments_of, keep, progress, show
-from tests.bench.preload import preload
+from tests.bench.support.events import citizen_events
+from tests.bench.support.ground import SOURCE, Ground
+from tests.bench.support.job import medians, whole_job
+from tests.bench.support.measured import arguments_of, keep, progress, show
+from tests.bench.support.preload import preload
 
 TARGETS = {"people_vs_empty": 0.7, "conflicts_vs_empty": 0.8}
 _CONFLICT_SHARE = 10

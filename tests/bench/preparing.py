@@ -19,7 +19,7 @@ from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled, Preparer
 from hub.model.policies.policy import parse_policy
 from hub.topology import event_topic
-from tests.bench.measured import arguments_of, keep, show
+from tests.bench.support.measured import arguments_of, keep, show
 
 SUBJECTS = ("citizen.changed", "dossier.submitted", "dossier.progressed", "residence.changed")
 SECRET = "a secret of the bench"  # noqa: S105 - of no system

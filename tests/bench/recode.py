@@ -19,9 +19,9 @@ from sqlalchemy import text
 from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
 from hub.operate.units.recode import Job, RecodePlan, execute_recode, plan_recode
-from tests.bench.measured import arguments_of, keep, show
-from tests.bench.measured import progress as console
-from tests.bench.preload import without_indexes
+from tests.bench.support.measured import arguments_of, keep, show
+from tests.bench.support.measured import progress as console
+from tests.bench.support.preload import without_indexes
 from tests.support.merge_world import World, open_world
 from tests.support.unit_world import load_every_unit
 

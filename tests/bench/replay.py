@@ -14,8 +14,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from tests.bench.ground import CONSUMED, PLACED, WORKER, Ground, Warehouse
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.ground import CONSUMED, PLACED, WORKER, Ground, Warehouse
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 HUB = (sys.executable, "-m", "hub.cli")
 MADE = "SELECT count(*) FROM replay WHERE state <> 'PLANNED' AND state <> 'FILLING'"

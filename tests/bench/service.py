@@ -21,7 +21,7 @@ from hub.config import Settings
 from hub.embedded.engine import Engine as Embedded
 from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.measured import arguments_of, keep, progress, show
 from tests.support.whole_world import Whole, open_whole
 
 CLOCK = ("prepare", "commit")

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench.measured import arguments_of, keep, newest, put_into, show
 from tests.bench.simulation import Cost, Load, Site, percentile, saturation, simulate
+from tests.bench.support.measured import arguments_of, keep, newest, put_into, show
 
 
 def measured_costs(folder: Path, subject: str) -> tuple[Cost, Cost, dict[str, float]]:

@@ -16,11 +16,11 @@ from kafka import KafkaConsumer
 from sqlalchemy import create_engine
 
 from hub.codec.decode import decode
-from tests.bench.events import TOPIC
-from tests.bench.ground import Ground
 from tests.bench.latency import percentiles
-from tests.bench.measured import arguments_of, keep, progress, show
 from tests.bench.peers.source_table import TABLE, make_table, write_declaration
+from tests.bench.support.events import TOPIC
+from tests.bench.support.ground import Ground
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 TARGET_MS = 1_000.0
 _DATABASE = "population"

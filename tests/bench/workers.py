@@ -6,9 +6,9 @@ database together this shows what two workers cost each other, not what two mach
 
 from typing import Any
 
-from tests.bench.ground import Ground
-from tests.bench.job import alternated, medians, whole_job
-from tests.bench.measured import arguments_of, keep, progress, show
+from tests.bench.support.ground import Ground
+from tests.bench.support.job import alternated, medians, whole_job
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 
 def main() -> None:

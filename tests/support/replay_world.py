@@ -17,11 +17,11 @@ from hub.intake.decode.decoder import GuardedDecoder
 from hub.intake.prepare import Polled, Preparer
 from hub.model.policies.policy import Policy, load_policy
 from hub.operate.actions import Action
-from hub.operate.replay.event_log import LogRange
 from hub.operate.replay.filters import Filters
 from hub.operate.replay.ground import Ground
 from hub.operate.replay.pipeline import Progress
 from hub.operate.replay.plan import Planned, plan_replay
+from hub.operate.replay.reading.event_log import LogRange
 from hub.operate.replay.run import Ran, run_replay
 from hub.reconcile.fence import Stamp
 from hub.reconcile.store import WarehouseStore

@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from hub.cli.shared.context import policy_path
 from hub.config import Settings
+from hub.intake.broker.log import IntakeOptions
 from hub.intake.checks.check import SourceRules
 from hub.intake.decode.decoder import GuardedDecoder
+from hub.intake.faults.storms import Storms
 from hub.intake.intake import Intake
-from hub.intake.log import IntakeOptions
 from hub.intake.prepare import Preparer
 from hub.intake.status import IntakeStatus
-from hub.intake.storms import Storms
 from hub.intake.warehouse_port import Store
 from hub.model.policies.policy import load_policy
 from hub.operate.ledger.balance import LedgerRow, read_ledger

@@ -23,7 +23,7 @@ Number = Annotated[int, typer.Argument(metavar="PLAN", help="Number of the repla
 def ground_of() -> Iterator["Ground"]:
     """Yield the ground of the settings' warehouse and log."""
     from hub.operate.replay.ground import Ground
-    from hub.operate.replay.whole_log import whole_log_reader
+    from hub.operate.replay.reading.whole_log import whole_log_reader
     from hub.warehouse.lost_offsets import read_lost
 
     settings, places = located()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, func, update
 
-from hub.intake.bugs import is_bug
+from hub.intake.faults.bugs import is_bug
 from hub.model.bug import Bug
 from hub.model.errors import HubError, LostRangeError, PoisonError
 from hub.warehouse.database import translated_errors

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, event
 
-from hub.operate.replay.event_log import Reader
+from hub.operate.replay.reading.event_log import Reader
 from hub.warehouse.database import open_database
 
 

@@ -17,9 +17,9 @@ from hub.intake.flow import Flow, Lane, Prepared
 from hub.intake.prepare import Polled, Preparer
 from hub.model.entities import ENTITIES
 from hub.model.errors import HubError
-from hub.operate.replay.event_log import LogRange, Reader
 from hub.operate.replay.ground import in_live
 from hub.operate.replay.rate import RateCap
+from hub.operate.replay.reading.event_log import LogRange, Reader
 from hub.operate.replay.select import Sieve
 from hub.operate.replay.store import Asked, asked_of
 from hub.reconcile.fence import Stamp
@@ -132,7 +132,7 @@ class Pipeline:
 
         Raises:
             CancelledError: somebody asked for it.
-            UnreachableError, LostRangeError: see ``hub.operate.replay.event_log``.
+            UnreachableError, LostRangeError: see ``hub.operate.replay.reading.event_log``.
         """
         all_aspect_tables()  # created before threads start, which would create them twice
         self._progress = Progress(sum(one.end - one.first for one in ranges))

@@ -14,15 +14,15 @@ from hub.intake.prepare import Preparer
 from hub.model.errors import ConfigError
 from hub.model.replay_state import ReplayState
 from hub.operate.actions import Action, note
-from hub.operate.replay.discarded import drop_discarded, read_discarded
 from hub.operate.replay.failures import clear_failure, failures_marked
 from hub.operate.replay.ground import Ground
-from hub.operate.replay.numbers import keep_numbers, let_in_as_live
 from hub.operate.replay.pipeline import CancelledError, Pipeline, Progress, ShadowStore, ranges_to
 from hub.operate.replay.plan import live_places, revision_of
 from hub.operate.replay.rate import RateCap
 from hub.operate.replay.select import Sieve
-from hub.operate.replay.shadow import add_new_partitions, drop_schema, fill_shadow
+from hub.operate.replay.shadow.create import add_new_partitions, drop_schema, fill_shadow
+from hub.operate.replay.shadow.discarded import drop_discarded, read_discarded
+from hub.operate.replay.shadow.numbers import keep_numbers, let_in_as_live
 from hub.operate.replay.store import (
     Asked,
     Replay,

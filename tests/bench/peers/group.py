@@ -9,7 +9,7 @@ from typing import Any, Self
 from kafka import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
-from tests.bench.events import TOPIC
+from tests.bench.support.events import TOPIC
 
 LOOK_EVERY_S = 0.01
 _LOOKS_PER_CHECK = 50

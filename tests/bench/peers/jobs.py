@@ -18,13 +18,13 @@ from sqlalchemy import Engine
 from sqlalchemy.schema import CreateTable
 
 from hub.warehouse.database import open_database
-from tests.bench.ground import CONSUMED, Ground, Running, cpu_seconds, peak_memory_mb
 from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import Programs
 from tests.bench.peers.group import GroupWatch
 from tests.bench.peers.sink import WORKER, SinkSettings, group_of, sink_properties
 from tests.bench.peers.target import NAME, last_applied, newest_table, rows_in, rows_with_wrong_id
 from tests.bench.peers.topic import Filled
+from tests.bench.support.ground import CONSUMED, Ground, Running, cpu_seconds, peak_memory_mb
 
 START_LIMIT_S = 180.0
 RUN_LIMIT_S = 600.0

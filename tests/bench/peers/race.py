@@ -18,13 +18,13 @@ from rich.table import Table
 
 import hub.embedded.kafka
 from hub.config import load_settings
-from tests.bench.ground import SOURCE, Ground
-from tests.bench.measured import keep, progress
 from tests.bench.peers.fetch import fetch_programs
 from tests.bench.peers.jobs import Field, run_hub, run_limit, run_newest_row, run_sink
 from tests.bench.peers.registry import RegistryStub
 from tests.bench.peers.sink import SCREENED
 from tests.bench.peers.topic import fill_topic
+from tests.bench.support.ground import SOURCE, Ground
+from tests.bench.support.measured import keep, progress
 
 PARTITIONS = 4
 FINALISTS = 2

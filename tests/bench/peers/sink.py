@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import make_url
 
-from tests.bench.events import TOPIC
 from tests.bench.peers.target import KEY, NAME
+from tests.bench.support.events import TOPIC
 
 BATCH = "5000"
 

@@ -13,9 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from hub.config import load_settings
 from hub.warehouse.database import open_database
-from tests.bench.ground import Ground, Warehouse
 from tests.bench.latency import WARM_UP_S, Pace, paced, until_visible
-from tests.bench.measured import arguments_of, keep, progress, show
 from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import fetch_programs
 from tests.bench.peers.group import GroupWatch
@@ -23,6 +21,8 @@ from tests.bench.peers.jobs import START_LIMIT_S
 from tests.bench.peers.registry import RegistryStub
 from tests.bench.peers.sink import WORKER, SinkSettings, group_of, sink_properties
 from tests.bench.peers.target import NAME, newest_table
+from tests.bench.support.ground import Ground, Warehouse
+from tests.bench.support.measured import arguments_of, keep, progress, show
 
 PARTITIONS = 4
 WINNER = SinkSettings(2, unnest=False)

@@ -25,14 +25,14 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 
 from hub.config import load_settings
-from tests.bench.events import TOPIC
-from tests.bench.ground import Ground, cpu_seconds, peak_memory_mb
-from tests.bench.measured import keep, progress
 from tests.bench.peers.connect import ConnectGround, ConnectWorker
 from tests.bench.peers.fetch import Programs, fetch_programs
 from tests.bench.peers.registry import RegistryStub
 from tests.bench.peers.sink import avro_converter
 from tests.bench.peers.source_table import TABLE, make_table, write_declaration
+from tests.bench.support.events import TOPIC
+from tests.bench.support.ground import Ground, cpu_seconds, peak_memory_mb
+from tests.bench.support.measured import keep, progress
 
 PARTITIONS = 4
 _LIMIT_S = 600.0

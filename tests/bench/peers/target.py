@@ -10,8 +10,8 @@ from sqlalchemy.types import TypeEngine
 
 from hub.codec.catalogue import load_catalogue
 from hub.codec.fields import FieldKind
-from tests.bench.events import SUBJECT
 from tests.bench.peers.topic import Filled
+from tests.bench.support.events import SUBJECT
 
 KEY = "pin"
 NAME = "citizen"

@@ -14,7 +14,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hub.codec import wire
 from hub.codec.catalogue import load_catalogue
 from hub.embedded.locate import Endpoints
-from tests.bench.events import SUBJECT, citizen_events, produce
+from tests.bench.support.events import SUBJECT, citizen_events, produce
 
 PEOPLE_SHARE = 1.156
 """Of so many times the events the source draws its people: 43 % of the events then have a key of their own."""

@@ -163,10 +163,10 @@ def test_bug_in_what_the_intake_does_beside_batches_is_told_and_batches_flow(
         raise InjectedError(ODD)
 
     broken = {
-        "group offsets": "hub.intake.broker_talk.GroupOffsets.tell",
+        "group offsets": "hub.intake.broker.calls.GroupOffsets.tell",
         "look for the broker": "hub.intake.intake.look_for_broker",
-        "look for resumed partitions": "hub.intake.standing.Standing.look_for_resumed",
-        "look for recreated topics": "hub.intake.placing.Placer.look_for_other_logs",
+        "look for resumed partitions": "hub.intake.faults.standing.Standing.look_for_resumed",
+        "look for recreated topics": "hub.intake.broker.placing.Placer.look_for_other_logs",
         "parked records": "hub.intake.release._Sweep.once",
     }
     for place in broken.values():

@@ -25,8 +25,8 @@ from hub.operate.evidence.outcomes import Derivation
 from hub.operate.log.ends import read_log_ends
 from hub.operate.log.offset_moves import plan_move
 from hub.operate.log.read_back import read_values
-from hub.operate.replay.event_log import LogRange
-from hub.operate.replay.whole_log import whole_log_reader
+from hub.operate.replay.reading.event_log import LogRange
+from hub.operate.replay.reading.whole_log import whole_log_reader
 from hub.operate.trace.portal import publications
 from hub.share.tail import tail
 from hub.topology import event_topic

@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from hub.config import Settings
 from hub.intake import prepare
-from hub.intake.bugs import WorkerBugError
 from hub.intake.checks import check as check_module
 from hub.intake.decode.decoder import GuardedDecoder
-from hub.intake.piece_by_piece import MOST_SET_ASIDE
+from hub.intake.faults.bugs import WorkerBugError
+from hub.intake.faults.piece_by_piece import MOST_SET_ASIDE
 from hub.model.alerts import WORKER_BUG
 from hub.operate.dead_letters.partitions import plan_resume, resume_partition
 from hub.reconcile import isolate, merge, store

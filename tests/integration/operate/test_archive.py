@@ -21,10 +21,10 @@ from hub.operate.archive.files import Manifest, Rows, StretchWriter, read_manife
 from hub.operate.archive.plan import ArchiveStretch, plan_archive
 from hub.operate.archive.run import DELETE, delete_archived, run_archive, verify_archive
 from hub.operate.log.read_back import read_values
-from hub.operate.replay.event_log import LogRange
 from hub.operate.replay.filters import Filters
+from hub.operate.replay.reading.event_log import LogRange
+from hub.operate.replay.reading.whole_log import joined, whole_log_reader
 from hub.operate.replay.run import run_replay
-from hub.operate.replay.whole_log import joined, whole_log_reader
 from hub.warehouse.tables.core import log_partition
 from hub.warehouse.tables.replays import replay, replay_position
 from tests.conftest import RunningEngine

@@ -8,8 +8,8 @@ from hub.codec.catalogue import load_catalogue
 from hub.intake.checks.check import SourceRules, check
 from hub.model.entities import SUBJECTS
 from hub.model.values.kinds import KINDS
-from tests.unit.intake.test_check import SECRET, frame_of
-from tests.unit.intake.test_lengths import PERSON, POLICY, refusals
+from tests.unit.intake.checks.test_check import SECRET, frame_of
+from tests.unit.intake.checks.test_lengths import PERSON, POLICY, refusals
 
 SUBJECT = "citizen.changed"
 LIMITS = [

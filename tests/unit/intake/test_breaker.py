@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.intake.breaker import Breaker, Storm, Trip
+from hub.intake.faults.breaker import Breaker, Storm, Trip
 from hub.model.errors import ConfigError
 from hub.model.policies.breaker_limits import BreakerLimits
 from hub.model.policies.changes import policy_changes

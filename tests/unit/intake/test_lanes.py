@@ -7,9 +7,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from hub.intake.batch_size import LEAST_ROWS, BatchSize
+from hub.intake.broker.polling import BESIDE_EXPRESS, BUSY_POLL_MS, FRESH_MS, Polling
 from hub.intake.flow import Prepared
 from hub.intake.lanes import ALONE_BELOW, FAR_BEHIND, Lanes
-from hub.intake.polling import BESIDE_EXPRESS, BUSY_POLL_MS, FRESH_MS, Polling
 from hub.warehouse.batch import Advance, Batch
 from hub.warehouse.offsets import Position
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from hub.intake import log
+from hub.intake.broker import log
 
 
 class Silent:

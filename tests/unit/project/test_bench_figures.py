@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 
 from tests.bench.catch_up import caught_up_ns
-from tests.bench.events import citizen_events
 from tests.bench.latency import percentiles, portal_latency, row_latency
 from tests.bench.memory import epoch_place, slope
 from tests.bench.service import fitted
 from tests.bench.simulation import Cost, Load, Site, percentile, saturation, simulate
+from tests.bench.support.events import citizen_events
 
 MS = 1_000_000
 

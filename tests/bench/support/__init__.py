@@ -1,0 +1,1 @@
+"""What benchmarks share: engine, events, jobs, a full warehouse, how results are kept."""

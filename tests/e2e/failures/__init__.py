@@ -1,0 +1,1 @@
+"""Tests: e2e, what fails or is killed on the way."""

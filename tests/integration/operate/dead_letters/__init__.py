@@ -1,0 +1,1 @@
+"""Tests: integration of dead letters and parked records."""
