@@ -1,7 +1,7 @@
-"""Commands of replays up to a ready shadow: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..."""
+"""Commands of replays and their shadows: ``hub replay plan``, ``list``, ``show``, ``run``, ``pause``, ..., ``drop``."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,9 +24,6 @@ from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, reason_option
 from hub.cli.shared.screen import Screen, say, say_json, styled
 
-if TYPE_CHECKING:
-    pass
-
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
@@ -34,7 +31,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         help="Read stored events again (phát lại) into a shadow, compare it, make it live, go back.",
     )
-    for command in (plan, list_, show, run, pause, resume, cancel):
+    for command in (plan, list_, show, run, pause, resume, cancel, drop):
         group.command(command.__name__.rstrip("_"))(command)
     replay_live.register(group)
     app.add_typer(group, name="replay")
@@ -236,3 +233,31 @@ def cancel(
         say(
             f"replay {number}: " + ("cancelled, its shadow is gone" if is_done else "its process stops after its batch")
         )
+
+
+def drop(
+    number: Number,
+    execute: Execute = False,
+    reason: Reason = None,
+    officer: Officer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a replay's shadow; after a switch the shadow is the earlier state, and then undo is no longer possible.
+
+    **Examples**
+
+    - `hub replay drop 3 --execute --reason "checked by the province"`
+    """
+    from hub.operate.replay.run import DROP, drop_replay
+
+    if not execute:
+        show(number, as_json)
+        say_how(as_json, "its shadow would be dropped", f"drop {number}")
+        return
+    by = Asker(officer, reason).action(DROP)
+    with ground_of() as ground:
+        drop_replay(ground, number, by)
+    if as_json:
+        say_json({"id": number, "dropped": True})
+    else:
+        say(f"replay {number}: its shadow is gone")

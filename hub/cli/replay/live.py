@@ -1,4 +1,4 @@
-"""Commands of replays that compare and change what is live: ``diff``, ``switch``, ``undo``, ``drop``, ``verify``."""
+"""Commands of replays that compare and change what is live: ``diff``, ``switch``, ``undo``, ``verify``."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,7 +9,7 @@ import typer
 from hub.cli.replay.ground import Number, ground_of, say_how, watched
 from hub.cli.replay.options import Rate
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask, reason_option
-from hub.cli.shared.screen import Screen, say, say_json, styled
+from hub.cli.shared.screen import Screen, say_json, styled
 
 if TYPE_CHECKING:
     from hub.operate.replay.switch import Switched
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(group: typer.Typer) -> None:
     """Add these commands to the group."""
-    for command in (diff, switch, undo, drop, verify):
+    for command in (diff, switch, undo, verify):
         group.command(command.__name__)(command)
 
 
@@ -117,35 +117,6 @@ def _change(change: Callable[..., "Switched"], number: int, name: str, by_whom: 
             done.published,
         )
     )
-
-
-def drop(
-    number: Number,
-    execute: Execute = False,
-    reason: Reason = None,
-    officer: Officer = None,
-    as_json: AsJson = False,
-) -> None:
-    """Drop a replay's shadow; after a switch the shadow is the earlier state, and then undo is no longer possible.
-
-    **Examples**
-
-    - `hub replay drop 3 --execute --reason "checked by the province"`
-    """
-    from hub.cli.replay.commands import show
-    from hub.operate.replay.run import DROP, drop_replay
-
-    if not execute:
-        show(number, as_json)
-        say_how(as_json, "its shadow would be dropped", f"drop {number}")
-        return
-    by = Asker(officer, reason).action(DROP)
-    with ground_of() as ground:
-        drop_replay(ground, number, by)
-    if as_json:
-        say_json({"id": number, "dropped": True})
-    else:
-        say(f"replay {number}: its shadow is gone")
 
 
 def verify(
