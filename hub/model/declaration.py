@@ -55,10 +55,12 @@ class Reference:
     Fields:
         field: the data field; null names nothing.
         entity: the entity of the thing, named by its key or as its declaration says (``Entity.named_by``).
+        scheme: the field that says in which scheme the code is, for things that have one; null: it names nothing.
     """
 
     field: str
     entity: str
+    scheme: str = "unit_scheme"
 
 
 @dataclass(frozen=True, slots=True)

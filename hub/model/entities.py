@@ -66,7 +66,10 @@ CITIZEN = Entity(
             ),
             units=(UnitField("commune_code"),),
             indexes=(("commune_code",),),
-            references=(Reference("commune_code", "admin_unit"),),
+            references=(
+                Reference("commune_code", "admin_unit"),
+                Reference("recode_from_commune_code", "admin_unit", scheme="recode_from_scheme"),
+            ),
             history=True,
         ),
         Aspect(
@@ -103,6 +106,7 @@ DOSSIER = Entity(
             references=(
                 Reference("procedure_code", "procedure"),
                 Reference("linked_parent_code", "dossier"),
+                Reference("applicant_commune_code", "admin_unit"),
             ),
             same_as=(SameAs("alt_codes", "ALT_CODE", member="code"),),
         ),

@@ -193,7 +193,7 @@ def _codes(frame: pl.DataFrame, reference: Reference) -> dict[str, int]:
     if by.characters is not None:
         code = code.str.slice(0, by.characters)
     if by.scheme is not None:
-        code = pl.concat_str(pl.col("unit_scheme").cast(pl.String()), code, separator=":")
+        code = pl.concat_str(pl.col(reference.scheme).cast(pl.String()), code, separator=":")
     return dict(frame.select(code.alias("code")).drop_nulls()["code"].value_counts().iter_rows())
 
 

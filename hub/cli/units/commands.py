@@ -18,6 +18,7 @@ from hub.cli.shared.options import AsJson, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json
 from hub.config import load_settings
 from hub.embedded.locate import endpoints
+from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
 from hub.model.units.graph import UnitRef
 from hub.warehouse.database import translated_errors
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
     from hub.operate.units.recode import Job
 
 _Code = Annotated[str, typer.Argument(help="Code of the unit, with leading zeros.")]
-_Scheme = Annotated[str, typer.Option("--scheme", help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025.")]
+_Scheme = Annotated[
+    str | None,
+    typer.Option(
+        "--scheme",
+        help="List of codes: GSO_2004 (until 2025-06-30) or GSO_2025. Default: the list of the day of the code.",
+    ),
+]
 _On = Annotated[
     datetime | None, typer.Option("--on", formats=["%Y-%m-%d"], help="The day to answer for; default today.")
 ]
@@ -70,43 +77,42 @@ def load(as_json: AsJson = False) -> None:
         Screen().print(f"{count:,} events published")
 
 
-def show(code: _Code, scheme: _Scheme = "GSO_2025", on: _On = None, as_json: AsJson = False) -> None:
+def show(code: _Code, scheme: _Scheme = None, on: _On = None, as_json: AsJson = False) -> None:
     """Show a code's units (đơn vị hành chính) over time, and what came before and after the unit of a day.
 
     **Examples**
 
     - `hub units show 75`
-    - `hub units show 00004 --scheme GSO_2004`
+    - `hub units show 00004 --on 2025-06-01` — the code in the list of that day, GSO_2004
     - `hub units show 25270 --on 2026-01-01 --json`
     """
     from hub.cli.units.view import history_view
-    from hub.operate.units.lookup import history_of, load_graph, scheme_of
+    from hub.operate.units.lookup import history_of, load_graph
 
-    ref = UnitRef(scheme_of(scheme), code)
-    found = _read(lambda connection: history_of(load_graph(connection), ref, _day(on)))
-    _print(found, history_view, as_json)
+    ref = _ref(code, scheme, on)
+    _print(_read(lambda connection: history_of(load_graph(connection), ref, _day(on))), history_view, as_json)
 
 
 def successors(
-    code: _Code, scheme: _Scheme = "GSO_2004", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
+    code: _Code, scheme: _Scheme = None, said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
     """Show the units that took over a unit's territory by a day, over all changes in between (sáp nhập, chia tách).
 
     **Examples**
 
-    - `hub units successors 13285` — what ward 13285 of the list of 2004 is today
-    - `hub units successors 75 --scheme GSO_2025 --said-on 2025-08-01 --on 2026-05-01`
+    - `hub units successors 13285 --scheme GSO_2004` — what ward 13285 of the list of 2004 is today
+    - `hub units successors 75 --said-on 2025-08-01 --on 2026-05-01`
     """
     from hub.cli.units.view import answer_view
     from hub.operate.units import lookup as units
 
-    ref = UnitRef(units.scheme_of(scheme), code)
+    ref = _ref(code, scheme, said_on)
     found = _read(lambda connection: units.successors(units.load_graph(connection), ref, _day(said_on), _day(on)))
     _print(found, answer_view, as_json)
 
 
 def predecessors(
-    code: _Code, scheme: _Scheme = "GSO_2025", said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
+    code: _Code, scheme: _Scheme = None, said_on: _SaidOn = None, on: _On = None, as_json: AsJson = False
 ) -> None:
     """Show the units whose territory a unit took over, as they were on an earlier day; default: the day before.
 
@@ -118,14 +124,14 @@ def predecessors(
     from hub.cli.units.view import answer_view
     from hub.operate.units import lookup as units
 
-    ref, day = UnitRef(units.scheme_of(scheme), code), on.date() if on else None
+    ref, day = _ref(code, scheme, said_on), on.date() if on else None
     found = _read(lambda connection: units.predecessors(units.load_graph(connection), ref, _day(said_on), day))
     _print(found, answer_view, as_json)
 
 
 def resolve(
     code: _Code,
-    scheme: _Scheme = "GSO_2004",
+    scheme: _Scheme = None,
     said_on: _SaidOn = None,
     on: _On = None,
     name: Annotated[str | None, typer.Option("--name", help="Name that was used with the code; it is checked.")] = None,
@@ -139,12 +145,12 @@ def resolve(
 
     - `hub units resolve 00004 --said-on 2025-06-01`
     - `hub units resolve 00634 --said-on 2025-06-01 --name "Phường Đại Mỗ"`
-    - `hub units resolve 00097 --scheme GSO_2025 --on 2025-06-01`
+    - `hub units resolve 00097 --on 2025-06-01` — the code of today, on an earlier day
     """
     from hub.cli.units.view import answer_view
     from hub.operate.units import lookup as units
 
-    question = units.Question(UnitRef(units.scheme_of(scheme), code), _day(said_on), _day(on), name)
+    question = units.Question(_ref(code, scheme, said_on), _day(said_on), _day(on), name)
     found = _read(lambda connection: units.resolve(units.load_graph(connection), question))
     _print(found, answer_view, as_json)
 
@@ -241,6 +247,18 @@ def _print(found: Any, view: Callable[[Any, Console], None], as_json: bool) -> N
         say_json(found.as_json())
     else:
         view(found, Screen())
+
+
+def _ref(code: str, scheme: str | None, day: datetime | None) -> UnitRef:
+    """Return the code in its list; if the list was not given, say on standard error which was taken."""
+    from hub.operate.units.lookup import scheme_of
+
+    ref = UnitRef(scheme_of(scheme, _day(day)), code)
+    if scheme is None:
+        other = next(one.value for one in UnitScheme if one is not ref.scheme)
+        text = f"list of codes: {ref.scheme.value}, by the day {_day(day)}; for the other list: --scheme {other}"
+        Screen(stderr=True).print(text)
+    return ref
 
 
 def _day(day: datetime | None) -> date:

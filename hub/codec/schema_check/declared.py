@@ -8,6 +8,9 @@ from hub.codec.schema_check.problems import Problem, Rule
 from hub.model.declaration import Aspect, Entity
 from hub.model.entities import SUBJECTS
 
+LOOKED_UP = {"commune_code": "admin_unit"}
+"""Kinds of values that name a thing of an entity: every field of the kind must be declared as a reference to it."""
+
 _SAID_ALOUD = (DataClass.PUBLIC, DataClass.INTERNAL)
 
 
@@ -20,7 +23,12 @@ def declared_problems(subject: str, number: int, schema: Mapping[str, Any]) -> l
     except (UnsupportedTypeError, KeyError, TypeError, ValueError):
         return []  # a file that does not parse is reported by its own rules
     entity, aspect = SUBJECTS[subject]
-    found = [*_missing(aspect, fields), *_apart(entity, aspect, fields), *_named(entity, fields)]
+    found = [
+        *_missing(aspect, fields),
+        *_apart(entity, aspect, fields),
+        *_named(entity, fields),
+        *_not_looked_up(aspect, fields),
+    ]
     return [Problem(subject, number, Rule.KEY, message, name) for name, message in found]
 
 
@@ -57,3 +65,15 @@ def _named(entity: Entity, fields: Mapping[str, FieldSpec]) -> DeclarationProble
     by = entity.named_by
     if by is not None and by.code in fields and fields[by.code].data_class not in _SAID_ALOUD:
         yield by.code, "names the thing in lists of parked records, so it must be PUBLIC or INTERNAL"
+
+
+def _not_looked_up(aspect: Aspect, fields: Mapping[str, FieldSpec]) -> DeclarationProblems:
+    declared = {(reference.field, reference.entity) for reference in aspect.references}
+    for name, spec in fields.items():
+        entity = LOOKED_UP.get(spec.value_kind)
+        if entity is not None and (name, entity) not in declared:
+            add = f"add Reference({name!r}, {entity!r}) to the declaration: otherwise it is not looked up"
+            yield name, f"is a {spec.value_kind}; {add}"
+        for item in spec.items:
+            if item.value_kind in LOOKED_UP:
+                yield f"{name}.{item.name}", f"is a {item.value_kind} in a list, where nothing is looked up"

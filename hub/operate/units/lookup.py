@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from hub.model.envelope import UnitScheme
 from hub.model.errors import ConfigError
+from hub.model.flags import NEW_CODES_FROM
 from hub.model.units.graph import Candidate, Resolved, Unit, UnitGraph, UnitRef
 from hub.model.units.names import same_unit_name
 from hub.reconcile.rules.units.graph_store import read_graph
@@ -167,12 +168,14 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def scheme_of(word: str) -> UnitScheme:
-    """Return the list of codes that a word names.
+def scheme_of(word: str | None, day: date) -> UnitScheme:
+    """Return the list of codes that a word names; without a word, the list that was in force on the day of the code.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none of that name.
     """
+    if word is None:
+        return UnitScheme.GSO_2025 if day >= NEW_CODES_FROM.astimezone(ZONE).date() else UnitScheme.GSO_2004
     try:
         return UnitScheme(word.upper())
     except ValueError as error:

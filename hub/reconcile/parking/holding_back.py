@@ -53,7 +53,7 @@ def rows_that_must_wait(tables: AspectTables) -> Select[tuple[int, int, str | No
     missing = []
     for reference in tables.aspect.references:
         named = named_by_row(tables, reference)
-        condition = and_(stage.c[reference.field].is_not(None), ~named.is_known())
+        condition = and_(named.is_named(stage.c[reference.field]), ~named.is_known())
         if named.entity is tables.entity:
             condition = and_(condition, ~exists().where(named.is_it(sibling.c)))
         missing.append((condition, named.as_text()))

@@ -19,12 +19,18 @@ NO_KEY = "no key"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A thing that a row names: by its key, or by a code and the scheme in the row's envelope."""
+    """A thing that a row names: by its key, or by a code and the scheme that the row gives for it."""
 
     entity: Entity
     code: ColumnElement[str]
     scheme: ColumnElement[str]
     key: ColumnElement[Any]
+
+    def is_named(self, value: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Return whether the field's value names something: a code without its scheme does not."""
+        by = self.entity.named_by
+        has_scheme = [self.scheme.is_not(None)] if by is not None and by.scheme else []
+        return and_(value.is_not(None), *has_scheme)
 
     def is_known(self) -> ColumnElement[bool]:
         """Return whether some source has claimed it, or states that it is another key of a known thing."""
@@ -59,7 +65,7 @@ def named_by_row(tables: AspectTables, reference: Reference) -> Named:
     """Return what a field of a staged row names."""
     stage, entity = tables.stage, entity_named(reference.entity)
     key: ColumnElement[Any] = null() if entity.named_by else stage.c[other_key(reference.field)]
-    return Named(entity, stage.c[reference.field], stage.c.unit_scheme, key)
+    return Named(entity, stage.c[reference.field], stage.c[reference.scheme], key)
 
 
 def named_in_text(entity: Entity, waits_for: ColumnElement[str]) -> tuple[Named, ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hub.model.errors import ConcurrentUpdateError
+from hub.model.flags import Flag
 from hub.model.outcomes import Outcome
 from hub.operate.ledger.balance import read_ledger
 from tests.support.whole_world import Whole, key_of
@@ -86,6 +87,40 @@ def test_residence_waits_for_its_unit(whole: Whole) -> None:
     whole.send("admin_unit.changed", unit())
     assert whole.release() == 1
     assert whole.value("SELECT count(*) FROM citizen_residence_claim") == 1
+
+
+def test_dossier_waits_for_the_commune_of_its_applicant_and_has_the_flag_if_it_is_let_in_without(whole: Whole) -> None:
+    whole.send("procedure.changed", procedure())
+    whole.send("admin_unit.changed", unit())
+    known, unknown = (
+        filing(code, applicant_commune_code=commune) for code, commune in ((CODE, "00004"), (OTHER, "99999"))
+    )
+    whole.send("dossier.submitted", known, unknown)
+    assert whole.outcomes("dossier.submitted") == ["applied", "parked"]
+    assert whole.rows("SELECT waits_for FROM parked") == [("admin_unit:GSO_2025:99999",)]
+    with whole.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE parked SET let_in = true")
+    assert whole.release() == 1
+    claims = "SELECT dossier_code, flags FROM dossier_submission_claim ORDER BY dossier_code"
+    assert [(code, (flags or 0) & Flag.UNKNOWN_UNIT) for code, flags in whole.rows(claims)] == [
+        (CODE, 0),
+        (OTHER, Flag.UNKNOWN_UNIT),
+    ]
+
+
+def test_code_of_before_a_recoding_is_looked_up_in_its_own_scheme(whole: Whole) -> None:
+    whole.send("admin_unit.changed", unit(), unit("00001") | {"scheme": "GSO_2004"})
+    lives = {"source_system": "cutru", "kind": "PERMANENT", "commune_code": "00004"}
+    old = [
+        ("000299000001", "00001", "GSO_2004"),
+        ("000299000002", "00004", "GSO_2004"),
+        ("000299000003", "00001", None),
+    ]
+    for pin, code, scheme in old:
+        was = {"recode_from_commune_code": code, "recode_from_scheme": scheme}
+        whole.send("residence.changed", lives | {"pin": pin} | was)
+    assert whole.outcomes("residence.changed") == ["applied", "parked", "applied"]
+    assert whole.rows("SELECT waits_for FROM parked") == [("admin_unit:GSO_2004:00004",)]
 
 
 def test_child_waits_for_its_parent_dossier_unless_it_comes_with_it(whole: Whole) -> None:

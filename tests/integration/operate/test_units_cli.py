@@ -77,6 +77,32 @@ def test_code_of_the_other_list_is_told(run: Run) -> None:
         run("show", "99998")
 
 
+@pytest.mark.parametrize("command", ["show", "successors", "predecessors", "resolve"])
+@pytest.mark.parametrize(
+    ("day", "code", "scheme", "other"),
+    [
+        ("2025-06-30", "00004", "GSO_2004", "GSO_2025"),
+        ("2025-07-01", "00004", "GSO_2025", "GSO_2004"),
+        (None, "00004", "GSO_2025", "GSO_2004"),
+    ],
+)
+def test_list_of_codes_is_that_of_the_day_of_the_code_and_is_said(
+    run: Run, command: str, day: str | None, code: str, scheme: str, other: str
+) -> None:
+    when = [] if day is None else ["--on" if command == "show" else "--said-on", day]
+    until = ["--on", "2004-01-01"] if command == "predecessors" else []
+    found = asked(run, command, code, *when, *until)
+    assert (found["units"][0] if command == "show" else found)["scheme"] == scheme
+    given = asked(run, command, code, *when, *until, "--scheme", other)
+    assert (given["units"][0] if command == "show" else given)["scheme"] == other
+
+
+def test_list_that_was_taken_is_said_beside_the_answer(run: Run) -> None:
+    told = CliRunner().invoke(APP, ["units", "resolve", "00004", "--said-on", "2026-01-01"])
+    assert "list of codes: GSO_2025, by the day 2026-01-01; for the other list: --scheme GSO_2004" in told.stderr
+    assert "list of codes" not in CliRunner().invoke(APP, ["units", "resolve", "00004", "--scheme", "GSO_2025"]).stderr
+
+
 def test_residents_of_a_province_are_asked_for_by_its_communes(run: Run) -> None:
     with pytest.raises(ConfigError, match="37 is no commune: residences name communes"):
         run("residents", "37")
@@ -101,12 +127,12 @@ def test_resolve_says_when_the_name_is_of_another_unit(run: Run) -> None:
 
 
 def test_successors_and_predecessors_lead_to_each_other(run: Run) -> None:
-    ahead = asked(run, "successors", "13285")
+    ahead = asked(run, "successors", "13285", "--said-on", "2025-06-01")
     assert {one["code"] for one in ahead["candidates"]} == {"13285", "13366"}
     back = asked(run, "predecessors", "13366")
     assert back["on"] == "2025-06-30"
     assert "13285" in {one["code"] for one in back["candidates"]}
-    assert "AMBIGUOUS" in run("successors", "13285")
+    assert "AMBIGUOUS" in run("successors", "13285", "--scheme", "GSO_2004")
 
 
 @pytest.mark.parametrize(

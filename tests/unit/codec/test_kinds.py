@@ -183,3 +183,25 @@ def test_older_versions_without_kinds_stay_as_they_were_published() -> None:
 def test_quick_look_at_a_text_says_what_the_rule_says(kind: str, text: str) -> None:
     keeps = KINDS[kind].keeps
     assert (keeps is None or bool(keeps(text))) is (broken_rule(kind)(text) is None)
+
+
+def test_every_commune_code_of_every_event_is_looked_up_among_the_units() -> None:
+    """Also in lists: a list's members cannot be declared as references, so none may hold such a code."""
+    found = [(subject, name) for subject, name, spec in fields() if spec.value_kind == "commune_code"]
+    looked_up = {
+        (subject, reference.field)
+        for subject, (_, aspect) in SUBJECTS.items()
+        for reference in aspect.references
+        if reference.entity == "admin_unit"
+    }
+    assert ("dossier.submitted", "applicant_commune_code") in found
+    assert [one for one in found if one not in looked_up] == []
+
+
+def test_schema_check_names_a_field_of_the_kind_that_is_not_looked_up(tmp_path: Path) -> None:
+    folder = copy_of_schemas(tmp_path)
+    publish_next(folder, "dossier.submitted", add(kind="commune_code", data_class="PERSONAL"))
+    message = (
+        "is a commune_code; add Reference('added', 'admin_unit') to the declaration: otherwise it is not looked up"
+    )
+    assert (Rule.KEY, "added", message) in rules(folder)
