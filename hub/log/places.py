@@ -25,12 +25,13 @@ def place_text(place: Place) -> str:
 
 
 def place_of(text: str) -> Place:
-    """Read ``<topic or subject>/<partition>/<offset>``.
+    """Read ``<topic or subject>/<partition>/<offset>``; ``@`` before the offset is read the same.
 
     Raises:
         ConfigError: it is not a place.
     """
-    topic, *numbers = text.rsplit("/", 2)
+    rest, at, offset = text.rpartition("@")
+    topic, *numbers = (f"{rest}/{offset}" if at else text).rsplit("/", 2)
     if len(numbers) != 2 or not topic or not all(part.isascii() and part.isdigit() for part in numbers):
         raise ConfigError([f"{text}: not a record's place; give TOPIC/PARTITION/OFFSET, e.g. citizen.changed/1/1656"])
     return Place(topic_of(topic), int(numbers[0]), int(numbers[1]))

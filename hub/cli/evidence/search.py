@@ -24,6 +24,7 @@ class SearchChoice:
     source: str | None
     officer: str | None
     purpose: str | None
+    about: str | None
     since: str | None
     until: str | None
     limit: int
@@ -43,7 +44,8 @@ def searched(choice: SearchChoice, asker: Asker) -> EvidenceFound:
         warehouse(settings, places, "hub audit").begin() as connection,
     ):
         keys = keys_asked(connection, choice.entity, choice.key, places.key_secret)
-        wanted = EvidenceFilter(keys, choice.source, choice.officer, choice.purpose, since, until, choice.limit)
+        people = (choice.officer, choice.purpose, choice.about)
+        wanted = EvidenceFilter(keys, choice.source, *people, since, until, choice.limit)
         return search(connection, wanted, asker.actor, asker.why("a search"))
 
 

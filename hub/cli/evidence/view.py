@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.operate.evidence.verify import Verification
 
 _MOST_SHOWN = 50
+_MOST_NAMED = 5
 
 
 @contextmanager
@@ -118,14 +119,34 @@ def show_found(found: "EvidenceFound") -> None:
         console.print(table)
     if found.actions:
         table = Table(box=None, pad_edge=False, title="actions", title_justify="left")
-        for heading in ("at (UTC)", "who", "did", "why", "key"):
+        for heading in ("at (UTC)", "who, did", "why, to what"):
             table.add_column(heading, overflow="fold")
         for row in found.actions:
-            at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
-            table.add_row(at, row["actor"], row["action"], row["purpose"], str(row["key"] or ""))
+            what = [plain(text, style="dim") for text in _what(row)]
+            who = stacked([plain(row["actor"]), plain(row["action"], style="dim")])
+            table.add_row(f"{row['at']:%y-%m-%d %H:%M:%S}", who, stacked([plain(row["purpose"]), *what]))
         console.print(table)
     if not found.events and not found.actions:
         console.print("nothing found")
+
+
+def _what(row: Mapping[str, Any]) -> list[str]:
+    """Return what an action was done to, a line for the key and one for each detail; long lists are cut short."""
+    lines = [f"{row['entity'] or 'key'} {row['key']}"] if row["key"] else []
+    for name, value in (row["detail"] or {}).items():
+        if isinstance(value, list):
+            some = ", ".join(_short(one) for one in value[:_MOST_NAMED])
+            more = f" and {len(value) - _MOST_NAMED:,} more, --json for all" if len(value) > _MOST_NAMED else ""
+            lines.append(f"{name}: {some}{more}")
+        elif value is not None:
+            lines.append(f"{name}: {_short(value)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name} {_short(inner)}" for name, inner in value.items() if inner is not None)
+    return str(value)
 
 
 def show_keys(found: Sequence["KnownKey"]) -> None:

@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from hub.cli.dead_letters import view
+from hub.cli.evidence.view import show_found
 from hub.codec.catalogue import load_catalogue
 from hub.log.places import Place, place_of
 from hub.model.errors import ConfigError
 from hub.model.refusals import GroupBy
-from hub.operate.actions import By
+from hub.operate.actions import Action, By, note
 from hub.operate.approval import NotApprovedError, Second
 from hub.operate.dead_letters.edit import (
     Change,
@@ -28,6 +29,7 @@ from hub.operate.dead_letters.letters import Letter, LetterFilter, State, letter
 from hub.operate.dead_letters.redrive import plan_redrive
 from hub.operate.dead_letters.show import show_letter
 from hub.operate.desk.operators import add_operator
+from hub.operate.evidence.search import EvidenceFilter, search
 from hub.operate.records.request import Unmasking
 from tests.support.whole_world import SECRET, Whole
 
@@ -156,7 +158,8 @@ def test_bytes_are_shown_to_who_says_why_and_it_is_noted(letters: Whole) -> None
 def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: Whole) -> None:
     engine = letters.engine
     plan = plan_edit(engine, SECRET, at(1), Change(sets={"source_epoch": "12"}))
-    assert (plan.fields, plan.is_key_changed, plan.reads_as) == (("source_epoch",), False, "citizen.changed version 3")
+    newest = f"citizen.changed version {len(load_catalogue().versions(CITIZEN))}"
+    assert (plan.fields, plan.is_key_changed, plan.reads_as) == (("source_epoch",), False, newest)
     assert NAME not in repr(plan)
     assert read(letters)[0].state is State.OPEN
     edit_letter(engine, plan, BY)
@@ -190,6 +193,33 @@ def test_edit_waits_for_another_person_with_a_credential_of_their_own(letters: W
         approve_edit(engine, at(1), Second("H42-009", WORD), "seen")
     stored = json.dumps([[str(value) for value in row] for row in letters.rows("SELECT * FROM operator")])
     assert WORD not in stored + repr(Second("H42-009", WORD))
+
+
+def test_approval_is_found_by_the_letter_it_approves_and_so_is_what_relied_on_it(
+    letters: Whole, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = letters.engine
+    add_operator(engine, "H42-009", WORD, "chief", "on duty")
+    edit_letter(engine, plan_edit(engine, SECRET, at(1), Change(sets={"source_epoch": "12"})), BY)
+    approve_edit(engine, at(1), Second("H42-009", WORD), "seen")
+    with engine.begin() as connection:
+        relied_on = [{"letter": f"{TOPIC}/0/1", "edit": 1}]
+        note(connection, Action("H42-017", "deadletters.redrive", "again", detail={"relied_on": relied_on}))
+        note(connection, Action("H42-017", "replay.switch", "again", detail={"replay": 12}))
+    for about in ("citizen.changed/0/1", f"{TOPIC}/0/1", "citizen.changed/0@1"):
+        with engine.begin() as connection:
+            found = search(connection, EvidenceFilter(about=about), "auditor", "who approved?")
+        did = [row["action"] for row in found.actions if row["action"] != "audit.search"]
+        assert did == ["deadletters.redrive", "deadletters.approve", "deadletters.edit"]
+        assert [(row["log_offset"], row["outcome"]) for row in found.events] == [(1, "dead_lettered")]
+    approval = next(row for row in found.actions if row["action"] == "deadletters.approve")
+    assert (approval["actor"], approval["detail"]["edited_by"]) == ("H42-009", "H42-017")
+    show_found(found)
+    assert f"letter: {TOPIC}/0/1" in capsys.readouterr().out
+    for about, did in (("H42-009", ["operators.add"]), ("12", ["replay.switch"]), ("citizen.changed/0/3", [])):
+        with engine.begin() as connection:
+            found = search(connection, EvidenceFilter(about=about), "auditor", "who approved?")
+        assert [row["action"] for row in found.actions if row["action"] != "audit.search"] == did
 
 
 def test_edits_that_cannot_be_are_refused_without_a_value_in_the_message(letters: Whole) -> None:
@@ -232,6 +262,15 @@ def test_discarded_letter_stays_with_who_and_why_and_can_not_be_redriven(letters
 
 def test_place_may_be_said_by_topic_or_subject() -> None:
     assert place_of("citizen.changed/0/7") == place_of("hub.citizen.changed.v1/0/7") == at(7)
-    for wrong in ("citizen.changed/0", "7", "/0/7", "citizen.changed/0/-7", "citizen.changed/x/7"):
+    assert place_of("citizen.changed/0@7") == place_of("hub.citizen.changed.v1/0@7") == at(7)
+    for wrong in (
+        "citizen.changed/0",
+        "7",
+        "/0/7",
+        "citizen.changed@7",
+        "citizen.changed/0@",
+        "citizen.changed/0/-7",
+        "citizen.changed/x/7",
+    ):
         with pytest.raises(ConfigError, match="not a record's place"):
             place_of(wrong)
