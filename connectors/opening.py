@@ -7,7 +7,8 @@ from connectors.declared.declaration import Declaration
 from connectors.declared.load import url_of
 from connectors.engines import open_engine, open_source
 from connectors.memory.state import StateStore
-from connectors.streams.sql import Context, SqlConnector
+from connectors.streams.context import Context
+from connectors.streams.sql import SqlConnector
 from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.model.errors import ConfigError
 

@@ -1,6 +1,6 @@
 """Does a declaration fit the schemas? Reports every problem at once, without the source; and shows how one row maps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from connectors.checks.unknown_words import unknown_words
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.declaration import Declaration, FieldRule, Kind, LateRows, Stream
 from connectors.faults import SourceRowError, translated
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from hub.codec.catalogue import Catalogue, SchemaVersion
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
@@ -178,8 +178,19 @@ def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sam
         return Sample(stream.name, stream.subject, {}, said, *told)
     if not rows:
         return Sample(stream.name, stream.subject, {}, None, *told)
+    return _mapped(context, stream, rows[0], mapper, told)
+
+
+def _mapped(
+    context: Context,
+    stream: Stream,
+    row: Sequence[Any],
+    mapper: RowMapper,
+    told: tuple[tuple[str, ...], tuple[str, ...]],
+) -> Sample:
+    """Return how one row maps; ``told``: what the sample warns of, and what the connector does not see."""
     try:
-        event = mapper.event(rows[0], datetime.now(UTC))
+        event = mapper.event(row, datetime.now(UTC))
         encoder = Encoder(stream.subject, context.secret, context.catalogue)
         encoder.key(event)
         encoder.encode(event)
@@ -188,7 +199,8 @@ def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sam
     except PoisonError as problem:
         return Sample(stream.name, stream.subject, {}, problem.detail, *told)
     doubtful = tuple(map(str, notes_in(event.pop(DOUBTFUL, None))))
-    return Sample(stream.name, stream.subject, _masked(event, version), None, *told, doubtful)
+    shown = _masked(event, context.catalogue.latest(stream.subject))
+    return Sample(stream.name, stream.subject, shown, None, *told, doubtful)
 
 
 def _masked(event: Mapping[str, Any], version: SchemaVersion) -> dict[str, str]:

@@ -15,8 +15,8 @@ from connectors.conversion.mapping import RowMapper
 from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Stream
 from connectors.streams.comparing import all_rows
+from connectors.streams.context import Context, declaration_in_force
 from connectors.streams.rejected import failed_values, own_key
-from connectors.streams.sql import Context, declaration_in_force
 from connectors.tables.unreadable import UnreadableRow
 from hub.codec.encode import Encoder
 from hub.model.values.doubtful import Done, Note, notes_in

@@ -185,6 +185,7 @@ class ColumnEncoder:
         return _encoded(self._encoder.key_of, parts) if is_text else None
 
 
+_TextBytes = Callable[[Sequence[Any]], list[bytes | None] | None]
 _ENVELOPE = frozenset(("event_id", "recorded_at", "source_version", "operation"))
 
 
@@ -211,7 +212,14 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: by
         fill.is_noting = True
         return NotedPiece.of(piece, found.notes)
 
-    texts = _texts(branch, step) if step.is_text else None
+    fill = Fill(_pieces(step, encoded, _texts(branch, step) if step.is_text else None))
+    return fill
+
+
+def _pieces(
+    step: Step, encoded: Callable[[Any], bytes | None], texts: _TextBytes | None
+) -> Callable[[Sequence[Row]], Pieces]:
+    """Return what encodes a column: plain text all at once, values of a kind that repeats from memory."""
     memories: dict[type, _Memory] = {of: _Memory(encoded) for of in _REMEMBERED}
 
     def pieces(rows: Sequence[Row]) -> Pieces:
@@ -226,11 +234,10 @@ def _column(step: Step, cell: Cell, usual: bytes | None, branch: bytes, null: by
             return (texts(values) if texts else None) or list(map(encoded, values))
         return memory.all(values)
 
-    fill = Fill(pieces)
-    return fill
+    return pieces
 
 
-def _texts(branch: bytes, step: Step) -> Callable[[Sequence[Any]], list[bytes | None] | None]:
+def _texts(branch: bytes, step: Step) -> _TextBytes:
     """Return what encodes plain text, all of a column at once; None if a value needs a closer look."""
     encoded, longest, keeps = text_bytes(branch), step.longest, step.keeps
 

@@ -3,12 +3,8 @@
 Every problem of the file's form is collected; none stops the reading.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from connectors.declared.compare_every import compare_every
 from connectors.declared.declaration import (
@@ -18,117 +14,36 @@ from connectors.declared.declaration import (
     FieldRule,
     Kind,
     LateRows,
-    Location,
     NumberFormat,
     Part,
     Stream,
     Word,
 )
 from connectors.declared.formats import date_format_problem, number_format
-from connectors.declared.toml_shapes import MOST_ROWS, MOST_S, MOST_WHOLE, number_problem, table, tables
+from connectors.declared.toml_shapes import MOST_ROWS, table, tables
+from connectors.declared.value_reader import MOST_LETTERS, Table, ValueReader
 from hub.model.envelope import Operation, UnitScheme
 from hub.model.errors import ConfigError
 from hub.model.texts.near import unknown_name
 from hub.topology import all_subjects
 
-_Table = Mapping[str, Any]
 _SOURCE = {"code", "agency", "unit_scheme", "time_zone", "url", "url_env", "epoch", "poll_s", "overlap_s", "page_rows"}
 _SOURCE |= {"ahead_s", "remember_s"}
 _STREAM = {
     *("name", "connector", "subject", "table", "key", "fields", "version", "changed_at", "txid", "payload", "where"),
     *("operation", "deleted", "late_rows", "strict"),
 }
-_MOST_LETTERS = 200
-"""The connector's state stores names up to this length."""
-
-_MOST_LETTERS_OF_A_URL = 10_000
-
 _ORIGINS = ("column", "columns", "path", "paths", "constant", "child")
 _RULE = {*_ORIGINS, "on", "order", "join", "words", "formats", "part", "number", "pad", "default", "items"}
 _RULE |= {"strict"}
 
 
-class _Reader:
-    """Reads parts of one document and collects its problems."""
+class _Reader(ValueReader):
+    """Reads the parts of one declaration."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.words: _Table = {}
-        self.problems: list[str] = []
-
-    def problem(self, where: str, text: str) -> None:
-        self.problems.append(f"{self.name}: {where}: {text}")
-
-    def unknown(self, where: str, given: _Table, known: set[str]) -> None:
-        for name in sorted(set(given) - known):
-            self.problem(where, unknown_name("name", name, known))
-
-    def text(
-        self, where: str, given: _Table, name: str, default: str | None = None, most: int = _MOST_LETTERS
-    ) -> str | None:
-        value = given.get(name, default)
-        if value is None or (isinstance(value, str) and value and "\0" not in value and len(value) <= most):
-            return value
-        self.problem(where, f"{name} must be text of at most {most} letters")
-        return None
-
-    def required(self, where: str, given: _Table, name: str) -> str:
-        if name not in given:
-            self.problem(where, f"{name} is missing")
-            return ""
-        return self.text(where, given, name) or ""
-
-    def seconds(self, given: _Table, name: str, default: float, least: float = 0.0) -> float:
-        value = given.get(name, default)
-        if problem := number_problem(value, least, MOST_S):
-            self.problem("source", f"{name} {problem}")
-            return default
-        return float(value)
-
-    def whole(self, where: str, given: _Table, name: str, default: int, most: int = MOST_WHOLE) -> int:
-        value = given.get(name, default)
-        if problem := number_problem(value, 1, most, is_whole=True):
-            self.problem(where, f"{name} {problem}")
-            return default
-        return int(value)
-
-    def names(self, where: str, given: _Table, name: str) -> tuple[str, ...]:
-        value = given.get(name, [])
-        value = [value] if isinstance(value, str) else value
-        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
-            return tuple(value)
-        self.problem(where, f"{name} must be a name or a list of names")
-        return ()
-
-    def yes_or_no(self, where: str, given: _Table, name: str) -> bool | None:
-        value = given.get(name)
-        if value is None or isinstance(value, bool):
-            return value
-        self.problem(where, f"{name} must be true or false")
-        return None
-
-    def one_of(self, where: str, given: _Table, name: str, allowed: Sequence[str]) -> str | None:
-        value = given.get(name)
-        if value is None or value in allowed:
-            return value
-        self.problem(where, f"{name} {value!r} is none of {', '.join(allowed)}")
-        return None
-
-    def location(self, where: str, given: _Table, needed: bool) -> Location:
-        url, variable = self.text(where, given, "url", most=_MOST_LETTERS_OF_A_URL), self.text(where, given, "url_env")
-        if url and variable:
-            self.problem(where, "url and url_env exclude each other")
-        if needed and not url and not variable:
-            self.problem(where, "url or url_env is missing")
-        if url:
-            try:
-                if make_url(url).password is not None:
-                    self.problem(where, "url holds a password: put the URL into a variable and name it with url_env")
-                    url = None
-            except ArgumentError:
-                self.problem(where, "url is not a database URL")
-                url = None
-        return Location(url, variable)
+        super().__init__(name)
+        self.words: Table = {}
 
     def word_map(self, where: str, value: object) -> Mapping[str, Word] | None:
         if isinstance(value, str):
@@ -171,34 +86,34 @@ class _Reader:
             formats=self.formats(where, given),
             part=Part(part) if part else None,
             number=self.number_format(where, given),
-            pad=self.whole(where, given, "pad", 1, _MOST_LETTERS) if "pad" in given else None,
+            pad=self.whole(where, given, "pad", 1, MOST_LETTERS) if "pad" in given else None,
             default=default,
             items=self.items(where, given),
             strict=self.yes_or_no(where, given, "strict"),
         )
 
-    def join(self, where: str, given: _Table) -> str:
+    def join(self, where: str, given: Table) -> str:
         value = given.get("join", " ")
         if isinstance(value, str):
             return value
         self.problem(where, "join must be text")
         return " "
 
-    def formats(self, where: str, given: _Table) -> tuple[str, ...]:
+    def formats(self, where: str, given: Table) -> tuple[str, ...]:
         formats = self.names(where, given, "formats")
         for text in formats:
             if problem := date_format_problem(text):
                 self.problem(where, problem)
         return formats
 
-    def number_format(self, where: str, given: _Table) -> NumberFormat | None:
+    def number_format(self, where: str, given: Table) -> NumberFormat | None:
         found = number_format(given["number"]) if "number" in given else None
         if isinstance(found, str):
             self.problem(where, found)
             return None
         return found
 
-    def child(self, where: str, given: _Table) -> Child | None:
+    def child(self, where: str, given: Table) -> Child | None:
         if "child" not in given:
             return None
         on = given.get("on")
@@ -209,7 +124,7 @@ class _Reader:
             self.problem(where, "a child table needs items")
         return Child(self.required(where, given, "child"), on, self.names(where, given, "order"))
 
-    def items(self, where: str, given: _Table) -> tuple[FieldRule, ...]:
+    def items(self, where: str, given: Table) -> tuple[FieldRule, ...]:
         items = given.get("items", {})
         if not isinstance(items, dict):
             self.problem(where, "items must be a table")
@@ -217,7 +132,24 @@ class _Reader:
         rules = [self.rule(where, name, rule, in_json="child" not in given) for name, rule in items.items()]
         return tuple(rule for rule in rules if rule)
 
-    def stream(self, number: int, given: _Table) -> Stream:
+    def time_zone(self, source: Table) -> str:
+        zone = self.text("source", source, "time_zone", "Asia/Ho_Chi_Minh") or "UTC"
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.problem("source", f"time_zone {zone!r} is not known")
+        return zone
+
+    def streams(self, document: Table) -> tuple[Stream, ...]:
+        given = tables(document.get("stream", []), "stream", self.problem)
+        streams = tuple(self.stream(number, entry) for number, entry in enumerate(given, 1))
+        if not streams:
+            self.problem("top level", "no [[stream]]")
+        for double in {stream.name for stream in streams if [other.name for other in streams].count(stream.name) > 1}:
+            self.problem(f"stream {double}", "declared twice")
+        return streams
+
+    def stream(self, number: int, given: Table) -> Stream:
         where = f"stream {given.get('name', f'number {number}')}"
         self.unknown(where, given, _STREAM)
         name, table = self.required(where, given, "name"), self.required(where, given, "table")
@@ -253,7 +185,7 @@ class _Reader:
             self.problem(where, "changed_at is missing, and no field occurred_at says when the change happened")
         return stream
 
-    def rules(self, where: str, given: _Table) -> tuple[FieldRule, ...]:
+    def rules(self, where: str, given: Table) -> tuple[FieldRule, ...]:
         fields = given.get("fields")
         if not isinstance(fields, dict) or not fields:
             self.problem(where, "[stream.fields] is missing")
@@ -263,7 +195,7 @@ class _Reader:
             self.problem(where, "a path needs the stream's payload column")
         return tuple(rule for rule in rules if rule)
 
-    def conditions(self, where: str, given: _Table) -> Mapping[str, tuple[Word, ...]]:
+    def conditions(self, where: str, given: Table) -> Mapping[str, tuple[Word, ...]]:
         conditions: dict[str, tuple[Word, ...]] = {}
         wanted = given.get("where", {})
         if not isinstance(wanted, Mapping):
@@ -277,7 +209,7 @@ class _Reader:
             conditions[column] = values
         return conditions
 
-    def operation(self, where: str, given: _Table) -> FieldRule | None:
+    def operation(self, where: str, given: Table) -> FieldRule | None:
         value = given.get("operation")
         if value is None:
             return None
@@ -290,7 +222,7 @@ class _Reader:
                 self.problem(where, f"operation {word!r} is none of {', '.join(Operation)}")
         return rule
 
-    def deleted(self, where: str, given: _Table) -> Deleted | None:
+    def deleted(self, where: str, given: Table) -> Deleted | None:
         value = given.get("deleted")
         if value is None:
             return None
@@ -302,7 +234,7 @@ class _Reader:
         return None
 
 
-def declaration_of(document: _Table, name: str) -> Declaration:
+def declaration_of(document: Table, name: str) -> Declaration:
     """Return the declaration of a parsed TOML document.
 
     Raises:
@@ -315,17 +247,7 @@ def declaration_of(document: _Table, name: str) -> Declaration:
     state = table(document.get("state", {}), "state", reader.problem)
     reader.unknown("source", source, {*_SOURCE, "compare"})
     reader.unknown("state", state, {"url", "url_env", "schema"})
-    given = tables(document.get("stream", []), "stream", reader.problem)
-    streams = tuple(reader.stream(number, entry) for number, entry in enumerate(given, 1))
-    if not streams:
-        reader.problem("top level", "no [[stream]]")
-    for double in {stream.name for stream in streams if [other.name for other in streams].count(stream.name) > 1}:
-        reader.problem(f"stream {double}", "declared twice")
-    zone = reader.text("source", source, "time_zone", "Asia/Ho_Chi_Minh") or "UTC"
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.problem("source", f"time_zone {zone!r} is not known")
+    streams, zone = reader.streams(document), reader.time_zone(source)
     reader.required("source", source, "unit_scheme")
     scheme = reader.one_of("source", source, "unit_scheme", list(UnitScheme))
     declaration = Declaration(

@@ -23,7 +23,7 @@ from connectors.conversion.order import FOR_EVER_US, OrderMemory
 from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Kind, Stream
 from connectors.faults import SourceRowError, translated
-from connectors.streams.sql import Context, declaration_in_force
+from connectors.streams.context import Context, declaration_in_force
 from connectors.tables.streaming import streamed
 from connectors.tables.unreadable import UnreadableRow
 from hub.codec.encode import Encoder

@@ -16,7 +16,7 @@ from connectors.conversion.mapping import RowMapper
 from connectors.conversion.versions import version_column
 from connectors.declared.declaration import FieldRule, Stream
 from connectors.memory.rejects import KeptReject
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.tables.apart import REASONS
 from hub.model.values.doubtful import notes_in
 

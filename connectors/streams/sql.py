@@ -6,13 +6,9 @@ change.
 """
 
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-
-from sqlalchemy import Engine
 
 from connectors.access.ahead import read_ahead
 from connectors.access.lookup import rows_named
@@ -23,7 +19,7 @@ from connectors.access.read_as import READ_AS, is_of
 from connectors.access.reading import PHASE, SNAPSHOT, Rows
 from connectors.access.source import SourceTable
 from connectors.access.ways import carried, looked_at
-from connectors.base.port import Page, Position, Record, Reject
+from connectors.base.port import Page, Position, Reject
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.columns import ColumnEncoder
 from connectors.conversion.mapping import RowMapper
@@ -31,51 +27,17 @@ from connectors.conversion.noted import dropped_of
 from connectors.conversion.order import Met, OrderMemory
 from connectors.conversion.rows import record_of_row
 from connectors.declared.declaration import Declaration, Stream
-from connectors.memory.readings import mapping_digest, with_epoch
-from connectors.memory.state import StateStore
+from connectors.memory.readings import mapping_digest
+from connectors.streams.context import Context, declaration_in_force
+from connectors.streams.mapped import Mapped, Mapping
+from connectors.streams.sent import SentRows
 from connectors.tables.apart import REASONS, told_apart
 from connectors.tables.identity import IDENTITY, same_names
 from connectors.tables.unreadable import UnreadableRow
-from hub.codec.catalogue import Catalogue, load_catalogue
 from hub.codec.encode import Encoder
 from hub.topology import MAX_RECORD_BYTES, event_topic
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the streams of a source share."""
-
-    declaration: Declaration
-    engine: Engine
-    state: StateStore
-    secret: str = field(repr=False)
-    catalogue: Catalogue = field(default_factory=load_catalogue)
-
-    def close(self) -> None:
-        """Close the connections to the source and to the state, and release the lock."""
-        self.engine.dispose()
-        self.state.close()
-
-
-def declaration_in_force(context: Context) -> Declaration:
-    """Return the declaration; its epoch is that of the last full reading that was asked for, if that is higher."""
-    return with_epoch(context.declaration, context.state.full_reading())
-
-
-_Sent = dict[str, tuple[datetime | None, str]]
-"""What was sent last of rows that every poll reads again, by hash: when the row changed, and its content."""
-
-
-@dataclass(slots=True)
-class Mapped:
-    """What a page's rows became."""
-
-    records: list[Record] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    dropped: list[Reject] = field(default_factory=list)
-    resolved: list[str] = field(default_factory=list)
 
 
 class SqlConnector:
@@ -89,8 +51,7 @@ class SqlConnector:
         self._open = OpenTable(context.declaration, self.table)
         self._rejected: set[str] = set()
         self._from: Position = {}
-        self._sent: _Sent = {}
-        self._unconfirmed: deque[tuple[Page, _Sent]] = deque()
+        self._sent = SentRows()
         self._mapping: str | None = None
 
     def _map(self, declaration: Declaration) -> None:
@@ -182,7 +143,7 @@ class SqlConnector:
             for rows, after in reading.changes(position):
                 yield self._page(rows, carried(position, after), self._changed_place())
         if isinstance(reading, OverlapReading):
-            self._sent = {name: sent for name, sent in self._sent.items() if self._may_come_again(sent[0], position)}
+            self._sent.keep(lambda changed_at: self._may_come_again(changed_at, position))
 
     def _all(self, position: Position) -> Iterator[Page]:
         """Read all rows from a snapshot's position on."""
@@ -198,7 +159,7 @@ class SqlConnector:
         for rows in rows_named(table, self._mapper, self._rejected):
             yield self._page(rows, position, None)
         last = Page({**position, READ_AS: self._open.read_as}, mapping=mapping)
-        self._unconfirmed.append((last, {}))
+        self._sent.made(last)
         yield last
 
     def _may_come_again(self, at: datetime | None, position: Position) -> bool:
@@ -211,7 +172,7 @@ class SqlConnector:
 
     def _begin_at(self, position: Position) -> None:
         """Drop what unconfirmed pages of an earlier position say."""
-        self._unconfirmed.clear()
+        self._sent.forget_unconfirmed()
         self._order.forget_under_way()
         self._from = position
 
@@ -238,12 +199,7 @@ class SqlConnector:
         self._rejected.difference_update(page.resolved)
         self._rejected.update(reject.row for reject in (*page.rejects, *page.dropped))
         self._order.confirmed(page.said)
-        # a later page may already exist: this confirmation does not cover it
-        while self._unconfirmed:
-            made, unconfirmed = self._unconfirmed.popleft()
-            self._sent.update(unconfirmed)
-            if made is page:
-                break
+        self._sent.confirmed(page)
 
     def close(self) -> None:
         """Close the connections to the source and to the state, and release the lock."""
@@ -257,9 +213,26 @@ class SqlConnector:
 
     def _page(self, rows: Rows, position: Position, changed: int | None) -> Page:
         """Map rows; ``changed``: the place of a row's time, if polls read rows again that were already sent."""
-        found, met = Mapped(), list[Met]()
-        now = datetime.now(UTC)
-        unconfirmed: _Sent = {}
+        found, now = Mapped(), datetime.now(UTC)
+        is_full_read = position.get(PHASE) == SNAPSHOT
+        mapper, columns = (self._full, self._full_columns) if is_full_read else (self._mapper, self._columns)
+        rows = self._to_be_sent(rows, changed, found)
+        met = self._met(rows, Mapping(mapper, columns, changed, now), found)
+        found.records, said = self._order.settle(
+            met,
+            now,
+            is_full_read and STEPPED_BACK not in position,
+            lambda row, version: record_of_row(mapper, self._encoder, row, now, version).record,
+        )
+        is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
+        position = {**position, READ_AS: self._open.read_as}
+        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept, dropped=found.dropped)
+        self._sent.made(page)
+        return page
+
+    def _to_be_sent(self, rows: Rows, changed: int | None, found: Mapped) -> Rows:
+        """Return the rows that can be told apart and may be new, in their order; the others are rejects, or known."""
+        self._sent.begin_page()
         table = self._open.table
         lost = [row for row in rows if isinstance(row, UnreadableRow)]
         rows = [row for row in rows if not isinstance(row, UnreadableRow)] if lost else rows
@@ -267,43 +240,33 @@ class SqlConnector:
             rows, found.rejects = told_apart(rows, table, table.shared, self._mapper.content_hash, self._rejected)
         found.rejects += self._unreadable(lost, is_met_again=changed is not None)
         if changed is not None:
-            rows = [row for row in rows if self._at(row, changed) is not None or self._is_new(row, unconfirmed)]
-        rows = self._order.by_time(rows) if self._open.sorts else rows
-        is_full_read = position.get(PHASE) == SNAPSHOT
-        mapper, columns = (self._full, self._full_columns) if is_full_read else (self._mapper, self._columns)
-        encoded = columns.encode(rows, now)
+            name = self._mapper.row_hash
+            rows = [row for row in rows if self._at(row, changed) is not None or self._sent.is_new(name(row), row)]
+        return self._order.by_time(rows) if self._open.sorts else rows
+
+    def _met(self, rows: Rows, how: Mapping, found: Mapped) -> list[Met]:
+        """Return the rows that became events and were not sent before; note what became of the others."""
+        met = list[Met]()
+        encoded = how.columns.encode(rows, how.now)
         for place, (row, record, event_id) in enumerate(zip(rows, encoded.records, encoded.event_ids, strict=True)):
             doubtful = encoded.doubtful.get(place, "")
             try:
                 if record is None or event_id is None or len(record[1]) > MAX_RECORD_BYTES:
-                    record, event_id, doubtful = record_of_row(mapper, self._encoder, row, now)
-                at = self._at(row, changed)
-                if at is not None:
-                    content = self._order.content(record[1], event_id, now)
-                    if self._is_sent(self._mapper.row_hash(row), content, at, unconfirmed):
-                        continue
+                    record, event_id, doubtful = record_of_row(how.mapper, self._encoder, row, how.now)
+                at = self._at(row, how.changed)
+                if at is not None and self._is_sent(row, self._order.content(record[1], event_id, how.now), at):
+                    continue
                 dropped = dropped_of(doubtful)
                 met.append(Met(row, record, event_id, is_whole=not dropped))
             except Unmappable as problem:
-                found.rejects += self._rejected_now(row, changed, problem, unconfirmed)
+                found.rejects += self._rejected_now(row, how.changed, problem)
             else:
                 if dropped:
                     name, where = self._mapper.row_hash(row), self._mapper.place(row)
                     found.dropped.append(Reject(name, where, RejectReason.FIELD_DROPPED, dropped))
                 elif self._rejected and (name := self._mapper.row_hash(row)) in self._rejected:
                     found.resolved.append(name)
-        is_first_read = is_full_read and STEPPED_BACK not in position
-        found.records, said = self._order.settle(
-            met,
-            now,
-            is_first_read,
-            lambda row, version: record_of_row(mapper, self._encoder, row, now, version).record,
-        )
-        is_kept = not same_names(self._from.get(IDENTITY), position.get(IDENTITY) or {})  # type: ignore[arg-type]
-        position = {**position, READ_AS: self._open.read_as}
-        page = Page(position, found.records, found.rejects, found.resolved, said, is_kept, dropped=found.dropped)
-        self._unconfirmed.append((page, unconfirmed))
-        return page
+        return met
 
     def _unreadable(self, rows: Rows, is_met_again: bool) -> list[Reject]:
         """Return a reject for each row that the source cannot read; a row read again is not reported twice."""
@@ -324,28 +287,14 @@ class SqlConnector:
         reading = self._open.reading
         return None if changed is None or not isinstance(reading, OverlapReading) else reading.moment(row[changed])
 
-    def _is_new(self, row: Sequence[Any], unconfirmed: _Sent) -> bool:
-        """Tell whether a row without a time is new or changed: each poll reads all such rows, mostly unchanged."""
-        name, content = self._mapper.row_hash(row), str(hash(repr(row)))
-        if self._sent.get(name) == (None, content):
-            return False
-        unconfirmed[name] = None, content
-        return True
-
-    def _is_sent(self, name: str, content: str, changed_at: datetime, unconfirmed: _Sent) -> bool:
-        """Tell whether the same content was already sent of a row; if not, note it."""
-        if name in self._sent and self._sent[name][1] == content:
-            return True
+    def _is_sent(self, row: Sequence[Any], content: str, changed_at: datetime) -> bool:
+        """Tell whether the same content was already sent of a row; if not, note it if the row may come again."""
         reading = self._open.reading
-        if isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from):
-            unconfirmed[name] = changed_at, content
-        return False
+        may_come_again = isinstance(reading, OverlapReading) and reading.is_recent(changed_at, self._from)
+        return self._sent.is_sent(self._mapper.row_hash(row), content, changed_at if may_come_again else None)
 
-    def _rejected_now(
-        self, row: Sequence[Any], changed: int | None, problem: Unmappable, unconfirmed: _Sent
-    ) -> tuple[Reject, ...]:
-        name = self._mapper.row_hash(row)
+    def _rejected_now(self, row: Sequence[Any], changed: int | None, problem: Unmappable) -> tuple[Reject, ...]:
         at = self._at(row, changed)
-        if at is not None and self._is_sent(name, f"{problem} {at}", at, unconfirmed):
+        if at is not None and self._is_sent(row, f"{problem} {at}", at):
             return ()
-        return (Reject(name, self._mapper.place(row), problem.reason, problem.field or ""),)
+        return (Reject(self._mapper.row_hash(row), self._mapper.place(row), problem.reason, problem.field or ""),)

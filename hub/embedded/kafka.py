@@ -29,6 +29,16 @@ _PROBE_TIMEOUT_S = 3.0
 _BATCH_SLACK_BYTES = 64 * 1024
 
 
+_ONE_REPLICA = dict.fromkeys(
+    (
+        *("default.replication.factor", "min.insync.replicas", "offsets.topic.replication.factor"),
+        *("transaction.state.log.replication.factor", "transaction.state.log.min.isr"),
+        *("share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.min.isr"),
+    ),
+    "1",
+)
+
+
 def configuration(broker_port: int, controller_port: int, log_dir: Path) -> Mapping[str, str]:
     """Return server.properties: one node on loopback, few internal partitions, records as large as topics allow."""
     largest = str(MAX_LOG_RECORD_BYTES + _BATCH_SLACK_BYTES)
@@ -48,15 +58,9 @@ def configuration(broker_port: int, controller_port: int, log_dir: Path) -> Mapp
         "replica.fetch.max.bytes": largest,
         "socket.request.max.bytes": str(104_857_600),
         "fetch.max.bytes": str(57_671_680),
-        "default.replication.factor": "1",
-        "min.insync.replicas": "1",
-        "offsets.topic.replication.factor": "1",
+        **_ONE_REPLICA,
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         # Tests and the demo kill members of a group; with the default their partitions stay assigned for 6 to 45
         # seconds.

@@ -33,6 +33,14 @@ def binaries() -> Path:
     return folder
 
 
+_LOG_WITHOUT_VALUES = {
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length_on_error": 0,
+}
+"""Statements and rows contain personal data; the log gets only codes and positions (I8)."""
+
+
 def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
     """Render postgresql.conf: durable, on loopback only, sized for a small machine that also runs everything else."""
     shared_mib = max(64, min(2048, memory_bytes // _MIB // 12))
@@ -65,10 +73,7 @@ def configuration(port: int, memory_bytes: int, has_lz4: bool) -> str:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] ",
-        # Statements and rows contain personal data; the log gets only codes and positions (I8).
-        "log_min_error_statement": "panic",
-        "log_error_verbosity": "terse",
-        "log_parameter_max_length_on_error": 0,
+        **_LOG_WITHOUT_VALUES,
     }
     return "".join(f"{name} = '{value}'\n" for name, value in values.items())
 

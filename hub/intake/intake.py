@@ -98,20 +98,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     def _chores(self, consumer: LogConsumer) -> Iterator[Coroutine[object, object, None]]:
         """Yield the loops that run next to the batches. A bug in one of them does not end the worker."""
         notes, new = self._store.chores, self._new_generation
-        yield run_chore("group offsets", GROUP_COMMIT_EVERY_S, lambda: self._group_offsets.tell(consumer), notes)
-        yield run_chore("look for the broker", WATCH_EVERY_S, lambda: look_for_broker(consumer, self._patience), notes)
-        yield run_chore(
-            "look for resumed partitions",
-            RESUME_LOOK_S,
-            lambda: self._standing.look_for_resumed(lambda: not self._unplaced, new),
-            notes,
-        )
-        yield run_chore(
-            "look for recreated topics",
-            LOOK_EVERY_S,
-            lambda: self._placer.look_for_other_logs(self._flowing, new),
-            notes,
-        )
+        resumed = partial(self._standing.look_for_resumed, lambda: not self._unplaced, new)
+        for what, every_s, turn in (
+            ("group offsets", GROUP_COMMIT_EVERY_S, partial(self._group_offsets.tell, consumer)),
+            ("look for the broker", WATCH_EVERY_S, partial(look_for_broker, consumer, self._patience)),
+            ("look for resumed partitions", RESUME_LOOK_S, resumed),
+            ("look for recreated topics", LOOK_EVERY_S, partial(self._placer.look_for_other_logs, self._flowing, new)),
+        ):
+            yield run_chore(what, every_s, turn, notes)
         threads = self._flow.in_decode_thread, self._lanes.express.in_thread
         yield release_loop(self.release, self._preparer, threads, self._patience, notes)
 
@@ -211,16 +205,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             return []
 
     async def _prepare(self, consumer: LogConsumer, polled: list[Polled]) -> Batch:
+        """Prepare a batch; unknown schema ids are looked up again before they are poison: a registry can lag."""
         batch = await self._flow.in_decode_thread(self._preparer.prepare, polled)
-        while self._worth_waiting(batch):
+        wait_s = self._options.schema_wait_s
+        while self.status.is_schema_awaited(batch.unknown_schema_ids(), time.monotonic(), wait_s):
             await self._wait_paused(consumer, 0.5)
             batch = await self._flow.in_decode_thread(self._preparer.prepare_again, polled)
         return batch
-
-    def _worth_waiting(self, batch: Batch) -> bool:
-        """Tell whether to look up an unknown schema id again before it counts as poison, because a registry can lag."""
-        unknown = batch.unknown_schema_ids()
-        return self.status.is_schema_awaited(unknown, time.monotonic(), self._options.schema_wait_s)
 
     async def _wait_paused(self, consumer: LogConsumer, seconds: float) -> None:
         generation = self._generation

@@ -91,22 +91,21 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
             storms,
         )
         gate.on_change = evidence_shown(intake.status)
-        folder = settings.data_dir / "worker"
-        folder.mkdir(parents=True, exist_ok=True)
         chores = (
             Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn, _LEDGER_YIELDS_S),
             Chore("topics", LOOK_EVERY_S, TopicWatch(working, places.bootstrap).look),
             *evidence_chores(settings, places, (engine, working), gate),
         )
-        app = build_app(
-            AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s),
-            intake,
-            chores,
-            lambda: open_alerts(working),
-            Heartbeat(working, stamp.worker, intake.status, limits_of(settings)),
-        )
+        heartbeat = Heartbeat(working, stamp.worker, intake.status, limits_of(settings))
+        app = build_app(_app_options(settings, places), intake, chores, lambda: open_alerts(working), heartbeat)
         _log.info("worker %s, health on http://127.0.0.1:%d/health", stamp.worker, app.conf.web_port)
         return _run(app, intake, settings.log_level)
+
+
+def _app_options(settings: Settings, places: Endpoints) -> AppOptions:
+    folder = settings.data_dir / "worker"
+    folder.mkdir(parents=True, exist_ok=True)
+    return AppOptions(places.bootstrap, folder, settings.web_port, settings.session_timeout_s)
 
 
 def _intake_options(settings: Settings, places: Endpoints) -> IntakeOptions:

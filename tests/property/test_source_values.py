@@ -34,7 +34,7 @@ from connectors.declared.declaration import FieldRule
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, run
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import QUICK, MemoryPublisher
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder

@@ -12,7 +12,7 @@ from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, run
 from connectors.streams.comparing import ComparedStreams
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import QUICK
 from hub.embedded.locate import Endpoints
 from hub.intake.prepare import Polled

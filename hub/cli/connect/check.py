@@ -1,11 +1,9 @@
 """``hub connect check``: will a declaration run, and what will its rows become? Before anything is published."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +12,11 @@ from rich.table import Table
 from connectors.checks.check import Sample, sample
 from connectors.declared.load import load_declaration
 from connectors.opening import open_context
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
+from hub.cli.connect.options import Declared
 from hub.cli.connect.rejects import pairs
 from hub.cli.shared.options import AsJson
+from hub.cli.shared.progress import progress_line
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.model.errors import RetryableError
 from hub.retry import SHORT_COMMAND
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from connectors.checks.every_row import StreamReport
     from hub.cli.connect.around import Around
 
-Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
+_Offline = Annotated[
+    bool, typer.Option("--offline", help="Check only against the schemas; do not connect to the source.")
+]
+_AllRows = Annotated[bool, typer.Option("--all", help="Map every row and sum up what a run would publish and reject.")]
+_SourceValues = Annotated[
+    bool, typer.Option("--source-values", help="With --all: show the values that fail; they may be personal.")
+]
 OFFLINE_SECRET = "checking only, nothing is published"  # noqa: S105 - keys made with it never leave the process
 
 
 def check_command(
     declaration: Declared,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Check only against the schemas; do not connect to the source.")
-    ] = False,
-    all_rows: Annotated[
-        bool, typer.Option("--all", help="Map every row and sum up what a run would publish and reject.")
-    ] = False,
-    source_values: Annotated[
-        bool, typer.Option("--source-values", help="With --all: show the values that fail; they may be personal.")
-    ] = False,
+    offline: _Offline = False,
+    all_rows: _AllRows = False,
+    source_values: _SourceValues = False,
     as_json: AsJson = False,
 ) -> int:
     """Check a declaration against the schemas, the source (hệ thống nguồn) and the policy (chính sách nguồn).
@@ -70,10 +70,8 @@ def check_command(
 
     loaded = load_declaration(declaration)
     environ = dict(os.environ)
-    if offline and loaded.database.url_env:
-        environ.setdefault(loaded.database.url_env, "sqlite://")
-    if offline and loaded.state.url_env:
-        environ.setdefault(loaded.state.url_env, "sqlite://")
+    for variable in filter(None, (loaded.database.url_env, loaded.state.url_env)) if offline else ():
+        environ.setdefault(variable, "sqlite://")
     with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
         around = look_around(loaded)
         samples = [] if offline else samples_of(context, looks_at_words=not all_rows)
@@ -103,32 +101,19 @@ def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) 
     reports = []
     for stream in context.declaration.streams:
         checking = StreamCheck(context, stream, unmask)
-        with _progress(quiet) as show:
+        with progress_line("mapping", quiet) as show:
             for records in checking.records():
                 around.take(stream.subject, records)
-                show(stream.name, checking.report.rows)
+                show(f"{stream.name}: {checking.report.rows:,} rows mapped")
         checking.report.words = checking.words()
         reports.append(checking.report)
     return reports
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, int], None]]:
-    if quiet or not sys.stderr.isatty():
-        yield lambda name, rows: None
-        return
-    with Screen(stderr=True).status("mapping") as status:
-        yield lambda name, rows: status.update(plain(f"{name}: {rows:,} rows mapped"))
-
-
 def samples_of(context: Context, looks_at_words: bool = True) -> list[Sample]:
     """Return how the first row of each stream maps; with unknown words, if they are looked for."""
-    found: list[Sample] = []
-    for stream in context.declaration.streams:
-        for attempt in SHORT_COMMAND.retrying():
-            with attempt:
-                found.append(sample(context, stream, looks_at_words))
-    return found
+    retrying = SHORT_COMMAND.retrying()
+    return [retrying(sample, context, stream, looks_at_words) for stream in context.declaration.streams]
 
 
 def print_samples(context: Context, samples: Sequence[Sample]) -> None:

@@ -3,18 +3,15 @@
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from connectors.declared.declaration import Declaration
@@ -24,19 +21,19 @@ from connectors.memory.readings import FullReading, with_epoch
 from connectors.memory.state import StreamState
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, StreamCounts, run
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from hub.cli.connect.check import OFFLINE_SECRET, check_command
 from hub.cli.connect.compare import compare_command
+from hub.cli.connect.options import Declared
 from hub.cli.connect.position_text import position_text, shown_position
 from hub.cli.connect.rejects import rejects_command
 from hub.cli.shared.options import AsJson, reason_option
+from hub.cli.shared.progress import progress_line
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.config import load_settings
 from hub.embedded.locate import kafka_endpoints
 from hub.model.errors import ConfigError
 from hub.retry import SHORT_COMMAND
-
-Declared = Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")]
 
 
 def register(app: typer.Typer) -> None:
@@ -97,10 +94,9 @@ def run_command(
     if again:
         _begin_again(context, reason or "")
     publisher = KafkaPublisher(where.bootstrap, f"hub-connect-{context.declaration.code}")
-    with _stopping() as (stop, signals), _progress(quiet=as_json) as show:
-        options = RunOptions(
-            once=once, patience_s=ONCE_PATIENCE_S, poll_s=context.declaration.poll_s, stop=stop, progress=show
-        )
+    with _stopping() as (stop, signals), progress_line("reading", quiet=as_json) as show:
+        tell, poll_s = (lambda counts: show(_far(counts))), context.declaration.poll_s
+        options = RunOptions(once=once, patience_s=ONCE_PATIENCE_S, poll_s=poll_s, stop=stop, progress=tell)
         name = f"{context.declaration.code}/{declaration.name}"
         with (
             compared_by_schedule(declaration, settings, where, once),
@@ -113,9 +109,7 @@ def run_command(
 
 def _begin_again(context: Context, reason: str) -> None:
     streams, epoch = [one.name for one in context.declaration.streams], context.declaration.epoch
-    for attempt in SHORT_COMMAND.retrying():
-        with attempt:
-            reading = context.state.read_again(streams, epoch, reason.strip())
+    reading = SHORT_COMMAND.retrying()(context.state.read_again, streams, epoch, reason.strip())
     Screen(stderr=True).print(plain(f"everything is read again, under epoch {reading.epoch}"))
 
 
@@ -230,30 +224,8 @@ def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator["_Progress"]:
-    progress = _Progress(Screen(stderr=True), quiet or not sys.stderr.isatty())
-    with progress:
-        yield progress
-
-
-class _Progress:
-    """One line that shows how far each stream is."""
-
-    def __init__(self, console: Console, is_quiet: bool) -> None:
-        self._status = None if is_quiet else console.status("reading")
-
-    def __enter__(self) -> "_Progress":
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-
-    def __call__(self, counts: StreamCounts) -> None:
-        if self._status:
-            more = f", {counts.dropped:,} lack a value" if counts.dropped else ""
-            more += f", {counts.rejected:,} rejected" if counts.rejected else ""
-            self._status.update(plain(f"{counts.name} ({counts.phase}): {counts.published:,} published{more}"))
+def _far(counts: StreamCounts) -> str:
+    """Say how far a stream is."""
+    more = f", {counts.dropped:,} lack a value" if counts.dropped else ""
+    more += f", {counts.rejected:,} rejected" if counts.rejected else ""
+    return f"{counts.name} ({counts.phase}): {counts.published:,} published{more}"

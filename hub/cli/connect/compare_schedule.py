@@ -15,7 +15,7 @@ from connectors.declared.load import load_declaration
 from connectors.memory.compared import ComparisonStore, LastComparison
 from connectors.opening import open_context
 from connectors.running.publisher import KafkaPublisher
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from hub.cli.connect.one_compare import Repair, SourceCompared, compare_source, subjects_of
 from hub.cli.shared.context import warehouse
 from hub.config import Settings

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from connectors.streams.comparing import ComparedStreams, cannot_compare, compared_subjects
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
 from hub.operate.actions import By

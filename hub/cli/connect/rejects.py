@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from connectors.declared.load import load_declaration
 from connectors.opening import open_context
+from hub.cli.connect.options import Declared
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.config import load_settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def rejects_command(
-    declaration: Annotated[Path, typer.Argument(help="The source's declaration (TOML).", metavar="DECLARATION.toml")],
+    declaration: Declared,
     stream: Annotated[str | None, typer.Option("--stream", help="Only rejects of this stream.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Only rejects with this reason.")] = None,
     as_json: AsJson = False,
@@ -46,9 +46,7 @@ def rejects_command(
 
     secret = kafka_endpoints(load_settings()).key_secret
     with closing(open_context(load_declaration(declaration), secret, os.environ)) as context:
-        for attempt in SHORT_COMMAND.retrying():
-            with attempt:
-                shown = shown_rejects(context, stream, reason)
+        shown = SHORT_COMMAND.retrying()(shown_rejects, context, stream, reason)
     if as_json:
         say_json({"source": context.declaration.code, "rejects": [one.as_json() for one in shown]})
     else:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
     from hub.operate.dead_letters.letters import LetterFilter
 
+_State = Annotated[
+    str,
+    typer.Option("--state", help="open, edited, approved, redriven, discarded; undone means the first three; or all."),
+]
+_By = Annotated[
+    GroupBy | None,
+    typer.Option("--by", help="Count them in groups instead, the largest group first, without a limit."),
+]
 _APPLICATION = "hub deadletters"
 
 
@@ -24,17 +32,9 @@ def list_letters(
     topic: TopicName = None,
     since: Since = None,
     until: Until = None,
-    state: Annotated[
-        str,
-        typer.Option(
-            "--state", help="open, edited, approved, redriven, discarded; undone means the first three; or all."
-        ),
-    ] = "undone",
+    state: _State = "undone",
     limit: Limit = 50,
-    by: Annotated[
-        GroupBy | None,
-        typer.Option("--by", help="Count them in groups instead, the largest group first, without a limit."),
-    ] = None,
+    by: _By = None,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters (bản ghi bị loại, lưu kèm lý do), the oldest first; and how many there are for each reason.

@@ -128,14 +128,10 @@ def republish(
     engine = warehouse(settings, places, _APPLICATION)
     wanted = None if keys is None else [_key_of(name, key, places.key_secret) for key in keys]
     plan = plan_again(engine, places.bootstrap, name, wanted)
-    if not as_json:
-        for part in view.plan_told(plan):
-            screen().print(part)
-    number, done = None, 0
-    if by is not None:
-        number = ask_again(engine, plan, by)
-        if not no_wait:
-            done = _until_done(settings, places, engine, number)
+    for part in () if as_json else view.plan_told(plan):
+        screen().print(part)
+    number = None if by is None else ask_again(engine, plan, by)
+    done = 0 if number is None or no_wait else _until_done(settings, places, engine, number)
     if as_json:
         say_json(view.plan_as_json(plan) | {"executed": execute, "id": number, "done": done})
     elif not execute:

@@ -1,12 +1,23 @@
 """Progress of work that takes longer than a second, on standard error: a bar on a terminal, nothing elsewhere."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hub.cli.shared.screen import Screen
+from hub.cli.shared.screen import Screen, plain
+
+
+@contextmanager
+def progress_line(what: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that says on one line how far it is; nothing is shown if ``quiet``, or not on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    with Screen(stderr=True).status(what) as status:
+        yield lambda text: status.update(plain(text))
 
 
 @contextmanager

@@ -1,13 +1,17 @@
 """``hub trace``: where is it?"""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli.shared.context import located, warehouse
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, say_json, screen
+
+if TYPE_CHECKING:
+    from hub.operate.trace.hops import Trace
+    from hub.operate.trace.place import PlaceStory
 
 
 def register(app: typer.Typer) -> None:
@@ -49,23 +53,10 @@ def trace(
     - `echo 001299000123 | hub trace - --entity citizen`
     """
     from hub.cli.trace.view import story_view, trace_json, trace_view  # heavy: the codec, SQLAlchemy, the log's client
-    from hub.operate.trace.find import NoKeyError
-    from hub.operate.trace.hops import Trace
-    from hub.operate.trace.hops import trace as trace_of
-    from hub.operate.trace.place import PlaceStory, place_named, story_of
+    from hub.operate.trace.place import PlaceStory
 
-    settings, places = located()
-    asked = sys.stdin.readline() if who == "-" else who
-    engine = warehouse(settings, places, "hub trace")
     with Screen(stderr=True).status("looking it up in the warehouse, the log and the portal's topic"):
-        found: Trace | PlaceStory
-        try:
-            found = trace_of(engine, places.bootstrap, places.key_secret, asked, entity, settings.archive_dir)
-        except NoKeyError:
-            named = place_named(asked)
-            if named is None:
-                raise
-            found = story_of(engine, places.bootstrap, named)
+        found = _looked_up(sys.stdin.readline() if who == "-" else who, entity)
     if isinstance(found, PlaceStory):
         say_json(found.as_json()) if as_json else screen().print(story_view(found))
         return
@@ -73,3 +64,20 @@ def trace(
         say_json(trace_json(found))
         return
     screen().print(trace_view(found, last))
+
+
+def _looked_up(asked: str, entity: str | None) -> "Trace | PlaceStory":
+    """Return the thing or event that is asked for; of a place without a record that can be read, what is known."""
+    from hub.operate.trace.find import NoKeyError
+    from hub.operate.trace.hops import trace as trace_of
+    from hub.operate.trace.place import place_named, story_of
+
+    settings, places = located()
+    engine = warehouse(settings, places, "hub trace")
+    try:
+        return trace_of(engine, places.bootstrap, places.key_secret, asked, entity, settings.archive_dir)
+    except NoKeyError:
+        named = place_named(asked)
+        if named is None:
+            raise
+        return story_of(engine, places.bootstrap, named)

@@ -98,9 +98,8 @@ def deadline(versions: Iterable[Version], calendar: Calendar, interlinked: bool)
     if not told:
         return None
     received = _last([each.version.received_at for each in told])
-    started = received
-    if received and interlinked and calendar.second_of_day(received) >= LATEST_FILING_S:
-        started = calendar.next_midnight(received)
+    late = received and interlinked and calendar.second_of_day(received) >= LATEST_FILING_S
+    started = calendar.next_midnight(received) if received and late else received
     known = [each for each in told if each.version.status is not Status.UNKNOWN]
     finished = _finished(told, known)
     pauses = _pauses(known)
@@ -113,11 +112,8 @@ def deadline(versions: Iterable[Version], calendar: Calendar, interlinked: bool)
         place = calendar.place(started) + INTERLINKED_DUE_S
         due = due_after(calendar, started, INTERLINKED_DUE_S + _credit(over, calendar, started, place))
     paused = sum(_length(pause, calendar, started) for pause in over)
-    used = overdue = None
-    if finished and started:
-        used = max(0, working_seconds(calendar, started, finished) - paused)
-    if finished and due:
-        overdue = working_seconds(calendar, due, finished)
+    used = max(0, working_seconds(calendar, started, finished) - paused) if finished and started else None
+    overdue = working_seconds(calendar, due, finished) if finished and due else None
     return Deadline(
         calendar.version,
         received,

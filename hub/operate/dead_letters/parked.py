@@ -177,6 +177,25 @@ def show_queue(
 
 
 def _queues(wanted: ParkedFilter) -> Select[Any]:
+    oldest = _oldest_keys(wanted).subquery("queue")
+    mine = parked.alias("mine")
+    first = (
+        select(mine.c.log, mine.c.log_offset)
+        .where(mine.c.subject == oldest.c.subject, mine.c.key == oldest.c.key)
+        .order_by(mine.c.log, mine.c.log_offset)
+        .limit(1)
+        .lateral("first")
+    )
+    return (
+        select(oldest, log_partition.c.topic, log_partition.c.partition, first.c.log_offset)
+        .join_from(oldest, first, literal(True))
+        .join(log_partition, log_partition.c.id == first.c.log)
+        .order_by(oldest.c.since, oldest.c.key)
+    )
+
+
+def _oldest_keys(wanted: ParkedFilter) -> Select[Any]:
+    """Select the keys whose records have waited longest, with what they wait for and how many they are."""
     grouped = (
         select(
             parked.c.subject,
@@ -201,21 +220,7 @@ def _queues(wanted: ParkedFilter) -> Select[Any]:
     if wanted.older_than_h:
         age = timedelta(hours=wanted.older_than_h)
         grouped = grouped.having(func.min(parked.c.parked_at) <= func.now() - age)
-    oldest = grouped.order_by(func.min(parked.c.parked_at), parked.c.key).limit(wanted.limit).subquery("queue")
-    mine = parked.alias("mine")
-    first = (
-        select(mine.c.log, mine.c.log_offset)
-        .where(mine.c.subject == oldest.c.subject, mine.c.key == oldest.c.key)
-        .order_by(mine.c.log, mine.c.log_offset)
-        .limit(1)
-        .lateral("first")
-    )
-    return (
-        select(oldest, log_partition.c.topic, log_partition.c.partition, first.c.log_offset)
-        .join_from(oldest, first, literal(True))
-        .join(log_partition, log_partition.c.id == first.c.log)
-        .order_by(oldest.c.since, oldest.c.key)
-    )
+    return grouped.order_by(func.min(parked.c.parked_at), parked.c.key).limit(wanted.limit)
 
 
 def _keys_at(places: tuple[Place, ...]) -> Select[tuple[str, UUID]]:

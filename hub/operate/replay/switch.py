@@ -92,9 +92,7 @@ def _change_places(
             note_left(connection, of)
         if of.publish:
             note_differing(ground, of)
-        for attempt in SHORT_COMMAND.retrying():
-            with attempt:
-                done = _transact(ground, of, by, watch)
+        done = SHORT_COMMAND.retrying()(_transact, ground, of, by, watch)
     return Switched(number, done.state, ran.read + done.caught_up, done.published, done.withdrawn, done.tables)
 
 

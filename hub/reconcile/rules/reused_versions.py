@@ -59,19 +59,11 @@ def are_asked(tables: AspectTables) -> ColumnElement[bool]:
 def opened_by_batch(tables: AspectTables) -> Insert:
     """Open questions about staged rows that have the claim's version and different content."""
     stage, claim = tables.stage, tables.claim
-    mine, held = (
-        tuple_(stage.c.source_epoch, stage.c.source_version),
-        tuple_(claim.c.source_epoch, claim.c.source_version),
-    )
+    mine, held = (tuple_(of.c.source_epoch, of.c.source_version) for of in (stage, claim))
     detail = func.jsonb_build_object(
-        "epoch",
-        claim.c.source_epoch,
-        "version",
-        claim.c.source_version,
-        "content_hash",
-        cast(claim.c.content_hash, Text),
-        "refused",
-        func.jsonb_agg(cast(stage.c.content_hash, Text).distinct()),
+        *("epoch", claim.c.source_epoch, "version", claim.c.source_version),
+        *("content_hash", cast(claim.c.content_hash, Text)),
+        *("refused", func.jsonb_agg(cast(stage.c.content_hash, Text).distinct())),
     )
     one = [*(claim.c[name] for name in tables.identity), claim.c.source]
     rows = (

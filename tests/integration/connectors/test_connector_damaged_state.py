@@ -17,7 +17,7 @@ from connectors.declared.load import parse_declaration
 from connectors.memory.compared import ComparisonStore
 from connectors.memory.state import StateStore
 from connectors.opening import connectors_of, open_context
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import catch_up
 from hub.model.errors import ConfigError
 

@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 from connectors.checks.check import sample
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import catch_up
 from hub.model.errors import ConfigError
 from tests.conftest import RunningEngine

@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, run
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import QUICK, MemoryPublisher, catch_up
 from hub.model.errors import ConfigError
 from tests.conftest import RunningEngine

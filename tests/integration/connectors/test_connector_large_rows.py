@@ -14,7 +14,7 @@ from connectors.access.source import SourceTable
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.streams.comparing import all_rows
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.tables.streaming import MOST_PAGE_BYTES
 from connectors.testing import catch_up
 

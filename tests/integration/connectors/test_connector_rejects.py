@@ -12,8 +12,8 @@ from sqlalchemy.pool import NullPool
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, run
+from connectors.streams.context import Context
 from connectors.streams.rejected import ShownReject, shown_rejects
-from connectors.streams.sql import Context
 from connectors.testing import QUICK, MemoryPublisher
 
 pytestmark = pytest.mark.engine

@@ -13,7 +13,7 @@ from connectors.checks.check import sample
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, StreamCounts, run
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from connectors.testing import QUICK, MemoryPublisher
 from hub.model.errors import ConfigError
 

@@ -11,7 +11,7 @@ from connectors.checks.check import sample
 from connectors.checks.every_row import StreamCheck
 from connectors.declared.load import parse_declaration
 from connectors.opening import open_context
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 
 pytestmark = pytest.mark.engine
 

@@ -12,8 +12,8 @@ from connectors.checks.every_row import StreamCheck
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.streams.comparing import ComparedStreams
+from connectors.streams.context import Context
 from connectors.streams.rejected import shown_rejects
-from connectors.streams.sql import Context
 from connectors.testing import catch_up
 from hub.model.errors import ConfigError
 

@@ -13,8 +13,8 @@ from connectors.checks.every_row import StreamCheck
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, StreamCounts, run
+from connectors.streams.context import Context
 from connectors.streams.rejected import shown_rejects
-from connectors.streams.sql import Context
 from connectors.testing import QUICK, MemoryPublisher
 
 pytestmark = pytest.mark.engine

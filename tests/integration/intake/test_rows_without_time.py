@@ -11,7 +11,8 @@ from sqlalchemy import Column, DateTime
 from connectors.declared.load import parse_declaration
 from connectors.opening import connectors_of, open_context
 from connectors.running.run import RunOptions, StreamCounts, run
-from connectors.streams.sql import Context, SqlConnector
+from connectors.streams.context import Context
+from connectors.streams.sql import SqlConnector
 from connectors.tables.times import timeless
 from connectors.testing import QUICK, MemoryPublisher, catch_up
 

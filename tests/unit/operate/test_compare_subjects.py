@@ -4,7 +4,7 @@ import pytest
 
 from connectors.declared.load import parse_declaration
 from connectors.opening import open_context
-from connectors.streams.sql import Context
+from connectors.streams.context import Context
 from hub.cli.connect.one_compare import subjects_of
 from hub.model.errors import ConfigError
 

@@ -10,6 +10,8 @@ import grimp
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted([*(ROOT / "hub").rglob("*.py"), *(ROOT / "connectors").rglob("*.py")])
 MOST_MODULES = 20
+MOST_LINES_OF_A_FUNCTION = 36
+"""Without its docstring: a command's is its help text."""
 HISTORY = ROOT / "hub" / "warehouse" / "migrations" / "versions"
 """Grows by one with every change of the tables."""
 
@@ -40,3 +42,22 @@ def test_parameters_say_what_they_are() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = grimp.build_graph("hub", "connectors", cache_dir=None)
     TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules}).prepare()
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _lines(node) > MOST_LINES_OF_A_FUNCTION
+    ]
+    assert long == []
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    told = function.body[0] if ast.get_docstring(function) else None
+    return _length(function) - (_length(told) if told else 0)
+
+
+def _length(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
