@@ -163,15 +163,10 @@ def xmin_window(low: int, high: int) -> ColumnElement[bool]:
 
     It may be true for some older rows once the 32 bits have wrapped around. It is never false for a row in the window.
     """
-    distance = _distance(cast(cast(literal_column("xmin"), Text), BigInteger), high)
+    distance = distance_below(cast(cast(literal_column("xmin"), Text), BigInteger), high)
     return and_(distance > 0, distance <= high - low)
 
 
-def is_in_window(xmin: int, low: int, high: int) -> bool:
-    """Tell of one 32-bit id what ``xmin_window`` tells of a row's."""
-    return bool(0 < _distance(xmin, high) <= high - low)
-
-
-def _distance(xmin: Any, high: int) -> Any:
+def distance_below(xmin: Any, high: int) -> Any:
     """Return how far an id lies below ``high``. No term is negative, so SQL's and Python's remainder agree."""
     return (high % ROUND - xmin + ROUND) % ROUND

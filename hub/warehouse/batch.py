@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from hub.model.keys import KEY_BYTES
-from hub.model.outcomes import Outcome, Reason
+from hub.model.outcomes import Reason
 from hub.warehouse.copy import EncodedRows
 
 ORDER_NEWER, ORDER_DUPLICATE, ORDER_REUSED, ORDER_STALE = 0, 1, 2, 3
@@ -141,8 +141,3 @@ class Batch:
             return []
         unknown = self.dead_letters.filter(pl.col("reason") == Reason.UNKNOWN_SCHEMA_ID.value)
         return unknown["schema_id"].drop_nulls().unique().to_list()
-
-    def outcomes_refused(self) -> dict[Outcome, int]:
-        """Count the rows decided before the merge, by outcome."""
-        counts = self.refused.group_by("outcome").len().iter_rows()
-        return {Outcome(name): number for name, number in counts}

@@ -7,8 +7,8 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from hub.model.pin import is_placeholder
 from hub.model.texts.names import folded
+from tests.oracles.pins import is_placeholder
 
 Event = Mapping[str, Any]
 Identity = tuple[str, str, str]

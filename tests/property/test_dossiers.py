@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, literal, select, true
 
 from hub.model.dossiers.deadline import Deadline, deadline
-from hub.model.dossiers.status import standing_backward_moves
 from hub.model.dossiers.working_time import due_after, working_seconds
 from hub.reference.holidays import default_calendar
 from hub.warehouse.tables.core import utc_time
 from hub.warehouse.working_time import in_force, moment, next_midnight, placed, with_days
 from tests.conftest import RunningEngine
+from tests.oracles.dossiers import standing_backward_moves
 from tests.support.dossier_world import (
     Progress,
     at,

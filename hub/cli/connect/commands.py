@@ -27,6 +27,7 @@ from hub.cli.connect.compare import compare_command
 from hub.cli.connect.options import Declared
 from hub.cli.connect.position_text import position_text, shown_position
 from hub.cli.connect.rejects import rejects_command
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, reason_option
 from hub.cli.shared.progress import progress_line
 from hub.cli.shared.screen import Screen, plain, say_json
@@ -38,15 +39,8 @@ from hub.retry import SHORT_COMMAND
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Sources (hệ thống nguồn): run a connector, check it, compare, show positions."
-    )
-    group.command("run")(run_command)
-    group.command("check")(check_command)
-    group.command("compare")(compare_command)
-    group.command("status")(status_command)
-    group.command("rejects")(rejects_command)
-    app.add_typer(group, name="connect")
+    told = "Sources (hệ thống nguồn): run a connector, check it, compare, show positions."
+    add_group(app, "connect", told, run_command, check_command, compare_command, status_command, rejects_command)
 
 
 ONCE_PATIENCE_S = 60.0

@@ -20,8 +20,9 @@ from hub.cli.dead_letters.options import (
     bytes_of,
     fields_of,
 )
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.credential import credential_of
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask
 from hub.cli.shared.screen import say_json, screen
 
@@ -33,16 +34,8 @@ _APPLICATION = "hub deadletters"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Dead letters (bản ghi bị loại, lưu kèm lý do): look, edit, send again, discard."
-    )
-    group.command("list")(list_letters)
-    group.command("show")(show)
-    group.command("redrive")(redrive)
-    group.command("edit")(edit)
-    group.command("approve")(approve)
-    group.command("discard")(discard)
-    app.add_typer(group, name="deadletters")
+    told = "Dead letters (bản ghi bị loại, lưu kèm lý do): look, edit, send again, discard."
+    add_group(app, "deadletters", told, list_letters, show, redrive, edit, approve, discard)
 
 
 def show(
@@ -66,8 +59,7 @@ def show(
     from hub.operate.dead_letters.show import show_letter
 
     unmasking = Asker(officer, reason).unmasking(unmask)
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    _, places, engine = opened(_APPLICATION)
     found = show_letter(engine, place_of(place), unmasking, places.bootstrap)
     if as_json:
         say_json(view.shown_as_json(found))
@@ -108,8 +100,7 @@ def redrive(
     )
 
     wanted = LetterChoice(cause, source, topic, since, until, limit).filter(ids=ids)
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    _, places, engine = opened(_APPLICATION)
     plan, done = plan_redrive(engine, wanted), Redriven(0, 0)
     if execute:
         by, of = Asker(officer, reason).by(), len(plan.letters) + plan.interrupted
@@ -165,8 +156,7 @@ def edit(
     from hub.log.places import place_of
     from hub.operate.dead_letters.edit import Change, edit_letter, plan_edit
 
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    _, places, engine = opened(_APPLICATION)
     change = Change(bytes_of(value_file), fields_of(sets or []), rekey)
     plan = plan_edit(engine, places.key_secret, place_of(place), change)
     number = edit_letter(engine, plan, Asker(officer, reason).by()) if execute else None
@@ -201,8 +191,7 @@ def approve(
     from hub.operate.approval import Second
     from hub.operate.dead_letters.edit import approve_edit, edit_to_approve
 
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    settings, _, engine = opened(_APPLICATION)
     found = edit_to_approve(engine, place_of(place))
     if execute:
         purpose = Asker(approved_by, reason).why()
@@ -242,8 +231,7 @@ def discard(
     from hub.operate.dead_letters.letters import State
 
     wanted = LetterChoice(cause, source, topic, since, until, limit).filter(ids=ids)
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    engine = opened(_APPLICATION).engine
     found = plan_discard(engine, wanted)
     if execute:
         discard_letters(engine, found, Asker(officer, reason).by())

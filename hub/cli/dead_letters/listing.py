@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.dead_letters.options import Cause, LetterChoice, Limit, Since, SourceCode, TopicName, Until
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import say_json, screen
 from hub.model.refusals import GroupBy
@@ -51,8 +51,7 @@ def list_letters(
     from hub.warehouse.database import translated_errors
 
     wanted = LetterChoice(cause, source, topic, since, until, limit).filter(state)
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    engine = opened(_APPLICATION).engine
     if by is not None:
         _say_groups(engine, wanted, by, as_json)
         return

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli.dead_letters.options import Id, Ids, Limit
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, reading, warehouse
 from hub.cli.shared.credential import credential_of
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, ReasonToUnmask, Unmask
 from hub.cli.shared.screen import say_json, screen
 from hub.model.errors import ConfigError
@@ -27,15 +28,8 @@ _APPLICATION = "hub parked"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Records (bản ghi) that wait for what they refer to, and later records of their keys.",
-    )
-    group.command("list")(list_)
-    group.command("show")(show)
-    group.command("release")(release)
-    group.command("discard")(discard)
-    app.add_typer(group, name="parked")
+    told = "Records (bản ghi) that wait for what they refer to, and later records of their keys."
+    add_group(app, "parked", told, list_, show, release, discard)
 
 
 def list_(
@@ -59,11 +53,9 @@ def list_(
     """
     from hub.cli.dead_letters import parked_view as view  # heavy: the warehouse
     from hub.operate.dead_letters.parked import ParkedFilter, count_parked, read_awaited, read_queues
-    from hub.warehouse.database import translated_errors
 
-    settings, places = located()
     wanted = ParkedFilter(subject, source, waits_for, older_than, (), limit)
-    with translated_errors("reading parked records"), warehouse(settings, places, _APPLICATION).connect() as connection:
+    with reading("parked records", _APPLICATION) as connection:
         found: list[Any] = read_awaited(connection, limit) if by_reference else read_queues(connection, wanted)
         records, keys = count_parked(connection)
     if as_json:
@@ -134,8 +126,7 @@ def release(
     wanted = ParkedFilter(subject, source, waits_for, older_than, tuple(place_of(one) for one in ids or []), limit)
     if wanted == ParkedFilter(limit=limit):
         raise ConfigError(["say which records: an ID, --waits-for, --subject, --source or --older-than"])
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    _, places, engine = opened(_APPLICATION)
     with translated_errors("reading parked records"), engine.connect() as connection:
         found = read_queues(connection, wanted)
     if execute and found:
@@ -181,8 +172,7 @@ def discard(
     from hub.operate.approval import Second
     from hub.operate.dead_letters.parked_release import discard_parked, plan_discard
 
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    settings, _, engine = opened(_APPLICATION)
     wanted = [place_of(one) for one in ids]
     found = plan_discard(engine, wanted)
     if execute:

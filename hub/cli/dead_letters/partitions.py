@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import plain, say, say_json, screen
 from hub.model.stop_causes import StopCause
@@ -20,12 +21,7 @@ _APPLICATION = "hub partitions"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Stopped partitions: after many poison records, a bug, or another log."
-    )
-    group.command("list")(list_)
-    group.command("resume")(resume)
-    app.add_typer(group, name="partitions")
+    add_group(app, "partitions", "Stopped partitions: after many poison records, a bug, or another log.", list_, resume)
 
 
 def list_(
@@ -78,8 +74,7 @@ def resume(
     """
     from hub.operate.dead_letters.partitions import partition_of, plan_resume, resume_partition  # heavy: the warehouse
 
-    settings, places = located()
-    engine = warehouse(settings, places, _APPLICATION)
+    engine = opened(_APPLICATION).engine
     plan = plan_resume(engine, partition_of(partition), accept_poison)
     if execute:
         by = Asker(officer, reason).by()

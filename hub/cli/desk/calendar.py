@@ -5,7 +5,8 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, styled
 from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_calendar_file
@@ -13,12 +14,8 @@ from hub.reference.holidays import DaysOff, days_off_of, load_calendar, read_cal
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="The calendar of working days (ngày làm việc), from which deadlines are computed."
-    )
-    group.command("show")(show)
-    group.command("reckon")(reckon)
-    app.add_typer(group, name="calendar")
+    told = "The calendar of working days (ngày làm việc), from which deadlines are computed."
+    add_group(app, "calendar", told, show, reckon)
 
 
 def show(as_json: AsJson = False) -> None:
@@ -91,9 +88,8 @@ def reckon(
     """
     from hub.operate.desk import calendar as working_days  # heavy: the merge
 
-    settings, places = located()
+    settings, _, engine = opened("hub calendar reckon")
     days = load_calendar(settings.calendar)
-    engine = warehouse(settings, places, "hub calendar reckon")
     if execute:
         by = Asker(officer, reason).by()
         count = working_days.reckon(engine, days, by.actor, by.purpose)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, reading, warehouse
 from hub.cli.shared.credential import credential_of, new_credential_of
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Execute, Officer, ReasonAlways
 from hub.cli.shared.screen import say, say_json, screen
 
@@ -20,12 +21,7 @@ _APPLICATION = "hub operators"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="People who may approve what another person has prepared.")
-    group.command("add")(add)
-    group.command("list")(list_)
-    group.command("unlock")(unlock)
-    group.command("disable")(disable)
-    app.add_typer(group, name="operators")
+    add_group(app, "operators", "People who may approve what another person has prepared.", add, list_, unlock, disable)
 
 
 def add(
@@ -75,10 +71,8 @@ def list_(as_json: AsJson = False) -> None:
     """
     from hub.operate.approval import MOST_TRIES  # heavy: the warehouse
     from hub.operate.desk.operators import list_operators
-    from hub.warehouse.database import translated_errors
 
-    settings, places = located()
-    with translated_errors("reading operators"), warehouse(settings, places, _APPLICATION).connect() as connection:
+    with reading("operators", _APPLICATION) as connection:
         found = list_operators(connection)
     if as_json:
         say_json({"operators": [_as_json(one) for one in found]})

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located, policy_path, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, styled
 from hub.model.policies.policy import EventOrder, Policy, Source, load_policy
@@ -24,14 +25,8 @@ _MOST_CHANGES = 60
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="The policy (chính sách nguồn): who may speak of what, with which authority (thẩm quyền dữ liệu).",
-    )
-    group.command("show")(show)
-    group.command("plan")(plan)
-    group.command("apply")(apply)
-    app.add_typer(group, name="policy")
+    told = "The policy (chính sách nguồn): who may speak of what, with which authority (thẩm quyền dữ liệu)."
+    add_group(app, "policy", told, show, plan, apply)
 
 
 def show(as_json: AsJson = False) -> None:

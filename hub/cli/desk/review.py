@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, reading, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Officer, OfficerAlways, ReasonAlways, ReasonToUnmask, Unmask
 from hub.cli.shared.screen import plain, say_json, screen, styled
 from hub.model.decisions import ReviewKind, Verdict
@@ -33,14 +34,8 @@ class Word(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Conflicts (mâu thuẫn dữ liệu) and reviews (yêu cầu rà soát): what waits for an officer.",
-    )
-    group.command("list")(list_)
-    group.command("show")(show)
-    group.command("decide")(decide)
-    app.add_typer(group, name="review")
+    told = "Conflicts (mâu thuẫn dữ liệu) and reviews (yêu cầu rà soát): what waits for an officer."
+    add_group(app, "review", told, list_, show, decide)
 
 
 def list_(
@@ -66,11 +61,8 @@ def list_(
         open_counts,
         open_questions,
     )
-    from hub.warehouse.database import translated_errors
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub review")
-    with translated_errors("reading reviews"), engine.connect() as connection:
+    with reading("reviews", "hub review") as connection:
         found = open_questions(connection, QuestionFilter(kind, aspect, source, older_than, limit))
         counts = open_counts(connection)
     if as_json:
@@ -145,8 +137,7 @@ def decide(
     from hub.operate.desk.reviews import Given, plan_decision  # heavy: the merge's statements and the producer
     from hub.operate.desk.reviews import decide as publish
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub review")
+    _, places, engine = opened("hub review")
     plan = plan_decision(engine, Given(number, Verdict(word.value.upper()), officer, reason, choose))
     if execute:
         publish(engine, places, plan)

@@ -10,7 +10,8 @@ import typer
 
 from hub.cli.evidence.proofs import check, checker, keygen, prove
 from hub.cli.evidence.search_command import search
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, reading, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import say_json
 from hub.model.errors import ConfigError
@@ -22,22 +23,8 @@ _Keys = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True, help="The evidence: seals (dấu niêm phong), signed heads, proofs (docs/evidence.md)."
-    )
-    for name, command in (
-        ("status", status),
-        ("verify", verify),
-        ("prove", prove),
-        ("check", check),
-        ("checker", checker),
-        ("search", search),
-        ("keygen", keygen),
-        ("keys", keys),
-        ("retention", retention),
-    ):
-        group.command(name)(command)
-    app.add_typer(group, name="audit")
+    told = "The evidence: seals (dấu niêm phong), signed heads, proofs (docs/evidence.md)."
+    add_group(app, "audit", told, status, verify, prove, check, checker, search, keygen, keys, retention)
 
 
 def status(as_json: AsJson = False) -> None:
@@ -109,10 +96,8 @@ def keys(as_json: AsJson = False) -> None:
     """
     from hub.cli.evidence.view import show_keys
     from hub.operate.evidence.status import known_keys
-    from hub.warehouse.database import translated_errors
 
-    settings, places = located()
-    with translated_errors("reading the keys"), warehouse(settings, places, "hub audit").connect() as connection:
+    with reading("the keys", "hub audit") as connection:
         found = known_keys(connection)
     if as_json:
         names = ("key_id", "public_key", "first_used_at", "first_head", "last_head")
@@ -138,8 +123,7 @@ def retention(
     from hub.warehouse.database import translated_errors
 
     by_whom = Asker(officer, reason).by() if execute else None
-    settings, places = located()
-    engine = warehouse(settings, places, "hub audit")
+    settings, _, engine = opened("hub audit")
     with counting("rows verified") as progress, translated_errors("planning"), engine.connect() as connection:
         plan = plan_retirement(connection, settings.audit_retention_months, progress)
     dropped = retire(engine, plan, by_whom.actor, by_whom.purpose) if by_whom else 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.processes.commands import processes_json, say_out_of_order
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.progress import progress_bar
 from hub.cli.shared.screen import say_json, screen, styled
@@ -60,8 +60,7 @@ def ledger(
     from hub.operate.processes import look_at_processes
     from hub.share.report import read_report
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub ledger")
+    settings, places, engine = opened("hub ledger")
     with translated_errors("reading the ledger"), engine.connect() as connection:
         exact = check or not is_large(connection)
         rows = read_ledger(connection, exact)

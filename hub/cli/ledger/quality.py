@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, say_json
 from hub.model.errors import ConfigError
@@ -41,9 +41,8 @@ def quality(
     - `hub quality --since 2025-07-01`
     - `hub quality --json`
     """
-    settings, places = located()
+    engine = opened("hub quality").engine
     first = _time(since)
-    engine = warehouse(settings, places, "hub quality")
     try:
         with translated_errors("counting doubts"), engine.connect() as connection:
             found = read_quality(connection, first)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, reason_option
 from hub.cli.shared.progress import progress_bar
 from hub.cli.shared.screen import Screen, say_json, screen, styled
@@ -35,12 +36,7 @@ _DAYS = 30.0
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Old stretches of the event topics, as Parquet files.")
-    group.command("plan")(plan)
-    group.command("run")(run)
-    group.command("list")(list_files)
-    group.command("verify")(verify)
-    app.add_typer(group, name="archive")
+    add_group(app, "archive", "Old stretches of the event topics, as Parquet files.", plan, run, list_files, verify)
 
 
 def plan(older_than: _OlderThan = _DAYS, topic: _Topics = None, as_json: AsJson = False) -> None:
@@ -171,8 +167,7 @@ def _planned(older_than: float, topics: list[str] | None) -> "tuple[Path, list[A
     from hub.operate.archive.plan import plan_archive  # heavy: the log's client, the tables
 
     folder = _folder()
-    settings, places = located()
-    engine = warehouse(settings, places, "hub archive")
+    _, places, engine = opened("hub archive")
     with Screen(stderr=True).status("looking at the topics and the archive"):
         stretches = plan_archive(engine, places.bootstrap, folder, timedelta(days=older_than), topics or ())
     return folder, stretches

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json, screen, styled
 from hub.log.places import Partition
@@ -22,12 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="How far the hub has read the log: stored offsets.")
-    group.command("show")(show)
-    group.command("plan")(plan)
-    group.command("apply")(apply)
-    group.command("accept")(accept)
-    app.add_typer(group, name="offsets")
+    add_group(app, "offsets", "How far the hub has read the log: stored offsets.", show, plan, apply, accept)
 
 
 def show(
@@ -45,8 +41,7 @@ def show(
     """
     from hub.operate.log.offsets import read_offsets  # heavy: the log's client
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub offsets")
+    settings, places, engine = opened("hub offsets")
     rows = read_offsets(engine, places.bootstrap, settings.consumer_group, topic)
     problems = [
         f"{row.topic}/{row.partition}: {row.log.problem(row.stored)}"
@@ -115,8 +110,7 @@ def plan(
     from hub.operate.actions import actor  # heavy: the merge
     from hub.operate.log.offset_moves import plan_move
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub offsets plan")
+    _, places, engine = opened("hub offsets plan")
     with Screen(stderr=True).status("reading what would be skipped"):
         planned = plan_move(engine, places.bootstrap, _partition(place), to, actor(officer))
     _print(planned, as_json, executed=False)
@@ -141,8 +135,7 @@ def apply(
     """
     from hub.operate.log.offset_moves import apply_move, stored_plan
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub offsets apply")
+    _, places, engine = opened("hub offsets apply")
     if not execute:
         _print(stored_plan(engine, name), as_json, executed=False)
         return

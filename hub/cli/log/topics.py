@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from hub.cli.shared.context import located
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Execute
 from hub.cli.shared.screen import Screen, say_json, screen, styled
 from hub.topology import Topic, topics
@@ -20,10 +21,7 @@ _MEANT = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The topics of the hub.")
-    group.command("ensure")(ensure)
-    group.command("list")(list_topics)
-    app.add_typer(group, name="topics")
+    add_group(app, "topics", "The topics of the hub.", ensure, list_topics)
 
 
 def ensure(

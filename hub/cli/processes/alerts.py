@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import plain, say, say_json, screen
 from hub.config import limits_of
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="What needs an operator.")
-    group.command("list")(list_)
-    app.add_typer(group, name="alerts")
+    add_group(app, "alerts", "What needs an operator.", list_)
 
 
 def list_(
@@ -38,8 +37,7 @@ def list_(
     from hub.warehouse.alerts import alert_as_json, open_alerts  # heavy: the warehouse
     from hub.warehouse.processes import with_process_alerts
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub alerts")
+    settings, _, engine = opened("hub alerts")
     found = with_process_alerts(engine, limits_of(settings), open_alerts(engine, with_closed))
     if as_json:
         say_json({"alerts": [alert_as_json(one) for one in found]})

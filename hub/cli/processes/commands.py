@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, plain, say_json, styled
 from hub.config import limits_of
@@ -19,9 +20,7 @@ _APPLICATION = "hub processes"
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Workers, shares and connectors; `hub status` lists them.")
-    group.command("forget")(forget)
-    app.add_typer(group, name="processes")
+    add_group(app, "processes", "Workers, shares and connectors; `hub status` lists them.", forget)
 
 
 def forget(
@@ -40,9 +39,8 @@ def forget(
     - `hub processes forget worker-2:117`
     - `hub processes forget worker-2:117 --execute --reason "the machine was taken away"`
     """
-    settings, places = located()
+    settings, _, engine = opened(_APPLICATION)
     by = Asker(officer, reason).by() if execute else None
-    engine = warehouse(settings, places, _APPLICATION)
     gone = forget_process(engine, name, limits_of(settings), (by.actor, by.purpose) if by else None)
     if as_json:
         say_json({"processes": [one.as_json() for one in gone], "executed": execute})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.options import AsJson, Asker, Officer, ReasonToUnmask, Unmask
 from hub.cli.shared.screen import say_json, screen
 from hub.model.declaration import Entity, ShowCommand
@@ -111,8 +111,7 @@ def _show(entity: Entity, asked: _Asked, as_json: bool) -> None:
         None if asked.as_of is None else time_of(asked.as_of, "--as-of"),
         None if asked.known_at is None else time_of(asked.known_at, "--known-at"),
     )
-    settings, places = located()
-    engine = warehouse(settings, places, "hub show")
+    settings, places, engine = opened("hub show")
     who = sys.stdin.readline() if asked.who == "-" else asked.who
     request = Request(entity, who, limits, asked.history, asked.unmasking, settings.archive_dir)
     found = answer(engine, places.bootstrap, places.key_secret, request)

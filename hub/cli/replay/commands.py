@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hub.cli.replay import live as replay_live
 from hub.cli.replay.ground import Number, ground_of, say_how, watched
+from hub.cli.replay.live import diff, switch, undo, verify
 from hub.cli.replay.options import (
     EntityName,
     Keys,
@@ -20,21 +20,17 @@ from hub.cli.replay.options import (
     Subjects,
     Until,
 )
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import located, opened, reading, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason, reason_option
 from hub.cli.shared.screen import Screen, say, say_json, styled
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Read stored events again (phát lại) into a shadow, compare it, make it live, go back.",
-    )
-    for command in (plan, list_, show, run, pause, resume, cancel, drop):
-        group.command(command.__name__.rstrip("_"))(command)
-    replay_live.register(group)
-    app.add_typer(group, name="replay")
+    told = "Read stored events again (phát lại) into a shadow, compare it, make it live, go back."
+    steps = (plan, list_, show, run, pause, resume, cancel, drop)
+    add_group(app, "replay", told, *steps, diff, switch, undo, verify)
 
 
 def plan(
@@ -69,9 +65,8 @@ def plan(
     from hub.operate.replay.plan import PLAN, plan_replay  # heavy: the merge
 
     by = Asker(officer, reason).action(PLAN, "a plan")
-    settings, places = located()
+    _, places, engine = opened("hub replay plan")
     choice = ReplayChoice(source, province, subject, entity, key, since, until, offsets)
-    engine = warehouse(settings, places, "hub replay plan")
     planned = plan_replay(engine, choice.filters(places.key_secret), publish, by, rate)
     if as_json:
         say_json(planned.as_json())
@@ -89,10 +84,8 @@ def list_(as_json: AsJson = False) -> None:
     """
     from hub.cli.replay.view import replay_table
     from hub.operate.replay.store import replays
-    from hub.warehouse.database import translated_errors
 
-    settings, places = located()
-    with translated_errors("reading replays"), warehouse(settings, places, "hub replay").connect() as connection:
+    with reading("replays", "hub replay") as connection:
         found = replays(connection)
     if as_json:
         say_json({"replays": [one.as_json() for one in found]}, default=str)
@@ -111,11 +104,9 @@ def show(number: Number, as_json: AsJson = False) -> None:
     from hub.cli.replay.view import print_replay
     from hub.operate.replay.run import behind_live
     from hub.operate.replay.store import places_of, replay_numbered
-    from hub.warehouse.database import translated_errors
     from hub.warehouse.locks import Lock, is_held
 
-    settings, places = located()
-    with translated_errors("reading a replay"), warehouse(settings, places, "hub replay").connect() as connection:
+    with reading("a replay", "hub replay") as connection:
         found, at = replay_numbered(connection, number), places_of(connection, number)
         held, behind = is_held(connection, Lock.REPLAY, number), behind_live(connection, number)
     if as_json:

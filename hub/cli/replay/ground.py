@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.process_tuning import serve_evenly
 from hub.cli.shared.screen import Screen
 
@@ -26,8 +26,7 @@ def ground_of() -> Iterator["Ground"]:
     from hub.operate.replay.reading.whole_log import whole_log_reader
     from hub.warehouse.lost_offsets import read_lost
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub replay")
+    settings, places, engine = opened("hub replay")
     try:
         yield Ground(
             engine,

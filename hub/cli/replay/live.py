@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from hub.operate.replay.switch import Switched
 
 
-def register(group: typer.Typer) -> None:
-    """Add these commands to the group."""
-    for command in (diff, switch, undo, verify):
-        group.command(command.__name__)(command)
-
-
 def diff(
     number: Number,
     samples: Annotated[int, typer.Option("--samples", min=0, max=100, help="Rows of each kind to show.")] = 1,

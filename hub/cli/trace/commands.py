@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.context import opened
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.screen import Screen, say_json, screen
 
@@ -72,8 +72,7 @@ def _looked_up(asked: str, entity: str | None) -> "Trace | PlaceStory":
     from hub.operate.trace.hops import trace as trace_of
     from hub.operate.trace.place import place_named, story_of
 
-    settings, places = located()
-    engine = warehouse(settings, places, "hub trace")
+    settings, places, engine = opened("hub trace")
     try:
         return trace_of(engine, places.bootstrap, places.key_secret, asked, entity, settings.archive_dir)
     except NoKeyError:

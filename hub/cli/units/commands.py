@@ -14,6 +14,7 @@ from rich.progress import Progress
 from sqlalchemy import Connection
 
 from hub.cli.shared.context import located, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Execute, Officer, Reason
 from hub.cli.shared.screen import Screen, say_json
 from hub.config import load_settings
@@ -45,18 +46,8 @@ _SaidOn = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    units = typer.Typer(no_args_is_help=True, help="Administrative units (đơn vị hành chính) over time.")
-    for name, command in (
-        ("load", load),
-        ("show", show),
-        ("successors", successors),
-        ("predecessors", predecessors),
-        ("resolve", resolve),
-        ("residents", residents),
-        ("recode", recode),
-    ):
-        units.command(name)(command)
-    app.add_typer(units, name="units")
+    told = "Administrative units (đơn vị hành chính) over time."
+    add_group(app, "units", told, load, show, successors, predecessors, resolve, residents, recode)
 
 
 def load(as_json: AsJson = False) -> None:

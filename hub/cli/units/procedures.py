@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.cli.shared.context import located, policy_path, warehouse
+from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Execute
 from hub.cli.shared.screen import Screen, plain, say_json
 from hub.model.policies.policy import load_policy
@@ -15,11 +16,7 @@ from hub.model.policies.policy import load_policy
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="The catalogue of administrative procedures (thủ tục hành chính).")
-    # without a callback, a group with one command would become that command
-    group.callback()(lambda: None)
-    group.command("load")(load)
-    app.add_typer(group, name="procedures")
+    add_group(app, "procedures", "The catalogue of administrative procedures (thủ tục hành chính).", load)
 
 
 def load(

@@ -10,7 +10,6 @@ The open questions are a pure function of a source's accepted versions in (epoch
 they came does not matter (I4).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -134,40 +133,3 @@ class Version:
     def is_revoked(self) -> bool:
         """Whether the source withdraws what it said; later versions start again."""
         return self.operation is Operation.REVOKE
-
-    @property
-    def is_explained(self) -> bool:
-        """Whether it declares itself a correction and gives a reason."""
-        return self.operation is Operation.CORRECT and bool((self.status_reason or "").strip(BLANKS))
-
-
-@dataclass(frozen=True, slots=True)
-class BackwardMove:
-    """A backward move without an explanation, and the two versions between which it is."""
-
-    old: Status
-    new: Status
-    after: tuple[int, int]
-    at: tuple[int, int]
-
-
-def standing_backward_moves(versions: Iterable[Version]) -> tuple[BackwardMove, ...]:
-    """Return the unexplained backward moves among one source's accepted versions, oldest first.
-
-    An explained correction also explains the moves before it: it shows that the source has checked. A version with
-    status UNKNOWN says nothing about the status; the known status before it remains.
-    """
-    standing: list[BackwardMove] = []
-    before: Version | None = None
-    for version in sorted(versions, key=lambda each: each.order):
-        if version.is_revoked:
-            standing, before = [], None
-            continue
-        if version.is_explained:
-            standing = []
-        if version.status is Status.UNKNOWN:
-            continue
-        if before and not version.is_explained and move(before.status, version.status) is Move.BACKWARD:
-            standing.append(BackwardMove(before.status, version.status, before.order, version.order))
-        before = version
-    return tuple(standing)

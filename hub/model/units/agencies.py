@@ -7,7 +7,7 @@ elsewhere.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -44,21 +44,6 @@ def agency_spans(graph: UnitGraph) -> Iterator[AgencySpan]:
                 carriers[unit.agency_code] = unit
     for prefix, unit in sorted(carriers.items()):
         yield from _spans_of(graph, prefix, unit)
-
-
-def agency_on(spans: Mapping[str, list[AgencySpan]], agency: str, on: date) -> str:
-    """Return the agency that carries on the work of an agency on a day; an unknown agency carries on its own."""
-    prefix = prefix_of(agency)
-    span = next((one for one in spans.get(prefix or "", ()) if one.effective_from <= on < one.effective_until), None)
-    return agency if span is None or span.now_prefix == prefix else span.now_prefix
-
-
-def spans_by_prefix(graph: UnitGraph) -> dict[str, list[AgencySpan]]:
-    """Return the spans by prefix, in the form for ``agency_on``."""
-    found: dict[str, list[AgencySpan]] = {}
-    for span in agency_spans(graph):
-        found.setdefault(span.prefix, []).append(span)
-    return found
 
 
 def _rank(graph: UnitGraph, unit: Unit) -> tuple[date, date, str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select, tuple_
 
-from hub.log.places import Partition, Place, place_text, topic_of
+from hub.log.places import Place, place_text, topic_of
 from hub.model.errors import ConfigError
 from hub.model.refusals import refusal
 from hub.topology import CLOSED_MARK
@@ -137,13 +137,6 @@ def letter_counts(connection: Connection, wanted: LetterFilter) -> list[tuple[st
     found = chosen_letters(select(dead_letter.c.reason, state_of().label("state")), wanted).subquery()
     query = select(found.c.reason, found.c.state, func.count()).group_by(found.c.reason, found.c.state)
     return [(reason, State(state), count) for reason, state, count in connection.execute(query.order_by("reason"))]
-
-
-def undone_counts_by_partition(connection: Connection) -> dict[Partition, int]:
-    """Count letters that nobody has handled, by topic and partition."""
-    query = select(log_partition.c.topic, log_partition.c.partition, func.count())
-    counted = chosen_letters(query, LetterFilter()).group_by(log_partition.c.topic, log_partition.c.partition)
-    return {(topic, partition): count for topic, partition, count in connection.execute(counted)}
 
 
 def at(table: Any, place: Place) -> ColumnElement[bool]:

@@ -115,10 +115,6 @@ def verify_rows(
     return done
 
 
-def _relation(row: Any) -> str:
-    return "audit" if row.log is not None else "release"
-
-
 def _retired_months(connection: Connection) -> tuple[set[tuple[str, date]], list[Finding]]:
     """Return the months that were dropped after their time, and what is wrong with rows that say so.
 

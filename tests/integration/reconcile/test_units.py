@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import literal, select, text
 
 from hub.model.decisions import Verdict
-from hub.model.units.agencies import agency_on as agency_on_day
-from hub.model.units.agencies import spans_by_prefix
 from hub.reconcile.rules.units.graph_store import read_graph, refresh_unit_tables
 from hub.reconcile.rules.units.steps import follow
 from hub.reconcile.shared.republish import job_place
-from hub.reference.unit_graph import reference_graph
 from hub.share.compose import held_claims
 from hub.warehouse.tables.entities import aspect_tables
 from hub.warehouse.tables.units import agency_now, agency_on
+from tests.oracles.agencies import agency_on as agency_on_day
+from tests.oracles.agencies import spans_by_prefix
+from tests.oracles.units import reference_graph
 from tests.support.merge_world import World, key_of
 from tests.support.unit_world import Step, chooses, lives, load_every_unit, today_unit, unit
 

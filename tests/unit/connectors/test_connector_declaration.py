@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAuthorizationFailedError
 from kafka.partitioner.default import murmur2
 
-from connectors.access.horizon import ROUND, WIDEST_WINDOW, is_in_window
+from connectors.access.horizon import ROUND, WIDEST_WINDOW, distance_below
 from connectors.checks.check import problems
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.compare_every import compare_every
@@ -94,19 +94,24 @@ def test_check_lists_every_field_that_does_not_fit() -> None:
     assert "field full_name is missing" in text
 
 
+def _is_in_window(xmin: int, low: int, high: int) -> bool:
+    """Tell of one 32-bit id what ``xmin_window`` tells of a row's."""
+    return bool(0 < distance_below(xmin, high) <= high - low)
+
+
 @given(high=st.integers(3, 2**50), width=st.integers(1, WIDEST_WINDOW - 1), back=st.integers(1, WIDEST_WINDOW - 1))
 def test_window_holds_a_writer_however_often_ids_came_round(high: int, width: int, back: int) -> None:
     low = max(high - width, 0)
     writer = max(high - back, 0)
     if low <= writer < high:
-        assert is_in_window(writer % ROUND, low, high)
+        assert _is_in_window(writer % ROUND, low, high)
     elif high - writer < ROUND:
-        assert not is_in_window(writer % ROUND, low, high)
+        assert not _is_in_window(writer % ROUND, low, high)
 
 
 @given(ahead=st.integers(0, WIDEST_WINDOW - 1), high=st.integers(3, 2**50), width=st.integers(1, WIDEST_WINDOW - 1))
 def test_window_leaves_out_writers_from_the_horizon_on(ahead: int, high: int, width: int) -> None:
-    assert not is_in_window((high + ahead) % ROUND, high - width, high)
+    assert not _is_in_window((high + ahead) % ROUND, high - width, high)
 
 
 @given(key=st.binary(min_size=16, max_size=16), partitions=st.integers(1, 1000))

@@ -30,9 +30,9 @@ def test_batch_counts_what_it_consumed_and_what_was_refused() -> None:
     refused = refused_rows({"outcome": "rejected"}, {"outcome": "dead_lettered"}, {"outcome": "rejected"})
     batch = Batch((Advance(1, "t", 0, 5, 9, 3), Advance(2, "t", 1, 0, 2, 2)), (), refused)
     assert batch.consumed == 5
-    assert batch.outcomes_refused() == {Outcome.REJECTED: 2, Outcome.DEAD_LETTERED: 1}
+    assert sorted(batch.refused["outcome"]) == [Outcome.DEAD_LETTERED, Outcome.REJECTED, Outcome.REJECTED]
     assert Batch((), ()).consumed == 0
-    assert Batch((), ()).outcomes_refused() == {}
+    assert Batch((), ()).refused.is_empty()
 
 
 def test_batch_names_unknown_schema_ids_once() -> None:

@@ -5,19 +5,9 @@ from itertools import permutations
 
 import pytest
 
-from hub.model.dossiers.status import (
-    ALLOWED,
-    BACKWARD,
-    BY_CODE,
-    CORRECTIONS,
-    BackwardMove,
-    Move,
-    Status,
-    Version,
-    move,
-    standing_backward_moves,
-)
+from hub.model.dossiers.status import ALLOWED, BACKWARD, BY_CODE, CORRECTIONS, Move, Status, Version, move
 from hub.model.envelope import Operation
+from tests.oracles.dossiers import BackwardMove, standing_backward_moves
 
 S = BY_CODE
 _START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)

@@ -2,16 +2,9 @@
 
 import pytest
 
-from hub.model.pin import (
-    PROVINCE_PREFIXES,
-    PinFacts,
-    disagreements,
-    is_known_prefix,
-    is_pin,
-    is_placeholder,
-    pin_facts,
-)
+from hub.model.pin import PROVINCE_PREFIXES
 from hub.model.texts.names import folded, same_name
+from tests.oracles.pins import PinFacts, disagreements, is_known_prefix, is_pin, is_placeholder, pin_facts
 
 
 def test_prefixes_are_those_of_the_63_provinces() -> None:

