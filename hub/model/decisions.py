@@ -51,6 +51,9 @@ TAKEN: Mapping[ReviewKind, str] = {
 }
 """The effect of TAKE, by kind; the other kinds have nothing to take."""
 
+NOTHING_TO_KEEP = frozenset({ReviewKind.TIME_IN_FUTURE})
+"""Kinds about a record that waits for an officer alone: KEEP would leave it waiting for ever, so it decides nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReviewId:

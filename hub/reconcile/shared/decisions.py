@@ -6,7 +6,8 @@ claims in force, never on which came first (I4):
 - TAKE in a conflict: that source's claim comes before rank, as long as its content is the one the officer saw. If the
   claim that lost still says the same, there is no conflict between the two.
 - KEEP in a conflict: that field is not in conflict, as long as the other claim's content is the one the officer saw.
-- KEEP or TAKE in a review: it is closed, as long as its claim is the one the officer saw.
+- KEEP or TAKE in a review: it is closed, as long as its claim is the one the officer saw. KEEP decides nothing where
+  a record waits for an officer alone: the review stays open until the record is admitted or discarded.
 - WAIT changes nothing; the review stays open and shows the reason.
 """
 
@@ -31,7 +32,7 @@ from sqlalchemy import (
     select,
 )
 
-from hub.model.decisions import SUBJECT, ReviewKind, Verdict
+from hub.model.decisions import NOTHING_TO_KEEP, SUBJECT, ReviewKind, Verdict
 from hub.model.entities import REVIEW
 from hub.reconcile.shared.identity import part_text
 from hub.warehouse.locks import Lock, held
@@ -144,12 +145,13 @@ def is_decided() -> ColumnElement[bool]:
     decided = standing()
     code = select(source.c.code).where(source.c.id == review.c.source).correlate(review).scalar_subquery()
     seen = decided.c.seen_other_hash
+    keeps_nothing = and_(decided.c.decision == Verdict.KEEP.value, review.c.kind.in_(sorted(NOTHING_TO_KEEP)))
     return (
         exists()
         .where(decided.c.aspect == review.c.aspect, decided.c.subject_key == review.c.key)
         .where(decided.c.part == review.c.part, decided.c.kind == review.c.kind)
         .where(decided.c.field == review.c.field, decided.c.source_code == code)
-        .where(decided.c.decision.in_([Verdict.KEEP.value, Verdict.TAKE.value]))
+        .where(decided.c.decision.in_([Verdict.KEEP.value, Verdict.TAKE.value]), ~keeps_nothing)
         .where(or_(seen.is_(None), seen == hash_of_review()))
         .correlate(review)
     )

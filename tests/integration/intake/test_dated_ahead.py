@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from hub.model.decisions import SUBJECT, Decision, ReviewId, ReviewKind, Verdict
+from hub.model.errors import ConfigError
 from hub.operate.dead_letters.parked import ParkedFilter, read_queues
+from hub.operate.desk.reviews import Given, plan_decision
 from hub.operate.ledger.balance import read_ledger
 from hub.operate.records.questions import Question, QuestionFilter, open_questions
 from hub.reconcile.parking.dated_ahead import settle_alert
@@ -99,6 +101,27 @@ def test_officer_lets_it_in(whole: Whole) -> None:
     whole.send("citizen.changed", person("Tên Ba", AHEAD_US + 1, AHEAD))
     assert names(whole) == ["Tên Một"]
     assert len(questions(whole)) == 1
+
+
+def test_keep_would_leave_it_parked_for_ever_and_is_refused(whole: Whole) -> None:
+    whole.send("citizen.changed", person("Tên Một", AHEAD_US, AHEAD), person("Tên Hai", 2))
+    (asked,) = questions(whole)
+    with pytest.raises(ConfigError, match="keep would leave the record parked for ever.*take.*hub parked discard"):
+        plan_decision(whole.engine, Given(asked.number, Verdict.KEEP, "CB01", "seen"))
+
+
+def test_keep_of_another_desk_leaves_the_question_open_until_it_is_taken(whole: Whole) -> None:
+    whole.send("citizen.changed", person("Tên Một", AHEAD_US, AHEAD), person("Tên Hai", 2))
+    decided(whole, Verdict.KEEP)
+    assert whole.release() == 0
+    (asked,) = questions(whole)
+    assert asked.is_open
+    assert asked.noted is not None
+    assert asked.noted.verdict == "KEEP"
+    decided(whole, Verdict.TAKE)
+    assert whole.release() == 1
+    assert names(whole) == ["Tên Một"]
+    assert questions(whole) == []
 
 
 def test_alert_is_open_while_one_waits(whole: Whole) -> None:
