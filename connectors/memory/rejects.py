@@ -59,11 +59,13 @@ class RejectTable:
         """The table's name."""
         return self._table.name
 
-    def names(self, connection: Connection, stream: str) -> set[str]:
-        """Return the hashes of a stream's rejects."""
+    def names(self, connection: Connection, stream: str, reasons: Collection[str] | None = None) -> set[str]:
+        """Return the hashes of a stream's rejects, of all reasons or of some."""
         table = self._table
-        mine = (table.c.source == self._source, table.c.stream == stream)
-        return set(connection.execute(select(table.c.row_hash).where(*mine)).scalars())
+        wanted = select(table.c.row_hash).where(table.c.source == self._source, table.c.stream == stream)
+        if reasons is not None:
+            wanted = wanted.where(table.c.reason.in_(map(str, reasons)))
+        return set(connection.execute(wanted).scalars())
 
     def all(self, connection: Connection) -> list[KeptReject]:
         """Return all rejects of the source, also those of streams that are no longer declared."""

@@ -163,6 +163,11 @@ class StateStore:
         with self._place.transaction() as connection:
             self._reject.forget(connection, stream, reasons)
 
+    def rejected_for(self, stream: str, reasons: Collection[str]) -> frozenset[str]:
+        """Return the hashes of a stream's rejects with some reasons."""
+        with self._place.connected() as connection:
+            return frozenset(self._reject.names(connection, stream, reasons))
+
     def rejects(self) -> list[KeptReject]:
         """Return every reject of the source, by stream; creates no table."""
         with self._place.looked_at(self._reject.name) as connection:

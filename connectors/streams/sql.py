@@ -40,6 +40,10 @@ from hub.topology import MAX_RECORD_BYTES, event_topic
 _log = logging.getLogger(__name__)
 
 
+KEYS_MENDED = "rows that had no key, or shared one, have keys of their own"
+"""Why a table is read again whole: some of those rows may be unchanged and never read."""
+
+
 class SqlConnector:
     """One stream of a source; see ``port.Connector``. ``stored`` makes the first contact with the source."""
 
@@ -50,6 +54,7 @@ class SqlConnector:
         self._map(context.declaration)
         self._open = OpenTable(context.declaration, self.table)
         self._rejected: set[str] = set()
+        self._mended: frozenset[str] = frozenset()
         self._from: Position = {}
         self._sent = SentRows()
         self._mapping: str | None = None
@@ -86,10 +91,9 @@ class SqlConnector:
         with self._open.steady():
             is_open = self._open.reading is not None
             _, table = self._open.opened()
-        if not is_open and not table.proof.is_doubtful:
-            self._context.state.take()
-            self._context.state.forget_rejects(self.name, REASONS)
         stored, self._rejected = self._context.state.load(self.name)
+        if not is_open:
+            self._mended = self._mended_keys(table)
         declaration = declaration_in_force(self._context)
         if declaration.epoch != self._epoch:
             self._map(declaration)
@@ -100,9 +104,16 @@ class SqlConnector:
                 self.name,
             )
             self._context.state.forget_rejects(self.name, tuple(RejectReason))
-            self._rejected, stored = set(), None
+            self._rejected, self._mended, stored = set(), frozenset(), None
         self._compare_mapping()
         return stored.position if stored else None
+
+    def _mended_keys(self, table: SourceTable) -> frozenset[str]:
+        """Return the rejects of keys, if every row has a key of its own now. Which row is which, the hashes do not tell.
+
+        A row that shared its key may be unchanged: no poll reads it, so the whole table is read again.
+        """
+        return frozenset() if table.proof.is_doubtful else self._context.state.rejected_for(self.name, REASONS)
 
     def _compare_mapping(self) -> None:
         """Find out whether the mapping has changed since the rejects were read; without rejects it is only stored."""
@@ -121,7 +132,8 @@ class SqlConnector:
             if position.get(PHASE) == SNAPSHOT:
                 _, table = self._open.opened()
                 _, why = looked_at(table, position)
-                yield from self._all(position if why is None else self._open.anew(why))
+                why = why or (KEYS_MENDED if self._mended else None)
+                yield from self._all(position) if why is None else self._anew(why)
 
     def changes(self, position: Position) -> Iterator[Page]:
         """Read what is new; see ``port.Connector``. If the table is another one now, read all of it."""
@@ -129,10 +141,9 @@ class SqlConnector:
             reading, table = self._open.opened()
             self._begin_at(position)
             now, why = looked_at(table, position)
+            why = why or (KEYS_MENDED if self._mended else None)
             if why is not None:
-                position = self._open.anew(why)
-                yield self._page([], position, None)
-                yield from self._all(position)
+                yield from self._anew(why)
                 return
             is_known = same_names(position.get(IDENTITY), now)
             position = {**position, IDENTITY: now}  # type: ignore[dict-item]
@@ -144,6 +155,15 @@ class SqlConnector:
                 yield self._page(rows, carried(position, after), self._changed_place())
         if isinstance(reading, OverlapReading):
             self._sent.keep(lambda changed_at: self._may_come_again(changed_at, position))
+
+    def _anew(self, why: str) -> Iterator[Page]:
+        """Read the whole table again; the first page stores that, and with it forgets the rejects of keys."""
+        position = {**self._open.anew(why), READ_AS: self._open.read_as}
+        page = Page(position, resolved=sorted(self._mended), is_kept=True)
+        self._rejected -= self._mended
+        self._sent.made(page)
+        yield page
+        yield from self._all(position)
 
     def _all(self, position: Position) -> Iterator[Page]:
         """Read all rows from a snapshot's position on."""
@@ -197,6 +217,7 @@ class SqlConnector:
         self._context.state.save(self.name, page)
         self._mapping = None if page.mapping is not None else self._mapping
         self._rejected.difference_update(page.resolved)
+        self._mended = self._mended.difference(page.resolved)
         self._rejected.update(reject.row for reject in (*page.rejects, *page.dropped))
         self._order.confirmed(page.said)
         self._sent.confirmed(page)

@@ -121,6 +121,36 @@ def test_rows_that_break_an_unkept_key_later_are_rejects_and_no_neighbour_is_los
     assert mended.state.summary()[0].rejects == {}
 
 
+def test_row_that_shared_its_key_is_a_reject_until_it_is_read_though_only_the_other_row_was_mended(
+    source: Source,
+) -> None:
+    source.run(f"CREATE TABLE ho_so (so int, {source.columns})")
+    source.run("INSERT INTO ho_so (so, ma) VALUES (1,'A'),(2,'B')")
+    context = source.context('["so"]')
+    connector = connectors_of(context)[0]
+    connector.stored()
+    source.run("INSERT INTO ho_so (so, ma) VALUES (3,'C'),(3,'D'),(NULL,'N'),(4,'E')")
+    assert {event["dossier_code"] for event in catch_up(connector).events()} == {"A", "B", "E"}
+    context.close()
+    with pytest.raises(ConfigError, match="is in more than one row"):
+        source.published('["so"]')
+    # a mended row whose time is not written again, as in a correction by hand
+    source.run("UPDATE ho_so SET so = 5 WHERE ma = 'D'", "UPDATE ho_so SET so = 6 WHERE ma = 'N'")
+    mended = source.context('["so"]')
+    again = connectors_of(mended)[0]
+    again.stored()
+    assert mended.state.summary()[0].rejects == {"KEY_MISSING": 1, "KEY_SHARED": 2}, "a start alone reads nothing"
+    assert {"C", "D", "N"} <= {event["dossier_code"] for event in catch_up(again).events()}
+    (state,) = mended.state.summary()
+    assert state.rejects == {}
+    assert "have keys of their own" in str(state.position["stepped_back"])
+    mended.close()
+    quiet = source.context('["so"]')
+    assert "C" not in {event["dossier_code"] for event in catch_up(connectors_of(quiet)[0]).events()} or (
+        source.url.startswith("sqlite")
+    ), "the table is read again once; a poll with an overlap may repeat its last seconds"
+
+
 def test_every_row_is_read_when_pages_end_among_keys_that_are_equal_to_the_database(
     source: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
