@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Boolean, select
 
 from connectors.access.source import SourceTable, raw
 from connectors.base.reasons import Unmappable
 from connectors.conversion.getters import Row, deletion
-from connectors.conversion.truth import truth
+from connectors.conversion.truth import meaning, truth
 from connectors.declared.declaration import Deleted, Stream
 from connectors.faults import translated
 from hub.codec.catalogue import SchemaVersion
@@ -22,19 +22,40 @@ _LOOKED_AT = 100
 def unclear_words(table: SourceTable, version: SchemaVersion) -> Iterator[str]:
     """Yield what to declare for columns whose words are neither true nor false. It does not show the words (I8)."""
     stream = table.stream
-    if stream.deleted is not None and not stream.deleted.values:
-        column = stream.deleted.column
-        if count := _unclear(table, column, is_deletion=True):
-            yield (
-                f"{table.what}: column {column} holds {count} words that are neither true nor false: declare"
-                f' deleted = {{ column = "{column}", values = [the words of deleted rows] }}'
-            )
+    if stream.deleted is not None:
+        yield from _unclear_deletion(table, stream.deleted)
     for field, column in _booleans(stream, version):
-        if count := _unclear(table, column, is_deletion=False):
+        if count := _unclear(table, column, lambda row: bool(truth(row[0]))):
             yield (
                 f"{table.what}: column {column} holds {count} words that are neither true nor false: declare"
                 f' {field} = {{ column = "{column}", words = {{ "a word" = true, "another" = false }} }}'
             )
+
+
+def _unclear_deletion(table: SourceTable, deleted: Deleted) -> Iterator[str]:
+    column = deleted.column
+    count = _unclear(table, column, deletion(deleted, 0, UTC))
+    wanted = f'deleted = {{ column = "{column}", values = [the words of deleted rows]'
+    if (
+        deleted.values
+        and isinstance(table.table.c[column].type, Boolean)
+        and not any(map(_has_meaning, deleted.values))
+    ):
+        yield (
+            f"{table.what}: column {column} is a boolean, and none of the declared values is:"
+            f' declare deleted = "{column}"'
+        )
+    elif count and deleted.values:
+        yield (
+            f"{table.what}: column {column} holds {count} words that are not declared, and are neither true nor false:"
+            f" declare {wanted}, alive = [all other words] }}"
+        )
+    elif count:
+        yield f"{table.what}: column {column} holds {count} words that are neither true nor false: declare {wanted} }}"
+
+
+def _has_meaning(word: str) -> bool:
+    return meaning(word) is not None
 
 
 def _booleans(stream: Stream, version: SchemaVersion) -> Iterator[tuple[str, str]]:
@@ -44,13 +65,12 @@ def _booleans(stream: Stream, version: SchemaVersion) -> Iterator[tuple[str, str
             yield rule.field, rule.columns[0]
 
 
-def _unclear(table: SourceTable, name: str, is_deletion: bool) -> int:
-    """Return how many of a column's words are neither true nor false."""
+def _unclear(table: SourceTable, name: str, says: Callable[[Row], bool]) -> int:
+    """Return how many of a column's words are refused by ``says``, which takes a row of that column alone."""
     column = table.table.c[name]
     asked = select(raw(column)).where(column.is_not(None)).distinct().limit(_LOOKED_AT)
     with translated(table.what), table.engine.connect() as connection:
         values = connection.execute(asked).scalars().all()
-    says = deletion(Deleted(name), 0, UTC) if is_deletion else lambda row: bool(truth(row[0]))
     return sum(not _is_clear(says, value) for value in values)
 
 

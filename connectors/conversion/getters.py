@@ -9,7 +9,7 @@ from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.dates import moment_or_none
 from connectors.conversion.json_text import parsed
 from connectors.conversion.plain import folded, plain
-from connectors.conversion.truth import truth
+from connectors.conversion.truth import meaning, truth
 from connectors.declared.declaration import Deleted, FieldRule
 
 Row = Sequence[Any]
@@ -64,11 +64,8 @@ def deletion(deleted: Deleted, place: int, zone: tzinfo) -> Callable[[Row], bool
 
     That function raises ``Unmappable`` for a word that is neither declared nor in the closed list.
     """
-    values = frozenset(folded(value) for value in deleted.values)
-
-    def is_listed(row: Row) -> bool:
-        text = plain(row[place])
-        return text is not None and folded(text) in values
+    if deleted.values:
+        return _deletion_by_words(deleted, place)
 
     def is_deleted(row: Row) -> bool:
         value = row[place]
@@ -81,7 +78,39 @@ def deletion(deleted: Deleted, place: int, zone: tzinfo) -> Callable[[Row], bool
                 return True
             raise
 
-    return is_listed if values else is_deleted
+    return is_deleted
+
+
+def _deletion_by_words(deleted: Deleted, place: int) -> Callable[[Row], bool]:
+    """Return the function that looks a row's word up among the declared ones.
+
+    A word of the closed list counts as the declared words of its meaning do (`t` and true as a declared `"1"`). No
+    value means that the row is not deleted. Any other word raises ``Unmappable``.
+    """
+    said = {folded(word): False for word in deleted.alive} | {folded(word): True for word in deleted.values}
+    of_meaning = {means: _verdict(said, means) for means in (True, False)}
+
+    def is_listed(row: Row) -> bool:
+        text = plain(row[place])
+        if text is None:
+            return False
+        found = said.get(folded(text))
+        if found is None:
+            means = meaning(text)
+            found = None if means is None else of_meaning[means]
+        if found is None:
+            raise Unmappable(RejectReason.UNMAPPED_WORD)
+        return found
+
+    return is_listed
+
+
+def _verdict(said: Mapping[str, bool], means: bool) -> bool | None:
+    """Return whether words of the closed list that mean ``means`` delete a row; None: the declaration does not say."""
+    same, opposite = ({said[word] for word in said if meaning(word) is one} for one in (means, not means))
+    if same:
+        return same.pop() if len(same) == 1 else None
+    return None if opposite == {False} else False
 
 
 def payload_of(value: Any) -> Mapping[str, Any]:

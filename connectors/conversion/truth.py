@@ -24,9 +24,13 @@ def truth(value: Any) -> bool | None:
         raise Unmappable(RejectReason.BAD_BOOLEAN) from None
     if text is None:
         return None
-    word = folded(text).lower()
-    if word in TRUE:
-        return True
-    if word in FALSE:
-        return False
-    raise Unmappable(RejectReason.BAD_BOOLEAN)
+    said = meaning(text)
+    if said is None:
+        raise Unmappable(RejectReason.BAD_BOOLEAN)
+    return said
+
+
+def meaning(word: str) -> bool | None:
+    """Return whether a word of the closed list means true; None for any other word."""
+    said = folded(word).lower()
+    return True if said in TRUE else False if said in FALSE else None

@@ -100,13 +100,14 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A soft-delete column: true, a time, or one of ``values`` makes the operation REVOKE.
+    """A soft-delete column: true, a time, or one of ``values`` makes the operation REVOKE; ``alive``: the other words.
 
-    Without ``values`` its words are those of ``connectors.conversion.truth``; any other word makes the row a reject.
+    Besides these its words are those of ``connectors.conversion.truth``; any other word makes the row a reject.
     """
 
     column: str
     values: tuple[str, ...] = ()
+    alive: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

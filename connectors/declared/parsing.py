@@ -228,10 +228,15 @@ class _Reader(ValueReader):
             return None
         if isinstance(value, str):
             return Deleted(value)
-        if isinstance(value, dict) and set(value) <= {"column", "values"}:
-            return Deleted(self.required(where, value, "column"), self.names(where, value, "values"))
-        self.problem(where, "deleted must be a column, or { column, values }")
-        return None
+        if not isinstance(value, dict) or not set(value) <= {"column", "values", "alive"}:
+            self.problem(where, "deleted must be a column, or { column, values, alive }")
+            return None
+        words = [self.names(f"{where}: deleted", value, name) for name in ("values", "alive")]
+        if words[1] and not words[0]:
+            self.problem(where, "deleted: alive goes with values, the words of deleted rows")
+        if both := sorted({*words[0]} & {*words[1]}):
+            self.problem(where, f"deleted: values and alive both have {', '.join(both)}")
+        return Deleted(self.required(where, value, "column"), *words)
 
 
 def declaration_of(document: Table, name: str) -> Declaration:

@@ -109,7 +109,7 @@ class SqlConnector:
         return stored.position if stored else None
 
     def _mended_keys(self, table: SourceTable) -> frozenset[str]:
-        """Return the rejects of keys, if every row has a key of its own now. Which row is which, the hashes do not tell.
+        """Return the rejects of keys, if every row has a key of its own now.
 
         A row that shared its key may be unchanged: no poll reads it, so the whole table is read again.
         """

@@ -274,8 +274,10 @@ def deleted(meaning: Meaning) -> str:
 
 def declared_deleted(meaning: Meaning) -> str:
     """The operation, by a soft-delete column whose words are declared: Y and xóa."""
-    said = "" if meaning.kind == "odd" else _words(meaning)
-    return "REVOKE" if unicodedata.normalize("NFC", said or "") in ("Y", "xóa") else "UPDATE"
+    said = _words(meaning)
+    if unicodedata.normalize("NFC", said or "") in ("Y", "xóa"):
+        return "REVOKE"
+    return "REVOKE" if boolean(meaning) else "UPDATE"
 
 
 def word(meaning: Meaning) -> Any:

@@ -128,8 +128,8 @@ def decide(
     stores the reason. The decision counts for what the sources say now; if a source says something new later, the hub
     asks again. A later decision replaces an earlier one.
 
-    An event that is dated far ahead (`TIME_IN_FUTURE`) waits for `take`, or for `hub parked discard`; `keep` would leave
-    it parked for ever and is refused.
+    An event that is dated far ahead (`TIME_IN_FUTURE`) waits for `take`, or for `hub parked discard`; `keep` would
+    leave it parked for ever and is refused.
 
     **Examples**
 

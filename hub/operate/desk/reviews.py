@@ -155,8 +155,8 @@ def _problems(question: Question, given: Given) -> list[str]:
         problems.append(f"{number}: a question of {kind.value} has nothing to take; decide keep or wait")
     if given.verdict is Verdict.KEEP and kind in NOTHING_TO_KEEP:
         problems.append(
-            f"{number}: keep would leave the record parked for ever; decide take to let it in with its time, or wait; to"
-            " reject it, `hub parked discard PLACE` asks a second person (`hub parked list` shows the place)"
+            f"{number}: keep would leave the record parked for ever; decide take to let it in with its time, or wait;"
+            " to reject it, `hub parked discard PLACE` asks a second person (`hub parked list` shows the place)"
         )
     if given.verdict is Verdict.TAKE and kind is ReviewKind.POSSIBLE_DUPLICATE_PERSON and not _other(question):
         problems.append(f"{number}: it names no other person to merge with; decide keep or wait")
@@ -197,7 +197,9 @@ def _effect(question: Question, given: Given) -> str:
         case Verdict.TAKE, _:
             return f"{TAKEN[of.kind]}; a later decision to keep undoes it"
         case Verdict.KEEP, ReviewKind.REFERENCE_MISSING:
-            return f"what {of.source} says of this key stays parked until what it refers to comes; nobody is asked again"
+            return (
+                f"what {of.source} says of this key stays parked until what it refers to comes; nobody is asked again"
+            )
         case Verdict.KEEP, ReviewKind.POSSIBLE_DUPLICATE_PERSON:
             return "they stay two persons; an earlier decision to merge them is undone"
         case _:

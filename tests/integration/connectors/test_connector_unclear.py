@@ -44,11 +44,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("database_url"))
 
 
-def _checked(url: str, deleted: str, on_time: str, *rows: str) -> str | None:
+def _checked(url: str, deleted: str, on_time: str, *rows: str, kind: str = "text") -> str | None:
     """Check a table of rows (columns ``xoa`` and ``dung``); return the problem of the first row."""
     with create_engine(url, poolclass=NullPool).begin() as connection:
         connection.execute(
-            text("CREATE TABLE ho_so (ma varchar(9) PRIMARY KEY, ban int, luc timestamp, tt text, xoa text, dung text)")
+            text(
+                "CREATE TABLE ho_so (ma varchar(9) PRIMARY KEY, ban int, luc timestamp, tt text,"
+                f" xoa {kind}, dung text)"
+            )
         )
         for number, row in enumerate(rows):
             connection.execute(text(f"INSERT INTO ho_so VALUES ('{number}', 1, '2025-06-01 08:00:00', '1', {row})"))
@@ -81,12 +84,35 @@ def test_time_is_clear_for_a_deletion_and_not_for_a_field(url: str) -> None:
 @pytest.mark.parametrize(
     ("deleted", "on_time"),
     [
-        ('deleted = { column = "xoa", values = ["Hủy"] }', 'on_time = { column = "dung", words = { "có" = true } }'),
+        (
+            'deleted = { column = "xoa", values = ["Hủy"], alive = ["có thể"] }',
+            'on_time = { column = "dung", words = { "có" = true } }',
+        ),
         ("", ""),
     ],
 )
 def test_declared_words_and_columns_that_are_not_read_are_not_looked_at(url: str, deleted: str, on_time: str) -> None:
     assert _checked(url, deleted, on_time, "'có thể', 'có'") is None
+
+
+def test_words_of_deletion_that_are_not_declared_are_refused(url: str) -> None:
+    declared = 'deleted = { column = "xoa", values = ["Hủy"] }'
+    with pytest.raises(ConfigError) as caught:
+        _checked(url, declared, "", "'Hủy', NULL", "'Xong', NULL", "'Chờ', NULL", "NULL, NULL", "'0', NULL")
+    assert "column xoa holds 2 words that are not declared" in str(caught.value)
+    assert "alive = [all other words]" in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("Hủy", "Xong", "Chờ"))
+
+
+def test_words_declared_for_a_boolean_column_must_mean_yes_or_no(url: str) -> None:
+    declared = 'deleted = { column = "xoa", values = ["Hủy"] }'
+    with pytest.raises(ConfigError, match="column xoa is a boolean, and none of the declared values is"):
+        _checked(url, declared, "", "true, NULL", kind="boolean")
+
+
+def test_declared_one_is_clear_for_a_boolean_column(url: str) -> None:
+    declared = 'deleted = { column = "xoa", values = ["1"] }'
+    assert _checked(url, declared, "", "true, NULL", "false, NULL", "NULL, NULL", kind="boolean") is None
 
 
 def test_table_without_rows_is_clear(url: str) -> None:

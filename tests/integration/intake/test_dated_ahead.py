@@ -106,7 +106,7 @@ def test_officer_lets_it_in(whole: Whole) -> None:
 def test_keep_would_leave_it_parked_for_ever_and_is_refused(whole: Whole) -> None:
     whole.send("citizen.changed", person("Tên Một", AHEAD_US, AHEAD), person("Tên Hai", 2))
     (asked,) = questions(whole)
-    with pytest.raises(ConfigError, match="keep would leave the record parked for ever.*take.*hub parked discard"):
+    with pytest.raises(ConfigError, match=r"keep would leave the record parked for ever.*take.*hub parked discard"):
         plan_decision(whole.engine, Given(asked.number, Verdict.KEEP, "CB01", "seen"))
 
 

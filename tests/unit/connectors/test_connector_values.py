@@ -286,6 +286,60 @@ def test_declared_words_of_deletion_are_all_that_deletes() -> None:
     ] * 4
 
 
+DELETED_IF_YES = '{ column = "x", values = ["1"] }'
+DELETED_IF_NO = '{ column = "x", values = ["N"] }'
+
+
+@pytest.mark.parametrize(
+    "said", [True, 1, 1.0, Decimal("1.00"), "1", "1 ", "t", "T", "true", "Y", "yes", "on"], ids=ascii
+)
+def test_a_declared_one_deletes_whatever_says_yes_in_the_columns_own_type(said: object) -> None:
+    assert operation(said, DELETED_IF_YES) == "REVOKE"
+    assert operation(said, DELETED_IF_NO) == "UPDATE"
+
+
+@pytest.mark.parametrize(
+    "said", [False, 0, 0.0, Decimal("0.00"), "0", "0 ", "f", "F", "false", "N", "n  ", "off"], ids=ascii
+)
+def test_a_declared_no_deletes_whatever_says_no_in_the_columns_own_type(said: object) -> None:
+    assert operation(said, DELETED_IF_YES) == "UPDATE"
+    assert operation(said, DELETED_IF_NO) == "REVOKE"
+
+
+@pytest.mark.parametrize("said", [None, "", "   "])
+def test_no_value_deletes_nothing(said: object) -> None:
+    assert operation(said, DELETED_IF_YES) == operation(said, DELETED_IF_NO) == "UPDATE"
+
+
+@pytest.mark.parametrize("said", ["Hủy bỏ", "2", 2, 0.5, "xóa", NOW, date(2025, 7, 1), "infinity"], ids=ascii)
+@pytest.mark.parametrize("declared", [DELETED_IF_YES, DELETED_IF_NO, '{ column = "x", values = ["Hủy"] }'])
+def test_an_undeclared_word_of_a_column_with_declared_words_is_a_reject(said: object, declared: str) -> None:
+    assert reason_of(operation, said, declared) is RejectReason.UNMAPPED_WORD
+
+
+def test_words_of_living_rows_are_declared_beside_those_of_deleted_ones() -> None:
+    declared = '{ column = "x", values = ["Hủy", "B"], alive = ["Đang xử lý", "Y"] }'
+    assert [operation(said, declared) for said in ("Hủy", "B ", "Đang xử lý", "Y", True)] == ["REVOKE"] * 2 + [
+        "UPDATE"
+    ] * 3
+    # whether the opposite of a living word deletes, the declaration does not say
+    assert reason_of(operation, False, declared) is RejectReason.UNMAPPED_WORD
+    assert reason_of(operation, "t", '{ column = "x", values = ["1"], alive = ["Y"] }') is RejectReason.UNMAPPED_WORD
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ('{ column = "x", alive = ["A"] }', "alive goes with values"),
+        ('{ column = "x", values = ["A"], alive = ["B", "A"] }', "values and alive both have A"),
+        ('{ column = "x", others = ["A"] }', "{ column, values, alive }"),
+    ],
+)
+def test_a_wrong_declaration_of_deletion_is_told(declared: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        operation("A", declared)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"), [("Y", True), ("off", False), ("T", True), (0, False), (" ", None), (1.0, True)]
 )
