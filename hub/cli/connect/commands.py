@@ -147,7 +147,8 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
             }
         )
         return
-    table = Table("stream", "published", "lack a value", "rejected", "position", title=source, title_justify="left")
+    table = Table("stream", "published", "lack a value", "rejected", "position", title=f"{source}, this run")
+    table.title_justify = "left"
     for stream in counts:
         numbers = (f"{number:,}" for number in (stream.published, stream.dropped, stream.rejected))
         table.add_row(stream.name, *numbers, plain(position_text(stream.position)))
@@ -183,6 +184,8 @@ def print_states(
         table.add_row(state.stream, f"{state.published:,}", f"{state.dropped:,}", rejects, position, _time(state.at))
     console = Screen(soft_wrap=True)
     console.print(table)
+    if states:
+        console.print("published: events of all runs, repeated ones counted each time; lack a value, rejects: rows now")
     for state in states:
         if state.waits_for:
             console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))

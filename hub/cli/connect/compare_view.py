@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from hub.cli.connect.one_compare import SourceCompared
+from hub.cli.connect.one_compare import SourceCompared, still_keys
 from hub.cli.shared.screen import Screen, plain, screen
 from hub.operate.compare.found import DIFFERENCES, Compared, Kind, key_as_json
 
@@ -16,22 +16,30 @@ _WORDS = {
 
 
 def print_comparison(done: SourceCompared, most_keys: int, executed: bool) -> None:
-    """Print counts, the first keys of each kind, and what a repair would do or did."""
+    """Print counts, the first keys of each kind, what a repair would do or did, and what still differs after it."""
     console = screen()
-    table = Table("subject", "rows", "claims", *(kind.replace("_", " ") for kind in Kind), "rejects", title=done.source)
+    title = f"{done.source}, before the repair" if done.repaired else done.source
+    table = Table("subject", "rows", "claims", *(kind.replace("_", " ") for kind in Kind), "rejects", title=title)
     table.title_justify = "left"
-    for one in done.found:
+    for one in done.by_difference:
         counts = [f"{one.counts[kind]:,}" for kind in Kind]
         aside = sum(one.unmapped.values())
         table.add_row(one.subject, f"{one.source_rows:,}", f"{one.claims:,}", *counts, f"{aside:,}")
     console.print(table)
-    for one in done.found:
+    for one in done.by_difference:
         _print_keys(console, one, most_keys)
         _print_doubts(console, one)
-        _print_repair(console, done, one.subject, executed)
+        _print_plan(console, done, one.subject, executed)
     for subject, why in done.not_compared.items():
         console.print(f"{subject} is not compared: {why}")
-    console.print("equal" if done.is_equal else "they differ")
+    if not done.repaired:
+        console.print("equal" if done.is_equal else "they differ")
+        return
+    console.print()
+    console.print(plain("after the repair", "bold"))
+    for one in done.by_difference:
+        _print_repaired(console, done, one.subject, most_keys)
+    console.print("after the repair they are equal" if done.is_equal else "after the repair they still differ")
 
 
 def _print_keys(console: Screen, found: Compared, most_keys: int) -> None:
@@ -69,24 +77,43 @@ def _print_doubts(console: Screen, found: Compared) -> None:
         console.print(f"{found.subject}: {line}", soft_wrap=True)
 
 
-def _print_repair(console: Screen, done: SourceCompared, subject: str, executed: bool) -> None:
+def _print_plan(console: Screen, done: SourceCompared, subject: str, executed: bool) -> None:
     plan = done.plans.get(subject)
     if plan is None:
         return
     raised = f", {plan.raised:,} of them under a raised version" if plan.raised else ""
-    told = [f"{subject}: publish {plan.publish.height:,}{raised}, withdraw {plan.revoke.height:,}"]
+    told = [f"{subject}: to publish {plan.publish.height:,}{raised}, to withdraw {plan.revoke.height:,}"]
     if plan.unable:
         told.append(f"{subject}: {plan.unable:,} cannot win against what the hub has: raise the source's epoch")
     if plan.refusal:
         told.append(f"{subject}: nothing will be withdrawn: {plan.refusal}")
-    repaired = done.repaired.get(subject)
-    if repaired is not None:
-        told.append(
-            f"{subject}: published {repaired.published:,}, withdrew {repaired.revoked:,}, skipped "
-            f"{repaired.skipped:,}; {repaired.left:,} still differ"
-        )
-        told += [f"{subject}: {count:,} cannot be withdrawn: {why}" for why, count in repaired.refused.items()]
     if not executed and not plan.is_empty:
         told.append("nothing is published; add --execute and --reason")
     for line in told:
         console.print(line, soft_wrap=True)
+
+
+def _print_repaired(console: Screen, done: SourceCompared, subject: str, most_keys: int) -> None:
+    repaired, plan = done.repaired.get(subject), done.plans[subject]
+    told = [f"{subject}: nothing was published or withdrawn"]
+    if repaired is not None:
+        skipped = f", {repaired.skipped:,} were left alone: they changed meanwhile, or the hub would refuse them"
+        told = [
+            f"{subject}: published {repaired.published:,}, withdrew {repaired.revoked:,}"
+            + (skipped if repaired.skipped else "")
+        ]
+        told += [f"{subject}: {count:,} cannot be withdrawn: {why}" for why, count in repaired.refused.items()]
+        if not repaired.caught_up:
+            told.append(f"{subject}: the hub has not merged all that was sent: compare again later")
+    left = (repaired.left if repaired is not None else 0) + plan.unable
+    told.append(f"{subject}: {left:,} still differ" if left else f"{subject}: nothing differs any more")
+    for line in told:
+        console.print(line, soft_wrap=True)
+    if repaired is None:
+        return
+    named = still_keys(repaired, most_keys)
+    for key in named:
+        part = f" {key['part']}" if key["part"] else ""
+        console.print(f"  {key['key']}{part}  {_WORDS[Kind(key['kind'])]}", soft_wrap=True)
+    if repaired.left > len(named):
+        console.print(f"  ... and {repaired.left - len(named):,} more")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -59,6 +60,11 @@ class SourceCompared:
         """Whether nothing differs, or no longer differs after a repair."""
         return all(one.is_equal or one.subject in self.mended for one in self.found)
 
+    @property
+    def by_difference(self) -> list[Compared]:
+        """Return the results with the subjects that differ first."""
+        return sorted(self.found, key=lambda one: one.is_equal)
+
     def as_json(self, most_keys: int) -> dict[str, Any]:
         """Return the results as commands print them."""
         subjects = []
@@ -66,7 +72,9 @@ class SourceCompared:
             plan, done = self.plans.get(one.subject), self.repaired.get(one.subject)
             told = one.as_json(most_keys)
             told |= {"repair": plan.as_json()} if plan else {}
-            subjects.append(told | ({"repaired": done.as_json()} if done else {}))
+            subjects.append(
+                told | ({"repaired": done.as_json() | {"keys": still_keys(done, most_keys)}} if done else {})
+            )
         return {
             "source": self.source,
             "equal": self.is_equal,
@@ -74,6 +82,14 @@ class SourceCompared:
             "not_compared": self.not_compared,
             "alerts_kept": self.alerts_kept,
         }
+
+
+def still_keys(done: Repaired, most_keys: int) -> list[dict[str, str]]:
+    """Return the first keys that differ after a repair, by their keyed hash."""
+    return [
+        {"kind": row["kind"], "key": str(UUID(bytes=row["key"])), "part": row["part"]}
+        for row in done.still.head(most_keys).iter_rows(named=True)
+    ]
 
 
 def subjects_of(context: Context, stream: str | None) -> tuple[list[str], dict[str, str]]:

@@ -92,7 +92,8 @@ class Repaired:
     Fields:
         published, revoked: events sent. skipped: keys left alone, because they changed, came again, or would be
             refused.
-        caught_up: whether the hub has merged the events. left: keys that still differ.
+        caught_up: whether the hub has merged the events.
+        still: the planned keys that differ after the repair: kind, key, part.
         refused: why the hub would refuse to withdraw keys, with counts; these are not sent.
     """
 
@@ -100,8 +101,13 @@ class Repaired:
     revoked: int
     skipped: int
     caught_up: bool
-    left: int
+    still: pl.DataFrame = field(repr=False)
     refused: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """Return how many of the planned keys still differ."""
+        return self.still.height
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON."""
@@ -174,7 +180,7 @@ class Repairing:
         revoked, refused = self._revoke(plan.revoke.join(present, on=_IDENTITY, how="anti"))
         caught_up = self.comparing.catch_up.wait(self.comparing.claims, self.comparing.tell)
         skipped = plan.publish.height + plan.revoke.height - published - revoked
-        done = Repaired(published, revoked, skipped, caught_up, self._left(plan), refused)
+        done = Repaired(published, revoked, skipped, caught_up, self._still(plan), refused)
         self._note(REPAIRED, plan.subject, done.as_json())
         return done
 
@@ -256,16 +262,16 @@ class Repairing:
         said = f"{claims.source}\x1f{claims.subject}\x1f{epoch}\x1f{key.hex}\x1f{part}\x1f{version}\x1fgone"
         return hashlib.blake2b(said.encode(), digest_size=16, key=hashlib.sha256(secret).digest()).digest()
 
-    def _left(self, plan: RepairPlan) -> int:
-        """Return how many of the planned keys still differ from the source."""
+    def _still(self, plan: RepairPlan) -> pl.DataFrame:
+        """Return the planned keys that still differ from the source."""
         claims = self.comparing.claims
         asked = pl.concat([plan.publish.get_column("key"), plan.revoke.get_column("key")]).unique()
         there = claims.of_keys(asked).filter(~pl.col("revoked"))
-        gone = plan.revoke.join(there, on=_IDENTITY, how="semi").height
-        back = plan.publish.filter("revoked").join(there, on=_IDENTITY, how="semi").height
+        gone = plan.revoke.join(there, on=_IDENTITY, how="semi")
+        back = plan.publish.filter("revoked").join(there, on=_IDENTITY, how="semi")
         same = there.select(*_IDENTITY, "content_hash")
-        other = plan.publish.filter(~pl.col("revoked")).join(same, on=[*_IDENTITY, "content_hash"], how="anti").height
-        return gone + back + other
+        other = plan.publish.filter(~pl.col("revoked")).join(same, on=[*_IDENTITY, "content_hash"], how="anti")
+        return pl.concat([keys.select("kind", *_IDENTITY) for keys in (gone, back, other)])
 
     def _note(self, name: str, subject: str, detail: Mapping[str, Any]) -> None:
         claims = self.comparing.claims
