@@ -2,7 +2,9 @@
 
 A row is a tuple: the columns in the order of ``RowMapper.columns``, then one list per child table. The event's id is a
 keyed hash of the source, the row's key, its version and the operation. So the same version of a row has the same id,
-whenever and however often it is sent.
+whenever and however often it is sent. Where several streams of a declaration feed one subject, the stream's name is
+hashed as well: two tables may have rows of the same key and version. The hub knows a repeated event by its version and
+content, not by its id, so a declaration may get or lose such a stream.
 """
 
 import hashlib
@@ -95,6 +97,8 @@ class RowMapper:
         self.operation = self._operation_of()
         self._keyed = hashlib.blake2b(digest_size=16, key=hashlib.sha256(secret.encode()).digest())
         self._identity = f"{source.code}\x1f{stream.subject}\x1f{source.epoch}"
+        if any(other.subject == stream.subject and other.name != stream.name for other in source.streams):
+            self._identity += f"\x1f{stream.name}"
 
     def event(self, row: Row, recorded_at: datetime) -> dict[str, Any]:
         """Return the event of a row.

@@ -214,6 +214,23 @@ def test_event_id_follows_from_row_version_and_operation_alone() -> None:
     assert citizen(luc=NOW)["event_id"] != first["event_id"]
 
 
+def test_event_id_of_the_only_stream_of_a_subject_is_what_it_always_was() -> None:
+    assert citizen()["event_id"].hex() == "5546aac8af1f83fcb1f9d57f6a135577"
+    other = CITIZEN.partition("[[stream]]")[2].replace("citizen.changed", "identity.changed").replace("people", "cards")
+    other = other.partition("[stream.fields]")[0] + '[stream.fields]\npin = "pin"\n'
+    assert mapped(f"{CITIZEN}[[stream]]{other}", ROW)["event_id"] == citizen()["event_id"]
+
+
+def test_rows_of_two_streams_of_a_subject_have_ids_of_their_own_though_key_and_version_are_the_same() -> None:
+    stream = CITIZEN.partition("[[stream]]")[2]
+    declared = parse_declaration(f"{CITIZEN}[[stream]]{stream.replace('people', 'more')}".encode())
+    ids = set()
+    for one in declared.streams:
+        mapper = RowMapper(declared, one, load_catalogue().latest(one.subject), SECRET)
+        ids.add(mapper.event([ROW[name] for name in mapper.columns], NOW)["event_id"])
+    assert len(ids | {citizen()["event_id"]}) == 3
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [({"ho": "ế" * 200}, "full_name"), ({"pin": "1" * 51}, "pin")],
