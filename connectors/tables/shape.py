@@ -25,6 +25,10 @@ class Shape(Protocol):
         """Its columns, as reflected."""
 
     @property
+    def child_tables(self) -> Sequence[Table]:
+        """The tables that its lists are read from."""
+
+    @property
     def what(self) -> str:
         """Its name in messages."""
 

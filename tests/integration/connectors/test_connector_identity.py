@@ -44,6 +44,7 @@ changed_at = "luc"
 [stream.fields]
 dossier_code = "ma"
 status = {{ column = "tt", words = {{ "1" = "REGISTERED" }} }}
+{fields}
 """
 OVERLAP = 'late_rows = "overlap"'
 COLUMNS = (
@@ -54,10 +55,10 @@ COLUMNS = (
 class Source:
     """A table ``ho_so`` and its connector, opened as a fresh process would at each ``open``."""
 
-    def __init__(self, url: str, folder: Path, more: str = "") -> None:
+    def __init__(self, url: str, folder: Path, more: str = "", fields: str = "") -> None:
         self.url = url
         self._folder = folder
-        self._more = more
+        self._more, self._fields = more, fields
         self._engine = create_engine(url, poolclass=NullPool)
         kind = "timestamptz" if url.startswith("postgresql") else "datetime"
         self.columns = COLUMNS.format(time=kind)
@@ -74,7 +75,8 @@ class Source:
 
     def open(self) -> SqlConnector:
         """Return the connector of a fresh process."""
-        declared = parse_declaration(DECLARATION.format(folder=self._folder, more=self._more).encode())
+        said = DECLARATION.format(folder=self._folder, more=self._more, fields=self._fields)
+        declared = parse_declaration(said.encode())
         return connectors_of(open_context(declared, "a secret of the tests", {"SOURCE_URL": self.url}))[0]
 
     def read(self) -> set[str]:
@@ -386,3 +388,94 @@ def _until(is_so: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError("it did not come to be")
+
+
+RESULTS = 'results = { child = "kq", on = { ho = "ma" }, order = ["ten"], items = { name = "ten" } }'
+NAMES = "ho varchar(40), ten varchar(20)"
+
+
+def _lists(source: Source) -> dict[str, list[str]]:
+    """Return the list of results in each event that a run publishes."""
+    events = catch_up(source.open()).events()
+    return {event["dossier_code"]: [one["name"] for one in event["results"] or []] for event in events}
+
+
+def _recreated(source: Source) -> None:
+    source.run("DROP TABLE kq", f"CREATE TABLE kq ({NAMES})", "INSERT INTO kq VALUES ('A', 'new')")
+
+
+def _swapped(source: Source) -> None:
+    source.run(f"CREATE TABLE kq_moi ({NAMES})", "INSERT INTO kq_moi VALUES ('A', 'new')")
+    source.run("ALTER TABLE kq RENAME TO kq_cu", "ALTER TABLE kq_moi RENAME TO kq")
+
+
+def _truncated(source: Source) -> None:
+    source.run("TRUNCATE TABLE kq", "INSERT INTO kq VALUES ('A', 'new')")
+
+
+def _emptied_and_loaded_between_polls(source: Source) -> None:
+    source.run("DELETE FROM kq")
+    assert "A" not in _lists(source), "its own row is as it was"
+    source.run("INSERT INTO kq VALUES ('A', 'new')")
+
+
+def _with_results(url: str, folder: Path) -> Source:
+    source = Source(url, folder, fields=RESULTS)
+    source.run(f"CREATE TABLE ho_so ({source.columns})", f"CREATE TABLE kq ({NAMES})")
+    source.run("INSERT INTO kq VALUES ('A', 'old')")
+    source.run("INSERT INTO ho_so (ma, luc) VALUES ('A', '2020-01-01 08:00:00')")
+    source.run("INSERT INTO ho_so (ma, luc) VALUES ('B', '2025-06-01 08:00:00')")
+    assert _lists(source) == {"A": ["old"], "B": []}
+    return source
+
+
+@pytest.mark.parametrize("change", [_recreated, _swapped, _truncated, _emptied_and_loaded_between_polls])
+def test_child_table_of_postgresql_that_is_another_one_or_loaded_again_is_read_again_with_its_parents(
+    database_url: str, tmp_path: Path, change: Callable[[Source], None]
+) -> None:
+    source = _with_results(database_url, tmp_path)
+    change(source)
+    assert _lists(source)["A"] == ["new"]
+    assert "child table kq" in source.stepped_back()
+    assert _lists(source) == {}, "it is read again once"
+
+
+@pytest.mark.parametrize("change", [_recreated, _swapped, _emptied_and_loaded_between_polls])
+def test_child_table_of_a_file_that_is_another_one_or_loaded_again_is_read_again_with_its_parents(
+    tmp_path: Path, change: Callable[[Source], None]
+) -> None:
+    source = _with_results(f"sqlite:///{tmp_path / 'source.db'}", tmp_path)
+    change(source)
+    assert _lists(source)["A"] == ["new"]
+    assert "whole table" in source.stepped_back()
+
+
+@pytest.mark.parametrize("change", [_recreated, _swapped, _truncated])
+def test_child_table_of_mariadb_that_is_another_one_or_truncated_is_read_again_with_its_parents(
+    mariadb: RunningMariaDB, tmp_path: Path, change: Callable[[Source], None]
+) -> None:
+    mariadb.create_database("children")
+    try:
+        source = _with_results(f"{mariadb.url}children", tmp_path)
+        _next_second(source)
+        change(source)
+        assert _lists(source)["A"] == ["new"]
+        assert "child table kq" in source.stepped_back()
+    finally:
+        mariadb.drop_database("children")
+
+
+def test_child_table_that_vacuum_full_rewrites_or_that_a_position_does_not_know_is_no_reason(
+    database_url: str, tmp_path: Path
+) -> None:
+    without = Source(database_url, tmp_path)
+    without.run(f"CREATE TABLE ho_so ({without.columns})", f"CREATE TABLE kq ({NAMES})")
+    without.add("ho_so", "A")
+    without.run("INSERT INTO kq VALUES ('A', 'old')")
+    assert without.read() == {"A"}
+    source = Source(database_url, tmp_path, fields=RESULTS)
+    assert source.read() == set()
+    with create_engine(database_url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text("VACUUM FULL kq"))
+    assert source.read() == set()
+    assert source.stepped_back() == ""
