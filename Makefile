@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXAMPLES ?= 100000
+# commands start faster, also where Python is told to write no bytecode (PYTHONDONTWRITEBYTECODE)
+COMPILE = $(BIN)/python -m compileall -q hub connectors tests
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # one line for each package on a terminal, written over the last one; elsewhere a line for each ten
 COUNTED = awk -v all="$$(grep -c '==' requirements.lock)" -v shown="$$(test -t 2 && echo yes)" \
@@ -26,6 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@{ $(PIP) --require-hashes -r requirements.lock || echo FAILED; } | $(COUNTED)
 	@echo "installing the hub ..."
 	@$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@$(COMPILE)
 	@touch $(STAMP)
 
 parts: ## MariaDB's server, by apt, for the tests of connectors that read it (needs root)
@@ -37,6 +40,7 @@ parts: ## MariaDB's server, by apt, for the tests of connectors that read it (ne
 	else echo "!!! MariaDB's server is not installed (root and apt are needed): the tests on MariaDB are left out"; fi
 
 check: $(STAMP) ## format, lint, types, import rules, schemas, unit tests
+	@$(COMPILE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

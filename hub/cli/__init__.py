@@ -1,8 +1,20 @@
-"""The command line: one module per group of commands; ``main`` maps errors to exit codes.
+"""The command line: one folder per group of commands, with the names of ``hub.operate``'s rooms.
 
-Exit codes: 0 ok, 1 failure, 2 bad input or configuration, 3 environment unreachable, 130/143 on signals.
+``hub --help`` prints the page of ``help_page``; any other command line goes to ``app``, which maps errors to exit
+codes: 0 ok, 1 failure, 2 bad input or configuration, 3 environment unreachable, 130/143 on signals.
 """
 
-from hub.cli.main import main
+import os
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Print the page of commands if that is asked for; else run the command, and exit with its code."""
+    if sys.argv[1:] in ([], ["--help"]) and "_HUB_COMPLETE" not in os.environ:
+        from hub.cli.help_page import help_page
+
+        sys.stdout.write(help_page() + "\n")
+        sys.exit(0 if sys.argv[1:] else 2)
+    from hub.cli.app import main as run
+
+    run()

@@ -1,5 +1,5 @@
 """``python -m hub.cli``: the command line without its installed script."""
 
-from hub.cli.main import main
+from hub.cli import main
 
 main()

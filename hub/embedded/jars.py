@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from jgo.maven import MavenContext
-
 from hub.config import Settings
 from hub.embedded.errors import DownloadError
 from hub.model.errors import ConfigError
@@ -117,6 +115,8 @@ def _complete(folder: Path, jars: Sequence[Jar], progress: Callable[[str], None]
 
 
 def _fetch_from_maven(jar: Jar, folder: Path) -> Path:
+    from jgo.maven import MavenContext  # heavy, and only for the first start
+
     context = MavenContext(repo_cache=folder, local_repos=[], timeout=_TIMEOUT_S)
     path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
     return path

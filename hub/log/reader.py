@@ -16,7 +16,6 @@ from kafka.protocol.consumer import IsolationLevel
 from hub.log.clients import check_broker
 from hub.log.odd import OddRecord
 from hub.log.places import Partition
-from hub.log.unpacking import Unpacking
 from hub.model.errors import UnreachableError
 from hub.retry import FIRST_ANSWER_MS
 
@@ -100,6 +99,8 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
     def _unpack_records(
         self, tp: TopicPartition, records: Any, key_deserializer: Any, value_deserializer: Any
     ) -> Iterator[Any]:
+        from hub.log.unpacking import Unpacking  # the second client: commands that read no record do without it
+
         aborted = [(one.producer_id, one.first_offset) for one in self.aborted_transactions]
         is_committed = self.isolation_level == IsolationLevel.READ_COMMITTED
         content = bytes(records._buffer)

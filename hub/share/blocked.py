@@ -17,8 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.model.alerts import RECORD_TOPIC_BLOCKED
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.share.outbox import MOST_OFFSETS, Span, drop_notes
-from hub.share.send.outgoing import Outgoing
-from hub.share.send.publisher import Refused
+from hub.share.send.outgoing import Outgoing, Refused
 from hub.topology import shared_topics
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.core import log_partition, share_position

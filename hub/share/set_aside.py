@@ -25,8 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.model.alerts import RECORD_SET_ASIDE
-from hub.share.send.outgoing import Outgoing
-from hub.share.send.publisher import Refused
+from hub.share.send.outgoing import Outgoing, Refused
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.core import dead_letter, log_partition
 from hub.warehouse.tables.share import set_aside

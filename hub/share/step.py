@@ -27,8 +27,7 @@ from hub.share.blocked import (
 from hub.share.composing import Composes, compose_each
 from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
 from hub.share.republish import Page, Republication, move_request, next_page, open_requests
-from hub.share.send.outgoing import Outgoing, copy_of_letter, golden_record
-from hub.share.send.publisher import Refused
+from hub.share.send.outgoing import Outgoing, Refused, copy_of_letter, golden_record
 from hub.share.set_aside import asides_to_try, close_items, close_published, letters_at, note_refused, settle_alert
 from hub.share.stamp import Stamp, stamp_of
 from hub.share.topics import accept_id

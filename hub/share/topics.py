@@ -6,16 +6,19 @@ Partitions added later stay empty until the topic is recreated.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from hub.log.topic_ids import TopicFound
 from hub.model.alerts import RECORD_TOPIC_ANEW
 from hub.topology import shared_topics
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.share import share_topic
+
+if TYPE_CHECKING:  # Kafka's client: commands that ask the warehouse only do without it
+    from hub.log.topic_ids import TopicFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Added:
         )
 
 
-def compare_topics(connection: Connection, found: Mapping[str, TopicFound]) -> list[TopicMadeAnew]:
+def compare_topics(connection: Connection, found: "Mapping[str, TopicFound]") -> list[TopicMadeAnew]:
     """Store topics that are seen for the first time; return those whose id differs from the known one.
 
     Each of these has an open alert until its content is published again.
@@ -59,7 +62,7 @@ def compare_topics(connection: Connection, found: Mapping[str, TopicFound]) -> l
     return anew
 
 
-def _keep(connection: Connection, topic: str, found: TopicFound) -> None:
+def _keep(connection: Connection, topic: str, found: "TopicFound") -> None:
     """Store a topic as found, if it is new; what is known of another topic of that name does not change."""
     keeping = insert(share_topic).values(
         topic=topic, topic_id=found.topic_id, partitions=found.partitions, partitions_there=found.partitions
@@ -77,7 +80,7 @@ def _keep(connection: Connection, topic: str, found: TopicFound) -> None:
     )
 
 
-def partitions_kept(connection: Connection, found: Mapping[str, TopicFound]) -> dict[str, int]:
+def partitions_kept(connection: Connection, found: "Mapping[str, TopicFound]") -> dict[str, int]:
     """Return how many partitions of each existing topic share fills."""
     known = {
         row.topic: row.partitions
@@ -124,6 +127,6 @@ def accept_id(connection: Connection, topic: str, topic_id: UUID) -> None:
     )
 
 
-def _not_seen(connection: Connection, found: Mapping[str, TopicFound]) -> list[str]:
+def _not_seen(connection: Connection, found: "Mapping[str, TopicFound]") -> list[str]:
     """Return known topics that do not exist now: whether they are recreated is not known yet."""
     return [topic for topic in connection.execute(select(share_topic.c.topic)).scalars() if topic not in found]

@@ -3,31 +3,35 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, Engine
+if TYPE_CHECKING:  # commands that open no warehouse import none of these
+    from sqlalchemy import Connection, Engine
 
-import hub.demo
-from hub.config import Settings, load_settings
-from hub.embedded.locate import Endpoints, endpoints
-from hub.warehouse.database import open_database, translated_errors
+    from hub.config import Settings
+    from hub.embedded.locate import Endpoints
 
 
-def located() -> tuple[Settings, Endpoints]:
+def located() -> "tuple[Settings, Endpoints]":
     """Return the settings, and the addresses of Kafka and PostgreSQL.
 
     Raises:
         ConfigError, UnreachableError: see ``hub.config`` and ``hub.embedded.locate``.
     """
+    from hub.config import load_settings
+    from hub.embedded.locate import endpoints
+
     settings = load_settings()
     return settings, endpoints(settings)
 
 
-_opened: list[Engine] = []
+_opened: "list[Engine]" = []
 
 
-def warehouse(settings: Settings, places: Endpoints, application: str) -> Engine:
+def warehouse(settings: "Settings", places: "Endpoints", application: str) -> "Engine":
     """Return an engine on the warehouse's schema; its connections are closed when the command ends."""
+    from hub.warehouse.database import open_database
+
     engine = open_database(places.database_url, settings.database_schema, application)
     _opened.append(engine)
     return engine
@@ -36,9 +40,9 @@ def warehouse(settings: Settings, places: Endpoints, application: str) -> Engine
 class Opened(NamedTuple):
     """What most commands need: the settings, the addresses, and an engine on the warehouse."""
 
-    settings: Settings
-    places: Endpoints
-    engine: Engine
+    settings: "Settings"
+    places: "Endpoints"
+    engine: "Engine"
 
 
 def opened(application: str) -> Opened:
@@ -48,8 +52,10 @@ def opened(application: str) -> Opened:
 
 
 @contextmanager
-def reading(what: str, application: str) -> Iterator[Connection]:
+def reading(what: str, application: str) -> "Iterator[Connection]":
     """Yield a connection to the warehouse; an error of the database says that it was met reading ``what``."""
+    from hub.warehouse.database import translated_errors
+
     with translated_errors(f"reading {what}"), opened(application).engine.connect() as connection:
         yield connection
 
@@ -60,6 +66,8 @@ def close_warehouses() -> None:
         _opened.pop().dispose()
 
 
-def policy_path(settings: Settings) -> Path:
+def policy_path(settings: "Settings") -> Path:
     """Return the policy file: the one in the settings, else the demo's."""
+    import hub.demo
+
     return settings.policy or Path(hub.demo.__file__).parent / "policy.toml"

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from hub.model.set_aside import Refusal
 from hub.topology import HEADER_ORIGIN, HEADER_REASON, dead_letter_topic
 
 
@@ -31,6 +32,8 @@ class Outgoing:
         return len(self.key or b"") + len(self.value or b"") + headers
 
 
+Refused = list[tuple[Outgoing, Refusal]]
+"""Records that cannot be published, each with its reason."""
 Headers = tuple[tuple[str, bytes], ...]
 
 

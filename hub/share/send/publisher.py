@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, 
 
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.model.set_aside import Refusal, SetAside
-from hub.share.send.outgoing import Outgoing
+from hub.share.send.outgoing import Outgoing, Refused
 from hub.share.send.transaction import ABOUT_A_RECORD, SEND_S, broken_topics, send_all
 from hub.topology import MAX_SHARED_BYTES
 
@@ -24,8 +24,6 @@ MOST_BYTES = MAX_SHARED_BYTES - 4_096
 
 CLOSE_S = 5.0
 """Longest time to close a producer in order; then its connections are cut, and the broker ends its transaction."""
-
-Refused = list[tuple[Outgoing, Refusal]]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ every record of that partition of the citizens' topic.
 import sys
 from typing import Any
 
-from hub.cli.main import main
+from hub.cli.app import main
 from hub.reconcile import merge
 from hub.warehouse.batch import Accepted, Batch
 

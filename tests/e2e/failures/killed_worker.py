@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hub.cli.main import main
+from hub.cli.app import main
 from hub.reconcile import merge, store
 
 STEPS = BEFORE, FENCED, STAGED, AUDITED, AFTER = ("before", "fenced", "staged", "audited", "after")

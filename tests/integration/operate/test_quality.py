@@ -11,8 +11,8 @@ from rich.console import Console
 from sqlalchemy import text as sql
 from typer.testing import CliRunner
 
+from hub.cli.app import build_app
 from hub.cli.ledger.quality import show_quality
-from hub.cli.main import build_app
 from hub.model.entities import CITIZEN
 from hub.model.errors import ConfigError
 from hub.model.flags import Flag

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.engine
 WORD = "a long enough credential"
 NAME = "Nguyễn Văn Không Ai"
 TOPIC = "hub.citizen.changed.v1"
-cli = importlib.import_module("hub.cli.main")
+cli = importlib.import_module("hub.cli.app")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.support.merge_world import POLICY
 pytestmark = pytest.mark.engine
 
 # The package gives the name of this module to its function main.
-cli = importlib.import_module("hub.cli.main")
+cli = importlib.import_module("hub.cli.app")
 Run = Callable[[str], tuple[int, str]]
 COMMANDS = (
     "ledger",

@@ -14,7 +14,7 @@ import typer
 from hub.model.errors import ConfigError, HubError, UnreachableError
 
 # The package gives the name of this module to its function main.
-cli = importlib.import_module("hub.cli.main")
+cli = importlib.import_module("hub.cli.app")
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,7 @@ import typer.main
 from typer import BadParameter
 from typer.exceptions import TyperException
 
-from hub.cli.main import build_app
+from hub.cli.app import build_app
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hub.cli.main import build_app
+from hub.cli.app import build_app
 from hub.model.entities import ENTITIES
 from hub.model.errors import ConfigError
 

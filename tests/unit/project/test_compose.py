@@ -8,7 +8,7 @@ import pytest
 import typer.main
 import yaml
 
-from hub.cli.main import build_app
+from hub.cli.app import build_app
 from hub.config import Settings
 
 _ROOT = Path(__file__).resolve().parents[3]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from hub.cli.main import build_app
+from hub.cli.app import build_app
 from hub.config import Settings
 from hub.model.outcomes import Outcome, Reason
 from hub.topology import topics

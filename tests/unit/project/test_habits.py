@@ -10,11 +10,11 @@ import pytest
 import typer
 from rich.console import Console, RenderableType
 
+from hub.cli.app import build_app
 from hub.cli.ledger.view import lag_table, ledger_table, positions_table
 from hub.cli.log.archive import files_table, plan_table
 from hub.cli.log.offsets import offsets_table
 from hub.cli.log.topics import drift_table, topics_table
-from hub.cli.main import build_app
 from hub.cli.trace.view import trace_view
 from hub.log.places import Place
 from hub.model.outcomes import Outcome

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from hub.cli.main import build_app
+from hub.cli.app import build_app
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

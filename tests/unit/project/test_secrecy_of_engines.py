@@ -12,7 +12,7 @@ from hub.warehouse.database import open_database
 
 ROOT = Path(__file__).parents[3]
 NUMBER = "036830000123"
-command_line = importlib.import_module("hub.cli.main")
+command_line = importlib.import_module("hub.cli.app")
 
 
 def test_i8_every_engine_hides_the_values_of_statements() -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from hub.cli.main import main
+from hub.cli.app import main
 from hub.operate.dead_letters import redrive as letter_redrive
 
 STEPS = BEFORE, INTENDED, HANDED, HALF, SENT, MARKED = ("before", "intended", "handed", "half", "sent", "marked")

@@ -1,6 +1,7 @@
 """Entry point of the ``hub`` command: registers the groups, maps errors to exit codes."""
 
 import importlib
+import os
 import platform
 import sys
 import traceback
@@ -9,9 +10,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy.exc import DBAPIError, ProgrammingError
 from typer.exceptions import Abort, TyperException
 
+from hub.cli.help_page import ABOUT, ENTITY_MODULE, EXIT_CODES, MODULES
 from hub.cli.shared.process_tuning import tune_process
 from hub.cli.shared.screen import Screen, plain, say, show_bugs_visibly, styled
 from hub.model.errors import ConfigError, HubError, UnreachableError
@@ -22,53 +23,27 @@ EXIT_BAD_INPUT = 2
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
+_COMPLETION = "_HUB_COMPLETE"
+"""Set by the shell when it asks for completions."""
 _NO_SUCH_TABLE = ("42P01", "42703", "3F000")
 """SQLSTATEs for a missing table, column or schema."""
 
-_GROUPS = (
-    "processes.engine",
-    "schemas",
-    "processes.worker",
-    "share.commands",
-    "ledger.commands",
-    "trace.commands",
-    "log.topics",
-    "log.offsets",
-    "log.archive",
-    "desk.policy",
-    "desk.review",
-    "dead_letters.commands",
-    "dead_letters.parked",
-    "desk.operators",
-    "dead_letters.partitions",
-    "processes.alerts",
-    "processes.commands",
-    "ledger.quality",
-    "desk.calendar",
-    "connect.commands",
-    "units.commands",
-    "units.procedures",
-    "replay.commands",
-    "demo.commands",
-    "processes.settings",
-    "evidence.commands",
-    "records.commands",
-)
-"""Modules under ``hub.cli``; each has ``register(app)``."""
 
-_HELP = """Carry change events from provincial and national systems into one shared warehouse, and on to the portal.
-
-Exit codes: 0 ok, 1 failure, 2 bad input or configuration, 3 environment unreachable, 130/143 on signals.
-"""
-
-
-def build_app() -> typer.Typer:
-    """Return the application with every group registered."""
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=_HELP)
-    app.callback(help=_HELP)(_before_commands)
-    for name in _GROUPS:
+def build_app(command: str | None = None) -> typer.Typer:
+    """Return the application with the modules of one command or group; without a known name, with all of them."""
+    about = f"{ABOUT}\n\n{EXIT_CODES}"
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=about)
+    app.callback(help=about)(_before_commands)
+    known = MODULES.get(command) if command is not None else None
+    for name in [known] if known else dict.fromkeys([*MODULES.values(), ENTITY_MODULE]):
         importlib.import_module(f"hub.cli.{name}").register(app)
     return app
+
+
+def _typed_command() -> str | None:
+    """Return the first word of the command line, unless it is an option or the shell asks for completions."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    return None if not first or first.startswith("-") or _COMPLETION in os.environ else first
 
 
 def _say_version(is_asked: bool) -> None:
@@ -112,25 +87,33 @@ def main() -> None:
     except HubError as error:
         errors.print(styled("[red]{}:[/red] {}", error.code, error.message))
         sys.exit(EXIT_FAILURE)
-    except DBAPIError as error:
+    except Exception as error:
+        if not _is_from_database(error):
+            raise
         _show_bug(error, errors)
         sys.exit(EXIT_FAILURE)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _show_bug(error: DBAPIError, errors: Console) -> None:
+def _is_from_database(error: Exception) -> bool:
+    """Tell whether a database's driver raised it; nothing is imported to find out."""
+    loaded = sys.modules.get("sqlalchemy.exc")
+    return loaded is not None and isinstance(error, loaded.DBAPIError)
+
+
+def _show_bug(error: Exception, errors: Console) -> None:
     """Show where a database refused what the program asked. Its message is left out: the details contain rows (I8)."""
-    state = getattr(error.orig, "sqlstate", None) or "none"
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or "none"
     errors.print(plain("".join(traceback.format_tb(error.__traceback__))))
-    errors.print(styled("[red]bug:[/red] {}, SQLSTATE {}", type(error.orig).__name__, state))
+    errors.print(styled("[red]bug:[/red] {}, SQLSTATE {}", type(getattr(error, "orig", None)).__name__, state))
 
 
 def _run() -> object:
     """Run the command; if tables are missing because nobody created them, say that instead."""
     try:
-        return build_app()(standalone_mode=False)
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in _NO_SUCH_TABLE:
+        return build_app(_typed_command())(standalone_mode=False)
+    except Exception as error:
+        if _is_from_database(error) and getattr(getattr(error, "orig", None), "sqlstate", None) in _NO_SUCH_TABLE:
             from hub.cli.shared.context import close_warehouses, located, warehouse
             from hub.warehouse.setup.migrate import check_migrated
 
