@@ -39,7 +39,12 @@ def main() -> None:
     least = {name: (min(cpu for cpu, _ in each), min(wall for _, wall in each)) for name, each in took.items()}
     bare_cpu, bare_wall = least["interpreter"]
     found = {
-        name: {"processor_ms": 1e3 * cpu, "wall_ms": 1e3 * wall, "ratio": cpu / bare_cpu, "wall_ratio": wall / bare_wall}
+        name: {
+            "processor_ms": 1e3 * cpu,
+            "wall_ms": 1e3 * wall,
+            "ratio": cpu / bare_cpu,
+            "wall_ratio": wall / bare_wall,
+        }
         for name, (cpu, wall) in least.items()
     }
     keep("start", found, options.results)

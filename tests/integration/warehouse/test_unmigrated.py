@@ -115,7 +115,7 @@ def test_statement_that_is_wrong_on_a_complete_warehouse_is_a_bug(
         with engine.connect() as connection:
             connection.execute(text("SELECT nothing FROM nowhere"))
 
-    monkeypatch.setattr(cli, "build_app", lambda: lambda standalone_mode: act())
+    monkeypatch.setattr(cli, "build_app", lambda _command: lambda standalone_mode: act())
     code, said = run("ledger")
     assert code == 1
     assert "bug: UndefinedTable, SQLSTATE 42P01" in said

@@ -42,8 +42,8 @@ def test_version_is_said_and_it_ends(run: Run) -> None:
     assert "--version" in out
 
 
-def _app_that(action: Callable[[], None]) -> Callable[[], typer.Typer]:
-    def build() -> typer.Typer:
+def _app_that(action: Callable[[], None]) -> Callable[[str | None], typer.Typer]:
+    def build(_command: str | None) -> typer.Typer:
         app = typer.Typer()
         app.command("act")(action)
         return app
