@@ -28,6 +28,7 @@ from connectors.testing import QUICK, ConnectorAcceptance, MemoryPublisher, Writ
 from hub.log.reader import open_reader, partitions_of, read_from_the_beginning
 from hub.model.errors import RetryableError
 from tests.conftest import RunningEngine
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
@@ -270,7 +271,7 @@ def test_cli_run_publishes_and_prints_counts(
 
     def hub(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "hub.cli", "connect", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
 
     first = hub("run", str(path), "--once", "--json")
     assert first.returncode == 0, first.stderr

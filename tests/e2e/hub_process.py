@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hub.worker.app import free_port
+from tests.support.patience import HANG_S
 
 HUB = str(Path(sys.executable).with_name("hub"))
-LIMIT_S = 180.0
+LIMIT_S = HANG_S
 
 
 def run_hub(

@@ -16,11 +16,12 @@ import pytest
 from hub.embedded.state import load_state
 from hub.model.outcomes import Outcome
 from tests.e2e.hub_process import wait_until
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
 HUB = str(Path(sys.executable).with_name("hub"))
-LIMIT_S = 300
+LIMIT_S = HANG_S
 
 
 def _environment() -> dict[str, str]:
@@ -126,7 +127,7 @@ def test_demo_leaves_nothing_running(account: dict[str, Any], folder: Path) -> N
 def test_demo_refuses_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("keep me")
     ran = subprocess.run(
-        [HUB, "demo", "--data-dir", str(tmp_path)], capture_output=True, timeout=60, env=_environment(), check=False
+        [HUB, "demo", "--data-dir", str(tmp_path)], capture_output=True, timeout=HANG_S, env=_environment(), check=False
     )
     assert ran.returncode == 2
     assert (tmp_path / "precious.txt").read_text() == "keep me"
@@ -141,7 +142,7 @@ def test_demo_ended_by_a_signal_ends_all_it_started(tmp_path: Path) -> None:
         env=_environment(),
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANG_S
         while not (folder / "logs" / "demo" / "worker.log").exists():
             assert process.poll() is None
             assert time.monotonic() < deadline

@@ -11,13 +11,14 @@ import pytest
 
 from hub.config import Settings
 from tests.e2e.hub_process import HUB, clean_environment
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"<!-- first start -->\n```\n(.*?)```\n<!-- /first start -->", re.DOTALL)
 CODE = "H42.12.34-260701-0001"
-LIMIT_S = 300
+LIMIT_S = HANG_S
 
 
 def commands() -> str:

@@ -21,13 +21,14 @@ from kafka import KafkaProducer
 from hub.config import Settings
 from hub.embedded.locate import endpoints
 from tests.e2e.hub_process import clean_environment, wait_until
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "add-an-entity.md"
 EXAMPLE = ROOT / "docs" / "examples" / "vehicle"
-LIMIT_S = 180
+LIMIT_S = HANG_S
 KNOWN, STRANGERS, OF_NO_MODEL = "35A-00001", "35A-00002", "35A-00003"
 """Plates of the example's vehicles: all that it names is known; its owner is not; its model is not."""
 PERSONAL = ("000299000001", "000299000002", "Nguyễn Văn Thử", "Trần Thị Thử")

@@ -12,6 +12,7 @@ from hub.cli.shared.screen import WIDTH
 from tests.e2e.grounds import PARTITIONS, Field
 from tests.e2e.hub_process import HUB, clean_environment, run_hub, wait_until
 from tests.support.event_set import pin_of
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
@@ -118,5 +119,5 @@ def _kafka_away(desk: Desk) -> None:
 def test_shell_completion_offers_what_a_command_takes() -> None:
     completing = {"_HUB_COMPLETE": "complete_bash", "COMP_WORDS": "hub ledger --ch", "COMP_CWORD": "2"}
     environment = clean_environment({**os.environ, **completing})
-    ran = subprocess.run([HUB], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([HUB], env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert ran.stdout.split() == ["--check"], ran.stderr

@@ -34,8 +34,9 @@ from hub.warehouse.offsets import ensure_positions
 from hub.warehouse.setup.migrate import migrate
 from hub.warehouse.sources import store_sources
 from hub.warehouse.stops import StopStore
+from tests.support.patience import HANG_S
 
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 PARTITIONS = 2
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from connectors.checks.check import sample
 from connectors.declared.load import parse_declaration
 from connectors.opening import open_context
+from tests.support.patience import HANG_S
 
 SECRET = "a secret of the tests only"  # noqa: S105 - protects nothing
 DECLARATION = """
@@ -132,7 +133,9 @@ def test_check_lists_warnings_and_does_not_fail(tmp_path: Path) -> None:
 
     def check(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "hub.cli", "connect", "check", str(path), *arguments]
-        return subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, env=dict(os.environ), capture_output=True, text=True, timeout=HANG_S, check=False
+        )
 
     said = "luc: its 1 newest values are in whole seconds"
     as_json, as_text = check("--json"), check()

@@ -26,11 +26,12 @@ from hub.worker.heartbeat import Heartbeat
 from tests.conftest import RunningEngine
 from tests.support.event_set import EventSet, send
 from tests.support.merge_world import World
+from tests.support.patience import HANG_S
 from tests.support.running_intake import Ground
 
 pytestmark = pytest.mark.engine
 LIMITS = Limits(gone_s=20, still_s=120, behind_s=300)
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 ODD = "Nguyễn Thị Lẻ"
 
 

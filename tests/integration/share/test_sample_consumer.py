@@ -32,11 +32,12 @@ from hub.topology import record_topic, topics
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, Said, World
+from tests.support.patience import HANG_S
 
 SAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "consumer.py"
 RECORDS = record_topic(CITIZEN)
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 90.0
+LIMIT_S = HANG_S
 
 
 @pytest.fixture(scope="module", autouse=True)

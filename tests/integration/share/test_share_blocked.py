@@ -35,10 +35,11 @@ from hub.topology import dead_letter_topic, record_topic, topics
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, TOPIC, Said, World
+from tests.support.patience import HANG_S
 
 CITIZENS, DOSSIERS, LETTERS = record_topic(CITIZEN), record_topic(DOSSIER), dead_letter_topic(TOPIC)
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 LIMITS = Limits(gone_s=20.0, still_s=120.0, behind_s=300.0)
 ODD = "Nguyễn Thị Lẻ"
 

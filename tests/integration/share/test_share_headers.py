@@ -24,10 +24,11 @@ from hub.warehouse.batch import Accepted, Advance, Batch
 from hub.warehouse.tables.entities import aspect_tables
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, TOPIC, Said, World
+from tests.support.patience import HANG_S
 
 RECORDS = record_topic(CITIZEN)
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 
 
 @pytest.fixture(scope="module", autouse=True)

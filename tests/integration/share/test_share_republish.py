@@ -24,10 +24,11 @@ from hub.warehouse.batch import Accepted
 from hub.warehouse.tables.share import share_topic
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, TOPIC, Said, World
+from tests.support.patience import HANG_S
 
 RECORDS = record_topic(CITIZEN)
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 BY = Action("H01-007", "share.republish", "the topic was lost")
 ALERTS = "SELECT name, place, detail FROM alert WHERE closed_at IS NULL"
 

@@ -22,10 +22,11 @@ from hub.topology import MAX_SHARED_BYTES, dead_letter_topic, event_topic, recor
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, Said, World
+from tests.support.patience import HANG_S
 
 RECORDS = record_topic(CITIZEN)
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 OPEN = (
     "SELECT topic, item, key, reason, detail, value_bytes, tries FROM set_aside WHERE closed_at IS NULL ORDER BY item"
 )

@@ -26,9 +26,10 @@ from hub.waiting import Waiting
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, Said, World
+from tests.support.patience import HANG_S
 
 SECRET = "a secret of the tests"  # noqa: S105 - of no system
-LIMIT_S = 60.0
+LIMIT_S = HANG_S
 LIMITS = Limits(gone_s=20.0, still_s=120.0, behind_s=300.0)
 ALERTS = "SELECT name, place, detail FROM alert WHERE closed_at IS NULL"
 RECORDS = record_topic(CITIZEN)

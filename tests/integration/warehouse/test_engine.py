@@ -23,6 +23,7 @@ from hub.embedded.state import PartState, ProcessRef, load_state, save_state
 from hub.model.errors import UnreachableError
 from tests.conftest import RunningEngine
 from tests.e2e.hub_process import wait_until
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
@@ -186,7 +187,7 @@ def test_command_recovers_when_an_earlier_one_was_killed_while_starting(tmp_path
     environment = {**os.environ, "HUB_DATA_DIR": str(tmp_path / "data")}
     hub = [sys.executable, "-m", "hub.cli"]
     with subprocess.Popen([*hub, "up"], env=environment, stderr=subprocess.DEVNULL) as killed:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_S
         while not load_state(tmp_path / "data").parts.keys() >= {"postgres"} and time.monotonic() < deadline:
             time.sleep(0.02)
         killed.kill()

@@ -11,6 +11,7 @@ from typing import Any
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from tests.support.merge_world import SUBJECT, Said, open_world
+from tests.support.patience import HANG_S
 from tests.support.schema_folder import optional_field, publish_next
 from tests.support.schema_samples import sample_event
 
@@ -70,7 +71,7 @@ def test_i6_event_of_an_older_schema_is_merged_after_the_next_was_published(data
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ from hub.warehouse.sources import store_sources
 from hub.worker.assemble import _ready
 from tests.conftest import RunningEngine
 from tests.support.merge_world import POLICY
+from tests.support.patience import HANG_S
 
 pytestmark = pytest.mark.engine
 
@@ -189,7 +190,7 @@ def test_worker_whose_user_may_make_no_tables_waits_for_them(
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_S
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -29,6 +29,7 @@ from hub.warehouse.locks import Lock, session_lock
 from tests.conftest import RunningEngine
 from tests.integration.operate.dead_letters.killed_redrive import STEPS
 from tests.support.event_set import EventSet, Outgoing, pin_of, send
+from tests.support.patience import HANG_S
 from tests.support.running_intake import Ground
 
 pytestmark = pytest.mark.engine
@@ -106,7 +107,7 @@ def run_killed(ground: Ground, step: str, letters: list[Letter], folder: Path) -
         [*command, *(place_text(one.place) for one in letters)],
         env=environment,
         cwd=Path(__file__).parents[4],
-        timeout=60,
+        timeout=HANG_S,
         check=False,
         capture_output=True,
     ).returncode
