@@ -31,6 +31,7 @@ _XERIAL = b"\x82SNAPPY\0"
 _XERIAL_HEADER = 16
 _BLOCK = struct.Struct(">i")
 _HEADER_BYTES = 61
+_LEGACY_ATTRIBUTES_AT, _LEGACY_TIME_BYTES = 17, 8
 _LENGTH_AT, _ATTRIBUTES_AT, _START_BYTES = 8, 21, 12
 _scratch = threading.local()
 
@@ -78,6 +79,25 @@ def plain_batch(content: bytes) -> bytes:
     header[_ATTRIBUTES_AT + 1] &= ~CODEC_MASK & 0xFF
     _BLOCK.pack_into(header, _LENGTH_AT, _HEADER_BYTES - _START_BYTES + len(records))
     return b"".join((header, records))
+
+
+def legacy_size(content: bytes) -> int:
+    """Return how many bytes a message of an older version (magic 0 or 1) holds when it is decompressed.
+
+    The client library decompresses such a message without a limit, so ask this first. Raises as ``plain_batch``.
+    """
+    codec = content[_LEGACY_ATTRIBUTES_AT] & CODEC_MASK
+    if not codec:
+        return len(content)
+    at = _LEGACY_ATTRIBUTES_AT + 1 + (_LEGACY_TIME_BYTES if content[_LEGACY_ATTRIBUTES_AT - 1] else 0)
+    try:
+        (key,) = _BLOCK.unpack_from(content, at)
+        at += _BLOCK.size + max(key, 0)
+        (value,) = _BLOCK.unpack_from(content, at)
+    except struct.error as error:
+        raise DamageError("it is shorter than it says") from error
+    at += _BLOCK.size
+    return len(decompressed(codec, content[at : at + max(value, 0)]))
 
 
 def decompressed(codec: int, payload: bytes) -> bytes:

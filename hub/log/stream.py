@@ -18,7 +18,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
-from hub.log.decompress import Budget, plain_batch
+from hub.log.decompress import Budget, legacy_size, plain_batch
 from hub.log.odd import OddRecord
 from hub.log.unpacking import Aborted, Unpacking
 
@@ -76,7 +76,7 @@ class _Kept:
             raise CorruptRecordException("the first batch of a fetch has a wrong length")
         content, self._at = self.content[self._at : end], end
         if content[_MAGIC_AT] < _V2:
-            self.budget.spend(len(content))
+            self.budget.spend(legacy_size(content))
             return LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
         batch = DefaultRecordBatch(content)
         if not batch.validate_crc():

@@ -16,7 +16,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
-from hub.log.decompress import Budget, DamageError, TooMuchError, plain_batch
+from hub.log.decompress import Budget, DamageError, TooMuchError, legacy_size, plain_batch
 from hub.log.odd import OddRecord
 from hub.log.places import Partition
 from hub.log.record_bytes import ByHand, records_in
@@ -184,10 +184,13 @@ class Unpacking:
     def _of_legacy(self, base: int, content: bytes) -> Iterator[Any]:
         """Yield the records of a batch of an older version; its offset is that of its last record."""
         try:
+            self._budget.spend(legacy_size(content))
             batch = LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
             if not batch.validate_crc():
                 raise DamageError("its checksum is wrong")
             read = list(batch)
+        except TooMuchError as error:
+            raise _Stop(self.next_offset, base + 1, f"it is of an old version, and {error}") from error
         except Exception as error:
             raise _Stop(self.next_offset, base + 1, "it is of an old version and cannot be read") from error
         yield from self._wanted(iter(read))

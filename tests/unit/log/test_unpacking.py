@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from hub.log.decompress import MOST_BATCH_BYTES, MOST_POLL_BYTES, Budget
 from hub.log.odd import OddRecord
@@ -226,6 +227,48 @@ def test_batch_that_holds_far_more_than_it_takes_in_the_log_is_not_read_into_mem
     assert (records[0].value, records[1].value, after) == (None, b"behind", 2)
     (damage,), _ = read(several, 0, [])
     assert (damage.is_damage, damage.offset, damage.end) == (True, 1, 3)
+
+
+def _old(value: bytes, magic: int, codec: int, offset: int = 0) -> bytes:
+    """Return a message of an older version; with a codec, one that holds others."""
+    built = LegacyRecordBatchBuilder(magic=magic, compression_type=codec, batch_size=1 << 30)
+    # offsets inside of a message are absolute in version 0, and relative in version 1
+    built.append(0 if magic else offset, timestamp=1, key=b"key", value=value)
+    return offset.to_bytes(8, "big") + bytes(built.build())[8:]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(("magic", "codec"), [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)])
+def test_record_of_an_old_version_comes_as_it_is(read: Read, magic: int, codec: int) -> None:
+    records, after = read(_old(b"a", magic, codec) + _old(b"b", magic, codec, 1), 0, [])
+    assert ([one.value for one in records], after) == ([b"a", b"b"], 2)
+
+
+@pytest.mark.parametrize(("magic", "codec"), [(0, 1), (1, 1), (1, 2), (1, 3)])
+@EVERY_WAY
+def test_message_of_an_old_version_that_holds_far_more_than_it_takes_is_not_read_into_memory(
+    read: Read, magic: int, codec: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = _old(MUCH, magic, codec)
+    assert len(content) < MOST_BATCH_BYTES // 20
+    for name in ("gzip_decode", "snappy_decode", "lz4_decode"):
+        monkeypatch.setattr(f"aiokafka.record.legacy_records.{name}", _not_without_a_limit)
+        monkeypatch.setattr(f"kafka.record.legacy_records.{name}", _not_without_a_limit)
+    records, after = read(content + batch(1, [Said(value=b"behind")]), 0, [])
+    assert (records[0].is_damage, records[0].offset, records[0].end) == (True, 0, 1)
+    assert "holds more than 64 MiB when it is decompressed" in records[0].why
+    assert after == 1
+
+
+def _not_without_a_limit(payload: bytes) -> bytes:
+    raise AssertionError("the library decompresses it without a limit")
+
+
+@EVERY_WAY
+def test_messages_of_an_old_version_count_as_what_they_hold_in_what_one_poll_gives(read: Read) -> None:
+    one = bytes(MOST_POLL_BYTES // 2)
+    records, after = read(b"".join(_old(one, 1, 1, number) for number in range(5)), 0, [])
+    assert (len(records), after) == (2, 2)
 
 
 @EVERY_WAY
