@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.operate.compare.buckets import Digests, differing
-from hub.operate.compare.claims import CLAIMS
 from hub.operate.compare.found import Kind
-from hub.operate.compare.judge import JUDGED
+from hub.operate.compare.judge import CLAIMS, JUDGED
 from hub.operate.compare.repair import plan_repair
 from hub.operate.compare.verdict import ROWS, Sides, candidates, verdict
 from tests.support.compare_frames import compared

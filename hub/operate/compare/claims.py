@@ -26,23 +26,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.log.places import Partition
 from hub.operate.compare.buckets import BUCKETS, DIGESTS, bucket
-from hub.operate.compare.judge import PART_SEPARATOR
+from hub.operate.compare.judge import CLAIMS, PART_SEPARATOR
 from hub.topology import event_topic
 from hub.warehouse.database import translated_errors
 from hub.warehouse.tables.core import dead_letter, log_partition, parked
 from hub.warehouse.tables.entities import AspectTables, aspect_tables, whole_claim
-
-CLAIMS = pl.Schema(
-    {
-        "key": pl.Binary(),
-        "part": pl.String(),
-        "epoch": pl.Int32(),
-        "version": pl.Int64(),
-        "content_hash": pl.Int64(),
-        "revoked": pl.Boolean(),
-    }
-)
-"""The columns of claims that are compared: identity, order, content."""
 
 ROWS_AT_ONCE = 20_000
 _BY_INDEX_BELOW = BUCKETS // 8

@@ -12,18 +12,19 @@ from hub.model.compared import Record
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import OUTCOME_OF_REASON
 
-JUDGED = pl.Schema(
+CLAIMS = pl.Schema(
     {
-        "row": pl.UInt32(),
         "key": pl.Binary(),
         "part": pl.String(),
         "epoch": pl.Int32(),
         "version": pl.Int64(),
         "content_hash": pl.Int64(),
         "revoked": pl.Boolean(),
-        "refused": pl.String(),
     }
 )
+"""The columns of claims that are compared: identity, order, content."""
+
+JUDGED = pl.Schema({"row": pl.UInt32(), **CLAIMS, "refused": pl.String()})
 """Columns to compare: number in the page, identity, order, content; ``refused``: outcome and reason, else null."""
 
 PART_SEPARATOR = "/"

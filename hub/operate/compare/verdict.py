@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from hub.operate.compare.claims import CLAIMS
 from hub.operate.compare.found import KEYS, Kind
-from hub.operate.compare.judge import JUDGED
+from hub.operate.compare.judge import CLAIMS, JUDGED
 
 ROWS = pl.Schema({**JUDGED, "stream": pl.String(), "place": pl.String()})
 """The source's rows, as ``JUDGED``, with their stream and, if it was asked for, the source's own key."""

@@ -20,14 +20,14 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    null,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.alerts import DATED_AHEAD
 from hub.model.decisions import ReviewKind
 from hub.model.entities import SUBJECTS
+from hub.reconcile.shared.questions import question, reviews_of
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.core import parked, review
 
@@ -97,21 +97,12 @@ def _questions(subject: str) -> Insert:
         bindparam("versions", type_=ARRAY(BigInteger)),
     )
     asked = given.table_valued("key", "source", "version", name="asked").render_derived()
-    rows = select(
-        literal(TIME_IN_FUTURE, Text),
-        literal(f"{entity.name}.{aspect.name}", Text),
-        cast(asked.c.key, review.c.key.type),
-        literal("", Text),
-        cast(asked.c.version, Text),
-        asked.c.source,
+    about, detail = (
+        (cast(asked.c.key, review.c.key.type), asked.c.source),
         func.jsonb_build_object("version", asked.c.version),
     )
-    asking = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
-    return asking.on_conflict_do_update(
-        index_elements=["kind", "aspect", "key", "part", "field", "source"],
-        set_={"closed_at": null()},
-        where=review.c.closed_at.is_not(None),
-    )
+    rows = question(TIME_IN_FUTURE, f"{entity.name}.{aspect.name}", about, detail, field=cast(asked.c.version, Text))
+    return reviews_of(rows, keeps_open_ones=True)
 
 
 def settle_alert(connection: Connection) -> None:

@@ -19,25 +19,23 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     Subquery,
-    Text,
     bindparam,
     case,
     delete,
     exists,
     func,
-    literal,
-    null,
     or_,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.entities import SUBJECTS
 from hub.model.errors import ConcurrentUpdateError
 from hub.reconcile.parking.dated_ahead import TIME_IN_FUTURE, still_asks, waits_for_officer
 from hub.reconcile.parking.references import known_reference
+from hub.reconcile.shared.questions import question, reviews_of
 from hub.warehouse.batch import Batch
 from hub.warehouse.tables.core import log_partition, parked, review
 from hub.warehouse.tables.entities import aspect_tables
@@ -167,26 +165,14 @@ def _questions() -> Insert:
         else_="",
     )
     one = (parked.c.subject, parked.c.key, parked.c.source)
+    detail = func.jsonb_build_object("waits_for", func.min(parked.c.waits_for))
     rows = (
-        select(
-            literal(REFERENCE_MISSING, Text),
-            aspect,
-            parked.c.key,
-            literal("", Text),
-            literal("", Text),
-            parked.c.source,
-            func.jsonb_build_object("waits_for", func.min(parked.c.waits_for)),
-        )
+        question(REFERENCE_MISSING, aspect, (parked.c.key, parked.c.source), detail)
         .where(parked.c.waits_for.is_not(None), ~parked.c.let_in, ~waits_for_officer(parked.c.waits_for))
         .where(parked.c.parked_at < func.now() - bindparam("before", type_=Interval))
         .group_by(*one)
     )
-    asking = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
-    return asking.on_conflict_do_update(
-        index_elements=["kind", "aspect", "key", "part", "field", "source"],
-        set_={"detail": asking.excluded.detail, "closed_at": null()},
-        where=review.c.closed_at.is_not(None),
-    )
+    return reviews_of(rows, keeps_open_ones=True)
 
 
 def _close_reviews(connection: Connection) -> None:

@@ -20,17 +20,15 @@ from sqlalchemy import (
     cast,
     exists,
     func,
-    literal,
-    null,
-    or_,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.model.decisions import ReviewKind
 from hub.reconcile.shared.identity import part_text, same_identity
+from hub.reconcile.shared.questions import question, reviews_of
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.tables.core import review
 from hub.warehouse.tables.entities import AspectTables
@@ -67,25 +65,12 @@ def opened_by_batch(tables: AspectTables) -> Insert:
     )
     one = [*(claim.c[name] for name in tables.identity), claim.c.source]
     rows = (
-        select(
-            literal(VERSION_REUSED, Text),
-            literal(tables.name, Text),
-            claim.c.key,
-            part_text(tables, claim),
-            literal("", Text),
-            claim.c.source,
-            detail,
-        )
+        question(VERSION_REUSED, tables.name, (claim.c.key, claim.c.source), detail, part_text(tables, claim))
         .join_from(stage, claim, and_(same_identity(tables, stage, claim), stage.c.source == claim.c.source))
         .where(mine == held, stage.c.content_hash != claim.c.content_hash)
         .group_by(*one, claim.c.source_epoch, claim.c.source_version, claim.c.content_hash)
     )
-    asking = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
-    return asking.on_conflict_do_update(
-        index_elements=["kind", "aspect", "key", "part", "field", "source"],
-        set_={"detail": _with_refused_before(asking.excluded.detail), "closed_at": null()},
-        where=or_(review.c.closed_at.is_not(None), review.c.detail != asking.excluded.detail),
-    )
+    return reviews_of(rows, _with_refused_before)
 
 
 def _with_refused_before(detail: Any) -> ColumnElement[Any]:

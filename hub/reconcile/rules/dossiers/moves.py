@@ -25,7 +25,6 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
-    null,
     or_,
     select,
     tuple_,
@@ -37,6 +36,7 @@ from hub.model.dossiers.status import BACKWARD, BLANKS, Status
 from hub.model.envelope import Operation
 from hub.model.flags import Flag
 from hub.reconcile.rules.dossiers.versions import accepted_versions, in_order, newest_first, progress_tables
+from hub.reconcile.shared.questions import question, reviews_of
 from hub.warehouse.tables.core import late_flag, review
 
 BACKWARD_STATUS = "BACKWARD_STATUS"
@@ -108,25 +108,8 @@ def standing_moves(keys: FromClause) -> Select[Any]:
 def reviews_opened(keys: FromClause) -> Insert:
     """Open or update the reviews of some dossiers; a closed review opens again."""
     found = standing_moves(keys).subquery("standing")
-    rows = select(
-        literal(BACKWARD_STATUS, Text),
-        literal(progress_tables().name, Text),
-        found.c.key,
-        literal("", Text),
-        literal(FIELD, Text),
-        found.c.source,
-        found.c.detail,
-    )
-    opening = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
-    return opening.on_conflict_do_update(
-        index_elements=["kind", "aspect", "key", "part", "field", "source"],
-        set_={
-            "detail": opening.excluded.detail,
-            "opened_at": case((review.c.closed_at.is_(None), review.c.opened_at), else_=func.now()),
-            "closed_at": null(),
-        },
-        where=or_(review.c.closed_at.is_not(None), review.c.detail != opening.excluded.detail),
-    )
+    about, aspect = (found.c.key, found.c.source), progress_tables().name
+    return reviews_of(question(BACKWARD_STATUS, aspect, about, found.c.detail, field=FIELD), is_dated_anew=True)
 
 
 def reviews_closed(keys: FromClause) -> Update:

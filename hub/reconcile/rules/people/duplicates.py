@@ -33,6 +33,7 @@ from hub.model.entities import CITIZEN
 from hub.model.pin import PLACEHOLDER
 from hub.reconcile.rules.people.reviews import Asked, closed, opened
 from hub.reconcile.shared.held_claims import given_keys, held, is_among
+from hub.reconcile.shared.questions import question
 from hub.warehouse.tables.aspect_columns import new_value, old_value
 from hub.warehouse.tables.core import review, same_key
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
@@ -177,19 +178,12 @@ def _crowds(tables: AspectTables, holders: Any) -> Select[Any]:
         .subquery("crowd")
     )
     detail = func.jsonb_build_object("holders", first.c.holders)
-    return _question(tables, first, literal("", Text), detail)
+    return _question(tables, first, "", detail)
 
 
-def _question(tables: AspectTables, pair: Any, part: ColumnElement[str], detail: ColumnElement[Any]) -> Select[Any]:
-    return select(
-        literal(ReviewKind.POSSIBLE_DUPLICATE_PERSON.value, Text).label("kind"),
-        literal(tables.name, Text).label("aspect"),
-        pair.c.key.label("key"),
-        part.label("part"),
-        literal(_field_of(tables), Text).label("field"),
-        pair.c.source.label("source"),
-        detail.label("detail"),
-    )
+def _question(tables: AspectTables, pair: Any, part: Any, detail: ColumnElement[Any]) -> Select[Any]:
+    kind, about = ReviewKind.POSSIBLE_DUPLICATE_PERSON.value, (pair.c.key, pair.c.source)
+    return question(kind, tables.name, about, detail, part, _field_of(tables))
 
 
 def is_one_person(one: ColumnElement[UUID], other: ColumnElement[UUID]) -> ColumnElement[bool]:

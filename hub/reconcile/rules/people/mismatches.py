@@ -34,6 +34,7 @@ from hub.model.entities import CITIZEN
 from hub.model.texts.names import same_name
 from hub.reconcile.rules.people.reviews import Asked, closed, opened
 from hub.reconcile.shared.held_claims import given_keys, held, is_among, keys_with_tracked_changes, merged_keys
+from hub.reconcile.shared.questions import question
 from hub.warehouse.tables.aspect_columns import other_key
 from hub.warehouse.tables.core import identity_link, review
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
@@ -57,7 +58,7 @@ def _statements_of_insurance(tables: AspectTables) -> tuple[Any, ...]:
     fields = func.jsonb_path_query_array(of.c["mismatch_fields"], cast(literal("$[*].field_name", Text), JSONPATH))
     detail = func.jsonb_build_object("link_state", of.c["link_state"], "fields", fields)
     questions = (
-        _question(tables, of.c["key"], literal("", Text), "link_state", of.c["source"], detail)
+        question(_KIND.value, tables.name, (of.c["key"], of.c["source"]), detail, field="link_state")
         .select_from(of.source)
         .where(is_among(of.c["key"], merged_keys(tables)), of.c["link_state"].in_(_UNMATCHED))
     )
@@ -113,9 +114,9 @@ def _pairs_that_differ() -> Select[Any]:
         known = [one.c[field] != other.c[field]]
         if field == "gender":
             known += [one.c[field] != _NO_GENDER, other.c[field] != _NO_GENDER]
-        detail = func.jsonb_build_object("other_key", cast(pairs.c.other, Text))
+        about, detail = (pairs.c.key, one.c["source"]), func.jsonb_build_object("other_key", cast(pairs.c.other, Text))
         differing.append(
-            _question(tables, pairs.c.key, cast(pairs.c.other, Text), field, one.c["source"], detail)
+            question(_KIND.value, tables.name, about, detail, cast(pairs.c.other, Text), field)
             .select_from(
                 pairs.join(one.source, one.c["key"] == pairs.c.key).join(other.source, other.c["key"] == pairs.c.other)
             )
@@ -204,18 +205,7 @@ def _statements_of_names() -> tuple[Any, ...]:
         .render_derived()
     )
     detail = func.jsonb_build_object("person_key", cast(said.c.person, Text))
-    questions = _question(tables, said.c.key, literal("", Text), "applicant_name", said.c.source, detail)
+    about = (said.c.key, said.c.source)
+    questions = question(_KIND.value, tables.name, about, detail, field="applicant_name")
     asked = Asked(_KIND, tables.name, ("applicant_name",))
     return opened(questions), closed(asked, given_keys(), questions)
-
-
-def _question(tables: AspectTables, key: Any, part: Any, field: str, source: Any, detail: Any) -> Select[Any]:
-    return select(
-        literal(_KIND.value, Text).label("kind"),
-        literal(tables.name, Text).label("aspect"),
-        key.label("key"),
-        part.label("part"),
-        literal(field, Text).label("field"),
-        source.label("source"),
-        detail.label("detail"),
-    )

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, Update, case, cast, exists, func, null, or_, select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import ColumnElement, Select, Text, Update, cast, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert
 
 from hub.model.decisions import ReviewKind
+from hub.reconcile.shared.questions import COLUMNS, IDENTITY, reviews_of
 from hub.warehouse.tables.core import review
-
-IDENTITY = ("kind", "aspect", "key", "part", "field", "source")
-COLUMNS = (*IDENTITY, "detail")
-"""Columns of a select of questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +25,7 @@ class Asked:
 def opened(questions: Select[Any]) -> Insert:
     """Open reviews for some questions; a closed review opens again."""
     found = questions.cte("questions")
-    opening = insert(review).from_select(list(COLUMNS), select(*(found.c[name] for name in COLUMNS)))
-    return opening.on_conflict_do_update(
-        index_elements=list(IDENTITY),
-        set_={
-            "detail": opening.excluded.detail,
-            "opened_at": case((review.c.closed_at.is_(None), review.c.opened_at), else_=func.now()),
-            "closed_at": null(),
-        },
-        where=or_(review.c.closed_at.is_not(None), review.c.detail != opening.excluded.detail),
-    )
+    return reviews_of(select(*(found.c[name] for name in COLUMNS)), is_dated_anew=True)
 
 
 def closed(asked: Asked, keys: Select[UUID], questions: Select[Any], pairs: bool = False) -> Update:

@@ -16,18 +16,13 @@ from sqlalchemy import (
     FromClause,
     Insert,
     Select,
-    Text,
     Update,
     and_,
     exists,
     func,
-    literal,
-    null,
-    or_,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from hub.model.decisions import ReviewKind
 from hub.model.declaration import UnitField
@@ -36,6 +31,7 @@ from hub.model.units.graph import Resolution, UnitRef
 from hub.reconcile.rules.units.claimed_unit import chosen_code, is_said_unit
 from hub.reconcile.rules.units.graph_store import named_units, parameters_of
 from hub.reconcile.shared.identity import part_text
+from hub.reconcile.shared.questions import question, reviews_of
 from hub.reconcile.shared.step import Merge
 from hub.warehouse.locks import Lock, hold
 from hub.warehouse.tables.core import review
@@ -93,25 +89,15 @@ def _opening(
 ) -> Insert:
     """Open questions for the claims in ``among`` that satisfy ``which`` and name a split unit."""
     units = unit_now.alias("unit")
+    detail = func.jsonb_build_object("scheme", units.c.scheme, "code", units.c.code, "candidates", units.c.candidates)
     rows = (
-        select(
-            literal(AMBIGUOUS_UNIT, Text),
-            literal(tables.name, Text),
-            claim.c.key,
-            part_text(tables, claim),
-            literal(unit.code, Text),
-            claim.c.source,
-            func.jsonb_build_object("scheme", units.c.scheme, "code", units.c.code, "candidates", units.c.candidates),
+        question(
+            AMBIGUOUS_UNIT, tables.name, (claim.c.key, claim.c.source), detail, part_text(tables, claim), unit.code
         )
         .select_from(among.join(units, _asks(tables, claim, units, unit)))
         .where(~claim.c.revoked, which)
     )
-    opening = insert(review).from_select(["kind", "aspect", "key", "part", "field", "source", "detail"], rows)
-    return opening.on_conflict_do_update(
-        index_elements=["kind", "aspect", "key", "part", "field", "source"],
-        set_={"detail": opening.excluded.detail, "closed_at": null()},
-        where=or_(review.c.closed_at.is_not(None), review.c.detail != opening.excluded.detail),
-    )
+    return reviews_of(rows)
 
 
 def _closing(tables: AspectTables, unit: UnitField) -> Update:
