@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     behind_after_s: float = Field(
         default=300.0, ge=1, description="Share or a connector that is this far behind opens an alert."
     )
+    letters_after_s: float = Field(
+        default=14_400.0, ge=1, description="A dead letter that nobody has handled for this long opens an alert."
+    )
+    letters_most: int = Field(
+        default=100, ge=1, description="So many dead letters of a topic that nobody has handled open the alert at once."
+    )
     log_level: Literal["INFO", "DEBUG"] = Field(
         default="INFO", description="INFO: what an operator needs. DEBUG: also the libraries' messages."
     )

@@ -17,6 +17,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from connectors.running.pulse import Pulse
+from hub.machine import own_identity
 from hub.model.processes import Beat, Role, beat_to_json, hub_version
 from hub.topology import HEARTBEAT_TOPIC
 
@@ -105,6 +106,7 @@ class _Teller(threading.Thread):
             host=socket.gethostname(),
             pid=os.getpid(),
             version=hub_version(),
+            machine=own_identity(),
             began_at=pulse.began_at,
             beat_at=now,
             progress_at=pulse.progress_at,

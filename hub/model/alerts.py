@@ -143,6 +143,12 @@ DATED_AHEAD = Alert(
     "records are dated far ahead, by their time or version: each waits for an officer, others of its key continue",
     "hub parked list",
 )
+LETTERS_WAIT = Alert(
+    "letters_wait",
+    Severity.TICKET,
+    "dead letters of this topic wait and nobody has handled them: they are too many, or the oldest is too old",
+    "hub deadletters list",
+)
 COMPARE_DIFFERS = Alert(
     "compare_differs",
     Severity.TICKET,

@@ -5,7 +5,7 @@ one. A process that sends no more heartbeats, and did not say so, is gone. A pro
 main loop makes no progress, stands still.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -65,6 +65,7 @@ class Beat:
         behind: number of records that it still has to process; None: unknown.
         behind_s: age of the oldest of them in seconds; None: unknown.
         ended_at: when it ended in order; None: it did not.
+        machine: which process on which machine this is (hub.machine); None: unknown.
     """
 
     role: Role
@@ -81,6 +82,7 @@ class Beat:
     behind: int | None = None
     behind_s: float | None = None
     ended_at: datetime | None = None
+    machine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,12 @@ class Judged:
         }
 
 
-def judged(beats: Iterable[Beat], now: datetime, limits: Limits) -> list[Judged]:
+def judged(
+    beats: Iterable[Beat], now: datetime, limits: Limits, has_ended: Callable[[Beat], bool] = lambda _: False
+) -> list[Judged]:
     """Return the condition of each process, by role and name.
+
+    ``has_ended`` tells whether a process is known to have ended, so that nobody needs to wait for its silence.
 
     A new process of a role replaces one process that is gone, not several: if two workers were killed and one was
     started, one is still missing. Connectors' heartbeats arrive through the workers. So while no worker is heard, a
@@ -136,21 +142,28 @@ def judged(beats: Iterable[Beat], now: datetime, limits: Limits) -> list[Judged]
     """
     known = sorted(beats, key=lambda beat: (beat.role, beat.name))
     heard = max((beat.beat_at for beat in known if beat.role is Role.WORKER), default=now)
-    replaced = _replaced([beat for beat in known if beat.role is not Role.CONNECTOR], now, limits)
+    as_of = {role: min(now, heard) if role is Role.CONNECTOR else now for role in Role}
+    silent = [max(0.0, (as_of[beat.role] - beat.beat_at).total_seconds()) for beat in known]
+    gone = [
+        beat
+        for beat, silent_s in zip(known, silent, strict=True)
+        if beat.ended_at is None and (silent_s > limits.gone_s or has_ended(beat))
+    ]
+    replaced = _replaced([beat for beat in known if beat.role is not Role.CONNECTOR], gone)
     found = []
-    for beat in known:
-        as_of = min(now, heard) if beat.role is Role.CONNECTOR else now
-        silent_s = max(0.0, (as_of - beat.beat_at).total_seconds())
-        condition = Condition.ENDED if beat.name in replaced else _condition(beat, silent_s, as_of, limits)
+    for beat, silent_s in zip(known, silent, strict=True):
+        if beat in gone:
+            condition = Condition.ENDED if beat.name in replaced else Condition.GONE
+        else:
+            condition = _condition(beat, as_of[beat.role], limits)
         found.append(Judged(beat, condition, silent_s))
     return found
 
 
-def _condition(beat: Beat, silent_s: float, now: datetime, limits: Limits) -> Condition:
+def _condition(beat: Beat, now: datetime, limits: Limits) -> Condition:
+    """Return the condition of a process that is not gone."""
     if beat.ended_at is not None:
         return Condition.ENDED
-    if silent_s > limits.gone_s:
-        return Condition.GONE
     if beat.behind_s is not None and beat.behind_s > limits.behind_s:
         return Condition.BEHIND
     if beat.waits_for is not None:
@@ -160,19 +173,17 @@ def _condition(beat: Beat, silent_s: float, now: datetime, limits: Limits) -> Co
     return Condition.RUNS
 
 
-def _replaced(beats: Sequence[Beat], now: datetime, limits: Limits) -> set[str]:
+def _replaced(beats: Sequence[Beat], gone: Sequence[Beat]) -> set[str]:
     """Return the names of processes that are gone and that another process of their role has replaced since."""
     found: set[str] = set()
     for role in Role:
         mine = [beat for beat in beats if beat.role is role]
         began = sorted((beat for beat in mine), key=lambda beat: beat.began_at)
-        for gone in sorted(mine, key=lambda beat: beat.beat_at):
-            if gone.ended_at is not None or (now - gone.beat_at).total_seconds() <= limits.gone_s:
-                continue
-            successor = next((beat for beat in began if beat.began_at > gone.beat_at), None)
+        for one in sorted((beat for beat in gone if beat.role is role), key=lambda beat: beat.beat_at):
+            successor = next((beat for beat in began if beat.began_at > one.beat_at), None)
             if successor is not None:
                 began.remove(successor)
-                found.add(gone.name)
+                found.add(one.name)
     return found
 
 
@@ -205,6 +216,7 @@ def beat_to_json(beat: Beat) -> dict[str, Any]:
         "behind": beat.behind,
         "behind_s": beat.behind_s,
         "ended_at": beat.ended_at and beat.ended_at.isoformat(),
+        "machine": beat.machine,
     }
 
 
@@ -243,6 +255,7 @@ def beat_from_json(said: Mapping[str, Any], heard_at: datetime) -> Beat | None:
             behind=None if behind is None else max(0, min(int(behind), _MOST_BEHIND)),
             behind_s=None if behind_s is None else max(0.0, min(float(behind_s), float(_MOST_BEHIND))),
             ended_at=times["ended_at"],
+            machine=None if said.get("machine") is None else _text(said["machine"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None

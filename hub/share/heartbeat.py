@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
+from hub.machine import own_identity
 from hub.model.alerts import SHARE_BUG, SHARE_WAITS
 from hub.model.errors import HubError
 from hub.model.processes import Beat, Role, hub_version
@@ -93,6 +94,7 @@ class Heartbeat:
             host=socket.gethostname(),
             pid=os.getpid(),
             version=hub_version(),
+            machine=own_identity(),
             began_at=self.began_at,
             beat_at=now,
             progress_at=self.progress_at,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from hub.machine import has_ended
 from hub.model.alerts import (
     CONNECTOR_BEHIND,
     CONNECTOR_GONE,
@@ -92,10 +93,11 @@ def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -
 
 
 def read_processes(connection: Connection, limits: Limits) -> list[Judged]:
-    """Return every known process and its condition now, by the database's clock."""
+    """Return every known process and its condition now, by the database's clock and what runs on this machine."""
     now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     rows = connection.execute(select(*(process.c[field.name] for field in fields(Beat))))
-    return judged([Beat(**(row._asdict() | {"role": Role(row.role)})) for row in rows], now, limits)
+    beats = [Beat(**(row._asdict() | {"role": Role(row.role)})) for row in rows]
+    return judged(beats, now, limits, lambda beat: has_ended(beat.machine, beat.pid))
 
 
 def settle_process_alerts(connection: Connection, limits: Limits) -> None:

@@ -24,6 +24,8 @@ from hub.intake.warehouse_port import Store
 from hub.model.errors import NotMigratedError, RetryableError, UnreachableError
 from hub.model.policies.policy import Policy, load_policy
 from hub.model.texts.visible import logging_config
+from hub.operate.dead_letters.watch import LOOK_EVERY_S as LETTERS_EVERY_S
+from hub.operate.dead_letters.watch import LetterLimits, LetterWatch
 from hub.operate.evidence.keeper import EvidenceGate
 from hub.operate.log.watch import LOOK_EVERY_S, TopicWatch
 from hub.reconcile.fence import Stamp
@@ -94,6 +96,11 @@ def run_worker(settings: Settings, places: Endpoints, policy_path: Path) -> int:
         chores = (
             Chore("ledger", CHECK_EVERY_S, LedgerCheck(working).turn, _LEDGER_YIELDS_S),
             Chore("topics", LOOK_EVERY_S, TopicWatch(working, places.bootstrap).look),
+            Chore(
+                "dead letters",
+                LETTERS_EVERY_S,
+                LetterWatch(working, LetterLimits(settings.letters_most, settings.letters_after_s)).look,
+            ),
             *evidence_chores(settings, places, (engine, working), gate),
         )
         heartbeat = Heartbeat(working, stamp.worker, intake.status, limits_of(settings))

@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from hub.intake.chore_runs import ChoreNotes, ChoreRuns
 from hub.intake.patience import Patience
 from hub.intake.status import Errand, IntakeStatus
+from hub.machine import own_identity
 from hub.model.bug import Bug
 from hub.model.errors import HubError, RetryableError
 from hub.model.processes import Beat, Limits, Role, beat_from_json, hub_version
@@ -148,6 +149,7 @@ class Heartbeat:
             host=socket.gethostname(),
             pid=os.getpid(),
             version=hub_version(),
+            machine=own_identity(),
             began_at=self.began_at,
             beat_at=datetime.now(UTC),
             progress_at=datetime.fromtimestamp(self.status.progress_at, UTC),

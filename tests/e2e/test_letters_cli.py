@@ -78,6 +78,7 @@ def desk(engine: RunningEngine, settings: Settings, tmp_path: Path, unique: str)
         "HUB_DATABASE_URL": str(settings.database_url),
         "HUB_KEY_SECRET": engine.key_secret,
         "HUB_DATA_DIR": str(tmp_path / "hub"),
+        "HUB_LETTERS_MOST": "1000",  # a storm of letters is told as partition_stopped here
         "HUB_CONSUMER_GROUP": unique,
     }
     worker = WorkerProcess(environment, tmp_path / "worker.log")

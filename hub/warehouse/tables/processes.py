@@ -21,6 +21,7 @@ process = Table(
     Column("behind", BigInteger),
     Column("behind_s", Double),
     Column("ended_at", utc_time),
+    Column("machine", Text),
     PrimaryKeyConstraint("role", "name"),
 )
 """One row per worker, share and connector, overwritten by each heartbeat (hub.model.processes)."""

@@ -30,6 +30,17 @@ def test_process_that_beats_runs_and_one_that_does_not_is_gone() -> None:
     assert conditions(beat("one"), beat("two", silent=21)) == {"one": Condition.RUNS, "two": Condition.GONE}
 
 
+def test_process_that_is_known_to_have_ended_is_gone_at_once_unless_it_said_so_or_was_replaced() -> None:
+    killed = [beat("a", silent=1), beat("b", silent=1, ended_at=NOW), beat("c", Role.CONNECTOR), beat("d", Role.SHARE)]
+    found = judged(killed, NOW, LIMITS, lambda one: one.name != "d")
+    assert [one.condition for one in found if one.beat.name == "a"] == [Condition.GONE]
+    assert [one.condition for one in found if one.beat.name == "b"] == [Condition.ENDED]
+    assert [one.condition for one in found if one.beat.name == "c"] == [Condition.GONE]
+    assert [one.condition for one in found if one.beat.name == "d"] == [Condition.RUNS]
+    again = judged([beat("a", silent=2), beat("e", began=1)], NOW, LIMITS, lambda one: one.name == "a")
+    assert {one.beat.name: one.condition for one in again} == {"a": Condition.ENDED, "e": Condition.RUNS}
+
+
 def test_process_that_said_it_ended_is_not_missed() -> None:
     assert conditions(beat("one", silent=900, ended_at=NOW)) == {"one": Condition.ENDED}
 

@@ -28,9 +28,11 @@ from hub.operate.dead_letters.groups import group_letters
 from hub.operate.dead_letters.letters import Letter, LetterFilter, State, letter_counts, read_letters
 from hub.operate.dead_letters.redrive import plan_redrive
 from hub.operate.dead_letters.show import show_letter
+from hub.operate.dead_letters.watch import LetterLimits, LetterWatch
 from hub.operate.desk.operators import add_operator
 from hub.operate.evidence.search import EvidenceFilter, search
 from hub.operate.records.request import Unmasking
+from hub.warehouse.alerts import open_alerts
 from tests.support.whole_world import SECRET, Whole
 
 pytestmark = pytest.mark.engine
@@ -274,3 +276,29 @@ def test_place_may_be_said_by_topic_or_subject() -> None:
     ):
         with pytest.raises(ConfigError, match="not a record's place"):
             place_of(wrong)
+
+
+def test_letters_that_nobody_handles_open_an_alert_that_closes_when_they_are_handled(letters: Whole) -> None:
+    working = letters.engine
+    patient, hasty = LetterWatch(working, LetterLimits(100, 3_600)), LetterWatch(working, LetterLimits(5, 3_600))
+    patient.look()
+    assert open_alerts(working) == [], "few letters, and none is old"
+    hasty.look()
+    (alert,) = open_alerts(working)
+    assert (alert.name, alert.place) == ("letters_wait", TOPIC)
+    assert alert.detail.startswith("dead letters that nobody has handled: 5, the oldest since ")
+    assert "NOT_DECODABLE 2" in alert.detail
+    edit_letter(working, plan_edit(working, SECRET, at(1), Change(sets={"source_epoch": "12"})), BY)
+    hasty.look()
+    assert len(open_alerts(working)) == 1, "an edit that waits for its approval is not the end of it"
+    discard_letters(working, plan_discard(working, LetterFilter(places=(at(2),))), BY)
+    hasty.look()
+    assert open_alerts(working) == []
+    with working.begin() as connection:
+        old = "UPDATE dead_letter SET recorded_at = now() - interval '2 hours' WHERE log_offset = 3"
+        connection.exec_driver_sql(old)
+    patient.look()
+    assert [one.name for one in open_alerts(working)] == ["letters_wait"], "one letter is old"
+    discard_letters(working, plan_discard(working, LetterFilter(places=(at(3),))), BY)
+    patient.look()
+    assert open_alerts(working) == []
