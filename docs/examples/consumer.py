@@ -18,8 +18,15 @@ import fastavro
 from kafka import KafkaConsumer, TopicPartition
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, code TEXT, revision INTEGER, fields TEXT, published_at TEXT);
+CREATE TABLE IF NOT EXISTS record (
+    key BLOB PRIMARY KEY, code TEXT, revision INTEGER, fields TEXT, published_at TEXT, hub_position TEXT
+);
 CREATE TABLE IF NOT EXISTS position (partition INTEGER PRIMARY KEY, next INTEGER, read_at REAL);
+"""
+PUT = """
+INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (key) DO UPDATE SET code = ?2, revision = ?3, fields = ?4, published_at = ?5,
+hub_position = CASE WHEN ?6 = '' AND revision = ?3 THEN hub_position ELSE ?6 END
 """
 AWAY_S = 20 * 3600  # Kafka keeps a tombstone for a day: who was away for longer may have missed one, and begins anew.
 
@@ -45,9 +52,11 @@ def follow(brokers: str, registry: str, topic: str, code: str, file: str) -> Non
                     table.execute("DELETE FROM record WHERE key = ?", [record.key])
                     continue
                 fields = decode(record.value, registry, schemas)
-                published_at = dict(record.headers).get("hub.published_at", b"").decode()
-                row = [record.key, fields[code], fields["revision"], json.dumps(fields, default=as_text), published_at]
-                table.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", row)
+                headers = dict(record.headers)
+                # hub.position: the event that changed the record last, for `hub trace`; absent after a repetition
+                told = [headers.get(name, b"").decode() for name in ("hub.published_at", "hub.position")]
+                row = [record.key, fields[code], fields["revision"], json.dumps(fields, default=as_text), *told]
+                table.execute(PUT, row)
             places = [(one.partition, consumer.position(one), time.time()) for one in partitions]
             table.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?)", places)
 

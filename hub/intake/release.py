@@ -135,5 +135,5 @@ async def _let_go(
                 continue
             record = piece[0]
             release.aside.add((record.topic, record.key))
-            place = f"{record.topic}/{record.partition}@{record.log_offset}"
+            place = f"{record.topic}/{record.partition}/{record.log_offset}"
             _log.error("a bug of the hub: the parked record %s stays parked: %s", place, Bug.of(error))

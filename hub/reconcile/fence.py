@@ -37,7 +37,7 @@ def begin_batch(connection: Connection, advances: Sequence[Advance], stamp: Stam
     parameters = {"worker": stamp.worker, "digest": stamp.policy_digest, **moves(advances)}
     moved, number = connection.execute(_begun(), parameters).one()
     if moved != len(advances):
-        places = ", ".join(f"{move.topic}/{move.partition}@{move.expected}" for move in advances)
+        places = ", ".join(f"{move.topic}/{move.partition}/{move.expected}" for move in advances)
         raise ConcurrentUpdateError(f"{moved} of {len(advances)} stored offsets were as expected ({places})")
     if number is None:
         raise ConfigError(

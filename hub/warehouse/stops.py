@@ -138,7 +138,7 @@ def _detail(stop: Stop) -> str:
         return f"{stop.cause.value}: {stop.why}; it stands at {stop.stop_offset}"
     counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stop.reasons.items()))
     return (
-        f"{stop.why}, at {stop.place}@{stop.poison_offset} ({counts}); it stands at {stop.stop_offset}: "
+        f"{stop.why}, at {stop.place}/{stop.poison_offset} ({counts}); it stands at {stop.stop_offset}: "
         f"mend the cause, then hub partitions resume {stop.place}"
     )
 

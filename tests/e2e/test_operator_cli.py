@@ -89,7 +89,7 @@ def _row_removed(desk: Desk) -> None:
     assert (loss["what"], loss["topic"], loss["first"], loss["last"], balanced) == ("no audit row", TOPIC, 0, 0, False)
     alerts = "SELECT detail FROM alert WHERE name = 'unbalanced' AND closed_at IS NULL"
     wait_until(lambda: field.rows(alerts), field.workers[0].output)
-    assert f"no audit row: {TOPIC}/{loss['partition']}@0" in field.rows(alerts)[0][0]
+    assert f"no audit row: {TOPIC}/{loss['partition']}/0" in field.rows(alerts)[0][0]
     field.execute("INSERT INTO audit SELECT * FROM kept")
     wait_until(lambda: not field.rows(alerts), field.workers[0].output)
 

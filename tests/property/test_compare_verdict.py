@@ -60,12 +60,12 @@ def expected(
         here, there = source.get(number), hub.get(number)
         if here is None:
             if stands(there) and number not in blocked:
-                found[number] = "left_over" if caught_up else "moving"
+                found[number] = "left_over" if caught_up else "on_its_way"
             continue
         same = stands(here) == stands(there) and (not stands(here) or here.content == (there or here).content)
         if not same:
             late = not caught_up or number in unread
-            found[number] = "moving" if late else "differs" if stands(there) else "missing"
+            found[number] = "on_its_way" if late else "differs" if stands(there) else "missing"
     return found
 
 
@@ -108,7 +108,10 @@ def test_key_that_was_published_again_meanwhile_is_not_gone() -> None:
     sides = Sides(before=claims({1: Said(1, 1, False), 2: Said(1, 1, False)}))
     sides.after = claims({1: Said(2, 1, False), 2: Said(1, 1, False)})
     found = verdict(candidates(sides), sides, caught_up=True, says_all=True)
-    assert dict(found.select("key", "kind").iter_rows()) == {key(1): Kind.MOVING.value, key(2): Kind.LEFT_OVER.value}
+    assert dict(found.select("key", "kind").iter_rows()) == {
+        key(1): Kind.ON_ITS_WAY.value,
+        key(2): Kind.LEFT_OVER.value,
+    }
 
 
 def test_nothing_is_gone_where_an_outbox_speaks_too() -> None:

@@ -43,6 +43,10 @@ def register(app: typer.Typer) -> None:
     add_group(app, "connect", told, run_command, check_command, compare_command, status_command, rejects_command)
 
 
+_REPEATED = (
+    "a row that is read twice, because readings overlap or after a restart, counts twice: so it can be more than the "
+    "source has rows; the hub counts the second as a duplicate"
+)
 ONCE_PATIENCE_S = 60.0
 """How many seconds ``--once`` waits for transactions of the source that were open when it began."""
 
@@ -153,6 +157,7 @@ def print_counts(source: str, counts: Sequence[StreamCounts], as_json: bool) -> 
         numbers = (f"{number:,}" for number in (stream.published, stream.dropped, stream.rejected))
         table.add_row(stream.name, *numbers, plain(position_text(stream.position)))
     Screen().print(table)
+    Screen().print(f"published: events of this run; {_REPEATED}")
     if any(stream.dropped for stream in counts):
         Screen().print("lack a value: published without an optional value; `hub connect rejects` shows which and why")
 
@@ -185,7 +190,8 @@ def print_states(
     console = Screen(soft_wrap=True)
     console.print(table)
     if states:
-        console.print("published: events of all runs, repeated ones counted each time; lack a value, rejects: rows now")
+        counted = "published: events of all runs, repeated ones counted each time; lack a value, rejects: rows now"
+        console.print(f"{counted}; {_REPEATED}")
     for state in states:
         if state.waits_for:
             console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))

@@ -94,7 +94,7 @@ class Schedule:
                 wait_s = min(wait_s, AGAIN_AFTER_S)
             if datetime.now(UTC) < last.at + timedelta(seconds=wait_s):
                 return False
-        # until the first reading is over, all that is still unread would only be called moving
+        # until the first reading is over, all that is still unread would only be called on its way
         tables = [stream.name for stream in self._context.declaration.streams if stream.kind is Kind.TABLE]
         positions = [self._context.state.position(name) for name in tables]
         return all(position is not None and position.get(PHASE) == CHANGES for position in positions)

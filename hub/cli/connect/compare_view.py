@@ -10,8 +10,8 @@ _WORDS = {
     Kind.MISSING: "missing in the hub",
     Kind.DIFFERS: "other content",
     Kind.LEFT_OVER: "left over in the hub",
-    Kind.ACCOUNTED: "published, but with another outcome",
-    Kind.MOVING: "still moving",
+    Kind.HAS_OUTCOME: "published, but with another outcome",
+    Kind.ON_ITS_WAY: "on its way to the hub, or changed meanwhile",
 }
 
 
@@ -81,7 +81,9 @@ def _print_plan(console: Screen, done: SourceCompared, subject: str, executed: b
     plan = done.plans.get(subject)
     if plan is None:
         return
-    raised = f", {plan.raised:,} of them under a raised version" if plan.raised else ""
+    raised = (
+        f", {plan.raised:,} of them with a higher version than the source has, to count as newer" if plan.raised else ""
+    )
     told = [f"{subject}: to publish {plan.publish.height:,}{raised}, to withdraw {plan.revoke.height:,}"]
     if plan.unable:
         told.append(f"{subject}: {plan.unable:,} cannot win against what the hub has: raise the source's epoch")

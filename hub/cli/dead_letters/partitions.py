@@ -99,7 +99,7 @@ def what_stops_it_again(plan: "ResumePlan") -> str:
         return "if the cause is still there, it stops again at the same place"
     if not accepted:
         return (
-            f"none is accepted, so the count continues: it stops again at {stop.place}@{stop.poison_offset} at the "
+            f"none is accepted, so the count continues: it stops again at {stop.place}/{stop.poison_offset} at the "
             "latest, if that record is still poison"
         )
     limits = stop.limits

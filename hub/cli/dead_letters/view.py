@@ -174,7 +174,7 @@ def edits(found: Sequence[Edit]) -> Table:
     table = Table("edit", "by", "set", "sha256 before", "after", "approved", box=None, pad_edge=False)
     for one in found:
         approved = f"{one.approved_by}" if one.approved_by else "no"
-        what = ", ".join(one.fields) or "all bytes"
+        what = _changed(one.fields, is_value_same=one.before_sha256 == one.after_sha256)
         table.add_row(
             str(one.number),
             one.edited_by,
@@ -276,9 +276,15 @@ def say_plan(to: Console, plan: RedrivePlan) -> None:
     to.print(f"to send: {len(plan.letters):,}")
 
 
+def _changed(fields: Sequence[str], is_value_same: bool) -> str:
+    """Say what an edit changes: some fields, only the key, or the whole value."""
+    return ", ".join(fields) or ("only the key" if is_value_same else "the whole value")
+
+
 def say_edit(to: Console, plan: EditPlan) -> None:
     """Print what an edit changes, without a value."""
-    to.print(f"{place_text(plan.letter.place)}: {', '.join(plan.fields) or 'all bytes'}")
+    what = _changed(plan.fields, is_value_same=plan.before_sha256 == plan.after_sha256)
+    to.print(f"{place_text(plan.letter.place)}: changes {what}")
     to.print(f"before {plan.before_sha256}\nafter  {plan.after_sha256}, {len(plan.value):,} bytes")
     to.print(f"key: {'another' if plan.is_key_changed else 'the same'}; the new bytes: {plan.reads_as}")
 

@@ -91,7 +91,7 @@ def show_steps(steps: Sequence["Step"], bundle: Mapping[str, Any]) -> None:
         reason = f" ({row['reason']})" if row["reason"] else ""
         console.print(
             styled(
-                "[green]proven[/green]: {}@{}: [bold]{}[/bold]{}, recorded {}, from {}, key {}",
+                "[green]proven[/green]: {}/{}: [bold]{}[/bold]{}, recorded {}, from {}, key {}",
                 proof["chain"],
                 proof["place"],
                 row["outcome"],
@@ -112,7 +112,7 @@ def show_found(found: "EvidenceFound") -> None:
             table.add_column(heading)
         for row in found.events:
             outcome = row["outcome"] + (f" {row['reason']}" if row["reason"] else "")
-            place = f"{subject_of(row['topic'])}/{row['partition']}@{row['log_offset']}"
+            place = f"{subject_of(row['topic'])}/{row['partition']}/{row['log_offset']}"
             event = stacked([plain(row["event_id"] or "event id unknown"), plain(place, style="dim")])
             key = stacked([plain(row["key"] or "no key"), plain(outcome, style="dim")])
             table.add_row(event, key, f"{row['recorded_at']:%y-%m-%d %H:%M:%S}", row["source"] or "")

@@ -78,7 +78,7 @@ def held_back(rows: Sequence[LedgerRow], ends: Mapping[Partition, LogEnd]) -> li
     """Name the partitions in which an open transaction of a producer hides all that follows its first record."""
     waiting = [(row, ends[_key(row)]) for row in rows if _key(row) in ends and ends[_key(row)].held_back]
     return [
-        f"{row.topic}/{row.partition}@{end.end}: a producer's transaction is open; {end.held_back:,} offsets from "
+        f"{row.topic}/{row.partition}/{end.end}: a producer's transaction is open; {end.held_back:,} offsets from "
         "there on wait for its end"
         for row, end in waiting
     ]

@@ -269,7 +269,7 @@ def _coordinates(event: Event) -> str:
     place, flags = event.place, _flags(event.flags)
     happened = f"happened {local(event.occurred_at)}" if event.occurred_at else "happened at no known time"
     parked = f", parked {local(event.parked_at)} and released" if event.parked_at else ""
-    where = f"{place.topic}/{place.partition}@{place.offset}, policy {event.policy_digest[:_DIGEST]}"
+    where = f"{place.topic}/{place.partition}/{place.offset}, policy {event.policy_digest[:_DIGEST]}"
     return f"{happened}{parked}; {where}" + (f", {flags}" if flags else "")
 
 

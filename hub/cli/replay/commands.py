@@ -59,7 +59,7 @@ def plan(
     - `hub replay plan --province H40 --reason "wrong mapping of birth dates"`
     - `hub replay plan --source namdinh.motcua --since 2025-06-20 --publish --reason "bad until the 19th"`
     - `hub replay plan --entity citizen --key 001299000123 --reason "complaint 45/2025"`
-    - `hub replay plan --offsets citizen.changed/0@1200-  --reason "test records at the beginning" --json`
+    - `hub replay plan --offsets citizen.changed/0/1200-  --reason "test records at the beginning" --json`
     """
     from hub.cli.replay.view import print_plan
     from hub.operate.replay.plan import PLAN, plan_replay  # heavy: the merge

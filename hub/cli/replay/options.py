@@ -27,7 +27,7 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", help="Only events published before the end of this day, or time.")
 ]
-Offsets = Annotated[list[str] | None, typer.Option("--offsets", help="SUBJECT/PARTITION@FROM-TO; may be repeated.")]
+Offsets = Annotated[list[str] | None, typer.Option("--offsets", help="SUBJECT/PARTITION/FROM-TO; may be repeated.")]
 Publish = Annotated[
     bool,
     typer.Option(

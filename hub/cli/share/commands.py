@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -15,9 +17,10 @@ from hub.cli.shared.process_tuning import give_way, serve_evenly
 from hub.cli.shared.screen import Screen, plain, say, say_json, styled
 from hub.config import Settings, load_settings
 from hub.embedded.locate import Endpoints
+from hub.model.entities import ENTITIES, entity_named
 from hub.model.errors import ConfigError
 from hub.model.texts.visible import log_to_stderr
-from hub.share.tail import PortalRecord, json_value, tail
+from hub.share.tail import PortalRecord, json_value, newest, tail
 from hub.topology import record_topics
 from hub.warehouse.database import open_database
 from hub.warehouse.setup.roles import WORKER
@@ -88,6 +91,10 @@ def portal_tail(
     records: Annotated[str, typer.Argument(metavar="NAME", help=f"Which records: {share_desk.PUBLISHED}.")] = "citizen",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more records.")] = False,
     limit: Annotated[int, typer.Option(help="Stop after this many records; 0: no limit.", min=0)] = 20,
+    newest_: Annotated[int | None, typer.Option("--newest", min=1, help="The newest records, this many.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Records of one key only: its 32 hexadecimal digits, or its code.")
+    ] = None,
     as_json: Annotated[bool, json_option("Print one JSON object per line.")] = False,
 ) -> None:
     """Read golden records (bản ghi chuẩn) from the beginning of their compacted topic. Personal fields are masked.
@@ -100,14 +107,21 @@ def portal_tail(
     - `hub portal tail`
     - `hub portal tail dossier --limit 3 --json`
     - `hub portal tail citizen --follow`
+    - `hub portal tail dossier --newest 5`
+    - `hub portal tail dossier --key H42.12.34-250701-0001 --follow`
     - `hub portal tail flag`
     """
     topics = record_topics()
     if records not in topics:
         raise ConfigError([f"{records}: is not published; published are {share_desk.PUBLISHED}"])
     _, places = located()
-    console = Screen()
-    found = tail(places.bootstrap, topics[records], unmask=False, until_end=not follow, waits=partial(say, error=True))
+    console, count = Screen(), 0
+    if newest_ is not None and (follow or key is not None):
+        raise ConfigError(["--newest: goes neither with --follow nor with --key"])
+    if newest_ is not None:
+        found, limit = iter(newest(places.bootstrap, topics[records], newest_)), 0
+    else:
+        found = _from_the_beginning(places, records, key, follow)
     for count, record in enumerate(found, 1):
         if as_json:
             say_json(record.as_json())
@@ -115,10 +129,32 @@ def portal_tail(
             _show(console, record)
         if count == limit:
             break
+    if not count and key is not None:
+        say(f"{topics[records]} holds no record of this key", error=True)
+
+
+def _from_the_beginning(places: Endpoints, records: str, key: str | None, follow: bool) -> Iterator[PortalRecord]:
+    keys = None if key is None else _keys_meant(records, key, places.key_secret)
+    waits = partial(say, error=True)
+    for record in tail(places.bootstrap, record_topics()[records], unmask=False, until_end=not follow, waits=waits):
+        if keys is None or record.key in keys:
+            yield record
+
+
+def _keys_meant(records: str, key: str, secret: str) -> frozenset[UUID]:
+    """Return the keys that ``--key`` can mean."""
+    from hub.operate.records.typed_key import keys_meant, typed_hash  # heavy: the codec
+
+    if records in {entity.name for entity in ENTITIES}:
+        return frozenset(keys_meant(entity_named(records), key, secret))
+    meant = typed_hash(key)
+    if meant is None:
+        raise ConfigError([f"--key: {records} records have no code; give the key, 32 hexadecimal digits"])
+    return frozenset({meant})
 
 
 def _show(console: Console, record: PortalRecord) -> None:
-    console.print(styled("[bold]{}[/bold]  {}/{}@{}", record.key.hex, record.topic, record.partition, record.offset))
+    console.print(styled("[bold]{}[/bold]  {}/{}/{}", record.key.hex, record.topic, record.partition, record.offset))
     published = f"    published {record.published_at or 'at an unknown time'}; {_change(record)}"
     console.print(plain(published), soft_wrap=True)
     if record.fields is None:

@@ -47,8 +47,8 @@ def trace(
 
     - `hub trace H42.12.34-250701-0001`
     - `hub trace 5f0e7c4a-8f7c-4a54-9a53-0f8f7a0f4f11`
-    - `hub trace hub.citizen.changed.v1/1@1656 --json`
-    - `hub trace hub.dossier.record.v1/1@42`
+    - `hub trace hub.citizen.changed.v1/1/1656 --json`
+    - `hub trace hub.dossier.record.v1/1/42`
     - `hub trace citizen.changed/1`
     - `echo 001299000123 | hub trace - --entity citizen`
     """

@@ -75,7 +75,7 @@ def _who(passage: Passage) -> list[Text]:
 def _log(passage: Passage) -> list[Text]:
     place = passage.event.place
     after = _after(passage.event.occurred_at, passage.appended_at)
-    return [plain(f"{place.partition}@{place.offset}"), plain(after or "time not known", style="dim")]
+    return [plain(f"{place.partition}/{place.offset}"), plain(after or "time not known", style="dim")]
 
 
 def _decided(passage: Passage) -> list[Text]:
@@ -99,7 +99,7 @@ def _portal(passage: Passage) -> list[Text]:
         return [plain("·")]
     one = passage.published
     lines = [
-        plain(f"{one.partition}@{one.offset}"),
+        plain(f"{one.partition}/{one.offset}"),
         plain(_after(passage.event.recorded_at, one.at) or "", style="dim"),
     ]
     return [*lines, plain("gone from it")] if one.is_tombstone else lines
@@ -125,7 +125,7 @@ def _details(passage: Passage) -> list[Text]:
     lines += _header_lines(headers_as_text(passage.headers, is_masked=True))
     one = passage.published
     if one is not None:
-        lines.append(plain(f"on the portal: {one.topic}/{one.partition}@{one.offset} since {_moment(one.at)} UTC"))
+        lines.append(plain(f"on the portal: {one.topic}/{one.partition}/{one.offset} since {_moment(one.at)} UTC"))
         told = {HEADER_PUBLISHED_AT: one.published_at, HEADER_POSITION: one.position}
         lines += _header_lines({name: value for name, value in told.items() if value})
     return lines
@@ -134,7 +134,7 @@ def _details(passage: Passage) -> list[Text]:
 def _record_lines(record: LogRecord, is_named: bool = True) -> list[Text]:
     place = record.place
     size = "no value" if record.value_bytes is None else f"{record.value_bytes:,} bytes"
-    name = f"{place.topic}/{place.partition}@{place.offset}: " if is_named else ""
+    name = f"{place.topic}/{place.partition}/{place.offset}: " if is_named else ""
     lines = [plain(f"{name}on the log since {_moment(record.appended_at)} UTC, {size}")]
     return lines + _header_lines(record.headers_as_text(is_masked=True))
 
@@ -151,7 +151,7 @@ def _moment(at: datetime | None) -> str:
 def story_view(story: PlaceStory) -> RenderableType:
     """Render what is known of a place in the log, and which commands show more."""
     place = story.place
-    lines = [styled("[bold]{}/{}@{}[/bold]", place.topic, place.partition, place.offset)]
+    lines = [styled("[bold]{}/{}/{}[/bold]", place.topic, place.partition, place.offset)]
     if story.outcome is not None:
         reason = f" {story.reason}: {story.detail}" if story.reason else ""
         lines.append(plain(f"{story.outcome}{reason}, decided {_time(story.decided_at)} UTC"))

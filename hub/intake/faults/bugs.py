@@ -96,6 +96,6 @@ def ranges_polled(parts: Iterable[Polled]) -> list[Range]:
 
 def ended(bug: Bug, ranges: Collection[Range], ends: int) -> WorkerBugError:
     """Return the error that ends the worker."""
-    places = ", ".join(f"{one.place}@{one.first_offset}" for one in ranges)
+    places = ", ".join(f"{one.place}/{one.first_offset}" for one in ranges)
     what_next = "the next worker tries it again" if ends < ENDS else "the next worker tries it piece by piece"
     return WorkerBugError(f"{bug}\n{places}: workers ended by this batch: {ends}; {what_next}")

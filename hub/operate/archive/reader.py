@@ -49,7 +49,7 @@ def read_archived(
     held = next((one for one in archived_ranges(archive, topic, partition) if one.first <= from_offset < one.end), None)
     if held is None or held.end < to_offset:
         missing = from_offset if held is None else held.end
-        raise LostRangeError(f"{topic}/{partition}@{missing}: the archive {archive} does not hold it")
+        raise LostRangeError(f"{topic}/{partition}/{missing}: the archive {archive} does not hold it")
     for of in held.files:
         if of.first < to_offset and of.end > from_offset:
             yield from rows_in(of.path(archive), from_offset, to_offset, most)

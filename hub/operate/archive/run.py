@@ -112,7 +112,7 @@ def _groups(consumer: KafkaConsumer, place: TopicPartition, first: int, end: int
         records = consumer.poll(timeout_ms=250, max_records=_GROUP_RECORDS).get(place, [])
         quiet = 0 if records else quiet + 1
         if quiet > _QUIET_POLLS:
-            raise HubError(f"{place.topic}/{place.partition}@{at}: the log gives nothing more before {end}")
+            raise HubError(f"{place.topic}/{place.partition}/{at}: the log gives nothing more before {end}")
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
         # Damaged bytes are not a record, and the hub recorded that it read past them: the file has no row for them.
         inside = [record for record in records if record.offset < end and not is_damage(record)]
@@ -152,7 +152,7 @@ def verify_archive(
         is_same_log = (before.topic, before.partition) == (after.topic, after.partition)
         if is_same_log and before.end != after.first - after.lost_before:
             word = "overlaps" if after.first < before.end else "is not joined to"
-            problems.append(f"{before.topic}/{before.partition}: @{after.first} {word} what ends at {before.end}")
+            problems.append(f"{before.topic}/{before.partition}/{after.first} {word} what ends at {before.end}")
     return manifests, problems
 
 

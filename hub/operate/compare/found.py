@@ -18,9 +18,9 @@ class Kind(StrEnum):
     """Both have it, with different content."""
     LEFT_OVER = "left_over"
     """The warehouse has it and the source no longer has it: deleted, re-keyed, or excluded by ``where``."""
-    ACCOUNTED = "accounted"
+    HAS_OUTCOME = "has_outcome"
     """It was published, and the hub knows its outcome: refused, parked, or a dead letter."""
-    MOVING = "moving"
+    ON_ITS_WAY = "on_its_way"
     """It changed during the comparison, or is on its way."""
 
 
@@ -58,7 +58,7 @@ class Compared:
         source_rows: the source's records that are not revoked. claims: the warehouse's claims that are not revoked.
         buckets: how many buckets differed and were looked at row by row.
         unmapped: rows of the source that cannot become events, by reason; ``unnamed`` of them have no key either.
-        caught_up: whether the hub had merged its log in time; if not, all differences count as moving.
+        caught_up: whether the hub had merged its log in time; if not, all differences count as on their way.
         says_all: whether a key that no stream holds is gone.
         unknown: streams for which it is unknown here how far the connector has read.
         keys: see ``KEYS``; only ``place`` may be personal.
@@ -84,7 +84,7 @@ class Compared:
 
     @property
     def is_equal(self) -> bool:
-        """Whether nothing differs, except keys that are moving or accounted for."""
+        """Whether nothing differs, except keys that are on their way or have an outcome."""
         return not any(self.counts[kind] for kind in DIFFERENCES)
 
     def of_kind(self, *kinds: Kind) -> pl.DataFrame:

@@ -128,10 +128,10 @@ def _of_rows(caught_up: bool) -> list[tuple[pl.Expr, Kind, pl.Expr]]:
         .otherwise(pl.lit(_OTHER))
     )
     return [
-        (pl.col("refused").is_not_null(), Kind.ACCOUNTED, pl.concat_str([pl.lit("published, "), pl.col("refused")])),
-        (pl.col("outcome").is_not_null(), Kind.ACCOUNTED, pl.concat_str([pl.lit("published, "), pl.col("outcome")])),
-        (pl.lit(not caught_up), Kind.MOVING, pl.lit(_NOT_MERGED)),
-        (pl.col("is_unread"), Kind.MOVING, pl.lit(_NOT_READ)),
+        (pl.col("refused").is_not_null(), Kind.HAS_OUTCOME, pl.concat_str([pl.lit("published, "), pl.col("refused")])),
+        (pl.col("outcome").is_not_null(), Kind.HAS_OUTCOME, pl.concat_str([pl.lit("published, "), pl.col("outcome")])),
+        (pl.lit(not caught_up), Kind.ON_ITS_WAY, pl.lit(_NOT_MERGED)),
+        (pl.col("is_unread"), Kind.ON_ITS_WAY, pl.lit(_NOT_READ)),
         (pl.col("there_version").is_null(), Kind.MISSING, pl.lit(_ABSENT)),
         (pl.col("there_revoked") & ~pl.col("revoked"), Kind.MISSING, pl.lit(_TAKEN_BACK)),
         (pl.lit(value=True), Kind.DIFFERS, why),
@@ -143,8 +143,8 @@ def _of_gone(caught_up: bool) -> list[tuple[pl.Expr, Kind, pl.Expr]]:
         pl.col("there_version") == pl.col("before_version")
     )
     return [
-        (pl.lit(not caught_up), Kind.MOVING, pl.lit(_NOT_MERGED)),
-        (~is_as_before, Kind.MOVING, pl.lit(_CAME_AGAIN)),
+        (pl.lit(not caught_up), Kind.ON_ITS_WAY, pl.lit(_NOT_MERGED)),
+        (~is_as_before, Kind.ON_ITS_WAY, pl.lit(_CAME_AGAIN)),
         (pl.lit(value=True), Kind.LEFT_OVER, pl.lit(_GONE)),
     ]
 

@@ -103,7 +103,7 @@ def _with_origin(
             left.discard(partition)
             reader.pause(partition)
         if time.monotonic() - heard_at > _QUIET_LIMIT_S:
-            hidden = ", ".join(f"{one.topic}/{one.partition}@{reader.position(one)}" for one in sorted(left))
+            hidden = ", ".join(f"{one.topic}/{one.partition}/{reader.position(one)}" for one in sorted(left))
             raise UnreachableError(
                 f"{hidden}: the log returns nothing more before its end: a producer's transaction is open there. Until "
                 "it ends, nobody can tell what an interrupted redrive has sent; redrive again then"

@@ -82,7 +82,7 @@ class BytesCheck:
             yield from self._compare(connection, log, records, (first, until))
         if end < log.next_offset:
             words = f"the log ends at {end}, before what was consumed: this is another log"
-            yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}@{end}", words)
+            yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}/{end}", words)
 
     def _read(self, place: TopicPartition, first: int, end: int) -> dict[int, Any]:
         self._consumer.seek(place, first)

@@ -36,7 +36,7 @@ def check_bundle(bundle: Mapping[str, Any], public_key: bytes) -> list[Step]:
 
 
 def _steps(proof: Mapping[str, Any], event_id: str, public_key: bytes) -> list[Step]:
-    where = f"{proof['chain']}@{proof['place']}"
+    where = f"{proof['chain']}/{proof['place']}"
     leaf = leaf_of(proof["relation"], proof["row"])
     leaves = {place: bytes.fromhex(digest) for place, digest in proof["leaves"]}
     node = node_of(b"".join(place.to_bytes(8, "big", signed=True) + digest for place, digest in leaves.items()))

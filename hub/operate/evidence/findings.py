@@ -47,7 +47,7 @@ def row_findings(chain: str, sealed: Mapping[int, bytes], there: Mapping[int, by
     moved = {place: now_at[sealed[place]] for place in (*gone, *changed) if sealed[place] in now_at}
     taken = set(moved.values())
     for place in sorted((*gone, *changed)):
-        where = f"{chain}@{place}"
+        where = f"{chain}/{place}"
         if place in moved:
             yield Finding(Wrong.REORDERED, where, f"the row that was sealed here is now at {moved[place]}")
         elif place in there and place not in taken:
@@ -57,4 +57,4 @@ def row_findings(chain: str, sealed: Mapping[int, bytes], there: Mapping[int, by
         else:
             yield Finding(Wrong.DELETED, where, "the row that was sealed here is gone; another is in its place")
     for place in sorted(set(new) - taken):
-        yield Finding(Wrong.INSERTED, f"{chain}@{place}", "this row was not there when its place was sealed")
+        yield Finding(Wrong.INSERTED, f"{chain}/{place}", "this row was not there when its place was sealed")

@@ -53,7 +53,7 @@ def _proof(connection: Connection, chain: Chain, place: int) -> dict[str, Any]:
     signed = _covering_head(connection, following[0].id) if following else None
     if signed is None:
         raise NotProvableError(
-            f"{chain.name}@{place} is in no signed head yet: a worker signs every HUB_EVIDENCE_EVERY_S seconds"
+            f"{chain.name}/{place} is in no signed head yet: a worker signs every HUB_EVIDENCE_EVERY_S seconds"
         )
     end = next(of.end for of in Head.parse(signed.document).chains if of.chain == chain.name)
     of_place, *others = [row for row in following if row.end_place <= end]

@@ -109,7 +109,7 @@ def verify_rows(
         before = row
     for chain, end in sorted(set(links) - seen):
         words = "a signed head names a seal that ends here, but it is missing"
-        done.findings.append(Finding(Wrong.SEAL_MISSING, f"{chain}@{end}", words))
+        done.findings.append(Finding(Wrong.SEAL_MISSING, f"{chain}/{end}", words))
     findings, done.unsealed = _outside(connection)
     done.findings += findings
     return done
@@ -169,7 +169,7 @@ def seals_from(chain: str, place: int) -> Select[Any]:
 
 
 def _link_findings(row: Any, before: Any, links: Mapping[tuple[str, int], str]) -> Iterator[Finding]:
-    where = f"{row.chain}@{row.first_place}"
+    where = f"{row.chain}/{row.first_place}"
     previous = NO_LINK if before is None else bytes(before.link)
     if before is None and bytes(row.previous) != NO_LINK:
         yield Finding(Wrong.SEAL_MISSING, where, "the seals before this one are missing")
@@ -206,7 +206,7 @@ def stretch_findings(connection: Connection, row: Any) -> Iterator[Finding]:
         found = [
             Finding(
                 Wrong.ALTERED,
-                f"{row.chain}@{row.first_place}-{row.end_place - 1}",
+                f"{row.chain}/{row.first_place}-{row.end_place - 1}",
                 f"the rows are as sealed, but the batch rows they name ({batches}) are not",
             )
         ]
@@ -241,7 +241,7 @@ def _outside(connection: Connection) -> tuple[list[Finding], int]:
         .where(log_partition.c.topic != JOB_LOG)
     )
     findings = [
-        Finding(Wrong.INSERTED, f"{topic}/{partition}@{place}", "this place was never consumed")
+        Finding(Wrong.INSERTED, f"{topic}/{partition}/{place}", "this place was never consumed")
         for topic, partition, place in rows
     ]
     ends = (

@@ -61,7 +61,7 @@ class OffsetPlan:
     @property
     def place(self) -> str:
         """Return ``topic/partition@from``."""
-        return f"{self.topic}/{self.partition}@{self.from_offset}"
+        return f"{self.topic}/{self.partition}/{self.from_offset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,5 +263,5 @@ def _read(consumer: KafkaConsumer, stored: Position, target: int) -> _Skipped:
                 digest.update(record.offset.to_bytes(8, "big") + (record.key or b"") + value + why.encode())
         at = max(consumer.position(place), records[-1].offset + 1 if records else at)
     if at < target:
-        raise HubError(f"{stored.topic}/{stored.partition}@{at}: the log returns nothing more before {target}")
+        raise HubError(f"{stored.topic}/{stored.partition}/{at}: the log returns nothing more before {target}")
     return _Skipped(lost, offsets, keys, whys, digest.hexdigest())

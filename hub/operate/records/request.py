@@ -19,6 +19,12 @@ from hub.operate.records.thing import Shown, masked_shown, past, show, speakers_
 from hub.warehouse.database import translated_errors
 from hub.warehouse.offsets import known_topic_ids
 
+MAYBE_REJECTED = (
+    "its source may have rejected the row: on the source's side, `hub connect rejects DECLARATION.toml` shows the rows "
+    "that were not sent, and `hub connect status DECLARATION.toml` how far it has read"
+)
+"""What to look at when the hub has nothing of a thing: a connector tells the hub nothing of single rejected rows."""
+
 
 class NoSuchThingError(HubError):
     """The hub knows nothing about the thing."""
@@ -121,7 +127,7 @@ def _found(connection: Connection, secret: str, request: Request) -> _Found:
 def _looked_up(connection: Connection, entity: Entity, keys: tuple[UUID, ...]) -> Shown:
     shown = next((found for key in keys if (found := show(connection, entity, key)) is not None), None)
     if shown is None:
-        raise NoSuchThingError(f"the hub knows no such {entity.label}")
+        raise NoSuchThingError(f"the hub knows no such {entity.label}; {MAYBE_REJECTED}")
     others = [key for key in keys if key not in shown.keys and show(connection, entity, key) is not None]
     if others:
         which = ", ".join(str(key) for key in (shown.key, *others))

@@ -19,7 +19,7 @@ from hub.model.policies.policy import Policy
 from hub.model.units.agencies import prefix_of
 from hub.topology import event_topic
 
-_OFFSETS = re.compile(r"(?P<subject>[\w.]+)/(?P<partition>\d+)@(?P<first>\d*)-(?P<end>\d*)")
+_OFFSETS = re.compile(r"(?P<subject>[\w.]+)/(?P<partition>\d+)[@/](?P<first>\d*)-(?P<end>\d*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class OffsetFilter:
 
     @classmethod
     def parse(cls, text: str) -> "OffsetFilter":
-        """Read ``citizen.changed/0@100-2000``; either number may be missing.
+        """Read ``citizen.changed/0/100-2000``; either number may be missing.
 
         Raises:
             ConfigError: it does not have that form, or selects nothing.
         """
         found = _OFFSETS.fullmatch(text.strip())
         if found is None:
-            raise ConfigError([f"--offsets {text}: write SUBJECT/PARTITION@FROM-TO, e.g. citizen.changed/0@100-2000"])
+            raise ConfigError([f"--offsets {text}: write SUBJECT/PARTITION/FROM-TO, e.g. citizen.changed/0/100-2000"])
         first, end = (int(found[name]) if found[name] else None for name in ("first", "end"))
         if first is not None and end is not None and first >= end:
             raise ConfigError([f"--offsets {text}: selects nothing: the offset after - is the first not read"])
@@ -135,7 +135,7 @@ def _not_in(filters: Filters, agencies: Iterable[str | None]) -> list[str]:
 
 def _offset_words(one: OffsetFilter) -> str:
     first, end = ("" if number is None else number for number in (one.first, one.end))
-    return f"{one.subject}/{one.partition}@{first}-{end}"
+    return f"{one.subject}/{one.partition}/{first}-{end}"
 
 
 @dataclass(frozen=True, slots=True)

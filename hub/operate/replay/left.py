@@ -127,7 +127,7 @@ def _check_released(connection: Connection, replay: Replay) -> None:
         select(*names).join(log_partition, log_partition.c.id == mine.c.log).where(told).limit(_MOST_NAMED)
     ).all()
     if again:
-        places = ", ".join(f"{row.topic}/{row.partition}@{row.log_offset}" for row in again)
+        places = ", ".join(f"{row.topic}/{row.partition}/{row.log_offset}" for row in again)
         waited = ", ".join(sorted({row.waits_for for row in again if row.waits_for})) or "an earlier one of their key"
         raise HubError(
             f"records that were released would wait again ({places}), for {waited}: "

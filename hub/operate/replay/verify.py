@@ -100,5 +100,5 @@ def _waiting_apart(live: Connection, shadow: str) -> list[str]:
             .order_by(here.c.log, here.c.log_offset)
             .limit(_MOST_NAMED)
         )
-        found += [f"parked only in the {where} one: {row.topic}/{row.partition}@{row.log_offset}" for row in rows]
+        found += [f"parked only in the {where} one: {row.topic}/{row.partition}/{row.log_offset}" for row in rows]
     return found

@@ -18,7 +18,7 @@ from hub.model.errors import ConfigError
 from hub.operate.records.events import events_on
 from hub.operate.records.find import alias_keys
 from hub.operate.records.history import Event
-from hub.operate.records.request import NoSuchThingError
+from hub.operate.records.request import MAYBE_REJECTED, NoSuchThingError
 from hub.operate.records.typed_key import keys_meant, may_be_key, typed_hash
 from hub.operate.trace.place import place_named
 from hub.topology import event_topic, merged_topics, subject_of
@@ -45,7 +45,7 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
 
     Args:
         connection: of the warehouse.
-        who: ``topic/partition@offset``, an event's id, a key, or a code or number of any entity.
+        who: ``topic/partition/offset``, an event's id, a key, or a code or number of any entity.
         secret: of the keyed hash.
         entity: search only this entity.
 
@@ -68,7 +68,7 @@ def find(connection: Connection, who: str, secret: str, entity: str | None = Non
                 return TracedKey(_entity_of(events[0].place.topic), key, tuple(events))
     with suppress(ValueError):
         return _of_event(connection, UUID(text))
-    raise NoSuchThingError("the hub has read no event of it: no such code, number, key or event id")
+    raise NoSuchThingError(f"the hub has read no event of it: no such code, number, key or event id; {MAYBE_REJECTED}")
 
 
 def _meant(
@@ -120,6 +120,6 @@ def _at(connection: Connection, place: Place) -> TracedKey:
         )
     ).first()
     if row is None or row.key is None:
-        raise NoKeyError(f"no event is known at {place.topic}/{place.partition}@{place.offset}")
+        raise NoKeyError(f"no event is known at {place.topic}/{place.partition}/{place.offset}")
     events = tuple(events_on(connection, [place.topic], [row.key]))
     return TracedKey(_entity_of(place.topic), row.key, events, place)

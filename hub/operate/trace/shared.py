@@ -50,12 +50,12 @@ def shared_record(bootstrap: str, text: str) -> SharedRecord | None:
         return None
     topic, partition, offset = named
     if offset is None:
-        raise NoSuchThingError(f"{topic}/{partition} is a topic of records: name its offset too, {topic}/{partition}@N")
+        raise NoSuchThingError(f"{topic}/{partition} is a topic of records: name its offset too, {topic}/{partition}/N")
     place = Place(topic, partition, offset)
     record = read_record(bootstrap, place)
     if record is None:
         raise NoSuchThingError(
-            f"the topic holds no record at {topic}/{partition}@{offset}: a later one of its key has taken its place, "
+            f"the topic holds no record at {topic}/{partition}/{offset}: a later one of its key has taken its place, "
             "or there never was one"
         )
     return _meant(record)

@@ -63,7 +63,7 @@ class Loss:
     def place(self) -> str:
         """``topic/partition@offset``, or ``@first-last`` for several records in a row."""
         last = "" if self.last_offset == self.offset else f"-{self.last_offset}"
-        return f"{self.topic}/{self.partition}@{self.offset}{last}"
+        return f"{self.topic}/{self.partition}/{self.offset}{last}"
 
     def __str__(self) -> str:
         return f"{self.what}: {self.place}"

@@ -150,7 +150,7 @@ def test_rows_that_the_connector_has_yet_to_read_are_moving(any_world: ComparedW
         "UPDATE ho_so SET tt = '4', ban = 2, luc = clock_timestamp() WHERE ma = 'D-1'",
         "UPDATE ho_so SET xoa = true, ban = 2, luc = clock_timestamp() WHERE ma = 'D-2'",
     )
-    assert any_world.differences() == {"moving": 3}
+    assert any_world.differences() == {"on_its_way": 3}
     assert any_world.compare().is_equal
     any_world.run()
     assert any_world.differences() == {}
@@ -221,7 +221,7 @@ def test_all_that_differs_is_moving_while_the_hub_is_behind(unseeing: ComparedWo
     unseeing.settled.is_settled = False
     found = unseeing.compare()
     assert not found.caught_up
-    assert {kind.value: count for kind, count in found.counts.items() if count} == {"moving": 2}
+    assert {kind.value: count for kind, count in found.counts.items() if count} == {"on_its_way": 2}
 
 
 def test_row_that_became_a_reject_is_not_gone(world: ComparedWorld) -> None:
@@ -431,7 +431,7 @@ def test_parked_events_are_named_and_not_missing(whole: Whole, opened: Open) -> 
     found = world.compare()
     assert found.is_equal
     (told,) = found.as_json(10)["keys"]
-    assert told["kind"] == "accounted"
+    assert told["kind"] == "has_outcome"
     assert told["why"].startswith("published, parked, waits for admin_unit:")
 
 
@@ -453,8 +453,8 @@ def test_dead_letters_are_named_and_not_missing(world: ComparedWorld) -> None:
     world.sql("UPDATE ho_so SET ban = 2, tt = '4' WHERE id = 7")
     told = {one["kind"]: one["why"] for one in world.compare().as_json(10)["keys"]}
     assert told == {
-        "accounted": "published, dead_lettered INVALID_VALUE",
-        "moving": "the connector has not read it yet, or it changed during the comparison",
+        "has_outcome": "published, dead_lettered INVALID_VALUE",
+        "on_its_way": "the connector has not read it yet, or it changed during the comparison",
     }
 
 

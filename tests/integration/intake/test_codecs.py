@@ -159,7 +159,7 @@ def evidence(sent: Sent) -> None:
         derivation = Derivation(connection, decoder, sent.ground.secret)
         with closing(BytesCheck(sent.ground.bootstrap, derivation, lambda _: None)) as check:
             found = [one for one in check.findings(connection, f"{CITIZEN}/0")]
-            mine = {f"{CITIZEN}/0@{place.offset}" for place in sent.places}
+            mine = {f"{CITIZEN}/0/{place.offset}" for place in sent.places}
             assert [one for one in found if one.where in mine] == []
             assert check.compared.records >= 3
 

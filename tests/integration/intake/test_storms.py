@@ -95,7 +95,7 @@ def test_storm_stops_its_partition_and_others_flow_until_an_operator_accepts_it(
     assert (stored(ground, 0), letters(ground)) == (before, 0)
     assert alerts(ground) == [(PARTITION_STOPPED.name, f"{TOPIC}/0")]
     detail = open_alerts(ground.database)[0].detail
-    assert f"{TOPIC}/0@{before + 14} (NOT_DECODABLE 12)" in detail
+    assert f"{TOPIC}/0/{before + 14} (NOT_DECODABLE 12)" in detail
     assert f"hub partitions resume {TOPIC}/0" in detail
 
     send(ground, 1, [True])

@@ -201,5 +201,6 @@ def test_nothing_is_read_when_the_row_cannot_be_written(ground: Ground) -> None:
 def test_what_the_hub_does_not_know_is_said_so_without_repeating_it(ground: Ground) -> None:
     with pytest.raises(NoSuchThingError) as raised:
         asked(ground, CITIZEN, "036900000009", Unmasking("H42-017", "in vain"))
-    assert raised.value.message == "the hub knows no such citizen"
+    assert raised.value.message.startswith("the hub knows no such citizen; its source may have rejected the row: ")
+    assert "`hub connect rejects DECLARATION.toml`" in raised.value.message
     assert ground.rows("SELECT 1 FROM action WHERE purpose = 'in vain'") == []

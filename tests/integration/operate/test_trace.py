@@ -115,7 +115,7 @@ def test_event_key_and_place_lead_to_the_same_event(ground: Ground, story: list[
     assert traced(ground, str(whole.key)).passages == whole.passages
     assert traced(ground, whole.key.hex, "dossier").key == whole.key
     assert [one.event.place for one in traced(ground, str(filed.event.event_id)).passages] == [place]
-    (one,) = traced(ground, f"{place.topic}/{place.partition}@{place.offset}").passages
+    (one,) = traced(ground, f"{place.topic}/{place.partition}/{place.offset}").passages
     assert one.event.event_id == filed.event.event_id
 
 
@@ -126,7 +126,7 @@ def test_record_of_the_portal_leads_to_its_things_events_and_shows_its_headers(
     first, second, _ = whole.passages
     one = first.published
     assert one is not None
-    found = traced(ground, f"{one.topic}/{one.partition}@{one.offset}")
+    found = traced(ground, f"{one.topic}/{one.partition}/{one.offset}")
     assert (found.entity, found.key, found.passages) == (whole.entity, whole.key, whole.passages)
     assert found.asked is not None
     headers = found.asked.headers_as_text(is_masked=True)
@@ -152,7 +152,7 @@ def test_record_that_a_release_changed_says_a_job_and_leads_to_its_thing(ground:
     one = filed.published
     assert one is not None
     assert (one.position or "").startswith("(jobs)/")
-    found = traced(ground, f"{one.topic}/{one.partition}@{one.offset}")
+    found = traced(ground, f"{one.topic}/{one.partition}/{one.offset}")
     assert found.passages[0].event.place == filed.event.place
 
 
@@ -169,13 +169,13 @@ def test_copy_of_a_dead_letter_leads_to_the_place_that_it_came_from(ground: Grou
     places = [TopicPartition(copies, number) for number in consumer.partitions_for_topic(copies)]
     ends = consumer.end_offsets(places)
     consumer.close()
-    asked = [shared_record(ground.bootstrap, f"{copies}/{place.partition}@{end - 2}") for place, end in ends.items()]
+    asked = [shared_record(ground.bootstrap, f"{copies}/{place.partition}/{end - 2}") for place, end in ends.items()]
     assert origin in [one.who for one in asked if one is not None]
 
 
 def test_place_of_a_record_that_is_not_there_says_so(ground: Ground, story: list[Outgoing]) -> None:
-    with pytest.raises(NoSuchThingError, match=r"holds no record at hub\.dossier\.record\.v1/0@99999999"):
-        traced(ground, "hub.dossier.record.v1/0@99999999")
+    with pytest.raises(NoSuchThingError, match=r"holds no record at hub\.dossier\.record\.v1/0/99999999"):
+        traced(ground, "hub.dossier.record.v1/0/99999999")
     with pytest.raises(NoSuchThingError, match="name its offset"):
         traced(ground, "hub.dossier.record.v1/0")
     with pytest.raises(NoSuchThingError, match="a job of the hub, not an event"):
@@ -183,7 +183,7 @@ def test_place_of_a_record_that_is_not_there_says_so(ground: Ground, story: list
 
 
 def test_what_is_not_known_is_said_without_repeating_it(ground: Ground, story: list[Outgoing]) -> None:
-    for who in ("H99-nothing", str(uuid.uuid4()), f"{SUBMITTED}/0@99999999"):
+    for who in ("H99-nothing", str(uuid.uuid4()), f"{SUBMITTED}/0/99999999"):
         with pytest.raises(NoSuchThingError) as caught:
             traced(ground, who)
         assert "H99" not in caught.value.message
@@ -260,7 +260,7 @@ def test_event_shows_kafkas_time_and_its_headers(ground: Ground, story: list[Out
     offset = again.get(30).offset
     producer.close()
     ground.consume()
-    found = traced(ground, f"{SUBMITTED}/{place.partition}@{offset}")
+    found = traced(ground, f"{SUBMITTED}/{place.partition}/{offset}")
     (event,) = trace_json(found)["events"]
     assert event["headers"] == {"traceparent": "00-1-2-01", "who": "7 bytes"}
     assert event["appended_at"] is not None

@@ -21,14 +21,15 @@ from sqlalchemy import text
 from hub.codec.catalogue import load_catalogue
 from hub.codec.decode import decode
 from hub.codec.registry.api import registry_app
+from hub.log.places import place_of
 from hub.model.entities import CITIZEN
 from hub.operate.actions import Action
 from hub.operate.log.topics import create_topics, plan_topics
 from hub.operate.share_republish import ask_again, plan_again
 from hub.share.compose import Composer
 from hub.share.share import Share
-from hub.share.tail import json_value
-from hub.topology import record_topic, topics
+from hub.share.tail import json_value, newest, tail
+from hub.topology import event_topic, record_topic, topics
 from hub.warehouse.batch import Accepted
 from tests.conftest import RunningEngine
 from tests.support.merge_world import SUBJECT, Said, World
@@ -101,10 +102,12 @@ class Consumer:
             time.sleep(0.1)
 
     def rows(self, keys: list[UUID]) -> dict[UUID, tuple[Any, ...]]:
-        """Return code, revision, fields, published_at by key."""
+        """Return code, revision, fields, published_at, hub_position by key."""
         table = sqlite3.connect(self._file)
         try:
-            found = table.execute("SELECT key, code, revision, fields, published_at FROM record").fetchall()
+            found = table.execute(
+                "SELECT key, code, revision, fields, published_at, hub_position FROM record"
+            ).fetchall()
         except sqlite3.OperationalError:
             return {}
         finally:
@@ -167,6 +170,7 @@ def test_sample_ends_equal_to_the_warehouse(
     consumer.until(lambda: len(consumer.rows(keys)) == 6)
     assert in_table(consumer, keys) == in_warehouse(world, keys)
     assert all(row[3].endswith("Z") for row in consumer.rows(keys).values())
+    assert all(place_of(row[4]).topic == event_topic(SUBJECT) for row in consumer.rows(keys).values())
     consumer.kill()
     say(world, keys[:3], 2, full_name="B")
     say(world, keys[2:4], 3, operation="REVOKE")
@@ -182,10 +186,16 @@ def test_sample_ends_equal_to_the_warehouse(
     share_once(world, engine)
     consumer.until(lambda: all(row[3] > before[key][3] for key, row in consumer.rows(keys).items()))
     assert in_table(consumer, keys) == in_warehouse(world, keys)
+    after = {key: row[4] for key, row in consumer.rows(keys).items()}
+    assert after == {key: row[4] for key, row in before.items()}, "a repetition leaves the position that is known"
     say(world, keys[2:3], 4)
     share_once(world, engine)
     consumer.until(lambda: keys[2] in consumer.rows(keys))
     assert in_table(consumer, keys) == in_warehouse(world, keys)
+    assert [one.key for one in newest(engine.bootstrap, RECORDS, 1)] == keys[2:3]
+    everything = {(one.partition, one.offset) for one in tail(engine.bootstrap, RECORDS, unmask=False, until_end=True)}
+    found = newest(engine.bootstrap, RECORDS, len(everything))
+    assert {(one.partition, one.offset) for one in found} == everything
 
 
 @pytest.mark.parametrize("how", ["read_at = 0", "next = next + 1000000"])
@@ -198,7 +208,7 @@ def test_sample_that_was_away_too_long_or_on_another_topic_begins_anew(
     consumer.until(lambda: len(consumer.rows(keys)) == 6)
     consumer.kill()
     consumer.edit(f"UPDATE position SET {how}")
-    consumer.edit("INSERT OR REPLACE INTO record VALUES (x'00', 'a record whose tombstone is gone', 1, '{}', '')")
+    consumer.edit("INSERT OR REPLACE INTO record VALUES (x'00', 'a record whose tombstone is gone', 1, '{}', '', '')")
     stale = UUID(int=0)
     consumer.edit("UPDATE record SET key = zeroblob(16) WHERE key = x'00'")
     assert stale in consumer.rows([stale])

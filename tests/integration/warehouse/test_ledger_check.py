@@ -58,9 +58,9 @@ def test_i5_audit_row_removed_after_it_was_counted_is_named_and_the_alert_closes
     _execute(world, "CREATE TABLE kept AS SELECT * FROM audit WHERE log_offset = 2")
     _execute(world, "DELETE FROM audit WHERE log_offset = 2")
     try:
-        assert _said(world) == f"no audit row: {TOPIC}/0@2"
+        assert _said(world) == f"no audit row: {TOPIC}/0/2"
         world.commit(_people(5, 2), partition=1)
-        assert _said(world) == f"no audit row: {TOPIC}/0@2"
+        assert _said(world) == f"no audit row: {TOPIC}/0/2"
         _execute(world, "INSERT INTO audit SELECT * FROM kept")
     finally:
         _execute(world, "DROP TABLE kept")
@@ -74,7 +74,7 @@ def test_i5_offsets_moved_without_audit_rows_are_named(world: World) -> None:
     world.commit(_people(1, 3))
     assert check_ledger(world.engine) is not None
     _execute(world, f"UPDATE log_partition SET next_offset = 6, consumed = 6 WHERE id = {world.logs[0]}")
-    assert _said(world) == f"no audit row: {TOPIC}/0@3-5"
+    assert _said(world) == f"no audit row: {TOPIC}/0/3-5"
 
 
 def test_i5_audit_row_of_a_record_that_was_not_consumed_is_named(world: World) -> None:
@@ -82,20 +82,20 @@ def test_i5_audit_row_of_a_record_that_was_not_consumed_is_named(world: World) -
     world.commit(_people(4, 2), partition=1)
     assert check_ledger(world.engine) is not None
     _execute(world, f"UPDATE log_partition SET next_offset = 2, consumed = 2 WHERE id = {world.logs[0]}")
-    assert _said(world) == f"an audit row of a record that was not consumed: {TOPIC}/0@2"
+    assert _said(world) == f"an audit row of a record that was not consumed: {TOPIC}/0/2"
 
 
 def test_i5_claim_and_record_removed_behind_the_hubs_back_are_named(world: World) -> None:
     world.commit([*_people(1, 3), Said(3, "province_b", 1, full_name="B")])
     keys = world.rows("SELECT key FROM citizen_person_claim ORDER BY key, source")
     _execute(world, f"DELETE FROM citizen_person_record WHERE key = '{keys[0].key}'")
-    assert _said(world) == f"no record of an event that was written: {TOPIC}/0@0"
+    assert _said(world) == f"no record of an event that was written: {TOPIC}/0/0"
     _execute(world, f"DELETE FROM citizen_person_claim WHERE key = '{keys[0].key}'")
-    assert _said(world) == f"no claim of an event that was written: {TOPIC}/0@0"
+    assert _said(world) == f"no claim of an event that was written: {TOPIC}/0/0"
     _execute(world, f"DELETE FROM citizen_person_claim WHERE key = '{keys[1].key}'")
     said = _said(world)
-    assert f"no claim of an event that was written: {TOPIC}/0@1" in said
-    assert f"no record of an event that was written: {TOPIC}/0@1" in said
+    assert f"no claim of an event that was written: {TOPIC}/0/1" in said
+    assert f"no record of an event that was written: {TOPIC}/0/1" in said
 
 
 def test_gap_of_a_transaction_marker_is_no_loss_and_a_loss_beside_it_is_told_from_it_by_number(world: World) -> None:
@@ -108,7 +108,7 @@ def test_gap_of_a_transaction_marker_is_no_loss_and_a_loss_beside_it_is_told_fro
     assert checked.losses == ()
     _execute(world, "DELETE FROM audit WHERE log_offset = 5")
     said = _said(world)
-    assert f"{TOPIC}/0@5" in said
+    assert f"{TOPIC}/0/5" in said
     assert "1 of 3 offsets that have none" in said
 
 
@@ -137,7 +137,7 @@ def test_check_counts_only_what_is_new_and_looks_at_every_stretch_again(
     assert (row.outcomes[Outcome.APPLIED], row.outcomes[Outcome.DUPLICATE], row.balanced) == (11, 1, True)
     _execute(world, "DELETE FROM audit WHERE log_offset = 5")
     turns = [check_ledger(world.engine, 0.0) for _ in range(3)]
-    assert next(loss.place for turn in turns if turn for loss in turn.losses) == f"{TOPIC}/0@5"
+    assert next(loss.place for turn in turns if turn for loss in turn.losses) == f"{TOPIC}/0/5"
 
 
 def test_one_worker_checks_at_a_time_and_another_warehouse_is_counted_anew(world: World) -> None:
@@ -165,8 +165,8 @@ def test_i5_parked_record_and_dead_letter_that_are_gone_are_named(whole: Whole) 
     _execute(whole, "DELETE FROM dead_letter")
     said = sorted(str(loss) for loss in every_loss(whole.engine))
     assert said == [
-        "dead-lettered, and its bytes are not kept: hub.citizen.changed.v1/0@0",
-        "parked, and neither waiting nor released: hub.dossier.submitted.v1/0@0",
+        "dead-lettered, and its bytes are not kept: hub.citizen.changed.v1/0/0",
+        "parked, and neither waiting nor released: hub.dossier.submitted.v1/0/0",
     ]
     assert check_ledger(whole.engine) is not None
     assert len(_alerts(whole)) == 2
@@ -178,7 +178,7 @@ def test_released_record_whose_claim_is_gone_is_named(whole: Whole) -> None:
     assert whole.release() == 1
     assert every_loss(whole.engine) == []
     _execute(whole, f"DELETE FROM dossier_submission_claim WHERE key = '{key_of('dossier.submitted', 'H42-1')}'")
-    assert [loss.place for loss in every_loss(whole.engine)] == ["hub.dossier.submitted.v1/0@0"] * 2
+    assert [loss.place for loss in every_loss(whole.engine)] == ["hub.dossier.submitted.v1/0/0"] * 2
 
 
 def test_i5_month_that_was_retired_is_accounted_for_by_its_counts(world: World) -> None:

@@ -17,7 +17,7 @@ def plan(accepted: int, cause: StopCause = StopCause.STORM, limits: BreakerLimit
 @pytest.mark.parametrize(
     ("resumed", "said"),
     [
-        (plan(0), "it stops again at hub.a.v1/0@102 at the latest, if that record is still poison"),
+        (plan(0), "it stops again at hub.a.v1/0/102 at the latest, if that record is still poison"),
         (
             plan(120),
             "then the count begins again at zero: 100 in a row, or 200 poison records among the last 1,000 stop it",

@@ -138,7 +138,7 @@ def test_screen_says_rule_versions_times_conflicts_and_what_stands_beside() -> N
         "waits for admin_unit:GSO_2025|00004",
         "due at 2025-06-01 07:00:00",
         "rejected VERSION_REUSED",
-        "hub.citizen.changed.v1/2@4, policy abababab",
+        "hub.citizen.changed.v1/2/4, policy abababab",
         "parked 2025-06-01 07:00:00 and released",
         "values not read",
         "note: a note",

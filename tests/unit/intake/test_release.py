@@ -79,7 +79,7 @@ def test_record_at_which_a_bug_shows_stays_parked_with_its_key_and_the_others_go
     release = swept(warehouse, monkeypatch, lambda: warehouse.looks > 3)
     assert [record.log_offset for record in warehouse.records] == [1, 3]
     assert (release.released, release.aside) == (3, {(TOPIC, b"b")})
-    assert caplog.text.count(f"{TOPIC}/0@1 stays parked") == 1
+    assert caplog.text.count(f"{TOPIC}/0/1 stays parked") == 1
     assert ODD.decode() not in caplog.text
 
 

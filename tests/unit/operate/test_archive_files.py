@@ -57,7 +57,7 @@ def test_ranges_join_neighbours_and_reading_what_is_not_there_is_a_lost_range(tm
     assert [archived_until(tmp_path, TOPIC, 0, first) for first in (0, 15, 20, 35, 50)] == [20, 20, 20, 40, 50]
     read = [offset for of in read_archived(tmp_path, TOPIC, 0, 7, 13) for offset in of.offsets]
     assert read == list(range(7, 13))
-    with pytest.raises(LostRangeError, match="@20: the archive"):
+    with pytest.raises(LostRangeError, match="/20: the archive"):
         list(read_archived(tmp_path, TOPIC, 0, 7, 31))
     found = {offset: value for offset, _, value, _ in read_places(tmp_path, TOPIC, 0, [2, 5, 25, 39])}
     assert found == {2: FRAMED + b"2", 5: None, 39: FRAMED + b"39"}
@@ -75,7 +75,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
     write(tmp_path, 60, 70)
     problems = verify_archive(tmp_path)[1]
     assert len(problems) == 2
-    assert "@60 is not joined to what ends at 50" in problems[1]
+    assert "/60 is not joined to what ends at 50" in problems[1]
     path.unlink()
     with pytest.raises(DamagedArchiveError, match="its file is not there"):
         read_manifests(tmp_path)

@@ -1,7 +1,11 @@
 """The written product says what the code does: commands, settings, outcomes, reasons, invariants, links."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,10 @@ import typer
 
 from hub.cli.app import build_app
 from hub.config import Settings
+from hub.embedded.state import EngineSecrets
 from hub.model.outcomes import Outcome, Reason
+from hub.model.policies.policy import load_policy
+from hub.operate.units import load
 from hub.topology import topics
 
 ROOT = Path(__file__).parents[3]
@@ -180,3 +187,34 @@ def test_each_rule_of_reconciliation_names_an_example_that_is_a_test_and_no_exam
     named = set(re.findall(r"`(test_example_\w+)`", (ROOT / "docs" / "reconciliation.md").read_text("utf-8")))
     examples = (ROOT / "tests/integration/reconcile/test_worked_examples.py").read_text("utf-8")
     assert named == set(re.findall(r"^def (test_example_\w+)", examples, re.MULTILINE))
+
+
+def test_way_to_psql_that_the_operators_page_gives_leads_to_one() -> None:
+    code = re.search(r"\$\(python -c '(from hub\.embedded[^']+)'\)/psql ", OPERATOR)
+    assert code is not None
+    found = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, check=True).stdout.strip()
+    assert os.access(f"{found}/psql", os.X_OK)
+    assert f'["{fields(EngineSecrets)[0].name}"]' in OPERATOR
+
+
+@pytest.mark.parametrize("command", ["hub ledger", "hub status"])
+def test_exit_code_of_processes_that_are_gone_is_in_help_and_operators_page(command: str) -> None:
+    (row,) = [line for line in OPERATOR.splitlines() if line.startswith("| 1 |")]
+    assert f"`{command}`" in row
+    assert "is gone" in row
+    found: Any = typer.main.get_command(build_app())
+    told = " ".join(found.commands[command.split()[1]].help.split())
+    assert "gone, makes no progress or is far behind" in told
+
+
+def test_policy_of_the_first_start_lets_the_units_of_the_country_in() -> None:
+    policy = load_policy(ROOT / "docs" / "examples" / "first-start" / "policy.toml")
+    assert load.SUBJECT in policy.sources[load.SOURCE].subjects
+
+
+def test_page_for_a_new_source_says_what_the_hub_must_do_and_which_repair_only_plans() -> None:
+    page = (ROOT / "docs" / "add-a-source.md").read_text("utf-8")
+    assert "hub policy apply policy.toml --execute --reason" in page
+    assert "Then start the workers again" in page
+    for line in page.splitlines():
+        assert "`--repair` mends" not in line

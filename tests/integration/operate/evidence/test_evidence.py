@@ -37,13 +37,13 @@ def test_verify_names_every_row_that_was_changed(world: World, working: Engine, 
     )
     wrong, done = verified(world)
     assert wrong == [
-        "deleted @3",
-        "reordered @10",
-        "reordered @11",
-        "altered @307",
-        "reordered @599",
-        "inserted @607",
-        "inserted @700",
+        "deleted /3",
+        "reordered /10",
+        "reordered /11",
+        "altered /307",
+        "reordered /599",
+        "inserted /607",
+        "inserted /700",
     ]
     assert (done.rows, done.unsealed) == (600, 0)
 
@@ -66,7 +66,7 @@ def test_verify_names_a_batch_row_an_action_and_a_release_that_were_changed(
         f"UPDATE action SET actor = 'H42-018' WHERE id = {last - 1}",
         f"DELETE FROM release WHERE id = {released}",
     )
-    assert verified(world)[0] == [f"altered (actions)@{last - 1}", f"deleted (releases)@{released}", "altered @0-2"]
+    assert verified(world)[0] == [f"altered (actions)/{last - 1}", f"deleted (releases)/{released}", "altered /0-2"]
 
 
 def test_a_rewritten_chain_is_found_by_what_was_signed_and_rewritten_heads_by_what_was_published(
@@ -79,10 +79,10 @@ def test_a_rewritten_chain_is_found_by_what_was_signed_and_rewritten_heads_by_wh
     assert verified(world, published)[0] == []
     assert verified(world, published[:2])[0] == []
     execute(world, "DELETE FROM audit WHERE log_offset = 12", "DELETE FROM seal WHERE first_place >= 10")
-    assert verified(world)[0] == ["seal_missing @20", "seal_missing @30"]
+    assert verified(world)[0] == ["seal_missing /20", "seal_missing /30"]
     with working.connect() as connection:
         seal_all(connection)
-    assert verified(world)[0] == ["seal_altered @10", "seal_missing @20"]
+    assert verified(world)[0] == ["seal_altered /10", "seal_missing /20"]
     execute(world, "DELETE FROM head WHERE number > 1", "DELETE FROM head_published WHERE number > 1")
     assert verified(world)[0] == []
     other = make_key(tmp_path / "other.pem")
@@ -91,7 +91,7 @@ def test_a_rewritten_chain_is_found_by_what_was_signed_and_rewritten_heads_by_wh
     assert "key_not_trusted stored head 2" in wrong
     assert "head_altered head 2" in wrong
     assert "head_missing head 3" in wrong
-    assert "seal_altered @10" in wrong
+    assert "seal_altered /10" in wrong
     execute(world, "DELETE FROM head", "DELETE FROM head_published", "DELETE FROM seal")
     anew = seal_and_sign(working, key)
     assert verified(world)[0] == []
@@ -111,7 +111,7 @@ def test_altered_heads_and_seals_are_named(world: World, working: Engine, key: S
     )
     wrong, _ = verified(world)
     assert wrong[:2] == ["head_missing stored head 3", "signature_wrong stored head 3"]
-    assert "seal_altered @2" in wrong
+    assert "seal_altered /2" in wrong
 
 
 def test_keys_are_rotated_and_an_auditor_may_trust_some(
@@ -145,7 +145,7 @@ def test_month_that_is_noted_as_retired_and_is_there_hides_nothing(
         f"""'{{"partition": "audit_{month[:7].replace("-", "_")}"}}')""",
     )
     wrong, done = verified(world, [head])
-    assert wrong == [f"not_retired audit {month[:7]}", "deleted @2"]
+    assert wrong == [f"not_retired audit {month[:7]}", "deleted /2"]
     assert done.retired_seals == 0
 
 
@@ -177,7 +177,7 @@ def test_month_is_dropped_when_it_verifies_and_the_ledger_balances_after(
     head = seal_and_sign(working, key)
     execute(world, "UPDATE audit SET reason = 'x' WHERE log_offset = 1")
     with world.engine.connect() as connection:
-        assert [one.problems for one in plan_retirement(connection, -1)] == [(), (f"altered: {CHAIN}@1",)]
+        assert [one.problems for one in plan_retirement(connection, -1)] == [(), (f"altered: {CHAIN}/1",)]
     execute(world, "UPDATE audit SET reason = NULL WHERE log_offset = 1")
     with world.engine.connect() as connection:
         plan = plan_retirement(connection, -1)
