@@ -142,9 +142,7 @@ def shell(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shel
 def test_commands_of_the_page_show_claims_record_and_what_waits(shell: Shell) -> None:
     checked = shell.printed["hub connect check dang-ky-xe.toml"]
     assert "vehicles -> vehicle.changed" in checked
-    assert (
-        "model_code names a vehicle_model" in " ".join(checked.split()) or "the hub knows no vehicle_model" in checked
-    )
+    assert "must name a known vehicle model" in " ".join(checked.split()) or "the hub knows no vehicle model" in checked
     shown = shell.printed[f"hub vehicle show {KNOWN}"]
     assert "dangkyxe" in shown
     assert "THU-125" in shown

@@ -106,19 +106,19 @@ class Around:
             if reference.field in {rule.field for rule in stream.fields}
         }
         for entity, (stream, name) in wanted.items():
-            says = published_by(entity_named(entity))
+            says, label = published_by(entity_named(entity)), entity_named(entity).label
             if self._known is None:
                 yield (
-                    f"{stream}: {name} refers to a {entity}; no warehouse could be reached. If the hub does not know "
-                    f"it, the event is parked: {says}"
+                    f"{stream}: {name} must name a known {label}; no warehouse could be reached. If the hub does not "
+                    f"know it, the event is parked: {says}"
                 )
             elif not self._known.get(entity):
-                yield f"{stream}: {name}: the hub knows no {entity} yet, so all these events would be parked: {says}"
+                yield f"{stream}: {name}: the hub knows no {label} yet, so all these events would be parked: {says}"
         for entity, codes in self.missing().items():
             some = ", ".join(f"{code} ({count:,})" for code, count in list(codes.items())[:MOST_NAMED])
             yield (
-                f"missing: {sum(codes.values()):,} events refer to {len(codes):,} times a {entity} that the hub does "
-                f"not know, and would be parked: {some}"
+                f"missing: {sum(codes.values()):,} events name an unknown {entity_named(entity).label} ({len(codes):,} "
+                f"codes) and would be parked: {some}"
             )
 
 

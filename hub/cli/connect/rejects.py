@@ -47,18 +47,20 @@ def rejects_command(
     secret = kafka_endpoints(load_settings()).key_secret
     with closing(open_context(load_declaration(declaration), secret, os.environ)) as context:
         shown = SHORT_COMMAND.retrying()(shown_rejects, context, stream, reason)
+        is_read = bool(shown or context.state.summary())
     if as_json:
         say_json({"source": context.declaration.code, "rejects": [one.as_json() for one in shown]})
     else:
-        print_rejects(context.declaration.code, shown)
+        print_rejects(context.declaration.code, shown, is_read)
     return 0
 
 
-def print_rejects(source: str, shown: "list[ShownReject]") -> None:
-    """Print one line for each reject; nothing is cut off, so it can be copied."""
+def print_rejects(source: str, shown: "list[ShownReject]", is_read: bool = True) -> None:
+    """Print one line for each reject; nothing is cut off, so it can be copied. ``is_read``: something was read yet."""
     console = Screen(soft_wrap=True)
     if not shown:
-        console.print(plain(f"{source}: no rejects"))
+        unread = "; nothing was read yet: `hub connect check DECLARATION.toml --all` shows what would be rejected"
+        console.print(plain(f"{source}: no rejects{'' if is_read else unread}"))
     for one in shown:
         if not one.is_declared:
             row = "the declaration no longer has this stream"
