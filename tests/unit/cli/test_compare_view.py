@@ -29,7 +29,7 @@ def repaired(still: pl.DataFrame, unable: int = 0) -> SourceCompared:
     found = pl.concat([keys(Kind.MISSING, 1, 2), keys(Kind.LEFT_OVER, 3)])
     publish = found.filter(pl.col("kind") == "missing").with_columns(raise_to=pl.lit(None, pl.Int64))
     plan = RepairPlan(SUBJECT, publish, found.filter(pl.col("kind") == "left_over"), unable)
-    done = SourceCompared("hanam", [compared(EQUAL, keys(Kind.MOVING)), compared(SUBJECT, found)])
+    done = SourceCompared("hanam", [compared(EQUAL, keys(Kind.ON_ITS_WAY)), compared(SUBJECT, found)])
     done.plans = {SUBJECT: plan, EQUAL: RepairPlan(EQUAL, publish.clear(), found.clear(), 0)}
     done.repaired = {SUBJECT: Repaired(2, 1, 0, True, still.select("kind", "key", "part"))}
     return done
