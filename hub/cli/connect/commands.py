@@ -47,6 +47,9 @@ _REPEATED = (
     "a row that is read twice, because readings overlap or after a restart, counts twice: so it can be more than the "
     "source has rows; the hub counts the second as a duplicate"
 )
+_COUNTED = (
+    "published: events of all runs, repeated ones counted each time; lack a value, rejects: rows now; " + _REPEATED
+)
 ONCE_PATIENCE_S = 60.0
 """How many seconds ``--once`` waits for transactions of the source that were open when it began."""
 
@@ -190,8 +193,7 @@ def print_states(
     console = Screen(soft_wrap=True)
     console.print(table)
     if states:
-        counted = "published: events of all runs, repeated ones counted each time; lack a value, rejects: rows now"
-        console.print(f"{counted}; {_REPEATED}")
+        console.print(_COUNTED)
     for state in states:
         if state.waits_for:
             console.print(plain(f"{state.stream} waits since {_time(state.waits_since)}: {state.waits_for}"))
