@@ -156,12 +156,11 @@ class Unpacking:
         except DamageError as error:
             raise _Stop(max(batch.base, self.next_offset), batch.next_offset, str(error)) from error
         self._budget.spend(len(content))
+        # One after the other: a list of all would be many times the batch where records are tiny.
         try:
-            read = list(DefaultRecordBatch(content))
-        except Exception:  # noqa: BLE001 - whatever the library refuses is read by hand
+            yield from DefaultRecordBatch(content)
+        except Exception:  # noqa: BLE001 - what the library refuses, and what follows in the batch, is read by hand
             yield from self._by_hand(batch, content[_HEADER.size :])
-        else:
-            yield from read
 
     def _by_hand(self, batch: _Batch, content: bytes) -> Iterator[OddRecord]:
         expected = batch.base
@@ -188,12 +187,11 @@ class Unpacking:
             batch = LegacyRecordBatch(bytearray(content), content[_MAGIC_AT])
             if not batch.validate_crc():
                 raise DamageError("its checksum is wrong")
-            read = list(batch)
+            yield from self._wanted(iter(batch))
         except TooMuchError as error:
             raise _Stop(self.next_offset, base + 1, f"it is of an old version, and {error}") from error
         except Exception as error:
             raise _Stop(self.next_offset, base + 1, "it is of an old version and cannot be read") from error
-        yield from self._wanted(iter(read))
 
     def _damage(self, first: int, end: int, why: str) -> OddRecord:
         first = max(first, self.next_offset)

@@ -1,5 +1,6 @@
 """Bytes of a fetch become records, whatever they are: by the hub's unpacking and by both clients that use it."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -298,3 +299,22 @@ def test_snappy_block_that_says_a_false_length_is_damage_and_ends(read: Read) ->
         payload = b"\x82SNAPPY\0" + bytes([0, 0, 0, 1, 0, 0, 0, 1]) + size.to_bytes(4, "big", signed=True) + b"1234"
         (damage,), _ = read(batch(0, [Said(), Said()], 2, payload=payload), 0, [])
         assert "cannot be decompressed as snappy" in damage.why
+
+
+@pytest.mark.parametrize("is_odd_last", [False, True])
+def test_records_of_a_batch_are_made_one_after_the_other(is_odd_last: bool) -> None:
+    """A list of all records would be many times the bytes of a batch of tiny ones."""
+    count = 5_000
+    last = Said(value=b"1", headers=[(b"tenant\xe9", b"x")]) if is_odd_last else Said(value=b"1")
+    content = batch(0, [*[Said(key=None, value=None)] * (count - 1), last])
+    tracemalloc.start()
+    try:
+        seen = 0
+        for record in Unpacking(("t", 3), content, 0, [], True):
+            seen += 1
+            final = record
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (seen, isinstance(final, OddRecord)) == (count, is_odd_last)
+    assert peak < 3 * len(content)
