@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from hub.log.odd import is_damage
 from hub.log.reader import open_reader
+from hub.log.topic_ids import created_again
 from hub.model.errors import UnreachableError
 from hub.operate.evidence.findings import Finding, Wrong
 from hub.operate.evidence.outcomes import Derivation, Derived, outcome_difference
@@ -20,6 +21,10 @@ from hub.warehouse.tables.core import audit, dead_letter, log_partition
 
 _ROWS_AT_ONCE = 10_000
 _QUIET_LIMIT_MS = 10_000
+ANOTHER_LOG = (
+    "the topic was deleted and created again, and its records are others: none was compared. "
+    "`hub offsets accept` begins with them; the archive may have those of before"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class BytesCheck:
         self._records = 0
         self._gone = 0
         self._damaged: set[int] = set()
+        self._bootstrap = bootstrap
         self._consumer = open_reader(bootstrap, auto_offset_reset="earliest", max_poll_records=_ROWS_AT_ONCE)
 
     def close(self) -> None:
@@ -56,9 +62,14 @@ class BytesCheck:
         Raises:
             UnreachableError: the log cannot be read.
         """
-        logs = connection.execute(select(log_partition).where(log_partition.c.topic != JOB_LOG)).all()
+        rows = connection.execute(select(log_partition).where(log_partition.c.topic != JOB_LOG)).all()
+        logs = [one for one in rows if chain in {None, one.topic, f"{one.topic}/{one.partition}"}]
+        others = created_again(self._bootstrap, {one.topic: one.topic_id for one in logs if one.topic_id is not None})
         for log in logs:
-            if chain in {None, log.topic, f"{log.topic}/{log.partition}"}:
+            if log.topic in others:
+                self._gone += log.next_offset - log.first_offset
+                yield Finding(Wrong.NOT_IN_LOG, f"{log.topic}/{log.partition}", ANOTHER_LOG)
+            else:
                 try:
                     yield from self._of_log(connection, log)
                 except KafkaError as error:
@@ -110,7 +121,7 @@ class BytesCheck:
         same = (dead_letter.c.log == audit.c.log) & (dead_letter.c.log_offset == audit.c.log_offset)
         query = select(audit, letters).join_from(audit, dead_letter, same, isouter=True).where(*inside)
         rows = {row.log_offset: row for row in connection.execute(query)}
-        where = f"{log.topic}/{log.partition}@"
+        where = f"{log.topic}/{log.partition}/"
         for place in sorted(records.keys() - rows.keys()):
             yield Finding(
                 Wrong.NOT_AUDITED, f"{where}{place}", "a record of the log without a row that says its outcome"

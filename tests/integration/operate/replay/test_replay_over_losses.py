@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from hub.config import Settings
+from hub.intake.decode.decoder import GuardedDecoder
 from hub.log.places import Place
 from hub.log.topic_ids import topic_ids
 from hub.model.errors import ConfigError, LostRangeError
@@ -16,6 +18,8 @@ from hub.operate.actions import Action
 from hub.operate.archive.closing import move_archived
 from hub.operate.archive.plan import plan_archive
 from hub.operate.archive.run import DELETE, delete_archived, run_archive, verify_archive
+from hub.operate.evidence.bytes import ANOTHER_LOG, BytesCheck
+from hub.operate.evidence.outcomes import Derivation
 from hub.operate.log.new_log import accept_new_log, plan_new_log
 from hub.operate.log.offset_moves import apply_move, plan_move
 from hub.operate.log.read_back import read_values
@@ -65,6 +69,13 @@ class Office(Ground):
         found = verify(self.replays(), Action("H42-017", VERIFY, "a test"), unwatched)
         assert found.differing == ()
         return found.events
+
+    def compared_bytes(self) -> list[tuple[str, str]]:
+        """Compare the topic's bytes with the audit rows; return where they differ, and how."""
+        with GuardedDecoder(20.0, 2048) as decoder, self.database.connect() as connection:
+            derivation = Derivation(connection, decoder, self.secret)
+            with closing(BytesCheck(self.bootstrap, derivation, lambda _: None)) as check:
+                return sorted((one.where, one.words) for one in check.findings(connection, TOPIC))
 
     def archived(self) -> int:
         """Archive the topic; return how many offsets neither archive nor topic holds without a word about it."""
@@ -153,6 +164,7 @@ def test_topic_created_again_is_not_taken_for_the_log_of_before_by_replay_archiv
     read = read_values(office.bootstrap, [Place(*old)], known=known)
     assert not read.values
     assert read.gone == {Place(*old)}
+    assert office.compared_bytes() == [(f"{TOPIC}/{number}", ANOTHER_LOG) for number in range(PARTITIONS)]
     office.consume(lambda: len(office.rows("SELECT FROM alert WHERE closed_at IS NULL")) == PARTITIONS, drain=False)
     new = plan_new_log(office.database, office.bootstrap, TOPIC)
     accept_new_log(office.database, new, "H42-017", "a test")
@@ -161,6 +173,7 @@ def test_topic_created_again_is_not_taken_for_the_log_of_before_by_replay_archiv
     assert office.rebuilt() == 51
     assert office.archived() == 0
     assert office.rebuilt() == 51
+    assert office.compared_bytes() == []
 
 
 def test_replay_goes_its_way_while_a_storm_of_poison_stops_the_worker(office: Office) -> None:
