@@ -71,8 +71,9 @@ test-all: test ## test, then the long ones: soak at length and faults-seen
 demo: $(STAMP) ## midnight in Ninh Binh, end to end on the real engine
 	$(BIN)/hub demo
 
-bench: $(STAMP) ## 1,000,000 citizen events through the whole job, beside the COPY-only limit
+bench: $(STAMP) ## 1,000,000 citizen events through the whole job, beside the COPY-only limit; then the way out to the portal's topic
 	$(BIN)/python -m tests.bench.main_job
+	$(BIN)/python -m tests.bench.share
 
 bench-peers: $(STAMP) ## the same events through the hub and through Kafka Connect with Debezium's sink, in turn
 	$(BIN)/python -m tests.bench.peers.race

@@ -6,17 +6,15 @@ record by record. The client runs on an event loop in its own thread; for its ca
 
 import asyncio
 import logging
-import struct
 import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-import polars as pl
-import pyarrow as pa
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from connectors.base.port import Record
+from hub.codec.partitions import partitions_of
 from hub.model.errors import HubError, RetryableError, UnreachableError
 from hub.topology import MAX_LOG_RECORD_BYTES
 
@@ -25,10 +23,6 @@ REQUEST_TIMEOUT_MS = 15_000
 BATCH_BYTES = 512 * 1024
 _LOOK_EVERY_S = 0.2
 _CLOSE_S = 1.0
-_KEY_BYTES = 16
-_WORDS = struct.Struct("<4I")
-_MASK = 0xFFFFFFFF
-_SEED, _MIX = 0x9747B28C, 0x5BD1E995
 _ABSENT = (
     "KafkaTimeoutError",
     "KafkaConnectionError",
@@ -184,31 +178,3 @@ def meaning(error: Any, topic: str) -> HubError:
     if not error.retriable and name not in _LOST_PRODUCER:
         return PublishError(f"topic {topic}: the broker refuses: {name}")
     return RetryableError(f"topic {topic}: {name}")
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition that Kafka's default partitioner gives a 16-byte key (murmur2, as in the Java client)."""
-    state = _SEED ^ len(key)
-    for word in _WORDS.unpack(key):
-        mixed = word * _MIX & _MASK
-        mixed = (mixed ^ mixed >> 24) * _MIX & _MASK
-        state = (state * _MIX & _MASK) ^ mixed
-    state = (state ^ state >> 13) * _MIX & _MASK
-    return ((state ^ state >> 15) & 0x7FFFFFFF) % partitions
-
-
-def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """Return ``partition_of`` of each key, computed for all keys at once."""
-    joined = b"".join(keys)
-    if len(joined) != _KEY_BYTES * len(keys):
-        raise ValueError("a key does not have 16 bytes")
-    words = pa.Array.from_buffers(pa.uint32(), len(keys) * 4, [None, pa.py_buffer(joined)])
-    frame = pl.DataFrame({"word": pl.Series(words).cast(pl.UInt64)})
-    state: pl.Expr = pl.lit(_SEED ^ _KEY_BYTES, pl.UInt64)
-    for place in range(4):
-        mixed = (pl.col("word").gather_every(4, place) * _MIX) & _MASK
-        mixed = ((mixed ^ (mixed // 2**24)) * _MIX) & _MASK
-        state = ((state * _MIX) & _MASK) ^ mixed
-    state = ((state ^ (state // 2**13)) * _MIX) & _MASK
-    chosen = ((state ^ (state // 2**15)) & 0x7FFFFFFF) % partitions
-    return frame.select(chosen.alias("partition"))["partition"].to_list()

@@ -36,7 +36,7 @@ def cells_of(version: SchemaVersion) -> Mapping[str, Cell]:
     cells = {}
     for spec in version.fields:
         try:
-            cells[spec.name] = _cell(spec, fields[spec.name])
+            cells[spec.name] = cell_of(spec, fields[spec.name])
         except UnknownType:
             continue
     return cells
@@ -89,7 +89,8 @@ def text_bytes(branch: bytes) -> Callable[[str], bytes]:
     return encoded
 
 
-def _cell(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
+def cell_of(spec: FieldSpec, field: Mapping[str, Any]) -> Cell:
+    """Return the encoder of one field, which is given with its schema; every type must be defined in the schema."""
     if spec.kind is FieldKind.JSON:
         return _nested(spec, field)
     avro = field["type"]

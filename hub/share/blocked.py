@@ -10,6 +10,7 @@ transaction.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -17,11 +18,14 @@ from sqlalchemy.dialects.postgresql import insert
 from hub.model.alerts import RECORD_TOPIC_BLOCKED
 from hub.reconcile.shared.republish import JOB_LOG
 from hub.share.outbox import MOST_OFFSETS, Span, drop_notes
-from hub.share.send.outgoing import Outgoing, Refused
+from hub.share.send.outgoing import Refused
 from hub.topology import shared_topics
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.core import log_partition, share_position
 from hub.warehouse.tables.share import blocked_topic, missed_span
+
+if TYPE_CHECKING:  # columns: commands that ask the warehouse only do without them
+    from hub.share.send.parcel import Parcel
 
 FIRST_S, MOST_S = 5.0, 300.0
 """Pause before the next trial of a topic that accepted nothing. It doubles each time up to the maximum."""
@@ -68,7 +72,7 @@ class Trial:
     name: str
     spans: Sequence[Span]
     is_last: bool
-    outgoing: list[Outgoing] = field(default_factory=list)
+    outgoing: "list[Parcel]" = field(default_factory=list)
     refused: Refused = field(default_factory=list)
 
 

@@ -5,14 +5,21 @@ to the next is left out: for an open dossier the deadline gives the due time, no
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from uuid import UUID
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, Select, Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from hub.codec.columns import composed_texts
 from hub.reconcile.rules.dossiers.links import SIBLING, linked_dossiers
+from hub.share.columns.aspects import HeldClaims
+from hub.share.columns.revision import joined, number_literals, text_literals, time_literals, truth_literals
+from hub.share.columns.rows import Rows, texts_of_rows
+from hub.warehouse.fetch import TEXT, fetch_columns
 from hub.warehouse.tables.dossiers import dossier_deadline
 from hub.warehouse.tables.units import agency_on, today
 
@@ -32,37 +39,109 @@ _DEADLINE = (
 )
 
 
-def dossier_fields(
-    connection: Connection, records: Mapping[UUID, Mapping[str, Any]], held: Mapping[str, Mapping[UUID, UUID]]
-) -> dict[UUID, dict[str, Any]]:
-    """Return the additional fields of some records.
+@dataclass(frozen=True, slots=True)
+class DerivedFields:
+    """Fields that are derived from several claims.
 
-    Args:
-        connection: of the warehouse.
-        records: dossiers' records by the key under which they are published, with their aspects.
-        held: by aspect, for records that have it: the key of the claim that holds it.
+    Fields:
+        text: all of them as Python writes them, for the revision; one text a record.
+        columns: plain fields, one value a record.
+        rows: fields that hold records.
     """
-    progress_keys = held.get("progress", {})
-    agencies = {key: agency for key, record in records.items() if (agency := handling_agency(record)) is not None}
-    now = agencies_now(connection, set(agencies.values()))
-    found: dict[UUID, dict[str, Any]] = {}
-    for row in connection.execute(_deadlines(), {"keys": sorted(set(progress_keys.values()))}).mappings():
-        found[row["key"]] = {name: row[name] for name in _DEADLINE}
-    links: dict[UUID, list[dict[str, Any]]] = {}
-    for row in connection.execute(linked_dossiers(), {"keys": sorted(records)}).mappings():
-        if row["relation"] != SIBLING:
-            links.setdefault(row["asked"], []).append(
-                {"relation": row["relation"], "dossier_code": row["dossier_code"]}
-            )
-    return {
-        key: {
-            "handling_agency": agencies.get(key),
-            "handling_agency_now": now.get(agencies.get(key, "")),
-            "deadline": found.get(progress_keys[key]) if key in progress_keys else None,
-            "linked_dossiers": links.get(key),
-        }
-        for key in records
+
+    text: pa.Array
+    columns: Mapping[str, pa.Array]
+    rows: Mapping[str, Rows]
+
+
+class DossierFields:
+    """Reads the additional fields of dossiers' records."""
+
+    def read(
+        self, connection: Connection, asked: pa.Array, keys: pa.Array, held: Mapping[str, HeldClaims]
+    ) -> DerivedFields:
+        """Return the fields.
+
+        Args:
+            connection: of the warehouse.
+            asked: the keys that have a record.
+            keys: all keys, in order; the records' places are theirs.
+            held: the claims by aspect.
+        """
+        agency = _agencies(held)
+        known = agency.unique().drop_null()
+        names = agencies_now(connection, known.to_pylist())
+        now = pa.array([names.get(name) for name in known.to_pylist()], TEXT).take(pc.index_in(agency, value_set=known))
+        deadline = _deadline_rows(connection, held["progress"])
+        links = _link_rows(connection, asked, keys)
+        text = joined(
+            "{'handling_agency': ",
+            text_literals(agency),
+            ", 'handling_agency_now': ",
+            text_literals(now),
+            ", 'deadline': ",
+            pc.fill_null(texts_of_rows(deadline, _deadline_texts(deadline)), "None"),
+            ", 'linked_dossiers': ",
+            _link_texts(links),
+            "}",
+        )
+        columns = {"handling_agency": composed_texts(agency), "handling_agency_now": composed_texts(now)}
+        return DerivedFields(text, columns, {"deadline": _in_letters(deadline), "linked_dossiers": _in_letters(links)})
+
+
+def _agencies(held: Mapping[str, HeldClaims]) -> pa.Array:
+    """Return the agency that handles each dossier; see ``handling_agency``."""
+    found = []
+    for aspect, name in _HANDLING:
+        rows = held[aspect].rows
+        if len(rows.records):
+            values = rows.one_each(rows.columns[name])
+            found.append(pc.if_else(pc.equal(values, ""), pa.scalar(None, TEXT), values))
+    return pc.coalesce(*found, pa.nulls(held["progress"].rows.count, TEXT))
+
+
+def _deadline_rows(connection: Connection, progress: HeldClaims) -> Rows:
+    found = fetch_columns(connection, _deadlines(), {"keys": progress.under.unique()})
+    places = pc.index_in(progress.under, value_set=found["key"])
+    is_known = places.is_valid()
+    columns = {name: found[name].take(places.filter(is_known)) for name in _DEADLINE}
+    return Rows(columns, progress.rows.records.filter(is_known), progress.rows.count)
+
+
+def _deadline_texts(rows: Rows) -> pa.Array:
+    parts: list[pa.Array | str] = []
+    for name, column in rows.columns.items():
+        parts += [f"{', ' if parts else '{'}{name!r}: ", _literals(column)]
+    return joined(*parts, "}")
+
+
+def _literals(column: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(column.type):
+        return time_literals(column)
+    if pa.types.is_boolean(column.type):
+        return truth_literals(column)
+    return text_literals(column) if pa.types.is_large_string(column.type) else number_literals(column)
+
+
+def _link_rows(connection: Connection, asked: pa.Array, keys: pa.Array) -> Rows:
+    found = fetch_columns(connection, linked_dossiers(), {"keys": asked})
+    is_told = pc.not_equal(found["relation"], SIBLING)
+    columns = {name: found[name].filter(is_told) for name in ("relation", "dossier_code")}
+    return Rows(columns, pc.index_in(found["asked"].filter(is_told), value_set=keys).cast(pa.int64()), len(keys))
+
+
+def _link_texts(rows: Rows) -> pa.Array:
+    relation, code = (text_literals(rows.columns[name]) for name in ("relation", "dossier_code"))
+    each = texts_of_rows(rows, joined("{'relation': ", relation, ", 'dossier_code': ", code, "}"))
+    return pc.fill_null(joined("[", each, "]"), "None")
+
+
+def _in_letters(rows: Rows) -> Rows:
+    columns = {
+        name: composed_texts(column) if pa.types.is_large_string(column.type) else column
+        for name, column in rows.columns.items()
     }
+    return Rows(columns, rows.records, rows.count)
 
 
 def handling_agency(record: Mapping[str, Any]) -> str | None:

@@ -1,15 +1,18 @@
 """Compose the records of open flags for the portal: what is doubted and what caused the doubt, by keys only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+import pyarrow.compute as pc
 from sqlalchemy import Connection, Select, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hub.codec.encode import Encoder
+from hub.share.columns.records import Keys, RecordColumns, Records, keys_array
 from hub.topology import FLAG_RECORDS
+from hub.warehouse.fetch import fetch_columns
 from hub.warehouse.tables.people import flag
 
 
@@ -18,21 +21,24 @@ class FlagComposer:
 
     def __init__(self, secret: str) -> None:
         self._encoder = Encoder(f"{FLAG_RECORDS}.record", secret)
+        self._whole = RecordColumns(self._encoder.version)
 
-    def compose(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    def compose(self, connection: Connection, keys: Keys) -> dict[UUID, bytes | None]:
         """Return each flag's encoded record, or None if it is no longer open; raises PoisonError."""
-        found = self.records(connection, keys)
-        return {key: None if record is None else self.encode(record) for key, record in found.items()}
+        return self.records(connection, keys).by_key(self.encode)
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Return one record's framed bytes; raises PoisonError."""
         return self._encoder.encode(record)
 
-    def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
-        """Return each flag's record by its fields, or None if it is no longer open."""
-        rows = connection.execute(open_flags(), {"keys": list(keys)}).mappings()
-        found = {row["key"]: dict(row) for row in rows}
-        return {key: found.get(key) for key in keys}
+    def records(self, connection: Connection, keys: Keys) -> Records:
+        """Return each flag's record, or null if it is no longer open."""
+        keys = keys_array(keys)
+        found = fetch_columns(connection, open_flags(), {"keys": keys})
+        places = pc.index_in(keys, value_set=found["key"])
+        columns = {name: column.take(places) for name, column in found.items()}
+        values, refused = self._whole.encode(places.is_valid(), columns | {"key": keys})
+        return Records(keys, values, refused, lambda place: {name: columns[name][place].as_py() for name in columns})
 
 
 @cache

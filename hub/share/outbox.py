@@ -7,9 +7,8 @@ misses a row.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -37,9 +36,12 @@ from sqlalchemy.dialects.postgresql.dml import Insert
 from hub.model.declaration import Entity
 from hub.model.entities import SUBJECTS
 from hub.model.outcomes import Outcome
-from hub.reconcile.shared.republish import JOB_LOG, AuditPlace
+from hub.reconcile.shared.republish import JOB_LOG
 from hub.topology import record_topics, subject_of
 from hub.warehouse.tables.core import audit, dead_letter, log_partition, share_position, touched
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MOST_OFFSETS = 20_000
 """Maximum number of offsets of one log partition in one step."""
@@ -61,12 +63,28 @@ class Changes:
     """What some spans changed: keys by entity name, and dead letters.
 
     Fields:
-        places: for each name, by key: the place of the newest row that changed or touched the key.
+        rows: by name, each key once and in order, with the place of the newest row that changed or touched it: columns
+            ``key``, ``log``, ``log_offset``.
     """
 
-    keys: dict[str, list[UUID]]
-    dead_letters: Sequence[Row[tuple[object, ...]]]
-    places: Mapping[str, Mapping[UUID, AuditPlace]] = field(default_factory=dict)
+    rows: "Mapping[str, pl.DataFrame]" = field(default_factory=dict)
+    dead_letters: Sequence[Row[tuple[object, ...]]] = ()
+
+    @property
+    def keys(self) -> dict[str, list[UUID]]:
+        """The keys by name."""
+        return {name: [UUID(bytes=key) for key in rows["key"]] for name, rows in self.rows.items()}
+
+    def of_name(self, name: str) -> "pl.DataFrame":
+        """Return the rows of a name."""
+        return self.rows[name] if name in self.rows else no_rows()
+
+
+def no_rows() -> "pl.DataFrame":
+    """Return rows of no key."""
+    import polars as pl  # heavy: commands that only ask how far share is do without it
+
+    return pl.DataFrame(schema={"key": pl.Binary, "log": pl.Int64, "log_offset": pl.Int64})
 
 
 def open_spans(connection: Connection) -> list[Span]:
@@ -92,17 +110,27 @@ def open_spans(connection: Connection) -> list[Span]:
 
 def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
     """Return the keys whose records some spans may have changed, each once, and their dead letters."""
+    import polars as pl  # heavy, as above
+
+    from hub.warehouse.fetch import fetch_columns
+
     if not spans:
-        return Changes({}, ())
-    newest: dict[str, dict[UUID, tuple[datetime, int, int]]] = {}
-    for name, key, *row in connection.execute(changed_keys(), _parameters(spans)):
-        of_name = newest.setdefault(name, {})
-        at = (row[0], row[1], row[2])
-        if key not in of_name or of_name[key] < at:
-            of_name[key] = at
-    letters = connection.execute(letters_within(), _parameters(spans)).all()
-    places = {name: {key: at[1:] for key, at in found.items()} for name, found in newest.items()}
-    return Changes({name: sorted(found) for name, found in newest.items()}, letters, places)
+        return Changes()
+    found = pl.DataFrame(
+        {
+            name: pl.Series(column)
+            for name, column in fetch_columns(connection, changed_keys(), _parameters(spans)).items()
+        }
+    )
+    newest = (
+        found.sort("recorded_at", "log", "log_offset")
+        .unique(["entity", "key"], keep="last")
+        .sort("key")
+        .partition_by("entity", as_dict=True)
+    )
+    letters, nothing = connection.execute(letters_within(), _parameters(spans)).all(), no_rows()
+    rows = {str(name): some.select(nothing.columns).cast(dict(nothing.schema)) for (name,), some in newest.items()}
+    return Changes(dict(sorted(rows.items())), letters)
 
 
 @cache
@@ -123,7 +151,11 @@ def changed_keys() -> Select[Any]:
         .where(touched.c.entity.in_(list(record_topics())))
     )
     rows = union_all(changed, noted).subquery("row")
-    newest = (func.max(rows.c.recorded_at), rows.c.log, func.max(rows.c.log_offset))
+    newest = (
+        func.max(rows.c.recorded_at).label("recorded_at"),
+        rows.c.log,
+        func.max(rows.c.log_offset).label("log_offset"),
+    )
     return select(rows.c.entity, rows.c.key, *newest).group_by(rows.c.entity, rows.c.key, rows.c.log)
 
 

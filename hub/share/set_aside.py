@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,10 +25,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from hub.model.alerts import RECORD_SET_ASIDE
-from hub.share.send.outgoing import Outgoing, Refused
+from hub.share.send.outgoing import Refused
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.tables.core import dead_letter, log_partition
 from hub.warehouse.tables.share import set_aside
+
+if TYPE_CHECKING:  # columns: commands that ask the warehouse only do without them
+    from hub.share.send.parcel import Parcel
 
 TRIED_AT_ONCE = 2_000
 """Maximum number of records that are tried again in one step."""
@@ -95,11 +98,12 @@ def note_refused(connection: Connection, refused: Refused) -> None:
     connection.execute(noting, rows)
 
 
-def close_published(connection: Connection, outgoing: Sequence[Outgoing], refused: Refused) -> int:
+def close_published(connection: Connection, outgoing: "Sequence[Parcel]", refused: Refused) -> int:
     """Close what was set aside and is published now; return how many records."""
     still = {(item.topic, item.item) for item, _ in refused}
-    done = [item for item in outgoing if (item.topic, item.item) not in still]
-    parameters = {"topics": [item.topic for item in done], "items": [item.item for item in done]}
+    sent = [(parcel.topic, item) for parcel in outgoing for item in parcel.items()]
+    done = [one for one in sent if one not in still]
+    parameters = {"topics": [topic for topic, _ in done], "items": [item for _, item in done]}
     return connection.execute(_closed(), parameters, execution_options={"preserve_rowcount": True}).rowcount
 
 

@@ -177,7 +177,7 @@ class Share:
             await self._turned(connection)
             if step.page is not None and step.page.is_last:
                 looked_at = -_LOOK_EVERY_S
-            if len(step.outgoing) < KEYS_AT_ONCE:
+            if sum(len(parcel) for parcel in step.outgoing) < KEYS_AT_ONCE:
                 await asyncio.sleep(_REST_S)
 
     async def _send(self, publisher: Publisher, ids: TopicIds, step: Step) -> None:
@@ -207,8 +207,7 @@ class Share:
     def _done(self, connection: Connection, step: Step) -> None:
         with translated_errors("moving share's positions"), connection.begin():
             self._any_aside, blocked = step_done(connection, step, self._any_aside, bool(self.blocked))
-        unsent = {(item.topic, item.item) for item, _ in step.all_refused()}
-        self.published += sum((item.topic, item.item) not in unsent for item in step.sent())
+        self.published += sum(len(parcel) for parcel in step.sent()) - step.unsent()
         self._steps += 1
         self._note_blocked(blocked)
 

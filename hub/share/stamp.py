@@ -3,18 +3,21 @@
 They are headers and not fields, so a repeated step or a record that is published again has the same value.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from hub.reconcile.shared.republish import AuditPlace
+from hub.codec.columns import BYTES
+from hub.share.columns.revision import TEXT, joined
 from hub.share.groups import groups_of
 from hub.share.outbox import Changes, Span
 from hub.share.send.outgoing import Headers
-from hub.topology import HEADER_POSITION, HEADER_PUBLISHED_AT
+from hub.topology import HEADER_PUBLISHED_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +31,47 @@ class Stamp:
     """
 
     published: Headers
-    changes: Changes = field(default_factory=lambda: Changes({}, ()))
+    changes: Changes = field(default_factory=Changes)
     logs: Mapping[int, str] = field(default_factory=dict)
 
-    def headers(self, connection: Connection, name: str, keys: Collection[UUID]) -> dict[UUID, Headers]:
-        """Return the headers of some records of a name.
+    def positions(self, connection: Connection, name: str, keys: pa.Array) -> pa.Array:
+        """Return for each key of a name the header that says which row changed it, as bytes.
 
-        A key that no row changed has no position: it is published again as it was. A key of a group (keys of one thing)
-        has the newest position in the group, since its record is made from all members.
+        A key that no row changed has none: it is published again as it was. A key of a group (keys of one thing) has
+        the newest position in the group, since its record is made from all members.
         """
-        known = self.changes.places.get(name, {})
-        places = {key: known[key] for key in keys if key in known}
-        others = [key for key in keys if key not in known]
-        if others and known:
-            places |= _of_groups(connection, name, others, known)
-        return {key: self._one(places.get(key)) for key in keys}
-
-    def _one(self, place: AuditPlace | None) -> Headers:
-        if place is None:
-            return self.published
-        log, log_offset = place
-        return (*self.published, (HEADER_POSITION, f"{self.logs[log]}/{log_offset}".encode()))
+        known = self.changes.of_name(name)
+        if known.is_empty():
+            return pa.nulls(len(keys), BYTES)
+        places = _places(keys, known)
+        if places["log"].null_count():
+            places = _with_groups(connection, name, places, known)
+        logs, names = pa.array(list(self.logs), pa.int64()), pa.array(list(self.logs.values()), TEXT)
+        topics = names.take(pc.index_in(places["log"].to_arrow(), value_set=logs))
+        return joined(topics, "/", places["log_offset"].to_arrow().cast(TEXT)).cast(BYTES)
 
 
-def _of_groups(
-    connection: Connection, name: str, keys: Sequence[UUID], known: Mapping[UUID, AuditPlace]
-) -> dict[UUID, AuditPlace]:
-    groups = groups_of(connection, name, keys)
-    places: dict[UUID, AuditPlace] = {}
-    for member, canonical in groups.canonical.items():
-        if member in known:
-            places[canonical] = max(known[member], places.get(canonical, known[member]))
-    found = {key: places.get(groups.canonical.get(key, key)) for key in keys}
-    return {key: place for key, place in found.items() if place is not None}
+def _places(keys: pa.Array, known: pl.DataFrame) -> pl.DataFrame:
+    """Return for each key its row of what is known; nulls without one."""
+    rows = pc.index_in(keys, value_set=known["key"].to_arrow(compat_level=pl.CompatLevel.oldest()))
+    found = {name: pl.Series(known[name].to_arrow().take(rows)) for name in ("log", "log_offset")}
+    return pl.DataFrame({"key": pl.Series(keys), **found})
+
+
+def _with_groups(connection: Connection, name: str, places: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Fill the places of keys that have none by the newest place in their groups."""
+    others = places.filter(pl.col("log").is_null())["key"].to_arrow(compat_level=pl.CompatLevel.oldest())
+    groups = groups_of(connection, name, others)
+    if groups.is_empty:
+        return places
+    members = pl.DataFrame({"key": pl.Series(groups.members), "canonical": pl.Series(groups.canonical)})
+    newest = members.join(known, on="key").sort("log", "log_offset").unique("canonical", keep="last").drop("key")
+    of_group = pl.concat([members.select("key", "canonical"), members.select(key="canonical", canonical="canonical")])
+    found = of_group.unique("key").join(newest, on="canonical").drop("canonical")
+    filled = places.join(found, on="key", how="left", maintain_order="left", suffix="_of_group")
+    return filled.select(
+        "key", *(pl.coalesce(column, f"{column}_of_group").alias(column) for column in ("log", "log_offset"))
+    )
 
 
 def stamp_of(at: datetime, changes: Changes, spans: Sequence[Span]) -> Stamp:

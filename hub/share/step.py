@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import polars as pl
 from sqlalchemy import Connection, func, select
 
 from hub.model.bug import Bug
 from hub.model.errors import HubError, NothingComposedError
+from hub.model.set_aside import SetAside
 from hub.share.blocked import (
     NOT_THERE,
     BlockedTopic,
@@ -28,6 +30,7 @@ from hub.share.composing import Composes, compose_each
 from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
 from hub.share.republish import Page, Republication, move_request, next_page, open_requests
 from hub.share.send.outgoing import Outgoing, Refused, copy_of_letter, golden_record
+from hub.share.send.parcel import Parcel, golden_records, parcels_of
 from hub.share.set_aside import asides_to_try, close_items, close_published, letters_at, note_refused, settle_alert
 from hub.share.stamp import Stamp, stamp_of
 from hub.share.topics import accept_id
@@ -35,10 +38,11 @@ from hub.topology import record_topics
 from hub.warehouse.database import translated_errors
 
 _log = logging.getLogger(__name__)
-KEYS_AT_ONCE = 5_000
+KEYS_AT_ONCE = 20_000
+_NOT_MADE = (SetAside.NOT_COMPOSED, SetAside.NOT_ENCODABLE)
 
 
-Fresh = tuple[dict[str, set[UUID]], list[Outgoing]]
+Fresh = tuple[dict[str, pl.Series], list[Outgoing]]
 """New content to publish: keys to compose, by name, and copies of dead letters."""
 
 
@@ -77,7 +81,7 @@ class Step:
 
     spans: Sequence[Span] = ()
     page: Page | None = None
-    outgoing: list[Outgoing] = field(default_factory=list)
+    outgoing: list[Parcel] = field(default_factory=list)
     refused: Refused = field(default_factory=list)
     gone: dict[str, list[str]] = field(default_factory=dict)
     tried_again: bool = False
@@ -102,9 +106,13 @@ class Step:
         if self.page is not None and self.page.request.topic == topic:
             self.page = None
 
-    def sent(self) -> list[Outgoing]:
+    def sent(self) -> list[Parcel]:
         """Return all records of the step and its trials."""
         return [*self.outgoing, *(item for trial in self.trials for item in trial.outgoing)]
+
+    def unsent(self) -> int:
+        """Return how many of the records of ``sent`` were refused when sent; others were not even composed."""
+        return sum(why.reason not in _NOT_MADE for _, why in self.all_refused())
 
     def all_refused(self) -> Refused:
         """Return all records that cannot be published."""
@@ -132,7 +140,7 @@ def next_step(connection: Connection, composers: Mapping[str, Composes], wanted:
         return step
     news = changes_in(connection, step.spans)
     stamp = stamp_of(clock_of(connection), news, step.spans)
-    keys = {name: set(found) for name, found in news.keys.items()}
+    keys = {name: found["key"] for name, found in news.rows.items()}
     letters = _letters_of(news, step.spans, stamp)
     _withhold(step, closed, keys, letters)
     if wanted.try_again_before is not None:
@@ -140,9 +148,9 @@ def next_step(connection: Connection, composers: Mapping[str, Composes], wanted:
     if requests:
         letters += _requested(connection, step, requests[0], keys, stamp)
     _add_trials(connection, composers, step, (keys, letters), news)
-    step.outgoing += letters
+    step.outgoing += parcels_of(letters)
     for name, found in keys.items():
-        _compose_or_block(connection, composers[name], name, sorted(found), step, stamp)
+        _compose_or_block(connection, composers[name], name, found, step, stamp)
     return step
 
 
@@ -159,11 +167,11 @@ def _letters_of(changes: Changes, spans: Sequence[Span], stamp: Stamp) -> list[O
 
 
 def _withhold(
-    step: Step, closed: Mapping[str, str | None], keys: dict[str, set[UUID]], letters: list[Outgoing]
+    step: Step, closed: Mapping[str, str | None], keys: dict[str, pl.Series], letters: list[Outgoing]
 ) -> None:
     """Remove new changes of closed topics, and note that the topics miss them."""
     for name, topic in record_topics().items():
-        if topic in closed and keys.pop(name, set()):
+        if topic in closed and len(keys.pop(name, ())):
             step.withheld[topic] = closed[topic]
     for topic in {item.topic for item in letters} & closed.keys():
         step.withheld[topic] = closed[topic]
@@ -182,11 +190,14 @@ def _add_asides(
     step.tried_again = bool(asides)
     names = {topic: name for name, topic in record_topics().items()}
     (keys, letters), copies = fresh, []
+    again: dict[str, list[UUID]] = {}
     for one in asides:
         if one.key is not None and one.topic in names:
-            keys.setdefault(names[one.topic], set()).add(one.key)
+            again.setdefault(names[one.topic], []).append(one.key)
         else:
             copies.append(one)
+    for name, some in again.items():
+        _add_keys(keys, name, _column(some))
     known = {item.item for item in letters}
     found = letters_at(connection, [one.item for one in copies])
     for one in copies:
@@ -197,13 +208,22 @@ def _add_asides(
             letters.append(copy_of_letter(letter.topic, letter.partition, letter, stamp.published))
 
 
+def _column(keys: Sequence[UUID]) -> pl.Series:
+    return pl.Series([key.bytes for key in keys], dtype=pl.Binary)
+
+
+def _add_keys(keys: dict[str, pl.Series], name: str, more: pl.Series) -> None:
+    """Add keys to those of a name, each once."""
+    keys[name] = pl.concat([keys[name], more]).unique() if name in keys else more.unique()
+
+
 def _requested(
-    connection: Connection, step: Step, request: Republication, keys: dict[str, set[UUID]], stamp: Stamp
+    connection: Connection, step: Step, request: Republication, keys: dict[str, pl.Series], stamp: Stamp
 ) -> list[Outgoing]:
     """Add the next page of a request to the keys of a step; return its letters."""
     step.page = next_page(connection, request)
     if step.page.keys:
-        keys.setdefault(request.name, set()).update(step.page.keys)
+        _add_keys(keys, request.name, _column(step.page.keys))
     return [copy_of_letter(one.topic, one.partition, one, stamp.published) for one in step.page.letters]
 
 
@@ -218,24 +238,25 @@ def _add_trials(
     keys, letters = fresh
     for trial in list(step.trials):
         missed = changes_in(connection, trial.spans)
-        places = {trial.name: {**missed.places.get(trial.name, {}), **news.places.get(trial.name, {})}}
+        places = pl.concat([missed.of_name(trial.name), news.of_name(trial.name)]).unique("key", keep="last")
         spans = [*trial.spans, *step.spans]
-        stamp = stamp_of(clock_of(connection), Changes({}, (), places), spans)
-        found = set(missed.keys.get(trial.name, ()))
-        trial.outgoing += [item for item in _letters_of(missed, spans, stamp) if item.topic == trial.topic]
+        stamp = stamp_of(clock_of(connection), Changes({trial.name: places}), spans)
+        found = {trial.name: missed.of_name(trial.name)["key"]}
+        copies = [item for item in _letters_of(missed, spans, stamp) if item.topic == trial.topic]
         if trial.is_last:
-            found |= keys.pop(trial.name, set())
-            trial.outgoing += [item for item in letters if item.topic == trial.topic]
+            _add_keys(found, trial.name, keys.pop(trial.name, _column([])))
+            copies += [item for item in letters if item.topic == trial.topic]
             letters[:] = [item for item in letters if item.topic != trial.topic]
-        if found:
-            _compose_or_block(connection, composers[trial.name], trial.name, sorted(found), step, stamp, trial)
+        trial.outgoing += parcels_of(copies)
+        if len(found[trial.name]):
+            _compose_or_block(connection, composers[trial.name], trial.name, found[trial.name], step, stamp, trial)
 
 
 def _compose_or_block(
     connection: Connection,
     composer: Composes,
     name: str,
-    keys: Sequence[UUID],
+    keys: pl.Series,
     step: Step,
     stamp: Stamp,
     trial: Trial | None = None,
@@ -244,12 +265,12 @@ def _compose_or_block(
     topic, target = record_topics()[name], trial or step
     try:
         with connection.begin_nested(), translated_errors("composing records"):
-            for first in range(0, len(keys), KEYS_AT_ONCE):
-                part = compose_each(composer, connection, keys[first : first + KEYS_AT_ONCE])
-                headers = stamp.headers(connection, name, part.values)
-                target.outgoing += [
-                    golden_record(topic, key, value, headers[key]) for key, value in part.values.items()
-                ]
+            ordered = keys.sort().to_arrow(compat_level=pl.CompatLevel.oldest())
+            for first in range(0, len(ordered), KEYS_AT_ONCE):
+                part = compose_each(composer, connection, ordered[first : first + KEYS_AT_ONCE])
+                for some, values in part.parts:
+                    positions = stamp.positions(connection, name, some)
+                    target.outgoing.append(golden_records(topic, some, values, stamp.published, positions))
                 target.refused += [(golden_record(topic, key, None), why) for key, why in part.refused.items()]
     except NothingComposedError as error:
         step.block(topic, error.message)

@@ -23,12 +23,15 @@ class Traffic:
         waits: how often the client waited for the server's answer: round trips.
         fetched: rows that came to the client.
         written: rows the server says it wrote, by command.
+        sent, received: bytes of messages to the server and from it.
     """
 
     commands: Counter[str] = field(default_factory=Counter)
     waits: int = 0
     fetched: int = 0
     written: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    received: int = 0
 
     @property
     def statements(self) -> int:
@@ -62,8 +65,12 @@ def _count(trace: str, traffic: Traffic) -> None:
     for line in trace.splitlines():
         _, _, message = line.partition("\t")
         direction, _, rest = message.partition("\t")
+        size = rest.partition("\t")[0]
+        if size.isdigit() and direction == "F":
+            traffic.sent += int(size)
         if direction != "B":
             continue
+        traffic.received += int(size) if size.isdigit() else 0
         name = rest.partition("\t")[2].split("\t", 1)[0].split(" ", 1)[0].strip()
         if name == "ReadyForQuery" or name == "CopyInResponse":
             traffic.waits += 1

@@ -12,7 +12,7 @@ from hub.codec.decode import MASK
 from hub.codec.fields import DataClass
 from hub.model.declaration import Aspect, Derived, Entity, UnitField
 from hub.operate.records.dossier_now import dossier_rows, masked_dossier_row
-from hub.share.compose import resolved_unit
+from hub.share.columns.aspects import resolved_unit
 from hub.warehouse.tables.core import source
 from hub.warehouse.tables.entities import AspectTables, aspect_tables
 from hub.warehouse.tables.people import flag

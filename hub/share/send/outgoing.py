@@ -8,6 +8,8 @@ from sqlalchemy import Row
 from hub.model.set_aside import Refusal
 from hub.topology import HEADER_ORIGIN, HEADER_REASON, dead_letter_topic
 
+Headers = tuple[tuple[str, bytes], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -23,18 +25,16 @@ class Outgoing:
     value: bytes | None = field(repr=False)
     item: str
     of_key: UUID | None = None
-    headers: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    headers: Headers = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
         """Number of bytes of key, value and headers."""
-        headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        return len(self.key or b"") + len(self.value or b"") + size_of(self.headers)
 
 
 Refused = list[tuple[Outgoing, Refusal]]
 """Records that cannot be published, each with its reason."""
-Headers = tuple[tuple[str, bytes], ...]
 
 
 def golden_record(topic: str, key: UUID, value: bytes | None, headers: Headers = ()) -> Outgoing:
@@ -57,3 +57,8 @@ def copy_of_letter(topic: str, partition: int, letter: Row[tuple[object, ...]], 
     is_nothing = letter.record_key is None and letter.record_value is None
     value = b"" if is_nothing else letter.record_value
     return Outgoing(dead_letter_topic(topic), letter.record_key, value, origin, None, headers)
+
+
+def size_of(headers: Headers) -> int:
+    """Return the number of bytes of names and values."""
+    return sum(len(name) + len(value) for name, value in headers)

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
 
 from hub.model.errors import ConcurrentUpdateError, RetryableError, UnreachableError
 from hub.model.set_aside import Refusal, SetAside
 from hub.share.send.outgoing import Outgoing, Refused
+from hub.share.send.parcel import Parcel, parcels_of
 from hub.share.send.transaction import ABOUT_A_RECORD, SEND_S, broken_topics, send_all
 from hub.topology import MAX_SHARED_BYTES
 
@@ -62,7 +64,7 @@ class Publisher:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def publish(self, outgoing: Sequence[Outgoing]) -> Sent:
+    async def publish(self, outgoing: Sequence[Outgoing | Parcel]) -> Sent:
         """Send records; return those that cannot be sent, and broken topics. All others are committed on return.
 
         If it is cancelled, consumers see nothing of the open transaction, and the publisher can be used again.
@@ -71,14 +73,16 @@ class Publisher:
             ConcurrentUpdateError: another instance publishes now.
             RetryableError: the broker accepts nothing now.
         """
-        sent = Sent([(item, _too_large(item)) for item in outgoing if item.size > MOST_BYTES])
+        parcels = [item for item in outgoing if isinstance(item, Parcel)]
+        parcels += parcels_of([item for item in outgoing if isinstance(item, Outgoing)])
+        sent = Sent()
         if self._producer is None:
             await self._open()
-        await self._send([item for item in outgoing if item.size <= MOST_BYTES], sent)
+        await self._send([parcel for whole in parcels if len(parcel := _that_fit(whole, sent))], sent)
         return sent
 
-    async def _send(self, outgoing: Sequence[Outgoing], sent: Sent) -> None:
-        outgoing = [item for item in outgoing if item.topic not in sent.broken]
+    async def _send(self, outgoing: Sequence[Parcel], sent: Sent) -> None:
+        outgoing = [parcel for parcel in outgoing if parcel.topic not in sent.broken]
         if not outgoing:
             return
         try:
@@ -89,18 +93,18 @@ class Publisher:
             await self._send(outgoing, sent)
         except ABOUT_A_RECORD as error:
             await self._anew()
-            if len(outgoing) == 1:
-                sent.refused.append((outgoing[0], _refused_by_broker(outgoing[0], error)))
+            if sum(len(parcel) for parcel in outgoing) == 1:
+                refused = outgoing[0].single(0)
+                sent.refused.append((refused, _refused_by_broker(outgoing[0].sizes[0].as_py(), error)))
                 return
-            half = len(outgoing) // 2
-            await self._send(outgoing[:half], sent)
-            await self._send(outgoing[half:], sent)
+            for half in _halves(outgoing):
+                await self._send(half, sent)
         except BaseException:
             # Cancelled, or the broker is unreachable: closing in order would wait for the transaction, maybe for ever.
             await self._close(in_order=False)
             raise
 
-    async def _send_at_once(self, outgoing: Sequence[Outgoing]) -> None:
+    async def _send_at_once(self, outgoing: Sequence[Parcel]) -> None:
         producer = self._producer
         if producer is None:
             raise RetryableError("share has no producer")
@@ -168,9 +172,28 @@ class Publisher:
             producer._closed = True
 
 
-def _too_large(item: Outgoing) -> Refusal:
-    return Refusal(SetAside.TOO_LARGE, f"{item.size} bytes, more than {MOST_BYTES}", item.size)
+def _that_fit(parcel: Parcel, sent: Sent) -> Parcel:
+    """Return the records that are small enough; note the others as refused."""
+    fits = pc.less_equal(parcel.sizes, MOST_BYTES)
+    if pc.all(fits).as_py():
+        return parcel
+    for place in pc.indices_nonzero(pc.invert(fits)).to_pylist():
+        sent.refused.append((parcel.single(place), _too_large(parcel.sizes[place].as_py())))
+    return parcel.only(fits)
 
 
-def _refused_by_broker(item: Outgoing, error: Exception) -> Refusal:
-    return Refusal(SetAside.REFUSED_BY_BROKER, f"{type(error).__name__}, {item.size} bytes", item.size)
+def _halves(parcels: Sequence[Parcel]) -> tuple[Sequence[Parcel], Sequence[Parcel]]:
+    half = len(parcels) // 2
+    if half:
+        return parcels[:half], parcels[half:]
+    (alone,) = parcels
+    middle = len(alone) // 2
+    return [alone.part(0, middle)], [alone.part(middle, len(alone))]
+
+
+def _too_large(size: int) -> Refusal:
+    return Refusal(SetAside.TOO_LARGE, f"{size} bytes, more than {MOST_BYTES}", size)
+
+
+def _refused_by_broker(size: int, error: Exception) -> Refusal:
+    return Refusal(SetAside.REFUSED_BY_BROKER, f"{type(error).__name__}, {size} bytes", size)

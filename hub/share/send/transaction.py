@@ -1,8 +1,11 @@
 """Send records within a transaction that is open, and find what the broker did not accept: a record, or a topic."""
 
 import asyncio
+import random
 from collections.abc import Collection, Mapping, Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     IllegalOperation,
@@ -22,7 +25,10 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
-from hub.share.send.outgoing import Outgoing
+from hub.codec.partitions import column_of_partitions
+from hub.model.keys import KEY_BYTES
+from hub.share.send.batches import batches_of
+from hub.share.send.parcel import Parcel
 
 SEND_S = 60.0
 """Longest time to send; the Kafka client itself would wait for ever."""
@@ -51,13 +57,13 @@ ABOUT_A_TOPIC = (
 _AT_ONCE = (ProducerFenced, IllegalOperation, *ABOUT_A_RECORD)
 
 Sending = list[tuple[str, "asyncio.Future[object]"]]
-"""Topic and future of each record that the producer has."""
+"""Topic and future of each batch that the producer has."""
 
 Failed = dict[str, Exception]
 """An error of each topic that did not accept all its records."""
 
 
-async def send_all(producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], partitions: Mapping[str, int]) -> Failed:
+async def send_all(producer: AIOKafkaProducer, outgoing: Sequence[Parcel], partitions: Mapping[str, int]) -> Failed:
     """Send records within a transaction; return an error for each topic that did not accept all of them.
 
     Args:
@@ -79,26 +85,19 @@ async def send_all(producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], par
 
 
 async def _send_each(
-    producer: AIOKafkaProducer, outgoing: Sequence[Outgoing], partitions: Mapping[str, int], sending: Sending
+    producer: AIOKafkaProducer, outgoing: Sequence[Parcel], partitions: Mapping[str, int], sending: Sending
 ) -> Failed:
-    filled: dict[str, int] = {}
-    for item in outgoing:
+    for parcel in outgoing:
         try:
-            if item.topic not in filled:
-                there = len(await producer.partitions_for(item.topic))
-                filled[item.topic] = min(there, partitions.get(item.topic, there))
-            future = await producer.send(
-                item.topic,
-                item.value,
-                key=item.key,
-                partition=partition_of(item.key, filled[item.topic]),
-                headers=list(item.headers),
-            )
+            there = len(await producer.partitions_for(parcel.topic))
+            filled = min(there, partitions.get(parcel.topic, there))
+            for partition, batch in batches_of(parcel, partitions_for(parcel.keys, filled)):
+                future = await producer.send_batch(batch, parcel.topic, partition=partition)
+                sending.append((parcel.topic, future))
         except _AT_ONCE:
             raise
         except KafkaError as error:
-            return _failed(sending) | {item.topic: error}
-        sending.append((item.topic, future))
+            return _failed(sending) | {parcel.topic: error}
     _, pending = await asyncio.wait(
         [future for _, future in sending], timeout=SEND_S, return_when=asyncio.FIRST_EXCEPTION
     )
@@ -128,6 +127,12 @@ def broken_topics(failed: Failed, topics: Collection[str]) -> dict[str, str]:
     return {topic: f"the broker accepts nothing ({type(error).__name__})" for topic, error in (own or failed).items()}
 
 
-def partition_of(key: bytes | None, partitions: int) -> int | None:
-    """Return the partition that Kafka's clients choose for a key; None without a key: any partition."""
-    return None if key is None else int(murmur2(key) & 0x7FFFFFFF) % partitions
+def partitions_for(keys: pa.Array, count: int) -> pa.Array:
+    """Return the partition that Kafka's clients choose for each key; any partition for a record without a key."""
+    if keys.null_count or not pc.all(pc.equal(pc.binary_length(keys), KEY_BYTES), min_count=0).as_py():
+        return pa.array([_partition_of(key, count) for key in keys.to_pylist()], pa.int32())
+    return column_of_partitions(keys, count)
+
+
+def _partition_of(key: bytes | None, count: int) -> int:
+    return random.randrange(count) if key is None else int(murmur2(key) & 0x7FFFFFFF) % count  # noqa: S311 - no secret

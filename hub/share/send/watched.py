@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hub.log.topic_ids import TopicIds
 from hub.share.blocked import NOT_THERE
-from hub.share.send.outgoing import Outgoing
+from hub.share.send.parcel import Parcel
 from hub.share.send.publisher import Publisher, Sent
 
 LOOK_EVERY_S = 5.0
@@ -16,7 +16,7 @@ TRIAL_S = 10.0
 
 
 async def send_watched(
-    publisher: Publisher, ids: TopicIds, outgoing: Sequence[Outgoing], limit_s: float | None = None
+    publisher: Publisher, ids: TopicIds, outgoing: Sequence[Parcel], limit_s: float | None = None
 ) -> Sent:
     """Send records, except those for a topic that no longer exists.
 

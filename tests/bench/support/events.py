@@ -45,13 +45,18 @@ _FAMILY = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Phan", "Vũ", "Đ�
 _GIVEN = ("An", "Bình", "Chi", "Dũng", "Giang", "Hạnh", "Khánh", "Linh", "Minh", "Ngọc")
 
 
-def citizen_events(count: int, secret: str, source: str, seed: int = 1) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, value) of ``count`` events about 43 % as many invented people (born in 2099), 14 fields filled."""
-    return events(Kind.CITIZEN, count, secret, source, seed=seed)
+def citizen_events(
+    count: int, secret: str, source: str, seed: int = 1, all_new: bool = False
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (key, value) of ``count`` events about 43 % as many invented people (born in 2099), 14 fields filled.
+
+    ``all_new``: each event is about another person.
+    """
+    return events(Kind.CITIZEN, count, secret, source, seed=seed, all_new=all_new)
 
 
 def events(
-    kind: Kind, count: int, secret: str, source: str, first_version: int = 0, seed: int = 1
+    kind: Kind, count: int, secret: str, source: str, first_version: int = 0, seed: int = 1, all_new: bool = False
 ) -> Iterator[tuple[bytes, bytes]]:
     """Yield (key, value) of events about invented people; versions rise by one from the first."""
     version = load_catalogue().latest(kind.subject)
@@ -60,7 +65,7 @@ def events(
     chance = random.Random(seed)
     occurred = datetime(2025, 6, 1, tzinfo=UTC)
     for number in range(first_version, first_version + count):
-        person = chance.randrange(int(count * DISTINCT) + 1)
+        person = number if all_new else chance.randrange(int(count * DISTINCT) + 1)
         pin = f"000299{person:06d}"
         event = {
             "event_id": UUID(int=chance.getrandbits(128)).bytes,
@@ -92,10 +97,10 @@ def _fields(kind: Kind, person: int) -> dict[str, Any]:
     }
 
 
-async def fill(bootstrap: str, secret: str, source: str, count: int, partitions: int) -> float:
+async def fill(bootstrap: str, secret: str, source: str, count: int, partitions: int, all_new: bool = False) -> float:
     """Produce the events in LZ4 batches; return events/s."""
     started = time.monotonic()
-    await produce(bootstrap, citizen_events(count, secret, source), partitions)
+    await produce(bootstrap, citizen_events(count, secret, source, all_new=all_new), partitions)
     return count / (time.monotonic() - started)
 
 

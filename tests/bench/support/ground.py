@@ -67,9 +67,10 @@ class Ground:
         assert self._places is not None
         return self._places
 
-    def fill(self, count: int) -> None:
-        """Produce citizen events and say how fast."""
-        rate = asyncio.run(fill(self.places.bootstrap, self.places.key_secret, SOURCE, count, self.partitions))
+    def fill(self, count: int, all_new: bool = False) -> None:
+        """Produce citizen events and say how fast; ``all_new``: each is about another person."""
+        places = self.places
+        rate = asyncio.run(fill(places.bootstrap, places.key_secret, SOURCE, count, self.partitions, all_new))
         progress.print(f"filled the topic with {count:,} events at {rate:,.0f}/s")
 
     def warehouse(self, name: str, checkout: Path | None = None) -> "Warehouse":

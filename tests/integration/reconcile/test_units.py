@@ -11,7 +11,7 @@ from hub.model.decisions import Verdict
 from hub.reconcile.rules.units.graph_store import read_graph, refresh_unit_tables
 from hub.reconcile.rules.units.steps import follow
 from hub.reconcile.shared.republish import job_place
-from hub.share.compose import held_claims
+from hub.share.columns.aspects import held_claims
 from hub.warehouse.tables.entities import aspect_tables
 from hub.warehouse.tables.units import agency_now, agency_on
 from tests.oracles.agencies import agency_on as agency_on_day

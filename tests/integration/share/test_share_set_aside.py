@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -200,14 +201,15 @@ def test_bug_in_composing_one_record_sets_that_record_aside(
 ) -> None:
     for key in keys:
         say(world, key, 1, full_name="Người Mang Tên")
-    add = Composer._add
+    plain = Composer.records
 
-    def wrong(self: Composer, records: Any, aspect: Any, row: dict[str, Any]) -> None:
-        if row["key"] == keys[3]:
-            raise KeyError(row["full_name"])
-        add(self, records, aspect, row)
+    def wrong(self: Composer, connection: Any, wanted: pa.Array) -> Any:
+        found = plain(self, connection, wanted)
+        if keys[3].bytes in found.keys.to_pylist() and self.entity is CITIZEN:
+            raise KeyError("Người Mang Tên")
+        return found
 
-    monkeypatch.setattr(Composer, "_add", wrong)
+    monkeypatch.setattr(Composer, "records", wrong)
     assert share_once(world, engine) == 3
     ((_, _, key, reason, detail, _, _),) = world.rows(OPEN)
     assert (key, reason) == (keys[3], "NOT_COMPOSED")

@@ -16,7 +16,7 @@ from hub.model.entities import ENTITIES
 from hub.model.envelope import ENVELOPE_FIELDS
 from hub.model.errors import ConfigError
 from hub.model.values.doubtful import DOUBTFUL
-from hub.share.compose import field_of
+from hub.share.columns.aspects import field_of
 from hub.topology import HEAD_SUBJECT, all_subjects, record_topics
 from tests.support.schema_folder import copy_of_schemas, edit_schema, optional_field, publish_next
 

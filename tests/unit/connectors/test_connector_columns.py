@@ -12,9 +12,9 @@ from connectors.base.reasons import Unmappable
 from connectors.conversion.columns import ColumnEncoder
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.load import load_declaration, parse_declaration
-from connectors.running.publisher import partition_of, partitions_of
 from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
+from hub.codec.partitions import partition_of, partitions_of
 from hub.model.errors import PoisonError
 from tests.unit.connectors.test_connector_declaration import DECLARATIONS
 from tests.unit.connectors.test_connector_mapping import CITIZEN, DOSSIER, NOW, SECRET

@@ -21,9 +21,10 @@ from connectors.declared.compare_every import compare_every
 from connectors.declared.declaration import CompareEvery
 from connectors.declared.load import load_declaration, parse_declaration
 from connectors.declared.parsing import declaration_of
-from connectors.running.publisher import PublishError, partition_of
+from connectors.running.publisher import PublishError
 from connectors.running.publisher import meaning as broker_meaning
 from hub.codec.catalogue import load_catalogue
+from hub.codec.partitions import partition_of
 from hub.model.errors import ConfigError, RetryableError, UnreachableError
 
 ROOT = Path(__file__).parents[3]

@@ -1,15 +1,18 @@
 """Composing: one bad record is found and named; if no record at all can be composed, the keys are not the cause."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
+import pyarrow as pa
 import pytest
 from sqlalchemy import Connection
 
+from hub.codec.columns import BYTES
 from hub.model.errors import NothingComposedError
 from hub.model.set_aside import SetAside
+from hub.share.columns.records import Keys, Records, keys_array, uuids_of
 from hub.share.composing import NOBODY_COMPOSED, compose_each
 
 PERSONAL = "Trần Thị Bình"
@@ -22,12 +25,14 @@ class Broken:
         self._bad = bad
         self.tried = 0
 
-    def records(self, connection: Connection, keys: Sequence[UUID]) -> dict[UUID, dict[str, Any] | None]:
+    def records(self, connection: Connection, keys: Keys) -> Records:
         """Return a record for each key, or fail for all of them."""
         self.tried += 1
-        if self._bad & set(keys):
+        wanted = uuids_of(keys_array(keys))
+        if self._bad & set(wanted):
             raise ValueError(PERSONAL)
-        return {key: {"key": str(key)} for key in keys}
+        values = pa.array([self.encode({"key": str(key)}) for key in wanted], BYTES)
+        return Records(keys_array(keys), values, [], lambda place: {"key": str(wanted[place])})
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Return some bytes."""

@@ -1,0 +1,1 @@
+"""Golden records in columns: claims as Arrow columns, spread over records, encoded and digested all together."""
