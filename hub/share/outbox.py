@@ -129,7 +129,7 @@ def changes_in(connection: Connection, spans: Sequence[Span]) -> Changes:
         .partition_by("entity", as_dict=True)
     )
     letters, nothing = connection.execute(letters_within(), _parameters(spans)).all(), no_rows()
-    rows = {str(name): some.select(nothing.columns).cast(dict(nothing.schema)) for (name,), some in newest.items()}
+    rows = {str(name): some.select(nothing.columns).cast(nothing.schema) for (name,), some in newest.items()}
     return Changes(dict(sorted(rows.items())), letters)
 
 

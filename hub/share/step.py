@@ -26,6 +26,7 @@ from hub.share.blocked import (
     store_trial,
     trials_due,
 )
+from hub.share.columns.records import add_keys, key_series
 from hub.share.composing import Composes, compose_each
 from hub.share.outbox import Changes, Span, changes_in, move_positions, open_spans
 from hub.share.republish import Page, Republication, move_request, next_page, open_requests
@@ -197,7 +198,7 @@ def _add_asides(
         else:
             copies.append(one)
     for name, some in again.items():
-        _add_keys(keys, name, _column(some))
+        add_keys(keys, name, key_series(some))
     known = {item.item for item in letters}
     found = letters_at(connection, [one.item for one in copies])
     for one in copies:
@@ -208,22 +209,13 @@ def _add_asides(
             letters.append(copy_of_letter(letter.topic, letter.partition, letter, stamp.published))
 
 
-def _column(keys: Sequence[UUID]) -> pl.Series:
-    return pl.Series([key.bytes for key in keys], dtype=pl.Binary)
-
-
-def _add_keys(keys: dict[str, pl.Series], name: str, more: pl.Series) -> None:
-    """Add keys to those of a name, each once."""
-    keys[name] = pl.concat([keys[name], more]).unique() if name in keys else more.unique()
-
-
 def _requested(
     connection: Connection, step: Step, request: Republication, keys: dict[str, pl.Series], stamp: Stamp
 ) -> list[Outgoing]:
     """Add the next page of a request to the keys of a step; return its letters."""
     step.page = next_page(connection, request)
     if step.page.keys:
-        _add_keys(keys, request.name, _column(step.page.keys))
+        add_keys(keys, request.name, key_series(step.page.keys))
     return [copy_of_letter(one.topic, one.partition, one, stamp.published) for one in step.page.letters]
 
 
@@ -244,7 +236,7 @@ def _add_trials(
         found = {trial.name: missed.of_name(trial.name)["key"]}
         copies = [item for item in _letters_of(missed, spans, stamp) if item.topic == trial.topic]
         if trial.is_last:
-            _add_keys(found, trial.name, keys.pop(trial.name, _column([])))
+            add_keys(found, trial.name, keys.pop(trial.name, key_series([])))
             copies += [item for item in letters if item.topic == trial.topic]
             letters[:] = [item for item in letters if item.topic != trial.topic]
         trial.outgoing += parcels_of(copies)

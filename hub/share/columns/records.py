@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,16 @@ Keys: TypeAlias = Sequence[UUID] | pa.Array
 def keys_array(keys: Keys) -> pa.Array:
     """Return keys as a column of their bytes."""
     return keys if isinstance(keys, pa.Array) else pa.array([key.bytes for key in keys], BYTES)
+
+
+def key_series(keys: Sequence[UUID]) -> pl.Series:
+    """Return keys as a series of their bytes."""
+    return pl.Series([key.bytes for key in keys], dtype=pl.Binary)
+
+
+def add_keys(keys: dict[str, pl.Series], name: str, more: pl.Series) -> None:
+    """Add keys to those of a name, each once."""
+    keys[name] = pl.concat([keys[name], more]).unique() if name in keys else more.unique()
 
 
 def uuids_of(keys: pa.Array) -> list[UUID]:

@@ -22,8 +22,8 @@ from hub.warehouse.database import open_database
 from hub.warehouse.setup.migrate import migrate
 from hub.warehouse.sources import store_sources
 from tests.conftest import RunningEngine
-from tests.support.generated_warehouse import Filled
-from tests.support.plain_composition import PlainComposer
+from tests.oracles.generated_warehouse import Filled
+from tests.oracles.plain_composition import PlainComposer
 from tests.support.whole_world import POLICY, SECRET
 
 PUBLISHED = [entity for entity in ENTITIES if entity.record_topic]
@@ -90,7 +90,7 @@ def check(database: Database, seed: int, count: int) -> None:
                 assert list(found) == list(wanted)
             encoder = Encoder("flag.record", SECRET)
             rows = connection.execute(open_flags(), {"keys": keys}).mappings()
-            open_now = {row["key"]: encoder.encode(row) for row in rows}
+            open_now = {row["key"]: encoder.encode(dict(row)) for row in rows}
             assert in_columns(FlagComposer(SECRET), connection, keys) == {key: open_now.get(key) for key in keys}
         filling.rollback()
 
