@@ -134,30 +134,45 @@ def judged(
 ) -> list[Judged]:
     """Return the condition of each process, by role and name.
 
-    ``has_ended`` tells whether a process is known to have ended, so that nobody needs to wait for its silence.
+    ``has_ended`` tells whether a process is known to have ended, so that nobody needs to wait for its silence. It is
+    not asked about connectors.
 
     A new process of a role replaces one process that is gone, not several: if two workers were killed and one was
-    started, one is still missing. Connectors' heartbeats arrive through the workers. So while no worker is heard, a
-    connector is judged as of the last time a worker was heard.
+    started, one is still missing. Connectors' heartbeats arrive through the workers, and so does the last one, which
+    says that the connector ended. So a connector's silence counts only while some worker ran that could hear it.
     """
     known = sorted(beats, key=lambda beat: (beat.role, beat.name))
-    heard = max((beat.beat_at for beat in known if beat.role is Role.WORKER), default=now)
-    as_of = {role: min(now, heard) if role is Role.CONNECTOR else now for role in Role}
-    silent = [max(0.0, (as_of[beat.role] - beat.beat_at).total_seconds()) for beat in known]
+    workers = [beat for beat in known if beat.role is Role.WORKER]
+    counted = [
+        _heard_by(workers, beat.beat_at, now) if beat.role is Role.CONNECTOR else max(timedelta(), now - beat.beat_at)
+        for beat in known
+    ]
+    others = [beat for beat in known if beat.role is not Role.CONNECTOR]
     gone = [
         beat
-        for beat, silent_s in zip(known, silent, strict=True)
-        if beat.ended_at is None and (silent_s > limits.gone_s or has_ended(beat))
+        for beat, silent in zip(known, counted, strict=True)
+        if beat.ended_at is None
+        and (silent.total_seconds() > limits.gone_s or (beat.role is not Role.CONNECTOR and has_ended(beat)))
     ]
-    replaced = _replaced([beat for beat in known if beat.role is not Role.CONNECTOR], gone)
+    replaced = _replaced(others, gone)
     found = []
-    for beat, silent_s in zip(known, silent, strict=True):
+    for beat, silent in zip(known, counted, strict=True):
         if beat in gone:
             condition = Condition.ENDED if beat.name in replaced else Condition.GONE
         else:
-            condition = _condition(beat, as_of[beat.role], limits)
-        found.append(Judged(beat, condition, silent_s))
+            condition = _condition(beat, beat.beat_at + silent, limits)
+        found.append(Judged(beat, condition, max(0.0, (now - beat.beat_at).total_seconds())))
     return found
+
+
+def _heard_by(workers: Iterable[Beat], since: datetime, now: datetime) -> timedelta:
+    """Return for how long, between two times, at least one worker ran."""
+    total, until = timedelta(), since
+    for worker in sorted(workers, key=lambda beat: beat.began_at):
+        begin, end = max(worker.began_at, until), min(worker.beat_at, now)
+        if end > begin:
+            total, until = total + (end - begin), end
+    return total
 
 
 def _condition(beat: Beat, now: datetime, limits: Limits) -> Condition:

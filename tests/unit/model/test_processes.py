@@ -31,7 +31,7 @@ def test_process_that_beats_runs_and_one_that_does_not_is_gone() -> None:
 
 
 def test_process_that_is_known_to_have_ended_is_gone_at_once_unless_it_said_so_or_was_replaced() -> None:
-    killed = [beat("a", silent=1), beat("b", silent=1, ended_at=NOW), beat("c", Role.CONNECTOR), beat("d", Role.SHARE)]
+    killed = [beat("a", silent=1), beat("b", silent=1, ended_at=NOW), beat("c", Role.SHARE), beat("d", Role.SHARE)]
     found = judged(killed, NOW, LIMITS, lambda one: one.name != "d")
     assert [one.condition for one in found if one.beat.name == "a"] == [Condition.GONE]
     assert [one.condition for one in found if one.beat.name == "b"] == [Condition.ENDED]
@@ -76,6 +76,27 @@ def test_connector_is_judged_as_of_when_a_worker_was_heard() -> None:
     assert found == {"w": Condition.GONE, "thu": Condition.RUNS}
     found = conditions(beat("w", silent=1), beat("thu", Role.CONNECTOR, silent=510))
     assert found["thu"] is Condition.GONE
+
+
+def test_connector_whose_process_ended_is_not_gone_before_a_worker_could_hear_that_it_ended() -> None:
+    found = judged([beat("w"), beat("thu", Role.CONNECTOR, silent=6)], NOW, LIMITS, lambda _: True)
+    assert [one.condition for one in found if one.beat.name == "thu"] == [Condition.RUNS]
+
+
+def test_silence_of_a_connector_counts_only_while_a_worker_ran() -> None:
+    silent = beat("thu", Role.CONNECTOR, silent=510)
+    assert conditions(silent) == {"thu": Condition.RUNS}
+    before = beat("a", silent=505, ended_at=NOW - timedelta(seconds=505))
+    assert conditions(before, silent)["thu"] is Condition.RUNS
+    assert conditions(before, beat("b", began=14, silent=1), silent)["thu"] is Condition.RUNS
+    assert conditions(before, beat("b", began=17, silent=1), silent)["thu"] is Condition.GONE
+    two_at_once = beat("b", began=14, silent=1), beat("c", began=14, silent=1)
+    assert conditions(before, *two_at_once, silent)["thu"] is Condition.RUNS
+
+
+def test_connector_is_shown_with_the_time_since_it_was_heard_though_no_worker_runs() -> None:
+    (found,) = judged([beat("thu", Role.CONNECTOR, silent=510)], NOW, LIMITS)
+    assert found.silent_s == 510
 
 
 def test_connectors_word_comes_through_json_and_its_clock_is_put_right() -> None:
