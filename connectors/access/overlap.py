@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, func, literal, or_, select, type_coerce
+from sqlalchemy import Connection, Select, and_, false, literal, or_, select, type_coerce
 from sqlalchemy.types import NullType
 
 from connectors.access.origin import STEPPED_BACK
@@ -24,6 +24,8 @@ from connectors.tables.times import TimeColumn, is_time
 from hub.model.errors import ConfigError
 
 MARK = "mark"
+_LATEST = 50
+"""So many of the last rows in text order are looked at for the latest time."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,14 +57,19 @@ class OverlapReading:
     def begin(self) -> Position:
         """Return the position of a snapshot; the changes begin at the latest time in the table now."""
         with translated(self._table.what), self._table.engine.connect() as connection:
-            latest = self._latest(connection)
-        return {PHASE: SNAPSHOT, MARK: self._later(None, latest)}
+            return {PHASE: SNAPSHOT, MARK: self._latest(connection)}
 
-    def _latest(self, connection: Connection) -> Any:
-        """Return the latest time in the table. For text it is the last in text order, which is close to the latest."""
-        latest = select(type_coerce(func.max(self._column), NullType())).select_from(self._table.table)
-        some = self._times.with_time()
-        return connection.execute(latest if some is None else latest.where(some)).scalar()
+    def _latest(self, connection: Connection) -> JsonValue:
+        """Return the latest time in the table that is not in the future, as a mark; None if there is none.
+
+        For text it is among the last in text order, which is close to the latest.
+        """
+        past = self._times.until(self._as_kept(self._now()))
+        latest = select(type_coerce(self._column, NullType())).select_from(self._table.table).where(past)
+        mark: JsonValue = None
+        for value in connection.execute(latest.order_by(self._column.desc()).limit(_LATEST)).scalars():
+            mark = self._later(mark, value)
+        return mark
 
     def snapshot(self, position: Position) -> Iterator[tuple[Rows, Position]]:
         """Read all rows that are visible; see ``Reading``."""
@@ -96,13 +103,10 @@ class OverlapReading:
         if not isinstance(mark, str):
             return position
         with translated(self._table.what), self._table.engine.connect() as connection:
-            newer = self._times.since(self._since(mark))
+            newer = and_(self._times.since(self._since(mark)), self._times.until(self._as_kept(self._now())))
             if connection.execute(select(literal(1)).select_from(self._table.table).where(newer).limit(1)).first():
                 return position
-            latest = self._latest(connection)
-        earlier = self._later(None, latest)
-        if earlier is None and latest is not None:
-            return position
+            earlier = self._latest(connection)
         _log.warning(
             "%s: the newest row is older than what was read: rows were deleted, or the source was restored from a copy."
             " Reading continues from that row; compare the source with the warehouse",
@@ -120,8 +124,15 @@ class OverlapReading:
 
     def _latest_of(self, mark: JsonValue, rows: Rows) -> JsonValue:
         """Return the latest time of the mark and a page. Rows are in column order; for text that is not time order."""
-        for row in rows if self._times.is_text else rows[-1:]:
-            mark = self._later(mark, row[self._place])
+        if self._times.is_text:
+            for row in rows:
+                mark = self._later(mark, row[self._place])
+            return mark
+        now = self._now()
+        for row in reversed(rows):
+            moment = self.moment(row[self._place])
+            if moment is not None and moment <= now:
+                return self._later(mark, row[self._place])
         return mark
 
     def _not_older(self, rows: Rows, position: Position) -> Rows:
@@ -181,9 +192,8 @@ class OverlapReading:
         return moment if self._has_zone else moment.astimezone(self._zone).replace(tzinfo=None)
 
     def _later(self, mark: JsonValue, value: Any) -> JsonValue:
-        """Return the later time, but never a future one: a mark in the future would hide all rows before it."""
+        """Return the later time; one in the future does not count: it would hide the rows that come before it."""
         latest = self.moment(value)
-        if latest is None:
+        if latest is None or latest > self._now():
             return mark
-        latest = min(latest, self._now())
         return latest.isoformat() if not isinstance(mark, str) or latest > self._moment(mark) else mark

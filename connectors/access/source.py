@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    LargeBinary,
     MetaData,
     Numeric,
     Select,
@@ -17,18 +18,21 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
     text,
     type_coerce,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import DOMAIN, MONEY
 from sqlalchemy.types import NullType
 
 from connectors.base.port import JsonValue
 from connectors.declared.declaration import Child, FieldRule, Stream, child_columns, columns_of
 from connectors.faults import translated
+from connectors.raw.narrow import LooseColumn, SingleColumn
 from connectors.raw.place import bound, kept, key_problem
 from connectors.tables.children import Children
 from connectors.tables.conditions import condition_problems, conditions
@@ -58,7 +62,7 @@ class SourceTable:
         self.proof = KeyProof(None, frozenset(stream.key))
         self.shared: frozenset[str] = frozenset()
         self._conditions = conditions(self.table, stream, engine.dialect.name)
-        self.columns = [raw(self.table.c[name]) for name in columns_of(stream)]
+        self.columns = [self._raw(name) for name in columns_of(stream)]
         self.key = [self.table.c[name] for name in stream.key]
         self.changed_at = self.table.c[stream.changed_at] if stream.changed_at else None
 
@@ -81,6 +85,14 @@ class SourceTable:
             problems = condition_problems(self.engine, self.table, self.stream, self.what)
         if problems:
             raise ConfigError(problems)
+
+    def _raw(self, name: str) -> ColumnElement[Any]:
+        """Return the expression that selects a column; ``raw``, with texts in a loose key of SQLite marked."""
+        column = self.table.c[name]
+        is_key = name in self.stream.key and self.engine.dialect.name == "sqlite"
+        if is_key and isinstance(column.type, NullType | LargeBinary):
+            return type_coerce(column, LooseColumn()).label(name)
+        return raw(column)
 
     def rows(self) -> Select[Any]:
         """Return the select of all rows of the stream, unordered."""
@@ -175,6 +187,8 @@ def raw(column: Column[Any]) -> ColumnElement[Any]:
     kind = column.type.data_type if isinstance(column.type, DOMAIN) else column.type
     # money is printed by the server's locale; cast to a number, the server does the conversion itself
     value: ColumnElement[Any] = cast(column, Numeric) if isinstance(kind, MONEY) else column
+    if isinstance(kind, mysql.FLOAT):
+        return type_coerce(column + literal_column("0e0"), SingleColumn()).label(column.name)
     return type_coerce(value, NullType()).label(column.name)
 
 

@@ -176,12 +176,18 @@ def _iso_moment(text: str) -> datetime:
         raise Unmappable(RejectReason.BAD_DATE) from None
 
 
+_LAST, _FARTHEST = 59, timedelta(hours=16)
+"""Offsets are at most 14 hours today, and were up to 15 hours 13 minutes before time zones (Alaska, 1867)."""
+
+
 def _offset(said: str | None, sign: str | None, *parts: str | None) -> tzinfo | None:
-    """Return an offset from its text and parts; raises ``ValueError`` if it is a day or more."""
+    """Return an offset from its text and parts; raises ``ValueError`` for one that no place on earth has or had."""
     if said is None or sign is None:
         return None if said is None else UTC
     hours, minutes, seconds = (int(part or 0) for part in parts)
     size = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    if max(minutes, seconds) > _LAST or size > _FARTHEST:
+        raise ValueError("an offset that no clock has")
     return timezone(-size if sign == "-" else size)
 
 

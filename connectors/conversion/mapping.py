@@ -19,6 +19,7 @@ from connectors.base.reasons import UNFORESEEN, RejectReason, Unmappable
 from connectors.conversion.dates import Convert, to_moment
 from connectors.conversion.getters import Get, Row, column_getter, deletion, digger, payload_of
 from connectors.conversion.list_field import list_converter
+from connectors.conversion.lookalikes import LooseText
 from connectors.conversion.noted import Noted, kept_to_rule, lenient
 from connectors.conversion.plain import plain
 from connectors.conversion.values import converter
@@ -211,7 +212,8 @@ class RowMapper:
         return bytes(digest)
 
     def _key_text(self, row: Row) -> str:
-        return "\x1f".join([str(row[place]) for place in self._key])
+        """Return the key as text: different keys have different texts, whatever is in them."""
+        return "\x1f".join([_part(row[place]) for place in self._key])
 
     def _step(self, rule: FieldRule) -> Step:
         spec = self._specs[rule.field]
@@ -277,6 +279,14 @@ class RowMapper:
             return said
         is_deleted = deletion(deleted, self._index[deleted.column], self._zone)
         return lambda row: str(Operation.REVOKE) if is_deleted(row) else said(row)
+
+
+def _part(value: Any) -> str:
+    """Return a part of a key as text; the separator is escaped, and text beside numbers is told apart from them."""
+    text = f"'{value}" if isinstance(value, LooseText) else str(value)
+    if "\x1f" in text or r"\x1f" in text:
+        return text.replace("\\", r"\\").replace("\x1f", r"\x1f")
+    return text
 
 
 def _named(field: str, call: Callable[[Row], Any], row: Row) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.json_text import MOST_DIGITS
+from connectors.conversion.lookalikes import Bits, Single
 from connectors.conversion.plain import Unreadable
 from connectors.declared.declaration import NumberFormat
 
@@ -23,8 +24,9 @@ Number = int | float | Decimal
 _UNDECLARED = re.compile(r"-?\d+(\.\d+)?")
 _MAY_BE_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 _SEPARATED = re.compile(r"-?\d[\d.,'\u2019 \u00a0\u202f]*\d", re.ASCII)
-_EXACT = 2**53
-"""Above this, a double cannot hold every whole number: nobody can tell which one the source meant."""
+_EXACT, _EXACT_SINGLE = 2**53, 2**24
+"""From here on, a number in double and in single precision may stand for several whole numbers: nobody can tell which
+one the source meant."""
 
 _LARGEST_EXPONENT = 18
 """A whole number with a larger exponent fits no field; it is not computed."""
@@ -72,7 +74,7 @@ def is_number(text: str) -> bool:
 
 def _whole(number: Number) -> int:
     exact = Decimal(number)
-    if isinstance(number, float) and abs(number) > _EXACT:
+    if isinstance(number, float) and abs(number) >= (_EXACT_SINGLE if isinstance(number, Single) else _EXACT):
         raise Unmappable(RejectReason.BAD_NUMBER)
     if not exact.is_finite() or exact.adjusted() > _LARGEST_EXPONENT or exact != exact.to_integral_value():
         raise Unmappable(RejectReason.BAD_NUMBER)
@@ -85,8 +87,10 @@ def _reader(form: NumberFormat | None) -> Callable[[Any], Number | None]:
     def read(value: Any) -> Number | None:
         if value is None or value.__class__ is int or value.__class__ is float:
             return value
-        if isinstance(value, Decimal):
+        if isinstance(value, Decimal | float):
             return value
+        if isinstance(value, Bits):
+            return int(value, 2) if value else None
         if isinstance(value, str):
             text = value.strip(" ")
             # blank text means no value, here as everywhere

@@ -14,6 +14,7 @@ from psycopg.types.multirange import MultirangeInfo
 from psycopg.types.range import RangeInfo
 
 from connectors.conversion.json_text import json_or_unreadable
+from connectors.conversion.lookalikes import Bits, Single
 
 _SESSION = (
     "SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET timezone TO 'UTC'"
@@ -44,6 +45,9 @@ def prepare(connection: "psycopg.Connection[Any]", is_encoding_given: bool) -> N
     printed = [info.name for info in types if isinstance(info, RangeInfo | MultirangeInfo)]
     for name in (*_AS_PRINTED, *printed):
         connection.adapters.register_loader(name, _Text)
+    connection.adapters.register_loader("float4", _Single)
+    for name in ("bit", "varbit"):
+        connection.adapters.register_loader(name, _Bits)
     for name in ("json", "jsonb"):
         connection.adapters.register_loader(name, _Json)
     if _parameter(connection, "client_encoding") != "UTF8":
@@ -83,6 +87,20 @@ class _Json(_Text):
 
     def load(self, data: Buffer) -> Any:
         return json_or_unreadable(super().load(data))
+
+
+class _Bits(_Text):
+    """A bit string as the server prints it, told apart from a text of digits."""
+
+    def load(self, data: Buffer) -> Bits:
+        return Bits(super().load(data))
+
+
+class _Single(Loader):
+    """A number in single precision."""
+
+    def load(self, data: Buffer) -> Single:
+        return Single(bytes(data))
 
 
 @cache

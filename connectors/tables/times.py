@@ -39,6 +39,15 @@ class TimeColumn:
         maybe = and_(has_offset, self.column >= moment - _LONGEST_OFFSETS)
         return and_(_is_iso(self.column), or_(later, maybe))
 
+    def until(self, moment: datetime) -> ColumnElement[bool]:
+        """Return the condition of the rows at or before a time; for text with offsets it may match some later ones."""
+        earlier = self.column <= moment
+        if not self.is_text:
+            return earlier
+        has_offset = func.substr(self.column, 11, type_=String()).op("GLOB")(_WITH_OFFSET)
+        maybe = and_(has_offset, self.column <= moment + _LONGEST_OFFSETS)
+        return and_(_is_iso(self.column), or_(earlier, maybe))
+
     def with_time(self) -> ColumnElement[bool] | None:
         """Return the condition of the rows whose times can be compared; None if all can."""
         return _is_iso(self.column) if self.is_text else None

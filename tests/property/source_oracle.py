@@ -29,13 +29,17 @@ class Anything:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a value is: none, num, float, text, day, moment, bool, doc, blob, or odd: a date or time beyond Python's."""
+    """What a value is: none, num, float, single, bits, text, day, moment, bool, doc, blob, or odd.
+
+    ``odd`` is a date or time beyond Python's.
+    """
 
     kind: str
     value: Any = None
 
 
 NONE = Meaning("none")
+NUMBERS, TEXTS = ("num", "float", "single"), ("text", "bits")
 
 
 def in_json(value: Any) -> Meaning:
@@ -71,11 +75,11 @@ def _words(meaning: Meaning) -> str | None:
     kind, value = meaning.kind, meaning.value
     if kind == "none":
         return None
-    if kind == "text":
+    if kind in TEXTS:
         return value.strip() or None
     if kind == "bool":
         return "true" if value else "false"
-    if kind in ("num", "float"):
+    if kind in NUMBERS:
         if not Decimal(value).is_finite():
             raise Refused
         text = format(Decimal(value), "f")
@@ -108,11 +112,13 @@ def text(meaning: Meaning) -> Any:
 def _number(meaning: Meaning, pattern: str, clean: Callable[[str], str]) -> Decimal | None:
     if meaning.kind == "none":
         return None
-    if meaning.kind in ("num", "float"):
+    if meaning.kind in NUMBERS:
         number = Decimal(meaning.value)
         if not number.is_finite():
             raise Refused
         return number
+    if meaning.kind == "bits":
+        return Decimal(int(meaning.value, 2)) if meaning.value else None
     if meaning.kind != "text":
         raise Refused
     said = meaning.value.strip(" ")
@@ -143,8 +149,9 @@ def whole(meaning: Meaning) -> int | None:
 
 
 def _range(meaning: Meaning) -> tuple[int, int]:
-    """Return the bounds of whole numbers; a double has no last digits beyond 53 bits."""
-    return (-(2**53), 2**53) if meaning.kind == "float" else (-(2**63), 2**63 - 1)
+    """Return the bounds of whole numbers; from 53 bits on, and 24 in single precision, several are one and the same."""
+    least_unsure = {"float": 2**53, "single": 2**24}.get(meaning.kind)
+    return (-(2**63), 2**63 - 1) if least_unsure is None else (1 - least_unsure, least_unsure - 1)
 
 
 def thousands(meaning: Meaning) -> int | None:
@@ -267,7 +274,7 @@ def deleted(meaning: Meaning) -> str:
     try:
         return "REVOKE" if boolean(meaning) else "UPDATE"
     except Refused:
-        if meaning.kind == "text" and _moment(meaning) is not None:
+        if meaning.kind in TEXTS and _moment(meaning) is not None:
             return "REVOKE"
         raise
 
@@ -294,8 +301,8 @@ def word(meaning: Meaning) -> Any:
 def items(meaning: Meaning) -> Any:
     """A list of objects."""
     found = meaning.value if meaning.kind == "doc" else None
-    if meaning.kind in ("text", "blob"):
-        said = meaning.value if meaning.kind == "text" else meaning.value.decode("latin-1")
+    if meaning.kind in (*TEXTS, "blob"):
+        said = meaning.value if meaning.kind in TEXTS else meaning.value.decode("latin-1")
         found = document(said) if said.strip() else None
     elif meaning.kind not in ("doc", "none"):
         raise Refused
@@ -313,7 +320,7 @@ def _utc(given: Any) -> str | None:
 
 def payload(meaning: Meaning) -> Any:
     """A document with a code and a number."""
-    given = document(meaning.value) if meaning.kind == "text" else meaning.value if meaning.kind == "doc" else _refuse()
+    given = document(meaning.value) if meaning.kind in TEXTS else meaning.value if meaning.kind == "doc" else _refuse()
     if not isinstance(given, Mapping):
         raise Refused
     code = text(in_json(given.get("ma")))
@@ -332,7 +339,7 @@ def changed_at(meaning: Meaning) -> datetime:
 
 def version(meaning: Meaning) -> int:
     """A version: a whole number from 0, or a time."""
-    is_time = meaning.kind in ("day", "moment") or (meaning.kind == "text" and "-" in meaning.value.strip()[1:])
+    is_time = meaning.kind in ("day", "moment") or (meaning.kind in TEXTS and "-" in meaning.value.strip()[1:])
     if is_time:
         return max(0, (changed_at(meaning) - EPOCH) // timedelta(microseconds=1))
     found = _whole(_undeclared(meaning), 0, _range(meaning)[1])

@@ -143,7 +143,7 @@ def postgresql() -> tuple[Kind, ...]:
         _of("int4", "integer", "num", _NUMBERS, st.integers(-(2**31), 2**31 - 1).map(str)),
         _of("int8", "bigint", "num", _NUMBERS, whole),
         _of("oid", "oid", "num", _NUMBERS, st.integers(0, 2**32 - 1).map(str)),
-        _of("float4", "real", "float", _NUMBERS, st.floats(width=32).map(repr)),
+        _of("float4", "real", "single", _NUMBERS, st.floats(width=32).map(repr)),
         _of("float8", "double precision", "float", _NUMBERS, st.floats().map(repr)),
         _of("numeric", "numeric", "num", _NUMBERS, digits),
         _of("numeric_2", "numeric(20, 2)", "num", _NUMBERS, digits),
@@ -204,9 +204,9 @@ def postgresql() -> tuple[Kind, ...]:
         _given("bytea", "bytea", blobs),
         _of("uuid", "uuid", "text", ("00000000-0000-0000-0000-000000000000", "f" * 32)),
         _of("xml", "xml", "text", ("<a>1</a>", "x"), has_order=False),
-        _of("bit", "bit(8)", "text", ("00000001", "11111111")),
-        _of("bit_1", "bit(1)", "text", ("0", "1")),
-        _of("varbit", "bit varying", "text", ("", "1", "0" * 500)),
+        _of("bit", "bit(8)", "bits", ("00000001", "11111111")),
+        _of("bit_1", "bit(1)", "bits", ("0", "1")),
+        _of("varbit", "bit varying", "bits", ("", "1", "0" * 500)),
         _of("inet", "inet", "text", ("10.0.0.1", "10.0.0.1/8", "::1", "fe80::1/64", "::ffff:1.2.3.4")),
         _of("cidr", "cidr", "text", ("10.0.0.0/8", "::/0")),
         _of("macaddr", "macaddr", "text", ("08:00:2b:01:02:03",)),
@@ -320,7 +320,7 @@ def mariadb() -> tuple[Kind, ...]:
     moments = tuple(f"{day} 08:30:00.000001" for day in (*_DATES, *no_dates))
     plain = (
         *(
-            _of(name, ddl, "float" if name in ("float", "double") else "num", numbers, has_order=name != "float")
+            _of(name, ddl, {"float": "single", "double": "float"}.get(name, "num"), numbers, has_order=name != "float")
             for name, ddl in (
                 ("tinyint", "TINYINT"),
                 ("bool", "BOOLEAN"),

@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from tests.conftest import RunningEngine
 from tests.property import source_oracle as oracle
-from tests.property.source_oracle import NONE, Meaning, Refused
+from tests.property.source_oracle import NONE, NUMBERS, Meaning, Refused
 from tests.property.source_types import POSTGRESQL_TYPES, Kind, postgresql, sqlite
 from tests.property.source_types import mariadb as mariadb_types
 from tests.support.mariadb import RunningMariaDB
@@ -213,6 +214,8 @@ class World:
             return "hex(x), typeof(x), CASE typeof(x) WHEN 'real' THEN x END"
         if kind.read == "blob":
             return "HEX(x)"
+        if kind.read == "single":
+            return "HEX(CONCAT(x + 0e0))"
         return "HEX(CONCAT(x + 0))" if "BIT" in kind.ddl else "HEX(CONVERT(CONCAT(x) USING utf8mb4))"
 
     def _meaning(self, kind: Kind, printed: str | None, storage: str = "", real: float | None = None) -> Meaning:
@@ -225,11 +228,20 @@ class World:
             printed = raw.decode("utf-8", "surrogateescape")
             if kind.read == "blob" or storage == "blob":
                 return Meaning("blob", raw)
-        if kind.read in ("num", "float") or storage == "integer":
+        if kind.read == "single":
+            return Meaning("single", Decimal(_shortest(float(printed))))
+        if kind.read == "bits":
+            return Meaning("bits", printed)
+        if kind.read in NUMBERS or storage == "integer":
             return Meaning("num" if storage else kind.read, Decimal(printed))
         if kind.read == "bool":
             return Meaning("bool", printed == "t")
         return _time(printed) if kind.read == "time" else Meaning("text", printed)
+
+
+def _shortest(number: float) -> str:
+    """Return the shortest text of a number in single precision, as another library writes it."""
+    return str(pyarrow.array([number], pyarrow.float32()).cast(pyarrow.string())[0].as_py())
 
 
 def _time(printed: str) -> Meaning:

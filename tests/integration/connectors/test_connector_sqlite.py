@@ -88,3 +88,16 @@ def test_second_connector_on_a_file_waits_and_is_told_who_holds_it(tmp_path: Pat
         second.stored()
     first.close()
     assert len(catch_up(second).records) == 1
+
+
+def test_number_and_text_in_one_key_column_are_two_rows(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "source.db") as connection:
+        connection.execute("CREATE TABLE ho_so (ma PRIMARY KEY NOT NULL, luc TIMESTAMP, tt INTEGER)")
+        for key in (1, "1", 2.5, "2.5"):
+            connection.execute("INSERT INTO ho_so VALUES (?, '2025-06-01 08:00:00', 1)", (key,))
+    connection.close()
+    declared = parse_declaration(DECLARATION.format(folder=tmp_path).encode())
+    connector = connectors_of(open_context(declared, "a secret of the tests", {}))[0]
+    first = catch_up(connector)
+    assert len({event["event_id"] for event in first.events()}) == len(first.records) == 4
+    assert catch_up(connector).records == []

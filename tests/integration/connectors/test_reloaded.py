@@ -64,3 +64,29 @@ def test_rows_loaded_again_that_are_all_older_are_read_from_the_newest_on_and_co
     assert world.repair().left == 0
     assert world.golden() == {"D-4", "D-5"}
     assert world.compare().is_equal
+
+
+FUTURE = "2099-01-01 00:00:00"
+
+
+def test_row_dated_in_the_future_hides_no_later_row_and_no_restored_source(world: ComparedWorld) -> None:
+    world.sql(_row(9, FUTURE))
+    world.run()
+    later = "2025-06-02 08:00:30"
+    world.sql(_row(4, later))
+    world.run()
+    assert world.golden() == {"D-1", "D-2", "D-3", "D-4"}, "the time of the run is not the time of the newest row"
+    world.sql("DELETE FROM ho_so WHERE id <> 9", _row(5, NEW))
+    world.run()
+    assert "D-5" in world.golden(), "the newest row that counts is older than what was read"
+
+
+def test_first_read_of_a_table_with_a_row_in_the_future_goes_on_from_the_latest_that_is_not(
+    world: ComparedWorld,
+) -> None:
+    world.sql(_row(9, FUTURE))
+    world.context.state.forget("s")
+    world.run()
+    world.sql(_row(4, "2025-06-02 08:00:30"))
+    world.run()
+    assert world.golden() == {"D-1", "D-2", "D-3", "D-4"}

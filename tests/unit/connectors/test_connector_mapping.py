@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.base.reasons import RejectReason, Unmappable
+from connectors.conversion.lookalikes import LooseText
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.load import parse_declaration
 from hub.codec.catalogue import load_catalogue
@@ -219,6 +220,26 @@ def test_event_id_of_the_only_stream_of_a_subject_is_what_it_always_was() -> Non
     other = CITIZEN.partition("[[stream]]")[2].replace("citizen.changed", "identity.changed").replace("people", "cards")
     other = other.partition("[stream.fields]")[0] + '[stream.fields]\npin = "pin"\n'
     assert mapped(f"{CITIZEN}[[stream]]{other}", ROW)["event_id"] == citizen()["event_id"]
+
+
+def test_keys_that_differ_in_type_or_parts_are_never_one_row() -> None:
+    declared = parse_declaration(CITIZEN.replace('key = ["pin"]', 'key = ["pin", "ten"]').encode())
+    stream = declared.streams[0]
+    mapper = RowMapper(declared, stream, load_catalogue().latest(stream.subject), SECRET)
+    keys: list[tuple[object, object]] = [
+        ("a\x1f", "b"),
+        ("a", "\x1fb"),
+        (r"a\x1f", "b"),
+        (r"a\\x1f", "b"),
+        ("1", "b"),
+        (LooseText("1"), "b"),
+        ("'1", "b"),
+    ]
+    rows = [[*map((ROW | {"pin": pin, "ten": ten}).get, mapper.columns)] for pin, ten in keys]
+    assert len({mapper.row_hash(row) for row in rows}) == len(keys) - 1, "only text beside numbers has a quote"
+    assert len({mapper.row_hash(row) for row in rows[:6]}) == 6
+    whole = [*map((ROW | {"pin": 1, "ten": "b"}).get, mapper.columns)]
+    assert mapper.row_hash(whole) == mapper.row_hash(rows[4]), "a column of one type needs no mark"
 
 
 def test_rows_of_two_streams_of_a_subject_have_ids_of_their_own_though_key_and_version_are_the_same() -> None:
