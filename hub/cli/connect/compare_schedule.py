@@ -121,8 +121,7 @@ class Schedule:
         last = LastComparison(datetime.now(UTC), took_s, done.is_equal, counts, "; ".join(refusals))
         self._store.save(last)
         level = logging.INFO if done.is_equal else logging.WARNING
-        said = "equal" if done.is_equal else "they differ"
-        _log.log(level, "comparison of %s: %s, %s %s", done.source, said, counts, last.problem)
+        _log.log(level, "comparison of %s: %s, %s %s", done.source, done.conclusion, counts, last.problem)
 
     def _failed(self, error: HubError) -> None:
         try:

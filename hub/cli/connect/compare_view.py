@@ -4,6 +4,7 @@ from rich.table import Table
 
 from hub.cli.connect.one_compare import SourceCompared, still_keys
 from hub.cli.shared.screen import Screen, plain, screen
+from hub.operate.compare.conclusion import open_words
 from hub.operate.compare.found import DIFFERENCES, Compared, Kind, key_as_json
 
 _WORDS = {
@@ -19,12 +20,13 @@ def print_comparison(done: SourceCompared, most_keys: int, executed: bool) -> No
     """Print counts, the first keys of each kind, what a repair would do or did, and what still differs after it."""
     console = screen()
     title = f"{done.source}, before the repair" if done.repaired else done.source
-    table = Table("subject", "rows", "claims", *(kind.replace("_", " ") for kind in Kind), "rejects", title=title)
+    kinds = [kind.replace("_", " ") for kind in Kind]
+    table = Table("subject", "keys", "claims", "revoked claims", *kinds, "rejects", title=title)
     table.title_justify = "left"
     for one in done.by_difference:
         counts = [f"{one.counts[kind]:,}" for kind in Kind]
         aside = sum(one.unmapped.values())
-        table.add_row(one.subject, f"{one.source_rows:,}", f"{one.claims:,}", *counts, f"{aside:,}")
+        table.add_row(one.subject, f"{one.source_keys:,}", f"{one.claims:,}", f"{one.revoked:,}", *counts, f"{aside:,}")
     console.print(table)
     for one in done.by_difference:
         _print_keys(console, one, most_keys)
@@ -33,13 +35,15 @@ def print_comparison(done: SourceCompared, most_keys: int, executed: bool) -> No
     for subject, why in done.not_compared.items():
         console.print(f"{subject} is not compared: {why}")
     if not done.repaired:
-        console.print("equal" if done.is_equal else "they differ")
+        console.print(done.conclusion, soft_wrap=True)
         return
     console.print()
     console.print(plain("after the repair", "bold"))
     for one in done.by_difference:
         _print_repaired(console, done, one.subject, most_keys)
-    console.print("after the repair they are equal" if done.is_equal else "after the repair they still differ")
+    left = ", ".join(open_words(done.found))
+    equal = "after the repair they are equal" + (f", of which {left}" if left else "")
+    console.print(equal if done.is_equal else "after the repair they still differ", soft_wrap=True)
 
 
 def _print_keys(console: Screen, found: Compared, most_keys: int) -> None:
@@ -64,6 +68,11 @@ def _print_doubts(console: Screen, found: Compared) -> None:
     if found.unmapped:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(found.unmapped.items()))
         told.append(f"rows that cannot become events: {reasons}")
+    if found.shared:
+        told.append(
+            f"{found.shared:,} {'thing has' if found.shared == 1 else 'things have'} two or more rows of one version "
+            "with other content: the hub takes one of them and asks an officer (`hub connect check --all` names them)"
+        )
     if not found.caught_up:
         told.append("the hub has not merged its log in time: is a worker running? Differences may be on their way")
     if found.unknown and any(found.counts[kind] for kind in DIFFERENCES):

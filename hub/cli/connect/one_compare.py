@@ -12,6 +12,7 @@ from connectors.streams.context import Context
 from hub.embedded.locate import Endpoints
 from hub.model.errors import ConfigError
 from hub.operate.actions import By
+from hub.operate.compare.conclusion import conclusion
 from hub.operate.compare.found import Compared
 from hub.operate.compare.opening import Ways, open_comparison
 from hub.operate.compare.repair import Publisher, Repaired, Repairing, RepairPlan, plan_repair
@@ -61,6 +62,11 @@ class SourceCompared:
         return all(one.is_equal or one.subject in self.mended for one in self.found)
 
     @property
+    def conclusion(self) -> str:
+        """Say in one line whether the sides are equal, and what is still open."""
+        return conclusion(self.found, self.is_equal)
+
+    @property
     def by_difference(self) -> list[Compared]:
         """Return the results with the subjects that differ first."""
         return sorted(self.found, key=lambda one: one.is_equal)
@@ -78,6 +84,7 @@ class SourceCompared:
         return {
             "source": self.source,
             "equal": self.is_equal,
+            "conclusion": self.conclusion,
             "subjects": subjects,
             "not_compared": self.not_compared,
             "alerts_kept": self.alerts_kept,

@@ -53,19 +53,28 @@ class ClaimsOf:
         """The tables of the subject's aspect."""
         return aspect_tables(self.subject)
 
-    def digests(self) -> pl.DataFrame:
-        """Return count and hash by bucket (``DIGESTS``) of claims that are not revoked; one statement, one snapshot."""
+    def digests(self) -> tuple[pl.DataFrame, int]:
+        """Return count and hash by bucket (``DIGESTS``) of claims that are not revoked, and how many are revoked.
+
+        It is one statement, and so one snapshot.
+        """
         claim = self.tables.claim
         sent = func.uuid_send(claim.c.key)
         number = func.get_byte(sent, 0) * 256 + func.get_byte(sent, 1)
         wanted = (
-            select(number, func.count(), func.bit_xor(claim.c.content_hash))
-            .where(claim.c.source == self.number, ~claim.c.revoked)
+            select(
+                number,
+                func.count().filter(~claim.c.revoked),
+                func.bit_xor(claim.c.content_hash).filter(~claim.c.revoked),
+                func.count().filter(claim.c.revoked),
+            )
+            .where(claim.c.source == self.number)
             .group_by(number)
         )
         with translated_errors(_DOING), self.engine.connect() as connection:
             rows = connection.execute(wanted).all()
-        return pl.DataFrame(list(map(tuple, rows)), schema=DIGESTS, orient="row")
+        standing = [tuple(row[:3]) for row in rows if row[1]]
+        return pl.DataFrame(standing, schema=DIGESTS, orient="row"), sum(row[3] for row in rows)
 
     def in_buckets(self, buckets: Sequence[int]) -> pl.DataFrame:
         """Return the claims in some buckets, revoked ones included (``CLAIMS``)."""

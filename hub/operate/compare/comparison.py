@@ -25,7 +25,7 @@ from hub.operate.compare.caught_up import Tell, Waiting
 from hub.operate.compare.claims import ClaimsOf
 from hub.operate.compare.found import Compared
 from hub.operate.compare.judge import JUDGED, Judge
-from hub.operate.compare.verdict import Sides, candidates, keys_of, verdict
+from hub.operate.compare.verdict import Sides, candidates, keys_of, repeated, verdict
 
 _IDENTITY = ["key", "part"]
 
@@ -56,13 +56,14 @@ class Comparing:
         Raises:
             RetryableError, UnreachableError: the source, the warehouse or the broker is unreachable.
         """
-        here, there = Digests(), self.claims.digests()
+        here = Digests()
+        there, revoked = self.claims.digests()
         unmapped: Counter[str] = Counter()
         for page in self.streams.rows():
             here.add(self.judge.judge(page.records))
             unmapped.update(row.reason for row in page.unmapped)
             self.tell("rows of the source", here.rows, None)
-        claims = int(there["count"].sum())
+        claims = (int(there["count"].sum()), revoked)
         buckets = sorted(here.refused.union(differing(here.frame(), there)))
         if not buckets:
             return self._compared(here.rows, claims, 0, unmapped, Sides(), caught_up=True)
@@ -95,8 +96,9 @@ class Comparing:
         )
 
     def _compared(
-        self, rows: int, claims: int, buckets: int, unmapped: Counter[str], sides: Sides, caught_up: bool
+        self, rows: int, claims: tuple[int, int], buckets: int, unmapped: Counter[str], sides: Sides, caught_up: bool
     ) -> Compared:
+        """Return the result; ``claims``: how many are not revoked, and how many are."""
         doubtful = candidates(sides)
         asked = doubtful.get_column("key").unique()
         sides.after = self.claims.of_keys(asked)
@@ -108,13 +110,15 @@ class Comparing:
             self.streams.subject,
             self.streams.names,
             rows,
-            claims,
+            claims[0],
             buckets,
             dict(unmapped),
             sides.unnamed,
             caught_up,
             self.streams.says_all,
             self.streams.unknown() if buckets else (),
+            *repeated(sides.rows),
+            claims[1],
             found,
         )
 

@@ -24,6 +24,9 @@ class Kind(StrEnum):
     """It changed during the comparison, or is on its way."""
 
 
+PARKED = "published, parked"
+"""How the reason of a key begins whose event is parked."""
+
 DIFFERENCES = (Kind.MISSING, Kind.DIFFERS, Kind.LEFT_OVER)
 """Kinds that are errors and that a repair corrects."""
 
@@ -56,6 +59,9 @@ class Compared:
     Fields:
         streams: the streams whose rows were read.
         source_rows: the source's records that are not revoked. claims: the warehouse's claims that are not revoked.
+        repeated: how many of these records have a key that another one has, too; the first of each key not counted.
+        shared: keys that have two or more records of one version with other content: the hub holds one of them.
+        revoked: the warehouse's claims that are revoked.
         buckets: how many buckets differed and were looked at row by row.
         unmapped: rows of the source that cannot become events, by reason; ``unnamed`` of them have no key either.
         caught_up: whether the hub had merged its log in time; if not, all differences count as on their way.
@@ -74,6 +80,9 @@ class Compared:
     caught_up: bool
     says_all: bool
     unknown: Sequence[str] = ()
+    repeated: int = 0
+    shared: int = 0
+    revoked: int = 0
     keys: pl.DataFrame = field(default_factory=KEYS.to_frame, repr=False)
 
     @property
@@ -87,6 +96,16 @@ class Compared:
         """Whether nothing differs, except keys that are on their way or have an outcome."""
         return not any(self.counts[kind] for kind in DIFFERENCES)
 
+    @property
+    def source_keys(self) -> int:
+        """Return how many keys the source's records have."""
+        return self.source_rows - self.repeated
+
+    @property
+    def parked(self) -> int:
+        """Return how many keys have an event that is parked: it waits, and is not decided yet."""
+        return self.of_kind(Kind.HAS_OUTCOME).filter(pl.col("why").str.starts_with(PARKED)).height
+
     def of_kind(self, *kinds: Kind) -> pl.DataFrame:
         """Return the keys of some kinds."""
         return self.keys.filter(pl.col("kind").is_in([kind.value for kind in kinds]))
@@ -98,7 +117,11 @@ class Compared:
             "streams": list(self.streams),
             "equal": self.is_equal,
             "source_rows": self.source_rows,
+            "keys_at_source": self.source_keys,
+            "two_of_one_version": self.shared,
             "claims": self.claims,
+            "claims_revoked": self.revoked,
+            "parked": self.parked,
             "differing_buckets": self.buckets,
             "unmapped": dict(self.unmapped),
             "caught_up": self.caught_up,

@@ -77,6 +77,18 @@ def candidates(sides: Sides) -> pl.DataFrame:
     return pl.concat([newest, gone])
 
 
+def repeated(rows: pl.DataFrame) -> tuple[int, int]:
+    """Return how many rows repeat a key of another, and how many keys have rows of one version with other content.
+
+    A key with two rows has another count of rows than of claims, so its bucket is always among those looked at.
+    """
+    standing = rows.filter(~pl.col("revoked") & pl.col("refused").is_null())
+    more = standing.height - standing.n_unique(IDENTITY)
+    contents = pl.struct("content_hash", "revoked").n_unique()
+    same_version = rows.drop_nulls("content_hash").group_by(*IDENTITY, "epoch", "version").agg(contents=contents)
+    return more, same_version.filter(pl.col("contents") > 1).n_unique(IDENTITY)
+
+
 def verdict(doubtful: pl.DataFrame, sides: Sides, caught_up: bool, says_all: bool) -> pl.DataFrame:
     """Return what is wrong with each key of ``candidates`` (``KEYS``); keys that are equal by now are left out.
 

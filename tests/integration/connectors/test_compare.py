@@ -8,6 +8,7 @@ import pytest
 
 from hub.model.errors import ConfigError
 from hub.operate.compare.comparison import Comparing
+from hub.operate.compare.conclusion import conclusion
 from hub.operate.compare.found import Kind
 from tests.conftest import RunningEngine
 from tests.support.compare_world import DDL, HEAD, PROGRESS, STREAM, ComparedWorld
@@ -251,7 +252,7 @@ def test_soft_deleted_rows_are_equal_to_claims_taken_back(world: ComparedWorld) 
     world.run()
     found = world.compare()
     assert found.is_equal
-    assert (found.source_rows, found.claims) == (4, 4)
+    assert (found.source_rows, found.claims, found.revoked) == (4, 4, 2)
 
 
 @pytest.mark.parametrize(("statement", "allowed"), [("DELETE FROM ho_so", 5), ("DELETE FROM ho_so WHERE id > 1", 4)])
@@ -433,6 +434,30 @@ def test_parked_events_are_named_and_not_missing(whole: Whole, opened: Open) -> 
     (told,) = found.as_json(10)["keys"]
     assert told["kind"] == "has_outcome"
     assert told["why"].startswith("published, parked, waits for admin_unit:")
+    assert found.parked == 1
+    assert conclusion([found], found.is_equal) == "equal, of which 1 waits (parked)"
+
+
+def test_rows_of_one_thing_and_version_with_other_content_are_counted(world: ComparedWorld) -> None:
+    world.sql(
+        "INSERT INTO ho_so (id, ma, tt) VALUES (6, 'D-1', '4')",
+        "INSERT INTO ho_so (id, ma, luc) SELECT 7, ma, luc FROM ho_so WHERE ma = 'D-2'",
+        "INSERT INTO ho_so (id, ma, tt, ban) VALUES (8, 'D-3', '4', 2)",
+    )
+    world.run()
+    found = world.compare()
+    assert found.is_equal
+    assert (found.source_rows, found.source_keys, found.claims) == (8, 5, 5)
+    assert found.shared == 1, "D-2 has equal content twice, D-3 has two versions"
+    assert conclusion([found], found.is_equal) == "equal, of which 1 with two or more rows of one version"
+
+
+def test_differences_while_the_hub_has_not_merged_its_log_are_not_called_equal(world: ComparedWorld) -> None:
+    world.sql("INSERT INTO ho_so (id, ma) VALUES (6, 'D-6')")
+    world.settled.is_settled = False
+    found = world.compare()
+    assert found.is_equal
+    assert conclusion([found], found.is_equal) == "no difference that is not on its way: 1 on its way"
 
 
 def test_events_that_the_policy_refuses_are_named_and_not_missing(whole: Whole, opened: Open) -> None:

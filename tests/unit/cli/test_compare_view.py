@@ -1,5 +1,6 @@
 """What ``hub connect compare`` prints: differences first, and after a repair what still differs, apart from before."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import polars as pl
@@ -47,6 +48,54 @@ def test_subject_that_differs_is_shown_before_one_that_is_equal(capsys: pytest.C
     assert told.index(SUBJECT) < told.index(EQUAL)
     assert told.rstrip().endswith("they differ")
     assert "repair" not in told
+
+
+def said(*kinds: pl.DataFrame, repeated: int = 0, shared: int = 0, revoked: int = 0) -> SourceCompared:
+    found = compared(SUBJECT, pl.concat([keys(Kind.MISSING), *kinds]))
+    return SourceCompared("hanam", [replace(found, repeated=repeated, shared=shared, revoked=revoked)])
+
+
+def parked(*numbers: int) -> pl.DataFrame:
+    return keys(Kind.HAS_OUTCOME, *numbers).with_columns(why=pl.lit("published, parked, waits for admin_unit:1"))
+
+
+@pytest.mark.parametrize(
+    ("done", "conclusion"),
+    [
+        (said(), "equal"),
+        (said(parked(1, 2)), "equal, of which 2 wait (parked)"),
+        (
+            said(parked(1), keys(Kind.HAS_OUTCOME, 2, 3)),
+            "equal, of which 1 waits (parked), 2 were refused or made a dead letter",
+        ),
+        (said(keys(Kind.ON_ITS_WAY, 1)), "no difference that is not on its way: 1 on its way"),
+        (
+            said(keys(Kind.ON_ITS_WAY, 1, 2), parked(3)),
+            "no difference that is not on its way: 2 on their way, 1 waits (parked)",
+        ),
+        (said(keys(Kind.MISSING, 1), parked(2)), "they differ"),
+        (said(shared=3), "equal, of which 3 with two or more rows of one version"),
+    ],
+)
+def test_conclusion_says_what_is_open_although_nothing_differs(
+    done: SourceCompared, conclusion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_comparison(done, 20, executed=False)
+    assert capsys.readouterr().out.splitlines()[-1] == conclusion
+    assert done.as_json(20)["conclusion"] == conclusion
+
+
+def test_keys_of_the_source_and_revoked_claims_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    done = said(repeated=2, shared=1, revoked=7)
+    print_comparison(done, 20, executed=False)
+    told = capsys.readouterr().out
+    assert [
+        one.strip() for one in next(line for line in told.splitlines() if line.startswith("│")).split("│")[1:5]
+    ] == [SUBJECT, "8", "9", "7"]
+    assert "1 thing has two or more rows of one version with other content" in told
+    (subject,) = done.as_json(20)["subjects"]
+    counted = {"source_rows": 10, "keys_at_source": 8, "claims_revoked": 7, "two_of_one_version": 1, "parked": 0}
+    assert counted.items() <= subject.items()
 
 
 def test_after_a_repair_what_still_differs_is_named_apart_from_what_differed_before(
