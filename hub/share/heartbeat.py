@@ -7,6 +7,7 @@ unreachable, only the log shows the state.
 import asyncio
 import os
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -53,6 +54,8 @@ class Heartbeat:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     _behind: tuple[int, float] | None = None
     _beats: int = 0
+    _has_ended: bool = False
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def turned(self) -> None:
         """Note that share's loop completed a step."""
@@ -65,7 +68,16 @@ class Heartbeat:
             await asyncio.sleep(BEAT_EVERY_S)
 
     def beat(self, ended: bool = False) -> None:
-        """Write one heartbeat, and open or close the alert of a long wait; do nothing if PostgreSQL is unreachable."""
+        """Write one heartbeat, and open or close the alert of a long wait; do nothing if PostgreSQL is unreachable.
+
+        With ``ended`` it is the last: whatever thread writes one later, nothing is written.
+        """
+        with self._one_at_a_time:
+            if not self._has_ended:
+                self._has_ended = ended
+                self._write(ended)
+
+    def _write(self, ended: bool) -> None:
         doing = translated_errors("writing share's heartbeat")
         with suppress(HubError, DBAPIError), doing, self.engine.begin() as connection:
             if self._beats % _DELAY_EVERY == 0:

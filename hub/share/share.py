@@ -84,6 +84,7 @@ class Share:
 
         Waits while a server is unreachable, and while another instance publishes.
         """
+        _log.info("share %s: begins, Kafka %s", self._heartbeat.name, self._bootstrap)
         beating = asyncio.create_task(self._heartbeat.run())
         try:
             while not await self._turn(once):
@@ -92,6 +93,7 @@ class Share:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
             self._heartbeat.beat(ended=True)
+            _log.info("share %s: ended, %d records published", self._heartbeat.name, self.published)
 
     async def _turn(self, once: bool) -> bool:
         """Publish until there is a reason to start again (False) or, with ``once``, nothing is left (True).

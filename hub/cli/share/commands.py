@@ -1,6 +1,5 @@
 """``hub share`` publishes golden records; ``hub portal tail`` consumes them as the portal would."""
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from hub.cli.shared.context import located
 from hub.cli.shared.options import json_option
 from hub.cli.shared.process_tuning import give_way, serve_evenly
 from hub.cli.shared.screen import Screen, plain, say, say_json, styled
+from hub.cli.shared.signals import SIGNALLED, run_until_signalled
 from hub.config import Settings, load_settings
 from hub.embedded.locate import Endpoints
 from hub.model.entities import ENTITIES, entity_named
@@ -47,7 +47,8 @@ def share(
     A second instance waits until the first one ends. If the tables do not exist yet, or a broker or the database is
     unreachable, share waits; the log and `hub share status` show what it waits for, and since when. A record that
     cannot be published is set aside (`hub share set-aside`). A topic that does not exist or accepts nothing is blocked
-    (`hub share status`). All others continue. With --once the exit code is 1 when a topic is blocked.
+    (`hub share status`). All others continue. With --once the exit code is 1 when a topic is blocked. SIGTERM and
+    Ctrl-C end share in order.
 
     **Examples**
 
@@ -67,7 +68,9 @@ def share(
     sharing = Share(engine, places.bootstrap, places.key_secret)
     serve_evenly()
     give_way()
-    asyncio.run(sharing.run(once))
+    signalled = run_until_signalled(sharing.run(once))
+    if signalled is not None:
+        raise typer.Exit(SIGNALLED + signalled)
     if as_json:
         say_json({"published": sharing.published, "blocked": sorted(sharing.blocked)})
     for topic in sorted(sharing.blocked):

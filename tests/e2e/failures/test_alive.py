@@ -61,6 +61,26 @@ def test_worker_that_is_stopped_in_order_is_not_missed(field: Field) -> None:
     assert _status(field)[0] == 0
 
 
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_share_that_is_stopped_in_order_says_so_and_is_not_missed(
+    field: Field, tmp_path: Path, which: signal.Signals
+) -> None:
+    run_hub(field.environment(SOON), "db", "migrate")
+    share = WorkerProcess(field.environment(SOON), tmp_path / "share.log", (HUB, "share"))
+    try:
+        wait_until(lambda: _conditions(field) in (["runs"], ["waits"]), share.output)
+        share.process.send_signal(which)
+        assert share.wait() == 128 + which
+    finally:
+        share.stop()
+    assert _conditions(field) == ["ended"]
+    assert _status(field)[0] == 0
+    lines = share.output().splitlines()
+    assert len([line for line in lines if ": begins, Kafka " in line]) == 1, share.output()
+    assert ": ended, 0 records published" in lines[-1], share.output()
+    assert "Traceback" not in share.output()
+
+
 def test_no_record_on_the_topics_of_its_own_ends_a_worker(field: Field) -> None:
     """Whoever may write heartbeats may write anything: headers that are no text, times that are none, no JSON."""
     worker = field.worker(**SOON)

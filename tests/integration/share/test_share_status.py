@@ -61,6 +61,16 @@ def behind(world: World) -> dict[str, int]:
     return {one.name: one.rows for one in report(world).delays}
 
 
+def test_no_heartbeat_that_was_under_way_follows_the_one_that_says_that_share_ended(
+    world: World, engine: RunningEngine
+) -> None:
+    heartbeat = Heartbeat(world.engine, Waiting())
+    heartbeat.beat()
+    heartbeat.beat(ended=True)
+    heartbeat.beat()
+    assert [one.condition for one in report(world).processes] == [Condition.ENDED]
+
+
 def test_delay_counts_audit_rows_keys_noted_and_dead_letters_until_they_are_shared(
     world: World, engine: RunningEngine
 ) -> None:
