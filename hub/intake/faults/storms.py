@@ -93,7 +93,9 @@ class Storms:
                 offsets, reasons = sorted(letters["log_offset"]), Counter(letters["reason"])
             poison = [bisect_left(part.offsets, offset) for offset in offsets]
             if trip := breaker.look(len(part.offsets), poison):
-                found.append(self._stop(part, trip, reasons))
+                found.append(
+                    self._stop(part, _why(trip, breaker.allowance, len(poison)), part.offsets[trip.at], reasons)
+                )
         self.standing |= {(stop.topic, stop.partition): stop for stop in found}
         return found
 
@@ -125,6 +127,13 @@ class Storms:
         """Tell whether somebody resumed a partition that is stopped here. Blocks."""
         return not self.store.standing().issuperset(self.standing)
 
-    def _stop(self, part: Polled, trip: Trip, reasons: Counter[str]) -> Stop:
-        at, store = part.offsets[trip.at], self.store
-        return Stop(part.topic, part.partition, part.expected, at, str(trip), reasons, store.limits, store.worker)
+    def _stop(self, part: Polled, why: str, at: int, reasons: Counter[str]) -> Stop:
+        store = self.store
+        return Stop(part.topic, part.partition, part.expected, at, why, reasons, store.limits, store.worker)
+
+
+def _why(trip: Trip, accepted: int, poison: int) -> str:
+    """Say why a partition stops; if an operator accepted too few poison records, how many wait at the least."""
+    if not accepted:
+        return str(trip)
+    return f"{trip}, not counting the {accepted} that were accepted; at least {poison} wait: accept so many or more"
