@@ -139,7 +139,7 @@ def _why_another(
     for oid, file in parts.items():
         if oid not in before:
             if is_view or _has_rows(connection, table, oid, now, read_below):
-                return "got a part that has rows"
+                return "got a partition attached that has rows"
         elif file != before[oid] and (is_view or not _has_rows(connection, table, oid, now, kept[_HORIZON])):
             return "was emptied or rewritten"
     return None
