@@ -1,5 +1,6 @@
 """Map and encode every row of a stream and publish nothing: shows before the first run what it would reject."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,6 +110,8 @@ class StreamCheck:
         self._unmask = unmask
         self._words = UnknownWords(self._mapper)
         self.report = StreamReport(stream.name, stream.subject)
+        self.own_keys: list[str] = []
+        """The source's own keys of the records that were yielded last, each as JSON; they may be personal."""
 
     def records(self) -> Iterator[list[Record]]:
         """Yield the records of all rows, page by page.
@@ -119,6 +122,7 @@ class StreamCheck:
         for rows in all_rows(self._table, self._table.rows()):
             now = datetime.now(UTC)
             found: list[Record] = []
+            self.own_keys = []
             self.report.rows += len(rows)
             for row in rows:
                 if isinstance(row, UnreadableRow):
@@ -135,6 +139,7 @@ class StreamCheck:
                     self._reject(row, problem.reason.value, problem.field or "")
                 else:
                     found.append(record)
+                    self.own_keys.append(json.dumps(own_key(self._mapper.stream, row), ensure_ascii=False))
                     for note in notes_in(doubtful):
                         self._doubt(row, note)
             self.report.events += len(found)

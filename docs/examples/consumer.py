@@ -11,11 +11,13 @@ import json
 import sqlite3
 import sys
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
 import fastavro
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS record (
@@ -30,6 +32,8 @@ hub_position = CASE WHEN ?6 = '' AND revision = ?3 THEN hub_position ELSE ?6 END
 """
 AWAY_S = 20 * 3600  # Kafka keeps a tombstone for a day: who was away for longer may have missed one, and begins anew.
 
+WAIT_S = 5
+
 
 def follow(brokers: str, registry: str, topic: str, code: str, file: str) -> None:
     """Read for ever; rows and positions move together, so that neither is ahead of the other after a crash."""
@@ -41,7 +45,10 @@ def follow(brokers: str, registry: str, topic: str, code: str, file: str) -> Non
         enable_auto_commit=False,  # the position is kept beside the rows, in one transaction
         auto_offset_reset="none",
     )
-    partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+    while not (numbers := consumer.partitions_for_topic(topic)):
+        sys.stderr.write(f"waits: {brokers} has no topic {topic!r}; is its name right?\n")
+        time.sleep(WAIT_S)
+    partitions = [TopicPartition(topic, number) for number in numbers]
     consumer.assign(partitions)
     seek(consumer, partitions, table)
     while True:
@@ -91,4 +98,9 @@ def as_text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    follow(*sys.argv[1:])
+    try:
+        follow(*sys.argv[1:])
+    except urllib.error.URLError as error:
+        sys.exit(f"the registry {sys.argv[2]} gives no schema: {error}. Start again when it does")
+    except KafkaError as error:
+        sys.exit(f"the brokers {sys.argv[1]} do not answer, or refuse: {error}. Start again when they do")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from connectors.checks.permitted import policy_problems, policy_warnings
 from connectors.declared.declaration import Declaration
+from hub.cli.connect.one_version import OneVersion
 from hub.cli.shared.context import warehouse
 from hub.codec.catalogue import load_catalogue
 from hub.config import load_settings
@@ -42,13 +43,22 @@ class Around:
         self._named: dict[str, Counter[str]] = {}
         self._flags: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self.versions = OneVersion()
 
-    def take(self, subject: str, records: Sequence[Record]) -> None:
-        """Count the flags of some records, the records that the policy refuses, and what the records refer to."""
+    def take(self, subject: str, stream: str, records: Sequence[Record], own_keys: Sequence[str]) -> None:
+        """Count the flags of some records, those that the policy refuses, what they refer to, and reused versions.
+
+        Args:
+            subject: of the records.
+            stream: where they come from.
+            records: keys and values, as they would be published.
+            own_keys: the source's own key of each record, as JSON.
+        """
         if not records:
             return
         version = load_catalogue().latest(subject)
         frame = decode_batch(subject, [value for _, value in records], _no_mark).frame
+        self.versions.take(subject, stream, [key for key, _ in records], frame, own_keys)
         self._refuse(subject, frame)
         masks = with_flags(frame, version, self._rules)["flags"].drop_nulls().value_counts()
         for mask, count in masks.iter_rows():

@@ -57,6 +57,8 @@ def check_command(
     `--all` maps every row and publishes nothing. It shows events, rejects (dòng chưa ánh xạ được) and values that are
     dropped or padded with zeros, by reason and field with up to three examples, flags, and missing references. Exit
     code 1 if there are rejects, or if the hub would refuse events. A dropped value costs its field, not the row.
+    It counts things that have two or more rows of one version with other content, and names some rows by their keys:
+    the hub takes one of the rows and asks an officer (VERSION_REUSED). Exit code 1, too.
 
     **Examples**
 
@@ -82,17 +84,24 @@ def check_command(
         reports: list[StreamReport] = []
         if all_rows and not offline:
             reports = _all_reports(context, around, source_values, as_json)
-    told = around.told()
+    told, of_hub = around.told(), _of_hub(around)
     if as_json:
         checked = [one.as_json() for one in reports]
-        more = {"all": checked, "refused": around.refused(), "flags": around.flags()} if all_rows else {}
+        more = {"all": checked, **of_hub} if all_rows else {}
         say_json({"source": loaded.code, "samples": [asdict(one) for one in samples], **told, **more})
     else:
         print_samples(context, samples)
         print_around(told)
-        print_reports(reports, around)
-    bad = any(one.problem for one in samples) or any(one.rejects for one in reports) or bool(around.refused())
-    return 1 if bad else 0
+        print_reports(reports, of_hub)
+    return 1 if any(one.problem for one in samples) or _is_refused(reports, of_hub) else 0
+
+
+def _is_refused(reports: "Sequence[StreamReport]", of_hub: Mapping[str, Any]) -> bool:
+    return any(one.rejects for one in reports) or bool(of_hub["refused"] or of_hub["two_of_one_version"])
+
+
+def _of_hub(around: "Around") -> dict[str, Any]:
+    return {"refused": around.refused(), "flags": around.flags(), "two_of_one_version": around.versions.found()}
 
 
 def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) -> "list[StreamReport]":
@@ -103,7 +112,7 @@ def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) 
         checking = StreamCheck(context, stream, unmask)
         with progress_line("mapping", quiet) as show:
             for records in checking.records():
-                around.take(stream.subject, records)
+                around.take(stream.subject, stream.name, records, checking.own_keys)
                 show(f"{stream.name}: {checking.report.rows:,} rows mapped")
         checking.report.words = checking.words()
         reports.append(checking.report)
@@ -152,8 +161,10 @@ def print_around(told: Mapping[str, Any]) -> None:
         console.print(plain(line))
 
 
-def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
-    """Print what all rows would become."""
+def print_reports(reports: "Sequence[StreamReport]", of_hub: Mapping[str, Any]) -> None:
+    """Print what all rows would become; ``of_hub``: what the hub would refuse, flag, or ask an officer about."""
+    from hub.cli.connect.one_version import named_rows, one_version_line
+
     console = Screen(soft_wrap=True)
     for one in reports:
         rejected = sum(one.rejects.values())
@@ -165,9 +176,13 @@ def print_reports(reports: "Sequence[StreamReport]", around: "Around") -> None:
         _print_doubtful(console, one)
         for word in one.words:
             console.print(plain(f"  {word}"))
-    for name, count in around.refused().items():
+    for name, count in of_hub["refused"].items():
         console.print(plain(f"the hub would refuse {count:,}: {name}"))
-    for name, count in around.flags().items():
+    for subject, told in of_hub["two_of_one_version"].items():
+        console.print(plain(one_version_line(subject, told["count"])))
+        for rows in told["examples"]:
+            console.print(plain(f"    rows {named_rows(rows)}"))
+    for name, count in of_hub["flags"].items():
         console.print(plain(f"flag {name}: {count:,}"))
 
 

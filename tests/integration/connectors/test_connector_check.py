@@ -155,6 +155,29 @@ def test_all_rows_are_summed_up_with_examples_by_the_sources_key(run: Run) -> No
     assert "row id = '3': ma = 'x'" in shown
 
 
+def test_rows_of_one_thing_and_version_with_other_content_are_counted_and_named(run: Run, database_url: str) -> None:
+    source = create_engine(database_url, poolclass=NullPool)
+    with source.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO don VALUES (5, 1, '2025-08-01', 'a', '1.000003'), (6, 1, '2025-08-01', 'b', '1.000002'),"
+                " (7, 2, '2025-08-01', 'b', '1.000004')"
+            )
+        )
+        connection.execute(text("DELETE FROM don WHERE id IN (3, 4)"))
+    source.dispose()
+    code, told = run("connect", "check", "FILE", "--all", "--json")
+    assert code == 1, "the hub would refuse one of the two"
+    rows = [{"stream": "filed", "key": {"id": "1"}}, {"stream": "filed", "key": {"id": "5"}}]
+    found = told["two_of_one_version"]["dossier.submitted"]
+    found["examples"] = [sorted(one, key=lambda row: row["key"]["id"]) for one in found["examples"]]
+    assert found == {"count": 1, "examples": [rows]}, "equal content under one version is a repetition"
+    _, shown = run("connect", "check", "FILE", "--all")
+    assert "dossier.submitted: 1 thing has two or more rows of one version with other content" in shown
+    assert "filed id = '1'" in shown
+    assert "filed id = '5'" in shown
+
+
 def test_catalogue_from_a_file_is_planned_then_published(
     run: Run, tmp_path: Path, module_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,8 +53,11 @@ def registry() -> Iterator[str]:
 
     loop, address, up = asyncio.new_event_loop(), list[str](), threading.Event()
 
+    runners: list[web.AppRunner] = []
+
     async def begin() -> None:
         runner = web.AppRunner(registry_app(load_catalogue()))
+        runners.append(runner)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -71,6 +74,8 @@ def registry() -> Iterator[str]:
     yield address[0]
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    loop.run_until_complete(runners[0].cleanup())
+    loop.close()
 
 
 class Consumer:
@@ -196,6 +201,36 @@ def test_sample_ends_equal_to_the_warehouse(
     everything = {(one.partition, one.offset) for one in tail(engine.bootstrap, RECORDS, unmask=False, until_end=True)}
     found = newest(engine.bootstrap, RECORDS, len(everything))
     assert {(one.partition, one.offset) for one in found} == everything
+
+
+def test_sample_says_that_a_topic_is_not_there(engine: RunningEngine, registry: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        str(SAMPLE),
+        engine.bootstrap,
+        registry,
+        "hub.citizens.record.v1",
+        "pin",
+        str(tmp_path / "a.db"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.kill()
+    assert said == f"waits: {engine.bootstrap} has no topic 'hub.citizens.record.v1'; is its name right?\n"
+
+
+def test_sample_says_in_one_line_that_the_registry_is_away(
+    world: World, engine: RunningEngine, keys: list[UUID], tmp_path: Path
+) -> None:
+    say(world, keys, 1)
+    share_once(world, engine)
+    away = "http://127.0.0.1:1"
+    command = [sys.executable, str(SAMPLE), engine.bootstrap, away, RECORDS, "pin", str(tmp_path / "a.db")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"the registry {away} gives no schema: ")
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("how", ["read_at = 0", "next = next + 1000000"])
