@@ -10,6 +10,7 @@ from typing import Any
 
 from connectors.base.reasons import RejectReason, Unmappable
 from connectors.conversion.dates import Convert
+from connectors.conversion.plain import Unreadable
 from hub.codec.fields import FieldKind, FieldSpec
 from hub.model.values.doubtful import Done, Note, notes_in, text_of
 from hub.model.values.kinds import KINDS, Why, broken_rule
@@ -80,12 +81,17 @@ def kept_to_rule(spec: FieldSpec, path: str, convert: Convert, pad: int | None =
 
 
 def lenient(path: str, convert: Convert) -> Convert:
-    """Return a conversion of an optional field: what it cannot turn, or no schema takes, is none, with a note."""
+    """Return a conversion of an optional field: what it cannot turn, or no schema takes, is none, with a note.
+
+    A value that could not even be read (a JSON number of a billion digits) refuses the row: nobody knows what it is.
+    """
 
     def dropped(why: str) -> Noted:
         return Noted(None, (str(Note(path, Done.DROPPED, why)),))
 
     def kept(value: Any) -> Any:
+        if value.__class__ is Unreadable:
+            raise Unmappable(value.reason)
         try:
             found = convert(value)
         except Unmappable as problem:

@@ -24,6 +24,7 @@ from hub.codec.catalogue import load_catalogue
 from hub.codec.encode import Encoder
 from hub.codec.fields import DataClass, FieldKind, FieldSpec
 from hub.model.errors import ConfigError
+from hub.model.values.doubtful import DOUBTFUL
 from tests.unit.connectors.test_connector_mapping import NOW, SECRET
 
 TABLE = """
@@ -467,8 +468,8 @@ due_history = { path = "han", items = { reason = "ly_do", new_due_at = "moi" } }
 """
 
 
-def said_in_json(document: str | Mapping[str, Any]) -> Any:
-    declaration = parse_declaration(OUTBOX.encode())
+def said_in_json(document: str | Mapping[str, Any], declared: str = OUTBOX) -> Any:
+    declaration = parse_declaration(declared.encode())
     stream = declaration.streams[0]
     mapper = RowMapper(declaration, stream, load_catalogue().latest(stream.subject), SECRET)
     row = {"id": 7, "luc": NOW, "noi": document}
@@ -494,6 +495,15 @@ def said_in_json(document: str | Mapping[str, Any]) -> Any:
 )
 def test_a_number_in_json_that_no_field_holds_costs_nothing_and_is_refused(number: str) -> None:
     assert reason_of(said_in_json, f'{{"ma": "K", "dung": {number}}}') is RejectReason.BAD_NUMBER
+
+
+@pytest.mark.parametrize("number", ["1e5000", "-1e999999999", "9" * 5000], ids=lambda number: number[:30])
+def test_a_number_that_cannot_be_read_refuses_the_row_and_one_that_breaks_a_rule_is_dropped(number: str) -> None:
+    lenient = OUTBOX.replace("strict = true\n", "")
+    assert lenient != OUTBOX
+    assert reason_of(said_in_json, f'{{"ma": "K", "dung": {number}}}', lenient) is RejectReason.BAD_NUMBER
+    dropped = said_in_json('{"ma": "K", "dung": 1.5}', lenient)
+    assert (dropped.get("paused_seconds"), dropped[DOUBTFUL]) == (None, "paused_seconds DROPPED BAD_NUMBER")
 
 
 def test_a_number_in_json_text_is_of_the_same_grammar_as_in_a_column() -> None:
