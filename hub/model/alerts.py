@@ -79,13 +79,13 @@ OPERATOR_LOCKED = Alert(
 WORKER_GONE = Alert(
     "worker_gone",
     Severity.PAGE,
-    "a worker was killed or hangs: no heartbeats, or its main loop makes no progress; records wait if no other works",
+    "a worker was killed or hangs, or none runs any more: records wait if no other works",
     "hub worker",
 )
 SHARE_GONE = Alert(
     "share_gone",
     Severity.PAGE,
-    "share was killed or hangs: the portal does not get changes",
+    "share was killed or hangs, or none runs any more: the portal does not get changes",
     "hub share",
 )
 SHARE_BEHIND = Alert(

@@ -18,12 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from hub.machine import own_identity
 from hub.model.alerts import SHARE_BUG, SHARE_WAITS
 from hub.model.errors import HubError
-from hub.model.processes import Beat, Role, hub_version
+from hub.model.processes import Beat, Limits, Role, hub_version
 from hub.share.delay import read_delays
 from hub.waiting import Waiting
 from hub.warehouse.alerts import clear_alert, raise_alert
 from hub.warehouse.database import translated_errors
-from hub.warehouse.processes import keep_beats
+from hub.warehouse.processes import forget_beat, keep_beats, settle_without_worker
 from hub.warehouse.tables.processes import process
 
 BEAT_EVERY_S = 2.0
@@ -42,11 +42,15 @@ class Heartbeat:
         waiting: what share waits for.
         doing: what it does, in a few words.
         progress_at: when its loop last completed a step.
+        limits: when a process counts as gone or behind; None: the alerts of other processes are not settled.
+        stays: it runs until it is stopped; if not, nobody misses it when it has ended, and it is forgotten.
         is_second: another instance publishes, and this one waits to take over.
     """
 
     engine: Engine = field(repr=False)
     waiting: Waiting
+    limits: Limits | None = None
+    stays: bool = True
     doing: str = "publishes"
     is_second: bool = False
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -85,10 +89,14 @@ class Heartbeat:
             self._beats += 1
             own = self._own()
             keep_beats(connection, [replace(own, ended_at=own.beat_at) if ended else own], heard_now=True)
+            if ended and not self.stays:
+                forget_beat(connection, Role.SHARE, self.name)
             if not self.is_second:
                 self._settle(connection, ended)
 
     def _settle(self, connection: Connection, ended: bool) -> None:
+        if self.limits is not None:
+            settle_without_worker(connection, self.limits)
         if ended:
             clear_alert(connection, SHARE_BUG)
         if ended or not self.waiting.why:

@@ -22,6 +22,7 @@ from hub.model.alerts import SHARE_BUG
 from hub.model.bug import Bug
 from hub.model.entities import ENTITIES
 from hub.model.errors import ConcurrentUpdateError, HubError, RetryableError
+from hub.model.processes import Limits
 from hub.retry import ENVIRONMENT
 from hub.share.blocked import NOT_THERE, read_blocked, settle_blocked_alerts
 from hub.share.compose import Composer
@@ -64,7 +65,10 @@ class ShareBugError(HubError):
 class Share:
     """Runs until it is cancelled or, with ``once``, until nothing is left to publish."""
 
-    def __init__(self, engine: Engine, bootstrap: str, secret: str) -> None:
+    def __init__(
+        self, engine: Engine, bootstrap: str, secret: str, limits: Limits | None = None, stays: bool = True
+    ) -> None:
+        """Take the warehouse, Kafka, the key secret; ``limits`` and ``stays`` are the heartbeat's."""
         self._engine = engine
         self._bootstrap = bootstrap
         self._composers: dict[str, Composes] = {FLAG_RECORDS: FlagComposer(secret)}
@@ -74,7 +78,7 @@ class Share:
         self._is_bug_open = True
         self._steps = 0
         self.waiting = Waiting()
-        self._heartbeat = Heartbeat(engine, self.waiting)
+        self._heartbeat = Heartbeat(engine, self.waiting, limits, stays)
         self.published = 0
         self.blocked: frozenset[str] = frozenset()
         """Topics that share cannot publish to now."""

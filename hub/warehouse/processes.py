@@ -21,6 +21,7 @@ from hub.model.alerts import (
     Alert,
 )
 from hub.model.processes import Beat, Condition, Judged, Limits, Role, judged, moved
+from hub.model.role_stops import EXPECTED, role_stops
 from hub.warehouse.alerts import Raised, clear_alert, raise_alert
 from hub.warehouse.chores import settle_chore_alerts
 from hub.warehouse.database import translated_errors
@@ -42,6 +43,11 @@ ALERT_OF: dict[tuple[Role, Condition], Alert] = {
     (Role.CONNECTOR, Condition.BEHIND): CONNECTOR_BEHIND,
 }
 """The alert that a process in this condition opens; other pairs open none."""
+
+
+STOP_ALERT = {Role.WORKER: WORKER_GONE, Role.SHARE: SHARE_GONE}
+"""The alert that is opened when no process of a role runs."""
+STOP_PLACE = "hub"
 
 
 def admitted_beats(connection: Connection, beats: Sequence[Beat]) -> list[Beat]:
@@ -89,7 +95,16 @@ def keep_beats(connection: Connection, beats: Iterable[Beat], heard_now: bool) -
                 index_elements=["role", "name"], set_=wanted, where=process.c.beat_at <= given.excluded.beat_at
             )
         )
-    connection.execute(delete(process).where(process.c.ended_at < func.now() - FORGET_ENDED_AFTER))
+    later = process.alias()
+    is_last = ~select(later.c.name).where(later.c.role == process.c.role, later.c.beat_at > process.c.beat_at).exists()
+    is_expected = process.c.role.in_([role.value for role in EXPECTED])
+    is_old = process.c.ended_at < func.now() - FORGET_ENDED_AFTER
+    connection.execute(delete(process).where(is_old, ~(is_last & is_expected)))
+
+
+def forget_beat(connection: Connection, role: Role, name: str) -> None:
+    """Forget a process."""
+    connection.execute(delete(process).where(process.c.role == role.value, process.c.name == name))
 
 
 def read_processes(connection: Connection, limits: Limits) -> list[Judged]:
@@ -109,10 +124,20 @@ def settle_process_alerts(connection: Connection, limits: Limits) -> None:
         if alert is not None:
             raise_alert(connection, alert, one.beat.name, detail_of(one))
             places[alert.name].append(one.beat.name)
+    for stop in role_stops(found, limits):
+        raise_alert(connection, STOP_ALERT[stop.role], STOP_PLACE, str(stop))
+        places[STOP_ALERT[stop.role].name].append(STOP_PLACE)
     for alert in {alert.name: alert for alert in ALERT_OF.values()}.values():
         clear_alert(connection, alert, places[alert.name])
     workers = [one for one in found if one.beat.role is Role.WORKER]
     settle_chore_alerts(connection, {one.beat.name for one in workers if one.condition is not Condition.ENDED})
+
+
+def settle_without_worker(connection: Connection, limits: Limits) -> None:
+    """Settle the alerts of processes if no worker is heard that does it."""
+    workers = [one for one in read_processes(connection, limits) if one.beat.role is Role.WORKER]
+    if all(one.condition in (Condition.GONE, Condition.ENDED) for one in workers):
+        settle_process_alerts(connection, limits)
 
 
 def with_process_alerts(engine: Engine, limits: Limits, stored: list[Raised]) -> list[Raised]:
@@ -131,6 +156,10 @@ def with_process_alerts(engine: Engine, limits: Limits, stored: list[Raised]) ->
         if alert is not None:
             since = before.get((alert.name, one.beat.name))
             kept.append(since or _raised(alert, one, limits))
+    for stop in role_stops(found, limits):
+        alert, opened_at = STOP_ALERT[stop.role], stop.since + timedelta(seconds=limits.gone_s)
+        raised = Raised(alert.name, STOP_PLACE, opened_at, opened_at, 1, None, str(stop))
+        kept.append(before.get((alert.name, STOP_PLACE)) or raised)
     return sorted(kept, key=lambda one: one.opened_at)
 
 

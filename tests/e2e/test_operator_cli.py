@@ -25,7 +25,9 @@ class Desk:
 
     def __init__(self, field: Field, archive: Path) -> None:
         self.field = field
-        self._more = {"HUB_PARTITIONS": str(PARTITIONS), "HUB_ARCHIVE_DIR": str(archive)}
+        # the day goes on without a worker for a while
+        quiet = {"HUB_GONE_AFTER_S": "3600"}
+        self._more = {"HUB_PARTITIONS": str(PARTITIONS), "HUB_ARCHIVE_DIR": str(archive)} | quiet
 
     def run(self, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         """Run a command and check its exit code."""

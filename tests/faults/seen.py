@@ -48,6 +48,7 @@ class Ground:
             "HUB_DATA_DIR": str(folder),
             "HUB_POLICY": str(CASES / "policy.toml"),
             "CASE_CLONE": str(ROOT),
+            "HUB_GONE_AFTER_S": "3600",  # cases stop their workers: that none runs is no fault of theirs
         }
         self._worker: subprocess.Popen[bytes] | None = None
 

@@ -43,7 +43,7 @@ def ledger(
     """Show the ledger (sổ đối soát): what was consumed, what became of it, how far the hub is behind the log's end.
 
     Exit code 1 if a record has no outcome, or if a worker, share or connector is gone, makes no progress or is far
-    behind (`hub status` shows the same); 3 if the warehouse cannot be reached.
+    behind, or if no worker or no share runs any more (`hub status` shows the same); 3 if the warehouse does not answer.
     Without Kafka the ledger is shown without the lag. What share still has to publish is shown by record topic and does
     not change the exit code. With `--check` every audit row is counted, and the command looks for the claims, records,
     parked records and dead letters that audit rows name. What was removed outside the hub is named by topic, partition
@@ -81,7 +81,7 @@ def ledger(
         _print_share(sharing)
         _conclude(away, exact, balanced, check)
         say_out_of_order(screen(), processes)
-    if not balanced or processes.out_of_order:
+    if not balanced or processes.need_attention:
         raise typer.Exit(1)
 
 

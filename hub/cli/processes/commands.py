@@ -13,7 +13,7 @@ from hub.cli.shared.screen import Screen, plain, say_json, styled
 from hub.config import limits_of
 from hub.model.processes import Condition, Judged, Role
 from hub.operate.processes import Processes, forget_process
-from hub.warehouse.processes import ALERT_OF
+from hub.warehouse.processes import ALERT_OF, STOP_ALERT
 
 _APPLICATION = "hub processes"
 
@@ -90,6 +90,7 @@ def processes_json(processes: Processes) -> dict[str, Any]:
     return {
         "processes": [one.as_json() for one in processes.found],
         "processes_unknown": processes.unknown or None,
+        "no_process_of": [stop.as_json() for stop in processes.stops],
         "alerts_that_cannot_wait": list(processes.pages),
     }
 
@@ -103,7 +104,7 @@ def print_processes(console: Screen, processes: Processes) -> None:
     if found:
         console.print(processes_table(found))
     for role in (Role.WORKER, Role.SHARE):
-        if not any(one.beat.role is role for one in found):
+        if not any(one.beat.role is role for one in found) and role not in {stop.role for stop in processes.stops}:
             console.print(f"no {role.value} runs: `hub {role.value}` starts one")
 
 
@@ -115,7 +116,10 @@ _MEND = {
 
 
 def say_out_of_order(console: Screen, processes: Processes) -> None:
-    """Print one line for each process that somebody must look at, with the first thing to do."""
+    """Print one line for each process, and each role without one, that needs somebody, with the first thing to do."""
+    for stop in processes.stops:
+        alert = STOP_ALERT[stop.role].name
+        console.print(styled("[red]{}[/red]; {}; docs/runbook.md#{}", stop, _MEND[stop.role], alert), soft_wrap=True)
     for one in processes.out_of_order:
         what = f"{one.beat.role.value} {one.beat.name}: {one.condition.value}"
         alert = ALERT_OF[one.beat.role, one.condition].name

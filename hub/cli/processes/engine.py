@@ -86,7 +86,8 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show where Kafka and PostgreSQL are, and every worker, share and connector: since when, what, how far behind.
 
     Exit code 3 if a server does not answer; 1 if a process is gone, makes no progress or is far behind, or if an alert
-    is open that cannot wait. A process that ended in order does not count as gone.
+    is open that cannot wait. A process that ended in order does not count as gone; but if it was the last worker or
+    the last share, and none runs for HUB_GONE_AFTER_S, that is 1, too.
 
     **Examples**
 
@@ -110,7 +111,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         raise UnreachableError("nothing is running; start it with `hub up`")
     if silent:
         raise UnreachableError(f"no answer from {' and '.join(silent)}; `hub up` starts the missing ones")
-    if processes.out_of_order or processes.pages:
+    if processes.need_attention or processes.pages:
         raise typer.Exit(1)
 
 

@@ -15,7 +15,7 @@ from hub.cli.shared.options import json_option
 from hub.cli.shared.process_tuning import give_way, serve_evenly
 from hub.cli.shared.screen import Screen, plain, say, say_json, styled
 from hub.cli.shared.signals import SIGNALLED, run_until_signalled
-from hub.config import Settings, load_settings
+from hub.config import Settings, limits_of, load_settings
 from hub.embedded.locate import Endpoints
 from hub.model.entities import ENTITIES, entity_named
 from hub.model.errors import ConfigError
@@ -65,7 +65,7 @@ def share(
     settings, places = located()
     _with_tables(settings, places, once)
     engine = open_database(places.database_url, settings.database_schema, "hub share", role=WORKER)
-    sharing = Share(engine, places.bootstrap, places.key_secret)
+    sharing = Share(engine, places.bootstrap, places.key_secret, limits_of(settings), stays=not once)
     serve_evenly()
     give_way()
     signalled = run_until_signalled(sharing.run(once))

@@ -161,7 +161,7 @@ def _until_done(settings: Settings, places: Endpoints, engine: Engine, number: i
     from hub.share.share import Share
 
     working = open_database(places.database_url, settings.database_schema, _APPLICATION, role=WORKER)
-    sharing = Share(working, places.bootstrap, places.key_secret)
+    sharing = Share(working, places.bootstrap, places.key_secret, limits_of(settings), stays=False)
     with progress_bar("records published again") as progress:
         return asyncio.run(_shared_until_done(sharing, engine, number, progress))
 

@@ -59,6 +59,14 @@ def test_worker_that_is_stopped_in_order_is_not_missed(field: Field) -> None:
     worker.stop()
     assert _conditions(field) == ["ended"]
     assert _status(field)[0] == 0
+    wait_until(lambda: _status(field)[0] == 1, lambda: str(_status(field)))
+    for command in (("status",), ("alerts", "list"), ("ledger",)):
+        ran = run_hub(field.environment(SOON), *command)
+        assert ran.returncode == 1, ran.stdout
+        assert "no worker runs since" in ran.stdout, ran.stdout
+    field.worker(**SOON)
+    wait_until(lambda: _status(field)[0] == 0, field.workers[-1].output)
+    assert run_hub(field.environment(SOON), "alerts", "list").returncode == 0
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,8 @@ from hub.intake.status import IntakeStatus
 from hub.model.errors import ConfigError
 from hub.model.processes import Beat, Condition, Limits, Role, beat_to_json, moved
 from hub.operate.processes import forget_process, look_at_processes
+from hub.share.heartbeat import Heartbeat as ShareHeartbeat
+from hub.waiting import Waiting
 from hub.warehouse.alerts import open_alerts
 from hub.warehouse.processes import MOST_OF_A_SOURCE, keep_beats, settle_process_alerts, with_process_alerts
 from hub.worker.heartbeat import Heartbeat
@@ -57,6 +59,47 @@ def test_commands_see_what_is_gone_though_nobody_is_left_to_settle_alerts(world:
     found = with_process_alerts(working, LIMITS, open_alerts(working))
     assert sorted((one.name, one.place) for one in found) == [("share_gone", "a:2"), ("worker_gone", "a:1")]
     assert all("no heartbeat of process 1 on a since" in one.detail for one in found)
+
+
+def _ended(name: str, role: Role, seconds_ago: float) -> Beat:
+    beat = _beat(name, role, seconds_ago)
+    return replace(beat, ended_at=beat.beat_at)
+
+
+def test_no_worker_and_no_share_are_missed_by_all_who_look_until_one_runs(world: World, working: Engine) -> None:
+    with working.begin() as connection:
+        keep_beats(connection, [_ended("a:1", Role.WORKER, 60), _ended("a:2", Role.SHARE, 60)], heard_now=False)
+    seen = look_at_processes(working, LIMITS)
+    assert (seen.out_of_order, [stop.name for stop in seen.stops], seen.need_attention) == ((), ["a:1", "a:2"], True)
+    found = with_process_alerts(working, LIMITS, open_alerts(working))
+    assert sorted((one.name, one.place) for one in found) == [("share_gone", "hub"), ("worker_gone", "hub")]
+    share = ShareHeartbeat(working, Waiting(), limits=LIMITS)
+    share.beat()
+    assert _open(working) == [("worker_gone", "hub")]
+    found = with_process_alerts(working, LIMITS, open_alerts(working))
+    assert [(one.name, one.place) for one in found] == [("worker_gone", "hub")]
+    Heartbeat(working, "a:3", IntakeStatus(), LIMITS).beat()
+    assert _open(working) == []
+    assert not look_at_processes(working, LIMITS).need_attention
+
+
+def test_share_that_ends_by_itself_is_not_missed(world: World, working: Engine) -> None:
+    share = ShareHeartbeat(working, Waiting(), limits=LIMITS, stays=False)
+    share.beat()
+    assert len(look_at_processes(working, LIMITS).found) == 1
+    share.beat(ended=True)
+    assert look_at_processes(working, LIMITS).found == ()
+
+
+def test_last_worker_that_ended_is_remembered_and_may_be_forgotten(world: World) -> None:
+    eight_days = 8 * 86_400
+    _keep(world.engine, _ended("a:0", Role.WORKER, eight_days + 60), _ended("a:1", Role.WORKER, eight_days))
+    _keep(world.engine, _ended("thu", Role.CONNECTOR, eight_days), _beat("a:2", Role.SHARE))
+    assert [one.beat.name for one in look_at_processes(world.engine, LIMITS).found] == ["a:2", "a:1"]
+    assert _open(world.engine) == [("worker_gone", "hub")]
+    assert [one.beat.name for one in forget_process(world.engine, "a:1", LIMITS, ("mai", "moved"))] == ["a:1"]
+    _keep(world.engine, _beat("a:2", Role.SHARE))
+    assert (_open(world.engine), look_at_processes(world.engine, LIMITS).need_attention) == ([], False)
 
 
 def test_commands_do_not_show_an_alert_whose_process_is_back(world: World, working: Engine) -> None:
