@@ -5,6 +5,7 @@ an agent: the intake has its own consumer and the transaction of ``hub.reconcile
 """
 
 import asyncio
+import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from mode import Service
 from hub.intake.broker.log import HEARTBEATS_PER_SESSION
 from hub.intake.chore_runs import run_chore
 from hub.intake.intake import Intake
-from hub.model.errors import RetryableError
+from hub.model.errors import HubError, RetryableError
 from hub.topology import WORKER_APP
 from hub.warehouse.alerts import Raised, alert_as_json
 from hub.worker.activity import ANNOUNCE_EVERY_S, Activity, add_activity
@@ -103,7 +104,7 @@ def _add_services(
 
         @Service.task
         async def consume(self) -> None:
-            await intake.run()
+            await _run_or_end(intake)
 
         @Service.task
         async def announce(self) -> None:
@@ -119,6 +120,19 @@ def _add_services(
                 await heartbeat.run(notes)
 
     _ = IntakeService
+
+
+async def _run_or_end(intake: Intake) -> None:
+    """Run the intake; an error of the hub's own kinds, which the intake keeps, ends the worker as a signal does.
+
+    Raised here, it would be a crash to Faust, which logs it with all its tracebacks.
+    """
+    try:
+        await intake.run()
+    except HubError:
+        if intake.status.ended_by is None:
+            raise
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _add_pages(app: faust.App, intake: Intake, activity: Activity) -> None:

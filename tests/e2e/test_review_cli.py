@@ -166,7 +166,12 @@ def test_operator_plans_and_applies_a_policy_and_the_worker_of_the_old_one_ends(
     assert desk.hub("policy", "show")["is_same"] is False
     desk.said("desk-npd", 3, "Nguyễn Văn An")
     assert desk.worker.wait(60) == 2
-    assert "is not in force any more" in desk.worker.output()
+    said = desk.worker.output()
+    assert said.count("is not in force any more") == 1, said
+    assert "configuration: the policy of this worker" in said.splitlines()[-1], said
+    assert [line for line in said.splitlines() if "Traceback" in line or "rash" in line or "CRITICAL" in line] == [], (
+        said
+    )
     again = run_hub(desk.environment, "worker")
     assert again.returncode == 2
     assert "rank in citizen.person: 5 -> 0" in again.stderr
