@@ -158,9 +158,11 @@ def test_operator_plans_and_applies_a_policy_and_the_worker_of_the_old_one_ends(
     assert [change["what"] for change in plan["changes"]] == ["rank in citizen.person"]
     (aspect,) = plan["aspects"]
     assert (aspect["records"], aspect["opened"], aspect["closed"]) == (1, 1, 1)
+    (worker,) = plan["workers_to_restart"]
+    assert f"1 worker runs: {worker}; when" in run_hub(desk.environment, "policy", "apply", str(other)).stdout
     assert run_hub(desk.environment, "policy", "apply", str(other), "--execute").returncode == 2
     done = desk.hub("policy", "apply", str(other), "--execute", "--reason", "decree 12/2026")
-    assert (done["aspects"], done["applied"]) == (plan["aspects"], True)
+    assert (done["aspects"], done["applied"], done["workers_to_restart"]) == (plan["aspects"], True, [worker])
     (question,) = desk.open()
     assert (question["source"], question["held_by"]) == ("desk-npd", "desk-province")
     assert desk.hub("policy", "show")["is_same"] is False
@@ -172,6 +174,8 @@ def test_operator_plans_and_applies_a_policy_and_the_worker_of_the_old_one_ends(
     assert [line for line in said.splitlines() if "Traceback" in line or "rash" in line or "CRITICAL" in line] == [], (
         said
     )
+    back = run_hub(desk.environment, "policy", "apply", str(other), "--execute", "--reason", "once more")
+    assert "applied; the workers go on" in back.stdout
     again = run_hub(desk.environment, "worker")
     assert again.returncode == 2
     assert "rank in citizen.person: 5 -> 0" in again.stderr

@@ -1,5 +1,6 @@
 """Commands of the policy: ``hub policy show``, ``plan`` and ``apply``."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,8 @@ from rich.table import Table
 from hub.cli.shared.context import located, policy_path, warehouse
 from hub.cli.shared.groups import add_group
 from hub.cli.shared.options import AsJson, Asker, Execute, Officer, Reason
-from hub.cli.shared.screen import Screen, say_json, styled
+from hub.cli.shared.screen import Screen, plain, say_json, styled
+from hub.config import limits_of
 from hub.model.policies.policy import EventOrder, Policy, Source, load_policy
 from hub.model.policies.ranks import policy_problems, ranks
 
@@ -67,12 +69,17 @@ def plan(file: _File, as_json: AsJson = False) -> None:
     - `hub policy plan policy.toml`
     - `hub policy plan policy.toml --json`
     """
-    from hub.operate.desk.policy import plan_policy  # heavy: the merge
+    from hub.operate.desk.policy import plan_policy, workers_running  # heavy: the merge
 
     policy = load_policy(file)
     settings, places = located()
-    found = plan_policy(warehouse(settings, places, "hub policy plan"), policy)
-    _print(found, as_json)
+    engine = warehouse(settings, places, "hub policy plan")
+    found = plan_policy(engine, policy)
+    running = workers_running(engine, limits_of(settings)) if found.before != found.after else ()
+    _print(found, as_json, running)
+    if not as_json and running:
+        told = f"{_workers(running)}; when this is applied, each ends and must be started again with this file"
+        Screen().print(plain(told), soft_wrap=True)
     if not as_json and found.before == found.after:
         Screen().print(f"{file} is the policy in force: there is nothing to apply")
     elif not as_json:
@@ -88,14 +95,15 @@ def apply(
 ) -> None:
     """Put a policy (chính sách nguồn) in force and decide again what it changes; all of it or nothing.
 
-    No batch commits meanwhile. Workers that were started with the old policy stop; start them with the new one.
+    No batch commits meanwhile. Workers that run with the former policy are named; each ends at its next batch. Start
+    them again with the new one.
 
     **Examples**
 
     - `hub policy apply policy.toml`
     - `hub policy apply policy.toml --execute --reason "decree 12/2026" --officer H42-017`
     """
-    from hub.operate.desk.policy import apply_policy
+    from hub.operate.desk.policy import apply_policy, policy_in_force, workers_running
 
     if not execute:
         plan(file, as_json)
@@ -103,8 +111,31 @@ def apply(
     by = Asker(officer, reason).by()
     policy = load_policy(file)
     settings, places = located()
-    done = apply_policy(warehouse(settings, places, "hub policy apply"), policy, by.actor, by.purpose)
-    _print(done, as_json)
+    engine = warehouse(settings, places, "hub policy apply")
+    before = policy_in_force(engine)
+    is_other = before is not None and before.policy.digest != policy.digest
+    running = workers_running(engine, limits_of(settings)) if is_other else ()
+    if running and not as_json:
+        told = f"{_workers(running)} under the former policy; start each again when this is done"
+        Screen().print(plain(told), soft_wrap=True)
+    done = apply_policy(engine, policy, by.actor, by.purpose)
+    _print(done, as_json, running)
+    if not as_json:
+        Screen().print(styled("[green]applied[/green]; {}", _what_next(done, running)), soft_wrap=True)
+
+
+def _what_next(done: "PolicyPlan", running: Sequence[str]) -> str:
+    """Say what to do with the workers after a policy was applied."""
+    if done.before == done.after:
+        return "the workers go on"
+    if not running:
+        return "no worker runs; start the workers with this file"
+    return f"restart the workers with this file: each ends at its next batch: {', '.join(running)}"
+
+
+def _workers(running: Sequence[str]) -> str:
+    count = f"{len(running)} worker runs" if len(running) == 1 else f"{len(running)} workers run"
+    return f"{count}: {', '.join(running)}"
 
 
 def _as_json(applied: "AppliedPolicy | None", file: Policy) -> dict[str, object]:
@@ -135,9 +166,9 @@ def _span(source: Source) -> tuple[tuple[str, datetime | None], ...]:
     return (("from", source.valid_from), ("until", source.valid_until))
 
 
-def _print(found: "PolicyPlan", as_json: bool) -> None:
+def _print(found: "PolicyPlan", as_json: bool, running: Sequence[str] = ()) -> None:
     if as_json:
-        say_json(found.as_json())
+        say_json(found.as_json() | {"workers_to_restart": list(running)})
         return
     console = Screen()
     before = found.before[:_DIGEST] if found.before else "none"
@@ -158,5 +189,3 @@ def _print(found: "PolicyPlan", as_json: bool) -> None:
     for one in found.aspects:
         aspects.add_row(one.aspect, *(f"{count:,}" for count in (one.keys, one.records, one.opened, one.closed)))
     console.print(aspects if found.aspects else "no record is decided again")
-    if found.applied:
-        console.print(styled("[green]applied[/green]; restart the workers with this file"))

@@ -15,6 +15,7 @@ from hub.model.errors import ConfigError
 from hub.model.policies.changes import ORDER, RANK_IN, SOURCE, Change, policy_changes, rederived
 from hub.model.policies.policy import Policy
 from hub.model.policies.ranks import policy_problems
+from hub.model.processes import Condition, Limits, Role
 from hub.operate.actions import Action, note
 from hub.reconcile.fence import hold_back_batches
 from hub.reconcile.registry import redecide
@@ -22,6 +23,7 @@ from hub.reconcile.shared.republish import AuditPlace, job_place
 from hub.reconcile.shared.stage import ensure_stages
 from hub.warehouse.database import translated_errors
 from hub.warehouse.ownership_changes import OwnershipChanges
+from hub.warehouse.processes import read_processes
 from hub.warehouse.sources import AppliedPolicy, applied_policy, changes_of_stored, source_numbers, write_policy
 from hub.warehouse.tables.entities import AspectTables, all_aspect_tables
 
@@ -58,6 +60,14 @@ class PolicyPlan:
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON."""
         return asdict(self)
+
+
+def workers_running(engine: Engine, limits: Limits) -> tuple[str, ...]:
+    """Return the names of the workers that run now, with the policy in force: no other worker starts."""
+    with translated_errors("reading the heartbeats"), engine.connect() as connection:
+        found = read_processes(connection, limits)
+    ended = (Condition.GONE, Condition.ENDED)
+    return tuple(one.beat.name for one in found if one.beat.role is Role.WORKER and one.condition not in ended)
 
 
 def policy_in_force(engine: Engine) -> AppliedPolicy | None:
