@@ -14,15 +14,20 @@ from hub.model.errors import ConfigError
 
 
 def open_context(
-    declaration: Declaration, secret: str, environ: Mapping[str, str], catalogue: Catalogue | None = None
+    declaration: Declaration,
+    secret: str,
+    environ: Mapping[str, str],
+    catalogue: Catalogue | None = None,
+    requires_fit: bool = True,
 ) -> Context:
-    """Return what a source's streams share; connects to nothing yet.
+    """Return what a source's streams share; connects to nothing yet. Without ``requires_fit``, streams may not fit.
 
     Raises:
         ConfigError: a variable is not set, or the declaration does not fit the schemas; then with every problem.
     """
     catalogue = catalogue or load_catalogue()
-    require_fit(declaration, catalogue)
+    if requires_fit:
+        require_fit(declaration, catalogue)
     url = url_of(declaration.database, environ)
     if url is None:
         raise ConfigError([f"source {declaration.code}: url or url_env is missing"])

@@ -11,7 +11,7 @@ from connectors.base.reasons import RejectReason, Unmappable
 from connectors.checks.doubts import order_doubts
 from connectors.checks.row_security import hidden_rows
 from connectors.checks.sight import unseen
-from connectors.checks.unclear import unclear_words
+from connectors.checks.unclear import unclear_columns
 from connectors.checks.unknown_words import unknown_words
 from connectors.conversion.mapping import RowMapper
 from connectors.declared.declaration import Declaration, FieldRule, Kind, LateRows, Stream
@@ -45,6 +45,11 @@ def problems(declaration: Declaration, catalogue: Catalogue) -> list[str]:
     if declaration.compare and all(stream.kind is Kind.OUTBOX for stream in declaration.streams):
         found.append("compare: no stream reads a table; an outbox reports changes and holds no state to compare")
     return found
+
+
+def is_fit(stream: Stream, catalogue: Catalogue) -> bool:
+    """Tell whether one stream of a declaration fits its schema."""
+    return not any(_stream_problems(stream, catalogue.latest(stream.subject)))
 
 
 def require_fit(declaration: Declaration, catalogue: Catalogue) -> None:
@@ -164,7 +169,7 @@ def sample(context: Context, stream: Stream, looks_at_words: bool = True) -> Sam
     try:
         # a run begins its first reading like this, so a missing permission shows here
         reading.begin()
-        if unclear := list(unclear_words(table, version)):
+        if unclear := [one.problem for one in unclear_columns(table, version)]:
             raise ConfigError(unclear)
         warned += order_doubts(context.declaration, table)
         told = tuple(warned), told[1]

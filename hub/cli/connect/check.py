@@ -2,24 +2,21 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from connectors.checks.check import Sample, sample
+from connectors.checks.check import Sample
 from connectors.declared.load import load_declaration
-from connectors.opening import open_context
 from connectors.streams.context import Context
 from hub.cli.connect.options import Declared
 from hub.cli.connect.rejects import pairs
 from hub.cli.shared.options import AsJson
 from hub.cli.shared.progress import progress_line
 from hub.cli.shared.screen import Screen, plain, say_json
-from hub.model.errors import RetryableError
-from hub.retry import SHORT_COMMAND
 
 if TYPE_CHECKING:
     from connectors.checks.every_row import StreamReport
@@ -68,19 +65,15 @@ def check_command(
 
     `hub connect check hanam.toml --offline`  before the source can be reached
     """
-    from hub.cli.connect.around import look_around
+    from hub.cli.connect.all_problems import check_everything
 
     loaded = load_declaration(declaration)
     environ = dict(os.environ)
     for variable in filter(None, (loaded.database.url_env, loaded.state.url_env)) if offline else ():
         environ.setdefault(variable, "sqlite://")
-    with closing(open_context(loaded, OFFLINE_SECRET, environ)) as context:
-        around = look_around(loaded)
-        samples = [] if offline else samples_of(context, looks_at_words=not all_rows)
-        if not offline:
-            # a run waits for a state that is away or busy
-            with suppress(RetryableError):
-                context.state.require_writable()
+    checked_all = check_everything(loaded, OFFLINE_SECRET, environ, offline, looks_at_words=not all_rows)
+    with closing(checked_all.context) as context:
+        around, samples = checked_all.around, checked_all.samples
         reports: list[StreamReport] = []
         if all_rows and not offline:
             reports = _all_reports(context, around, source_values, as_json)
@@ -117,12 +110,6 @@ def _all_reports(context: Context, around: "Around", unmask: bool, quiet: bool) 
         checking.report.words = checking.words()
         reports.append(checking.report)
     return reports
-
-
-def samples_of(context: Context, looks_at_words: bool = True) -> list[Sample]:
-    """Return how the first row of each stream maps; with unknown words, if they are looked for."""
-    retrying = SHORT_COMMAND.retrying()
-    return [retrying(sample, context, stream, looks_at_words) for stream in context.declaration.streams]
 
 
 def print_samples(context: Context, samples: Sequence[Sample]) -> None:
@@ -169,6 +156,8 @@ def print_reports(reports: "Sequence[StreamReport]", of_hub: Mapping[str, Any]) 
     for one in reports:
         rejected = sum(one.rejects.values())
         console.print(plain(f"{one.stream}: {one.rows:,} rows, {one.events:,} events, {rejected:,} rejects"))
+        if one.rejects:
+            console.print("  rejects by the first problem of each row; a row may have more:")
         for (reason, detail), count in one.rejects.most_common():
             console.print(plain(f"  {reason} {detail}: {count:,}"))
             for example in one.examples[reason, detail]:

@@ -11,6 +11,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
+from connectors.checks.refused import refused
+from connectors.declared.load import parse_declaration
+from connectors.opening import open_context
 from hub.cli.connect import commands as connect
 from hub.cli.units import procedures
 from hub.embedded.locate import Endpoints
@@ -176,6 +179,64 @@ def test_rows_of_one_thing_and_version_with_other_content_are_counted_and_named(
     assert "dossier.submitted: 1 thing has two or more rows of one version with other content" in shown
     assert "filed id = '1'" in shown
     assert "filed id = '5'" in shown
+
+
+TWO_STREAMS = """
+[source]
+code = "test.check"
+agency = "H25"
+unit_scheme = "GSO_2025"
+url_env = "SOURCE_URL"
+[[stream]]
+name = "filed"
+connector = "table"
+subject = "dossier.submitted"
+table = "don"
+key = ["ban"]
+version = "ban"
+changed_at = "luc"
+deleted = { column = "ma", values = ["x"] }
+[stream.fields]
+occurred_at = "luc"
+dossier_code = "ma"
+procedure_kode = "tt"
+[[stream]]
+name = "moved"
+connector = "table"
+subject = "dossier.progressed"
+table = "don"
+key = ["id"]
+changed_at = "luc"
+[stream.fields]
+dossier_code = "no_such"
+status = "tt"
+"""
+
+
+def test_problems_of_schemas_policy_key_words_and_of_every_table_are_listed_together_and_rows_are_named(
+    run: Run, tmp_path: Path
+) -> None:
+    two = tmp_path / "two.toml"
+    two.write_text(TWO_STREAMS)
+    with pytest.raises(ConfigError) as caught:
+        run("connect", "check", str(two), subjects='"procedure.changed"')
+    told = "\n".join(caught.value.problems)
+    for expected in (
+        *("no field 'procedure_kode'", "SOURCE_NOT_ALLOWED", "1 value is in more than one row"),
+        *("column ma holds 2 words that are not declared", "there is no column 'no_such'"),
+    ):
+        assert expected in told
+    assert not any(word in told for word in ("'a'", "'b'")), "I8"
+
+
+def test_rows_and_words_that_are_refused_are_shown_on_the_screen_alone(database_url: str, run: Run) -> None:
+    declared = parse_declaration(TWO_STREAMS.encode())
+    context = open_context(declared, "a secret", {"SOURCE_URL": database_url}, requires_fit=False)
+    found = refused(context, declared.streams[0])
+    assert found.shown[0] == "filed: ban = '1' is in 4 rows"
+    assert sorted(found.shown[1].removeprefix("filed: column ma holds ").split(", ")) == ["'a'", "'b'"]
+    assert "'a'" not in repr(found)
+    context.close()
 
 
 def test_catalogue_from_a_file_is_planned_then_published(
