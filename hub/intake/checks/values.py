@@ -1,13 +1,14 @@
 """The rules of values, column-wise: which rows break one, which of them are refused for it, and what is dropped.
 
-A required field that breaks the rule of its kind, or is too long, refuses the event. An optional one becomes null, and
-a note says which and why (``hub.model.values.doubtful``); the event goes on. If a null says something itself (of a
-country: Viet Nam), an optional field refuses, too. The rule is that of the kind which the newest schema gives the
-field, so events of every version keep the same rules.
+A required field that breaks the rule of its kind refuses the event. An optional one becomes null, and a note says which
+and why (``hub.model.values.doubtful``); the event goes on. If a null says something itself (of a country: Viet Nam), an
+optional field refuses, too. A text that is longer than its field can hold refuses in every field: it is no doubtful
+value, it breaks the contract, and the dead letter keeps it. The rule is that of the kind which the newest schema gives
+the field, so events of every version keep the same rules.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import polars as pl
@@ -51,18 +52,13 @@ def value_checks(version: SchemaVersion, names: frozenset[str], long: frozenset[
         names: fields that are not null throughout; no check fails in the others.
         long: fields with a text that may be too long.
     """
-    checks = [_with_length(check, version) if check.field in long else check for check in _checks_of_kinds(version)]
-    without_rule = long.difference(check.field for check in checks)
-    refuses = {spec.name: not spec.is_droppable for spec in version.fields}
-    more = (ValueCheck(name, refuses[name], pl.lit(value=False), ()) for name in sorted(without_rule))
-    return (*(check for check in checks if check.field in names), *(_with_length(check, version) for check in more))
+    lengths = [_of_length(name, version) for name in sorted(long & names)]
+    return (*lengths, *(check for check in _checks_of_kinds(version) if check.field in names))
 
 
-def _with_length(check: ValueCheck, version: SchemaVersion) -> ValueCheck:
-    """Return the check that looks at the length first."""
-    found = too_long(version, check.field)
-    parts = ((Why.TOO_LONG, found.detail, found.wrong), *check.parts)
-    return replace(check, broken=found.wrong | check.broken, parts=parts)
+def _of_length(name: str, version: SchemaVersion) -> ValueCheck:
+    found = too_long(version, name)
+    return ValueCheck(name, True, found.wrong, ((Why.TOO_LONG, found.detail, found.wrong),))
 
 
 @cache

@@ -56,7 +56,6 @@ BAD: list[tuple[str, dict[str, Any], str, Any, str]] = [
     ("dossier.submitted", DOSSIER, "applicant_phone", "không có", "WRONG_FORM"),
     ("dossier.submitted", DOSSIER, "applicant_email", "không có", "WRONG_FORM"),
     ("dossier.submitted", DOSSIER, "submitted_at", datetime(1, 1, 1, tzinfo=UTC), "OUT_OF_RANGE"),
-    ("dossier.submitted", DOSSIER, "note", "x" * 4_001, "TOO_LONG"),
     ("dossier.submitted", DOSSIER, "linked_parent_code", " H25", "WRONG_FORM"),
     ("dossier.progressed", PROGRESS, "satisfaction_score", 9, "OUT_OF_RANGE"),
     ("dossier.progressed", PROGRESS, "paused_seconds", -1, "OUT_OF_RANGE"),
