@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Connection, select, text
+from sqlalchemy import Column, Connection, func, select, text
 
 from connectors.access.source import SourceTable, raw
 from connectors.conversion.dates import moment_or_none
@@ -41,15 +41,36 @@ def order_doubts(declaration: Declaration, table: SourceTable) -> tuple[str, ...
     stream = table.stream
     name = version_column(stream)
     column = None if name is None else table.table.c.get(name)
+    with translated(table.what), table.engine.connect() as connection:
+        return (*_time_of_the_query(connection, table), *_of_version(connection, declaration, table, column))
+
+
+def _of_version(
+    connection: Connection, declaration: Declaration, table: SourceTable, column: Column[Any] | None
+) -> tuple[str, ...]:
+    """Return the doubts about the column that is the version."""
     if column is None:
         return ()
-    with translated(table.what), table.engine.connect() as connection:
-        if name == stream.changed_at or _is_time(column):
-            zone = ZoneInfo(declaration.time_zone)
-            return (*_coarse(connection, column, zone), *_begins(connection, table, column))
-        if stream.kind is Kind.OUTBOX and name == stream.key[0]:
-            return tuple(_ahead(connection, table, column, ZoneInfo(declaration.time_zone)))
+    stream, name = table.stream, column.name
+    if name == stream.changed_at or _is_time(column):
+        zone = ZoneInfo(declaration.time_zone)
+        return (*_coarse(connection, column, zone), *_begins(connection, table, column))
+    if stream.kind is Kind.OUTBOX and name == stream.key[0]:
+        return tuple(_ahead(connection, table, column, ZoneInfo(declaration.time_zone)))
     return ()
+
+
+def _time_of_the_query(connection: Connection, table: SourceTable) -> Iterator[str]:
+    """Yield a doubt if a view of PostgreSQL computes the time of change when it is asked: its rows are always new."""
+    column = table.changed_at
+    if not table.is_postgresql or table.has_writers or column is None or not _is_time(column):
+        return
+    is_computed = (column >= func.now()) & (column <= func.clock_timestamp())
+    if connection.execute(select(column).where(is_computed).limit(1)).first() is not None:
+        yield (
+            f"{column.name}: the view computes it when it is asked (now()): every poll finds all rows changed and sends"
+            " them again, and `--once` does not end; name a column that changes only with the row"
+        )
 
 
 def _is_time(column: Column[Any]) -> bool:

@@ -82,6 +82,20 @@ def test_fine_clock_and_declared_version_are_not_warned_of(database_url: str) ->
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("clock", ["now()", "clock_timestamp()", "localtimestamp"])
+def test_view_that_computes_the_time_when_it_is_asked_is_warned_of(database_url: str, clock: str) -> None:
+    ddl = (
+        "CREATE TABLE goc (so text PRIMARY KEY, ten text, ban int, tu timestamptz DEFAULT clock_timestamp());"
+        "INSERT INTO goc VALUES ('036800000131', 'An', 1);"
+        f"CREATE VIEW {{}} AS SELECT so, ten, ban, {clock} AS luc FROM goc"
+    )
+    found = _warnings(database_url, ddl.format("nguoi"), more='version = "ban"')
+    assert len([one for one in found if "luc: the view computes it when it is asked" in one]) == 1, found
+    right = "DROP VIEW nguoi; CREATE VIEW nguoi AS SELECT so, ten, ban, tu AS luc FROM goc"
+    assert not [one for one in _warnings(database_url, right, more='version = "ban"') if "when it is asked" in one]
+
+
+@pytest.mark.engine
 def test_trigger_that_notes_the_begin_of_the_transaction_is_warned_of(database_url: str) -> None:
     ddl = "CREATE TABLE nguoi (so text PRIMARY KEY, ten text, luc timestamptz);" + TOUCH.format(clock="now()")
     found = _warnings(database_url, ddl)
