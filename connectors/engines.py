@@ -1,5 +1,6 @@
 """Open a database by its URL: find its driver, keep its values at full width, explain mistakes in the URL."""
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -58,6 +59,8 @@ def open_source(url: str) -> Engine:
     if prepare is not None:
         # runs before SQLAlchemy asks the server anything: it cannot read the answers in every encoding
         event.listen(engine, "connect", lambda connection, _: prepare(connection), insert=True)
+    # a cursor or a connection that is gone is told by the error itself; the pool would add its traceback
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     if engine.driver == "psycopg":
         event.listen(engine, "handle_error", _close_lost_cursor)
     return engine

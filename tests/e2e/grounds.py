@@ -65,6 +65,7 @@ class Field:
             "HUB_BATCH_ROWS": "150",
             "HUB_SCHEMA_WAIT_S": "0.2",
             "HUB_SESSION_TIMEOUT_S": "2",
+            "HUB_GONE_AFTER_S": "3600",  # on a busy machine much time passes between a worker's end and a look
             **(more or {}),
         }
 
